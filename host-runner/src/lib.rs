@@ -1,0 +1,2 @@
+//! Runs the module.
+#![forbid(unsafe_code)]
