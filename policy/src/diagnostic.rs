@@ -1,0 +1,141 @@
+//! What can be wrong, and where.
+//!
+//! A [`Diagnostic`] is one finding as a host prints it. Every finding is an instance of one of the [`rules`], and comes
+//! from there alone: a rule has a code that never changes its meaning, and its message, help and documentation stand in
+//! one place.
+
+pub mod rules;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use rules::Problem;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Severity {
+    /// Legal and doubtful.
+    Warning,
+    /// Nothing is rendered for this source.
+    Error,
+}
+
+/// One finding.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Diagnostic {
+    /// The rule's code, such as `TW103`.
+    pub code: Cow<'static, str>,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, as a sentence without a full stop.
+    pub message: String,
+    /// What to write instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// Where it is; absent where it is about the whole document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+}
+
+/// A place in a source or in the settings.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Place {
+    /// JSON Pointer (RFC 6901) to the value, such as
+    /// `/metadata/annotations/telegraf.influxdata.com~1rubin-telegraf-operator`.
+    pub pointer: String,
+    /// True when it is the key at the pointer that is meant, not its value.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub key: bool,
+    /// The characters meant, when the value is text that holds a document of its own (an annotation).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<Range>,
+}
+
+/// A run of characters in a text. The end is exclusive.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Range {
+    /// The first character.
+    pub start: Position,
+    /// The character after the last.
+    pub end: Position,
+}
+
+/// A character's place in a text, as editors count: lines and columns from 1, columns in characters (Unicode scalar
+/// values).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Position {
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1.
+    pub column: u32,
+}
+
+impl Place {
+    /// The value at a JSON pointer.
+    pub fn pointer(pointer: impl Into<String>) -> Self {
+        Self {
+            pointer: pointer.into(),
+            key: false,
+            range: None,
+        }
+    }
+
+    /// An annotation's value, or a part of it.
+    pub fn annotation(name: &str, range: Option<Range>) -> Self {
+        Self {
+            pointer: format!("/metadata/annotations/{}", escape_pointer(name)),
+            key: false,
+            range,
+        }
+    }
+
+    /// An annotation's name.
+    pub fn annotation_name(name: &str) -> Self {
+        Self {
+            key: true,
+            ..Self::annotation(name, None)
+        }
+    }
+
+    /// The annotation that the place is in, if it is in one.
+    pub fn annotation_key(&self) -> Option<String> {
+        let (_, token) = self.pointer.rsplit_once("/annotations/")?;
+        Some(token.replace("~1", "/").replace("~0", "~"))
+    }
+}
+
+/// Escapes a reference token for a JSON pointer (RFC 6901, section 3).
+pub(crate) fn escape_pointer(token: &str) -> String {
+    token.replace('~', "~0").replace('/', "~1")
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.annotation_key(), self.range) {
+            (Some(key), Some(Range { start, .. })) => write!(
+                f,
+                "line {}, column {} of annotation `{key}`",
+                start.line, start.column
+            ),
+            (Some(key), None) => write!(f, "annotation `{key}`"),
+            (None, _) => write!(f, "`{}`", self.pointer.trim_start_matches('/').replace('/', ".")),
+        }
+    }
+}
+
+impl Diagnostic {
+    /// True for an error.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}

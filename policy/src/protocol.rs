@@ -1,0 +1,158 @@
+//! The contract of the `render` operation, version 1: what a host sends, and what the module answers.
+//!
+//! Both are JSON. A host may run a module that somebody else built (`--policy`), so the contract is versioned, documented
+//! in `docs/render-protocol.md` and described by `schemas/render-request.schema.json` and
+//! `schemas/render-answer.schema.json`. Fields may be added within a version; a reader passes over what it does not know.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::diagnostic::Diagnostic;
+
+/// The version of the contract that this crate speaks.
+pub const VERSION: u32 = 1;
+
+/// What a host sends to `render`.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RenderRequest<'a> {
+    /// The contract's version, 1. Any other is refused.
+    pub protocol: u32,
+    /// The administrator's settings; absent or null for the defaults.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Value>"))]
+    pub settings: Option<&'a RawValue>,
+    /// Applications, Namespaces and ApplicationSets, or `v1` Lists of them; objects of any other kind are passed over.
+    #[serde(borrow)]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<Value>"))]
+    pub sources: Vec<&'a RawValue>,
+    /// The cluster that the rendered objects are meant for; absent where nobody applies them yet.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterView<'a>>,
+    /// `standalone` only: the files that the configuration has now, by name. A source that is refused keeps its own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub previous: BTreeMap<String, String>,
+}
+
+/// What a host that applies has seen of the cluster. With it, Applications for other clusters are skipped, and those whose
+/// AppProject does not permit their destination are refused.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ClusterView<'a> {
+    /// The AppProjects of Argo CD's namespace. A project that is not among them does not exist.
+    #[serde(borrow, default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<Value>"))]
+    pub projects: Vec<&'a RawValue>,
+}
+
+/// What `render` answers.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RenderAnswer {
+    /// The contract's version, 1.
+    pub protocol: u32,
+    /// What is wrong with the request or with the settings. When one of these is an error nothing was rendered.
+    pub diagnostics: Vec<Diagnostic>,
+    /// One entry for each Application, Namespace and ApplicationSet of the request, in its order.
+    pub sources: Vec<SourceAnswer>,
+    /// `standalone` only: the one Telegraf that all sources share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<Rendered>,
+}
+
+/// What became of one source.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SourceAnswer {
+    /// Its position in the request's `sources`.
+    pub index: usize,
+    /// Its position within the `v1` List at `index`, where that is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<usize>,
+    /// Which object it is, as `argoproj.io/Application/<namespace>/<name>` or `Namespace/<name>`.
+    pub source: String,
+    /// Whether it was rendered.
+    pub outcome: Outcome,
+    /// What is wrong or doubtful about it, in the order of its text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diagnostics: Vec<Diagnostic>,
+    /// What will be scraped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<EndpointAnswer>,
+    /// What it renders to; empty unless `outcome` is `rendered`, and in `standalone`, where `shared` has it.
+    #[serde(flatten)]
+    pub rendered: Rendered,
+}
+
+/// Whether a source was rendered, and why not.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Outcome {
+    /// It was rendered.
+    Rendered,
+    /// At least one of its diagnostics is an error. What ran for it before should go on running.
+    Refused,
+    /// It asks for nothing: it has no annotation of ours, or its kind is turned off by the settings.
+    Idle,
+    /// It is none of ours: it belongs to another cluster or to a namespace that the settings leave out, or it is an
+    /// ApplicationSet, which is never rendered itself.
+    Skipped,
+}
+
+/// One endpoint, for people.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct EndpointAnswer {
+    /// Its name in the annotation.
+    pub name: String,
+    /// Telegraf's input plugin, `prometheus` unless the settings allow others.
+    pub plugin: String,
+    /// What is scraped; empty for a plugin that has no URLs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+    /// How often, as a Telegraf duration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<String>,
+    /// The measurement's name, where the configuration sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measurement: Option<String>,
+}
+
+/// Telegraf configurations, and the Kubernetes objects that carry and run them.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Rendered {
+    /// The namespace that the objects are in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The class that says where the metrics go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// The configurations, one for each Telegraf.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub configurations: Vec<Configuration>,
+    /// The objects, in the order in which they should be applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<Value>,
+}
+
+/// The configuration of one Telegraf.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Configuration {
+    /// The name of the Deployment that reads it.
+    pub name: String,
+    /// Its files by name; one, `telegraf.conf`, except in `standalone`.
+    pub files: BTreeMap<String, String>,
+}
