@@ -1,8 +1,19 @@
 //! The core of telewarden.
 #![deny(unsafe_code)]
 
+pub mod admission;
+pub mod annotation;
+mod configuration;
 pub mod diagnostic;
+mod located;
 pub mod protocol;
+pub mod render;
+mod resources;
+#[cfg(feature = "schema")]
+pub mod schema;
+pub mod settings;
+mod source;
+pub mod telegraf;
 
 #[cfg(all(feature = "guest", target_arch = "wasm32"))]
 mod guest;

@@ -651,6 +651,15 @@ rules! {
         instead: "",
     }
 
+    TW410 DuplicateSource { source: String } Warning {
+        summary: "The same object is given twice.",
+        message: "`{source}` is given twice, and only the first counts",
+        help: help("leave one of the two out"),
+        why: "Both would render to objects of the same names. In a folder of manifests it is often a copy.",
+        example: "",
+        instead: "",
+    }
+
     TW501 Settings { error: String } Error {
         summary: "The settings have not the shape that they should have.",
         message: "{error}",

@@ -1,0 +1,191 @@
+//! The URL of an endpoint.
+
+use fluent_uri::Uri;
+
+use crate::diagnostic::Problem;
+use crate::settings::{HostPattern, Names, Scheme};
+use crate::telegraf::{Literal, NotLiteral};
+
+/// A URL that may be scraped: strict RFC 3986, an allowed scheme, no credentials, no fragment, and a host that is spelled
+/// the way it is compared and is within the settings' patterns.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EndpointUrl {
+    text: Literal,
+    scheme: &'static str,
+    host: String,
+    port: u16,
+}
+
+impl EndpointUrl {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(crate) fn parse(
+        text: &str,
+        settings: &crate::settings::Endpoints,
+        names: &Names<'_>,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        // The text is checked before it is read as a URL, so that whoever tries to smuggle a variable in is told so.
+        let literal = match Literal::new(text) {
+            Ok(literal) => Some(literal),
+            Err(NotLiteral::Replaced(what)) => {
+                problems.push(Problem::Variable { what });
+                None
+            }
+            Err(NotLiteral::Control(c)) => {
+                problems.push(Problem::ControlCharacter { codepoint: c as u32 });
+                None
+            }
+        };
+        let uri = match Uri::parse(text) {
+            Ok(uri) => uri,
+            Err(error) => {
+                if problems.is_empty() {
+                    problems.push(Problem::NotAUrl {
+                        text: shortened(text),
+                        why: error.to_string(),
+                    });
+                }
+                return Err(problems);
+            }
+        };
+        // Schemes are compared without case by RFC 3986, and so by Telegraf.
+        let written = uri.scheme().as_str().to_ascii_lowercase();
+        let scheme = settings.schemes.iter().map(|scheme| name(*scheme)).find(|scheme| *scheme == written);
+        if scheme.is_none() {
+            problems.push(Problem::Scheme {
+                scheme: shortened(&written),
+                allowed: settings.schemes.iter().map(|scheme| name(*scheme).to_owned()).collect(),
+            });
+        }
+        if uri.has_fragment() {
+            problems.push(Problem::Fragment {});
+        }
+        let authority = uri.authority();
+        if authority.is_some_and(|authority| authority.has_userinfo()) {
+            problems.push(Problem::Credentials {});
+        }
+        let host = authority.map(|authority| authority.host()).unwrap_or_default();
+        if host.is_empty() {
+            problems.push(Problem::NoHost {});
+        } else if let Err(problem) = check_spelling(host) {
+            problems.push(problem);
+        } else if !settings.hosts.iter().any(|pattern| pattern.matches(host, names)) {
+            problems.push(Problem::HostNotAllowed {
+                host: shortened(host),
+                allowed: settings.hosts.iter().map(|pattern: &HostPattern| pattern.fill(names)).collect(),
+            });
+        }
+        let port = match authority.and_then(|authority| authority.port()).map(|port| port.as_str()) {
+            None if scheme == Some("https") => 443,
+            None => 80,
+            Some(text) => text.parse().unwrap_or(0),
+        };
+        if port == 0 {
+            let port = authority.and_then(|authority| authority.port()).map(|port| port.as_str());
+            problems.push(Problem::Port {
+                port: shortened(port.unwrap_or_default()),
+            });
+        }
+        match (literal, scheme) {
+            (Some(text), Some(scheme)) if problems.is_empty() => Ok(Self {
+                text,
+                scheme,
+                host: host.to_owned(),
+                port,
+            }),
+            _ => Err(problems),
+        }
+    }
+
+    /// The URL as it was written.
+    pub fn as_str(&self) -> &str {
+        self.text.as_str()
+    }
+
+    /// The URL as a text in which Telegraf replaces nothing.
+    pub(crate) fn literal(&self) -> &Literal {
+        &self.text
+    }
+
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        self.scheme
+    }
+
+    /// The host: a name in lower case, or an IP literal.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port, the scheme's own where none is written.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// True if the host is a service of the namespace, in one of the spellings that the cluster's DNS knows
+    /// (<https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/>).
+    pub(crate) fn is_within(&self, namespace: &str, cluster_domain: &str) -> bool {
+        service_namespace(&self.host, cluster_domain) == Some(namespace)
+    }
+}
+
+/// The namespace of a service's host, if it is spelled like one: `name.namespace`, `name.namespace.svc` or
+/// `name.namespace.svc.<cluster domain>`.
+pub(crate) fn service_namespace<'a>(host: &'a str, cluster_domain: &str) -> Option<&'a str> {
+    let in_cluster = host.strip_suffix(cluster_domain).and_then(|host| host.strip_suffix(".svc."));
+    match in_cluster.or_else(|| host.strip_suffix(".svc")) {
+        Some(service) => service.rsplit_once('.').map(|(_, namespace)| namespace),
+        None => host.split_once('.').map(|(_, namespace)| namespace).filter(|namespace| !namespace.contains('.')),
+    }
+}
+
+fn name(scheme: Scheme) -> &'static str {
+    match scheme {
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+    }
+}
+
+/// A host has one spelling, so that two spellings of one host cannot be told apart by a pattern.
+fn check_spelling(host: &str) -> Result<(), Problem> {
+    if host.starts_with('[') {
+        return Ok(());
+    }
+    let refuse = |why, instead: Option<String>| {
+        Err(Problem::HostSpelling {
+            host: shortened(host),
+            why,
+            instead: instead.filter(|host| check_spelling(host).is_ok()),
+        })
+    };
+    if host.contains('%') {
+        return refuse("is percent-encoded", None);
+    }
+    if host.ends_with('.') {
+        let instead = host.trim_end_matches('.').to_ascii_lowercase();
+        return refuse("ends with a dot", Some(instead));
+    }
+    if host.contains(|c: char| c.is_ascii_uppercase()) {
+        return refuse("is not in lower case", Some(host.to_ascii_lowercase()));
+    }
+    let spelled = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
+    if !host.chars().all(spelled) {
+        return refuse("holds characters that no host's name has", None);
+    }
+    if host.split('.').any(str::is_empty) {
+        return refuse("has an empty label", None);
+    }
+    Ok(())
+}
+
+/// A text for a message; nobody needs a thousand characters of a wrong URL.
+fn shortened(text: &str) -> String {
+    const AT_MOST: usize = 100;
+    match text.char_indices().nth(AT_MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,140 @@
+//! The annotation's own YAML: a list of maps from names to URLs or options, or one such map.
+
+use super::{Context, Endpoint, EndpointUrl, Endpoints, Input};
+use crate::diagnostic::{Diagnostic, Problem};
+use crate::located::{Data, Key, Node, from_yaml};
+use crate::telegraf::{Origin, read_options};
+
+/// What an endpoint's map holds beside its options.
+const URL_KEYS: &[&str] = &["url", "urls"];
+
+/// Reads the annotation's endpoints.
+pub(super) fn read(
+    annotation: &str,
+    text: &str,
+    context: &Context<'_>,
+    endpoints: &mut Endpoints,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let Some(root) = from_yaml(annotation, text, findings) else {
+        return;
+    };
+    match &root.data {
+        Data::List(items) => {
+            for item in items {
+                match &item.data {
+                    Data::Map(entries) => read_entries(entries, context, endpoints, findings),
+                    _ => findings.push(wrong_shape("an entry of the list", "`name: URL`", item)),
+                }
+            }
+        }
+        Data::Map(entries) => read_entries(entries, context, endpoints, findings),
+        Data::Null => {}
+        _ => findings.push(wrong_shape("the annotation", "a list of `- name: URL`", &root)),
+    }
+}
+
+fn wrong_shape(what: &str, expected: &'static str, node: &Node) -> Diagnostic {
+    let problem = Problem::WrongShape {
+        what: what.to_owned(),
+        expected,
+        found: node.kind(),
+    };
+    problem.at(node.place.clone())
+}
+
+fn read_entries(
+    entries: &[(Key, Node)],
+    context: &Context<'_>,
+    endpoints: &mut Endpoints,
+    findings: &mut Vec<Diagnostic>,
+) {
+    for (key, node) in entries {
+        if key.text == "<<" {
+            continue;
+        }
+        let before = findings.iter().filter(|finding| finding.is_error()).count();
+        let name = endpoints.name(&key.text, &key.place, findings);
+        let no_url = || Problem::NoUrl { name: key.text.clone() }.at(key.place.clone());
+        let input = match &node.data {
+            Data::Text(url) => {
+                let urls: Vec<_> = endpoints.url(url, &node.place, &key.text, context, findings).into_iter().collect();
+                let options = context.complete(Default::default(), &urls, findings);
+                Some((urls, options))
+            }
+            Data::Map(entries) => {
+                let urls = read_urls(entries, &key.text, context, endpoints, findings);
+                if urls.is_none() {
+                    findings.push(no_url());
+                }
+                let urls = urls.unwrap_or_default();
+                let own = read_options(entries, URL_KEYS, Origin::Annotation, findings);
+                let options = context.complete(own, &urls, findings);
+                Some((urls, options))
+            }
+            Data::Null => {
+                findings.push(no_url());
+                None
+            }
+            _ => {
+                let what = format!("endpoint `{}`", key.text);
+                findings.push(wrong_shape(&what, "a URL, or a map with `url` and options", node));
+                None
+            }
+        };
+        let errors = findings.iter().filter(|finding| finding.is_error()).count();
+        if let (Some(name), Some((urls, options)), true) = (name, input, errors == before) {
+            let input = Input::Prometheus {
+                urls,
+                options,
+                named: true,
+            };
+            endpoints.good.push(Endpoint { name, input });
+        }
+    }
+}
+
+/// Reads `url` or `urls`. `None` when there is neither, or nothing in it.
+pub(super) fn read_urls(
+    entries: &[(Key, Node)],
+    endpoint: &str,
+    context: &Context<'_>,
+    endpoints: &mut Endpoints,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Vec<EndpointUrl>> {
+    let mut given = entries.iter().filter(|(key, _)| URL_KEYS.contains(&key.text.as_str()));
+    let (key, node) = given.next()?;
+    if let Some((again, _)) = given.find(|(again, _)| again.text != key.text) {
+        findings.push(Problem::UrlTwice {}.at(again.place.clone()));
+    }
+    let expected = match key.text.as_str() {
+        "url" => "a URL",
+        _ => "a list of URLs",
+    };
+    let wrong = |node: &Node| {
+        let problem = Problem::OptionShape {
+            name: key.text.clone(),
+            expected,
+            found: node.kind(),
+        };
+        problem.at(node.place.clone())
+    };
+    let mut urls = Vec::new();
+    match &node.data {
+        Data::Null => return None,
+        Data::List(nodes) if nodes.is_empty() => return None,
+        Data::Text(text) if key.text == "url" => {
+            urls.extend(endpoints.url(text, &node.place, endpoint, context, findings));
+        }
+        Data::List(nodes) if key.text == "urls" => {
+            for node in nodes {
+                match &node.data {
+                    Data::Text(text) => urls.extend(endpoints.url(text, &node.place, endpoint, context, findings)),
+                    _ => findings.push(wrong(node)),
+                }
+            }
+        }
+        _ => findings.push(wrong(node)),
+    }
+    Some(urls)
+}

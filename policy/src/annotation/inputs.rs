@@ -1,0 +1,175 @@
+//! The `inputs` annotation: Telegraf's own TOML.
+//!
+//! `[[inputs.prometheus]]` is held to the same allow-list and the same URL rules as the YAML, by exact name: Telegraf's
+//! parser also takes Go field names such as `bearerToken`, which are unknown here and so refused. An `alias`, Telegraf's
+//! own name for an instance of a plugin, is the endpoint's name.
+
+use super::endpoints::read_urls;
+use super::{Context, Endpoint, Endpoints, Input};
+use crate::diagnostic::{Diagnostic, Problem};
+use crate::located::{self, Data, Node, from_toml};
+use crate::telegraf::{Key, Literal, Origin, Table, Value, read_options, refuse_unsafe_text};
+
+/// What an input's table holds beside its options.
+const OWN_KEYS: &[&str] = &["url", "urls", "alias"];
+
+/// Reads the annotation's inputs.
+pub(super) fn read(
+    annotation: &str,
+    text: &str,
+    context: &Context<'_>,
+    endpoints: &mut Endpoints,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let Some(Node { data: Data::Map(sections), .. }) = from_toml(annotation, text, findings) else {
+        return;
+    };
+    for (section, node) in &sections {
+        let Data::Map(plugins) = &node.data else {
+            findings.push(not_an_input(section.text.clone(), section));
+            continue;
+        };
+        if section.text != "inputs" {
+            findings.push(not_an_input(section.text.clone(), section));
+            continue;
+        }
+        for (plugin, node) in plugins {
+            if !context.settings.inputs.allowed_plugins.contains(&plugin.text) {
+                let problem = Problem::PluginNotAllowed {
+                    plugin: plugin.text.clone(),
+                    allowed: context.settings.inputs.allowed_plugins.iter().cloned().collect(),
+                };
+                findings.push(problem.at(plugin.place.clone()));
+                continue;
+            }
+            let Data::List(instances) = &node.data else {
+                findings.push(not_an_input(format!("inputs.{}", plugin.text), plugin));
+                continue;
+            };
+            for (index, instance) in instances.iter().enumerate() {
+                match &instance.data {
+                    Data::Map(entries) => {
+                        read_instance(plugin, index, instance, entries, context, endpoints, findings);
+                    }
+                    _ => findings.push(not_an_input(format!("inputs.{}", plugin.text), plugin)),
+                }
+            }
+        }
+    }
+}
+
+fn not_an_input(name: String, key: &located::Key) -> Diagnostic {
+    Problem::NotAnInput { name }.at(key.place.clone())
+}
+
+fn read_instance(
+    plugin: &located::Key,
+    index: usize,
+    instance: &Node,
+    entries: &[(located::Key, Node)],
+    context: &Context<'_>,
+    endpoints: &mut Endpoints,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let errors = |findings: &[Diagnostic]| findings.iter().filter(|finding| finding.is_error()).count();
+    let before = errors(findings);
+    let alias = entries.iter().find(|(key, _)| key.text == "alias");
+    let (text, place, named) = match alias {
+        Some((_, Node { data: Data::Text(text), place })) => (text.clone(), place, true),
+        Some((key, node)) => {
+            let problem = Problem::OptionShape {
+                name: key.text.clone(),
+                expected: "text",
+                found: node.kind(),
+            };
+            findings.push(problem.at(node.place.clone()));
+            return;
+        }
+        None => (format!("{}-{}", plugin.text, index + 1), &instance.place, false),
+    };
+    let name = endpoints.name(&text, place, findings);
+    let input = if plugin.text == "prometheus" {
+        let urls = read_urls(entries, &text, context, endpoints, findings);
+        if urls.is_none() {
+            findings.push(Problem::NoUrl { name: text.clone() }.at(instance.place.clone()));
+        }
+        let urls = urls.unwrap_or_default();
+        let own = read_options(entries, OWN_KEYS, Origin::Annotation, findings);
+        let options = context.complete(own, &urls, findings);
+        Some(Input::Prometheus { urls, options, named })
+    } else {
+        let table = read_table(entries, findings);
+        Key::new(&plugin.text).map(|plugin| Input::Other { plugin, table })
+    };
+    if let (Some(name), Some(input), true) = (name, input, errors(findings) == before) {
+        endpoints.good.push(Endpoint { name, input });
+    }
+}
+
+/// An allowed plugin's table as it was written, without anything that Telegraf would replace.
+fn read_table(entries: &[(located::Key, Node)], findings: &mut Vec<Diagnostic>) -> Table {
+    let mut table = Table::new();
+    for (key, node) in entries {
+        if refuse_unsafe_text(&key.text, Origin::Annotation, &key.place, findings) {
+            continue;
+        }
+        let Some(name) = Key::new(&key.text) else {
+            let name = key.text.clone();
+            let what = "an option's name";
+            findings.push(Problem::Key { name, what }.at(key.place.clone()));
+            continue;
+        };
+        if let Some(value) = read_value(&key.text, node, findings) {
+            table.insert(name, value);
+        }
+    }
+    table
+}
+
+fn read_value(name: &str, node: &Node, findings: &mut Vec<Diagnostic>) -> Option<Value> {
+    let refuse = |findings: &mut Vec<Diagnostic>| {
+        let name = name.to_owned();
+        findings.push(Problem::NotWithPlugin { name }.at(node.place.clone()));
+        None
+    };
+    match &node.data {
+        Data::Boolean(value) => Some(Value::Boolean(*value)),
+        Data::Integer(number, _) => Some(Value::Integer(*number)),
+        Data::Float(number, _) if number.is_finite() => Some(Value::Float(*number)),
+        Data::Text(text) => {
+            if refuse_unsafe_text(text, Origin::Annotation, &node.place, findings) {
+                return None;
+            }
+            Literal::new(text).ok().map(Value::Literal)
+        }
+        Data::List(nodes) => {
+            let kind = |node: &Node| std::mem::discriminant(&node.data);
+            if nodes.windows(2).any(|pair| kind(&pair[0]) != kind(&pair[1])) {
+                return refuse(findings);
+            }
+            if matches!(nodes.first(), Some(Node { data: Data::Map(_), .. })) {
+                let tables = nodes.iter().filter_map(|node| match &node.data {
+                    Data::Map(entries) => Some(read_table(entries, findings)),
+                    _ => None,
+                });
+                return Some(Value::Tables(tables.collect()));
+            }
+            let values: Vec<_> = nodes.iter().filter_map(|node| read_value(name, node, findings)).collect();
+            if values.iter().any(holds_tables) {
+                return refuse(findings);
+            }
+            Some(Value::List(values))
+        }
+        Data::Map(entries) => Some(Value::Table(read_table(entries, findings))),
+        Data::Float(..) | Data::Date(_) | Data::Null => refuse(findings),
+    }
+}
+
+/// True if there is a table below, which a list cannot be written with.
+fn holds_tables(value: &Value) -> bool {
+    match value {
+        Value::Table(_) | Value::Tables(_) => true,
+        Value::List(values) => values.iter().any(holds_tables),
+        _ => false,
+    }
+}

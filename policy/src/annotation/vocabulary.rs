@@ -1,0 +1,397 @@
+//! The other annotations: the names that users of the archived telegraf-operator know, with the same meaning
+//! (<https://github.com/influxdata/telegraf-operator#pod-level-annotations>).
+
+use k8s_openapi::api::core::v1::{
+    ConfigMapKeySelector, EnvVar, EnvVarSource, ObjectFieldSelector, SecretKeySelector,
+};
+
+use super::{Declaration, any_matches, check_interval};
+use crate::diagnostic::{Diagnostic, Place, Problem};
+use crate::located::{Data, from_yaml};
+use crate::settings::{Quantity, Settings, Topology};
+use crate::source::{Source, is_dns_subdomain};
+use crate::telegraf::{Key, Literal, Options, Origin, nearest, read_options, refuse_unsafe_text};
+
+/// What all of telewarden's annotations begin with.
+pub(crate) const PREFIX: &str = "telegraf.influxdata.com/";
+
+/// Every name that means something on an Application or a Namespace.
+const KNOWN: &[&str] = &[
+    "rubin-telegraf-operator",
+    "inputs",
+    "class",
+    "interval",
+    "metric-version",
+    "namepass",
+    "internal",
+    "image",
+    "requests-cpu",
+    "requests-memory",
+    "limits-cpu",
+    "limits-memory",
+    "global-tag-literal-",
+    "env-literal-",
+    "env-fieldref-",
+    "env-configmapkeyref-",
+    "env-secretkeyref-",
+    "secret-env",
+];
+
+/// What admission writes, and never reads.
+const WRITTEN: &[&str] = &["rendered", "rendered-digest"];
+
+/// The names of telegraf-operator that describe a pod, and what to write instead.
+const POD_LEVEL: &[(&str, &str)] = &[
+    ("port", "write the port into the endpoint's URL: `- name: \"http://service.namespace.svc:9121/metrics\"`"),
+    ("ports", "write an endpoint for each port: `- name: \"http://service.namespace.svc:9121/metrics\"`"),
+    ("path", "write the path into the endpoint's URL: `- name: \"http://service.namespace.svc:9121/metrics\"`"),
+    ("scheme", "write the scheme into the endpoint's URL: `- name: \"https://service.namespace.svc:9121/metrics\"`"),
+    ("volume-mounts", "mount volumes with the settings' `extraResources`, or ask the administrator"),
+];
+
+/// Reads one annotation. `endpoints` is false when no annotation names any, so that this one does nothing.
+pub(super) fn read(
+    annotation: &str,
+    text: &str,
+    settings: &Settings,
+    endpoints: bool,
+    options: &mut Options,
+    declaration: &mut Declaration,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let place = Place::annotation(annotation, None);
+    let name = annotation.strip_prefix(PREFIX).unwrap_or(annotation);
+    if WRITTEN.contains(&name) {
+        return;
+    }
+    let pod_level = POD_LEVEL.iter().find(|(known, _)| *known == name).map(|(_, instead)| *instead);
+    let istio = name.starts_with("istio-").then_some("leave it out: no sidecar is injected, so there is none to keep Istio away from");
+    if let Some(instead) = pod_level.or(istio) {
+        let name = annotation.to_owned();
+        findings.push(Problem::PodAnnotation { name, instead }.at(Place::annotation_name(annotation)));
+        return;
+    }
+    if !is_known(name) {
+        let problem = Problem::UnknownAnnotation {
+            name: annotation.to_owned(),
+            nearest: nearest(name, KNOWN.iter().copied()),
+        };
+        findings.push(problem.at(Place::annotation_name(annotation)));
+        return;
+    }
+    if !endpoints {
+        findings.push(Problem::NothingToScrape {}.at(Place::annotation_name(annotation)));
+        return;
+    }
+    if refuse_unsafe_text(text.trim_end_matches('\n'), Origin::Annotation, &place, findings) {
+        return;
+    }
+    let text = text.trim();
+    let shared = settings.topology == Topology::Standalone;
+    let of_own_telegraf = matches!(name, "class" | "image" | "internal" | "secret-env")
+        || ["requests-", "limits-", "env-"].iter().any(|prefix| name.starts_with(prefix));
+    if shared && of_own_telegraf {
+        let name = annotation.to_owned();
+        findings.push(Problem::NotShared { name }.at(Place::annotation_name(annotation)));
+        return;
+    }
+    let mut reader = Reader {
+        annotation,
+        text,
+        place,
+        settings,
+        findings,
+    };
+    match name {
+        "interval" => reader.option("interval", options),
+        "metric-version" => reader.option("metric_version", options),
+        "namepass" => reader.option("namepass", options),
+        "class" => declaration.class = reader.class(),
+        "internal" => declaration.internal = reader.boolean(),
+        "image" => declaration.image = reader.image(),
+        "requests-cpu" => declaration.requests.cpu = reader.quantity(&settings.allow.max_resources.cpu),
+        "requests-memory" => declaration.requests.memory = reader.quantity(&settings.allow.max_resources.memory),
+        "limits-cpu" => declaration.limits.cpu = reader.quantity(&settings.allow.max_resources.cpu),
+        "limits-memory" => declaration.limits.memory = reader.quantity(&settings.allow.max_resources.memory),
+        "secret-env" => declaration.secret_env = reader.secret_env(),
+        _ => {
+            if let Some(tag) = name.strip_prefix("global-tag-literal-") {
+                declaration.global_tags.extend(reader.global_tag(tag));
+            } else if let Some((kind, variable)) = name.strip_prefix("env-").and_then(|rest| rest.split_once('-')) {
+                declaration.env.extend(reader.env(kind, variable));
+            }
+        }
+    }
+}
+
+/// True for a name that means something; those that end in `-` need something behind it.
+fn is_known(name: &str) -> bool {
+    KNOWN.iter().any(|known| match known.ends_with('-') {
+        true => name.len() > known.len() && name.starts_with(known),
+        false => name == *known,
+    }) && name != "rubin-telegraf-operator"
+}
+
+/// What only several annotations together can get wrong.
+pub(super) fn check_together(
+    declaration: &Declaration,
+    settings: &Settings,
+    source: &Source<'_>,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let resources = [
+        ("cpu", &declaration.requests.cpu, &declaration.limits.cpu),
+        ("memory", &declaration.requests.memory, &declaration.limits.memory),
+    ];
+    for (resource, request, limit) in resources {
+        if let (Some(request), Some(limit)) = (request, limit)
+            && request > limit
+        {
+            let problem = Problem::RequestAboveLimit {
+                resource,
+                request: request.to_string(),
+                limit: limit.to_string(),
+            };
+            findings.push(problem.at(Place::annotation(&format!("{PREFIX}requests-{resource}"), None)));
+        }
+    }
+    let chosen = declaration.class.as_ref().unwrap_or(&settings.default_class);
+    if let Some(class) = settings.classes.get(chosen) {
+        let identity = &source.identity;
+        if !any_matches(&class.allow, identity.name()) && !any_matches(&class.allow, &identity.qualified_name()) {
+            let problem = Problem::ClassNotAllowed {
+                class: chosen.clone(),
+                source: identity.qualified_name(),
+            };
+            let class_annotation = format!("{PREFIX}class");
+            let place = match declaration.class {
+                Some(_) => Place::annotation(&class_annotation, None),
+                None => Place::annotation(&settings.annotation, None),
+            };
+            findings.push(problem.at(place));
+        }
+    }
+}
+
+struct Reader<'a> {
+    annotation: &'a str,
+    text: &'a str,
+    place: Place,
+    settings: &'a Settings,
+    findings: &'a mut Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn report(&mut self, problem: Problem) {
+        self.findings.push(problem.at(self.place.clone()));
+    }
+
+    fn value_problem(&mut self, expected: &'static str) {
+        let problem = Problem::AnnotationValue {
+            name: self.annotation.to_owned(),
+            text: self.text.chars().take(100).collect(),
+            expected,
+        };
+        self.report(problem);
+    }
+
+    /// An endpoint's option for all endpoints. It is read as YAML, so that `['a*', 'b*']` is a list.
+    fn option(&mut self, option: &'static str, options: &mut Options) {
+        let before = self.findings.len();
+        let Some(node) = from_yaml(self.annotation, self.text, self.findings) else {
+            if before == self.findings.len() {
+                self.value_problem("a value");
+            }
+            return;
+        };
+        let key = crate::located::Key {
+            text: option.to_owned(),
+            place: self.place.clone(),
+        };
+        if option == "metric_version" && !matches!(node.data, Data::Integer(1 | 2, _)) {
+            return self.value_problem("`1` or `2`");
+        }
+        let read = read_options(&[(key, node)], &[], Origin::Annotation, self.findings);
+        if let Some(interval) = read.get("interval") {
+            check_interval(interval, self.settings, self.findings);
+        }
+        options.extend(read);
+    }
+
+    fn class(&mut self) -> Option<String> {
+        if self.settings.classes.contains_key(self.text) {
+            return Some(self.text.to_owned());
+        }
+        let problem = Problem::UnknownClass {
+            class: self.text.chars().take(100).collect(),
+            known: self.settings.classes.keys().cloned().collect(),
+        };
+        self.report(problem);
+        None
+    }
+
+    fn boolean(&mut self) -> bool {
+        match self.text {
+            "true" => true,
+            "false" => false,
+            _ => {
+                self.value_problem("`true` or `false`");
+                false
+            }
+        }
+    }
+
+    fn image(&mut self) -> Option<String> {
+        if any_matches(&self.settings.allow.image, self.text) && !self.text.is_empty() {
+            return Some(self.text.to_owned());
+        }
+        let problem = Problem::ImageNotAllowed {
+            image: self.text.chars().take(100).collect(),
+            allowed: self.settings.allow.image.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
+        };
+        self.report(problem);
+        None
+    }
+
+    fn quantity(&mut self, ceiling: &Quantity) -> Option<Quantity> {
+        let name = self.annotation.to_owned();
+        let Some(quantity) = Quantity::parse(self.text) else {
+            let text = self.text.chars().take(100).collect();
+            self.report(Problem::NotAQuantity { name, text });
+            return None;
+        };
+        if quantity > *ceiling {
+            let problem = Problem::AboveCeiling {
+                name,
+                text: quantity.to_string(),
+                ceiling: ceiling.to_string(),
+            };
+            self.report(problem);
+            return None;
+        }
+        Some(quantity)
+    }
+
+    fn global_tag(&mut self, tag: &str) -> Option<(Key, Literal)> {
+        if self.settings.inputs.reserved_tags.contains(tag) {
+            let tag = tag.to_owned();
+            self.report(Problem::ReservedTag { tag });
+            return None;
+        }
+        let Some(key) = Key::new(tag) else {
+            let name = tag.to_owned();
+            let what = "a tag's name";
+            self.report(Problem::Key { name, what });
+            return None;
+        };
+        // Checked with every other annotation's text.
+        Literal::new(self.text).ok().map(|text| (key, text))
+    }
+
+    /// False, and a finding, when annotations may not set environment variables.
+    fn env_is_allowed(&mut self) -> bool {
+        if !self.settings.allow.env {
+            let name = self.annotation.to_owned();
+            self.findings.push(Problem::EnvNotAllowed { name }.at(Place::annotation_name(self.annotation)));
+        }
+        self.settings.allow.env
+    }
+
+    fn secret_env(&mut self) -> Option<String> {
+        if !self.env_is_allowed() {
+            return None;
+        }
+        if !is_dns_subdomain(self.text) {
+            self.value_problem("a Secret's name");
+            return None;
+        }
+        Some(self.text.to_owned())
+    }
+
+    fn env(&mut self, kind: &str, variable: &str) -> Option<EnvVar> {
+        if !self.env_is_allowed() {
+            return None;
+        }
+        let name = variable.to_owned();
+        let inner = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if variable.is_empty() || !variable.chars().all(inner) || variable.starts_with(|c: char| c.is_ascii_digit()) {
+            self.report(Problem::EnvName { name });
+            return None;
+        }
+        if is_reserved_variable(variable, self.settings) {
+            self.report(Problem::EnvReserved { name });
+            return None;
+        }
+        let mut var = EnvVar {
+            name,
+            ..EnvVar::default()
+        };
+        if kind == "literal" {
+            var.value = Some(self.text.to_owned());
+            return Some(var);
+        }
+        let mut from = EnvVarSource::default();
+        match kind {
+            "fieldref" => {
+                if !is_field_path(self.text) {
+                    self.value_problem("a pod's field, such as `metadata.name` or `spec.nodeName`");
+                    return None;
+                }
+                from.field_ref = Some(ObjectFieldSelector {
+                    field_path: self.text.to_owned(),
+                    ..ObjectFieldSelector::default()
+                });
+            }
+            _ => {
+                let config_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+                let reference = self.text.split_once('.');
+                let Some((object, key)) = reference.filter(|(object, key)| {
+                    is_dns_subdomain(object) && !key.is_empty() && key.chars().all(config_key)
+                }) else {
+                    self.value_problem("`name.key`: an object's name, a dot, and the key in it");
+                    return None;
+                };
+                let (name, key) = (object.to_owned(), key.to_owned());
+                match kind {
+                    "secretkeyref" => from.secret_key_ref = Some(SecretKeySelector { name, key, optional: None }),
+                    _ => from.config_map_key_ref = Some(ConfigMapKeySelector { name, key, optional: None }),
+                }
+            }
+        }
+        var.value_from = Some(from);
+        Some(var)
+    }
+}
+
+/// The fields of a pod that a variable can have:
+/// <https://kubernetes.io/docs/concepts/workloads/pods/downward-api/#available-fields>.
+fn is_field_path(text: &str) -> bool {
+    const FIELDS: &[&str] = &[
+        "metadata.name",
+        "metadata.namespace",
+        "metadata.uid",
+        "spec.nodeName",
+        "spec.serviceAccountName",
+        "status.hostIP",
+        "status.hostIPs",
+        "status.podIP",
+        "status.podIPs",
+    ];
+    let keyed = |field: &str| {
+        let key = text.strip_prefix(field).and_then(|rest| rest.strip_prefix("['")).and_then(|rest| rest.strip_suffix("']"));
+        let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+        key.is_some_and(|key| !key.is_empty() && key.chars().all(known))
+    };
+    FIELDS.contains(&text) || keyed("metadata.labels") || keyed("metadata.annotations")
+}
+
+/// A variable that the settings set or use, or that changes where connections go or what is trusted.
+fn is_reserved_variable(name: &str, settings: &Settings) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let dangerous = upper.ends_with("_PROXY")
+        || ["LD_", "SSL_CERT_", "GODEBUG", "GOTRACEBACK", "TELEGRAF_", "KUBERNETES_"].iter().any(|prefix| upper.starts_with(prefix))
+        || matches!(upper.as_str(), "PATH" | "HOME" | "HOSTALIASES" | "RES_OPTIONS" | "LOCALDOMAIN" | "RESOLV_HOST_CONF");
+    dangerous
+        || settings.pod.env.iter().any(|var| var.name == name)
+        || settings.classes.values().any(|class| class.uses_variable(name))
+}

@@ -1,0 +1,41 @@
+//! JSON, for settings that say what an annotation could say too.
+
+use serde_json::Value;
+
+use super::{Data, Key, Node};
+use crate::diagnostic::{Place, escape_pointer};
+
+/// The tree of a value that stands at a JSON pointer. The text it came from bounds its depth (`serde_json`: 128).
+pub(crate) fn from_json(pointer: &str, value: &Value) -> Node {
+    let data = match value {
+        Value::Null => Data::Null,
+        Value::Bool(value) => Data::Boolean(*value),
+        Value::Number(number) => match number.as_i64() {
+            Some(value) => Data::Integer(value, number.to_string()),
+            None => Data::Float(number.as_f64().unwrap_or(f64::NAN), number.to_string()),
+        },
+        Value::String(text) => Data::Text(text.clone()),
+        Value::Array(values) => {
+            let nodes = values.iter().enumerate();
+            Data::List(nodes.map(|(index, value)| from_json(&format!("{pointer}/{index}"), value)).collect())
+        }
+        Value::Object(entries) => {
+            let entries = entries.iter().map(|(name, value)| {
+                let pointer = format!("{pointer}/{}", escape_pointer(name));
+                let key = Key {
+                    text: name.clone(),
+                    place: Place {
+                        key: true,
+                        ..Place::pointer(&pointer)
+                    },
+                };
+                (key, from_json(&pointer, value))
+            });
+            Data::Map(entries.collect())
+        }
+    };
+    Node {
+        place: Place::pointer(pointer),
+        data,
+    }
+}

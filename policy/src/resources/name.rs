@@ -1,0 +1,132 @@
+//! Names of objects and files, and values of labels.
+
+use super::digest;
+use crate::settings::Settings;
+use crate::source::Identity;
+
+/// The longest name: also a label's value has 63 characters at most.
+const MAX: usize = 63;
+
+/// The name of the ConfigMap and the Deployment of a source, or of one of its endpoints.
+pub(crate) fn object_name(identity: &Identity, endpoint: Option<&str>, settings: &Settings) -> String {
+    let (plain, ambiguous) = match (identity, endpoint) {
+        (Identity::Namespace { .. }, None) => ("telegraf".to_owned(), false),
+        // An Application of another namespace may have the same name and the same destination.
+        (Identity::Application { namespace, name }, None) => {
+            (format!("telegraf-{name}"), *namespace != settings.sources.argocd_namespace)
+        }
+        // An Application called like the Namespace may have an endpoint of the same name.
+        (Identity::Namespace { name }, Some(endpoint)) => (format!("telegraf-{name}-{endpoint}"), true),
+        (Identity::Application { namespace, name }, Some(endpoint)) => {
+            let two_readings = name.contains('-') || endpoint.contains('-');
+            let foreign = *namespace != settings.sources.argocd_namespace;
+            (format!("telegraf-{name}-{endpoint}"), two_readings || foreign)
+        }
+    };
+    let whole = format!("{identity} {}", endpoint.unwrap_or_default());
+    usable(&plain, &whole, ambiguous, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+/// The name of the objects of `standalone`.
+pub(crate) fn shared_name() -> String {
+    "telegraf".to_owned()
+}
+
+/// The name of a source's file in `standalone`. A ConfigMap's keys have 253 characters at most.
+pub(crate) fn file_name(identity: &Identity) -> String {
+    let plain = match identity {
+        Identity::Application { namespace, name } => format!("application.{namespace}.{name}"),
+        Identity::Namespace { name } => format!("namespace.{name}"),
+    };
+    match plain.len() {
+        // Names hold dots, so that two of them could be one file.
+        0..=200 if plain.matches('.').count() <= 2 => format!("{plain}.conf"),
+        _ => {
+            let cut: String = plain.chars().take(200).collect();
+            format!("{cut}.{}.conf", short(&identity.to_string()))
+        }
+    }
+}
+
+/// A text as a label's value: <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>.
+pub(crate) fn label_value(text: &str) -> String {
+    usable(text, text, false, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+/// A text within 63 of the known characters. Whenever it was changed, or is ambiguous, it ends in a hash of the whole.
+fn usable(plain: &str, whole: &str, ambiguous: bool, known: fn(char) -> bool) -> String {
+    let replaced: String = plain.chars().map(|c| if known(c) { c } else { '-' }).collect();
+    if !ambiguous && replaced == plain && plain.len() <= MAX && !plain.ends_with(['-', '_', '.']) {
+        return replaced;
+    }
+    let hash = short(whole);
+    let cut: String = replaced.chars().take(MAX - hash.len() - 1).collect();
+    format!("{}-{hash}", cut.trim_end_matches(['-', '_', '.']))
+}
+
+/// Eight hexadecimal digits: two of a thousand names meet once in ten thousand clusters.
+fn short(whole: &str) -> String {
+    digest(whole)[..8].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn application(name: &str) -> Identity {
+        Identity::Application {
+            namespace: "argocd".into(),
+            name: name.into(),
+        }
+    }
+
+    fn settings() -> Settings {
+        crate::settings::read(None).0.unwrap()
+    }
+
+    #[test]
+    fn an_application_gives_its_name() {
+        assert_eq!(object_name(&application("argocd"), None, &settings()), "telegraf-argocd");
+        assert_eq!(object_name(&application("argocd"), Some("redis"), &settings()), "telegraf-argocd-redis");
+    }
+
+    #[rstest]
+    #[case("a-b", "c", "a", "b-c")]
+    #[case("a", "b_c", "a", "b-c")]
+    #[case("a", "B", "a", "b")]
+    #[case("a.b", "c", "a-b", "c")]
+    fn names_that_could_be_read_two_ways_differ(
+        #[case] name: &str,
+        #[case] endpoint: &str,
+        #[case] other: &str,
+        #[case] other_endpoint: &str,
+    ) {
+        let settings = settings();
+        assert_ne!(
+            object_name(&application(name), Some(endpoint), &settings),
+            object_name(&application(other), Some(other_endpoint), &settings),
+        );
+    }
+
+    #[test]
+    fn long_names_are_cut_and_stay_apart() {
+        let (a, b) = (format!("{}a", "x".repeat(252)), format!("{}b", "x".repeat(252)));
+        let (a, b) = (object_name(&application(&a), None, &settings()), object_name(&application(&b), None, &settings()));
+        assert_ne!(a, b);
+        assert!(a.len() <= 63 && b.len() <= 63);
+        assert!(label_value(&"x".repeat(253)).len() <= 63);
+    }
+
+    #[test]
+    fn files_with_dots_in_their_names_stay_apart() {
+        let of = |namespace: &str, name: &str| {
+            file_name(&Identity::Application {
+                namespace: namespace.into(),
+                name: name.into(),
+            })
+        };
+        assert_ne!(of("a", "b.c"), of("a.b", "c"));
+        assert_eq!(of("argocd", "nublado"), "application.argocd.nublado.conf");
+    }
+}

@@ -1,0 +1,140 @@
+//! JSON Schemas, for editors and for those who write hosts. The files under `schemas/` are these; a test compares.
+
+use schemars::{Schema, schema_for};
+use serde_json::{Map, Value, json};
+
+use crate::protocol::{RenderAnswer, RenderRequest};
+use crate::settings::{DEFAULTS, document::Document};
+use crate::telegraf::{OPTIONS, Shape};
+
+/// The settings, with their defaults.
+pub fn settings() -> Schema {
+    let mut schema = schema_for!(Document).to_value();
+    let definitions = schema["$defs"].clone();
+    relax(&mut schema);
+    let ours = |name: &str| !name.contains('.');
+    if let Some(definitions) = schema["$defs"].as_object_mut() {
+        definitions.iter_mut().filter(|(name, _)| ours(name)).for_each(|(_, definition)| relax(definition));
+    }
+    let defaults: Value = serde_json::from_str(DEFAULTS).expect("the defaults are JSON");
+    for (name, default) in defaults.as_object().into_iter().flatten() {
+        let property = &mut schema["properties"][name];
+        // The defaults of a section stand at the section's own properties.
+        match property["$ref"].as_str().and_then(|path| path.strip_prefix("#/$defs/")).map(str::to_owned) {
+            Some(definition) if definitions[&definition]["properties"].is_object() => {
+                for (name, default) in default.as_object().into_iter().flatten() {
+                    schema["$defs"][&definition]["properties"][name]["default"] = default.clone();
+                }
+            }
+            _ => property["default"] = default.clone(),
+        }
+    }
+    into_schema(schema)
+}
+
+/// Everything in the settings is optional: what is left out has a default.
+fn relax(schema: &mut Value) {
+    if let Some(schema) = schema.as_object_mut()
+        && schema.contains_key("properties")
+    {
+        schema.remove("required");
+    }
+}
+
+/// The annotation's value, once it is read as YAML.
+pub fn annotation() -> Schema {
+    let mut properties = Map::new();
+    properties.insert("url".into(), json!({"$ref": "#/$defs/url"}));
+    let urls = json!({"description": "What to scrape.", "type": "array", "minItems": 1, "items": {"$ref": "#/$defs/url"}});
+    properties.insert("urls".into(), urls);
+    for rule in OPTIONS {
+        let mut property = shape(rule.shape);
+        property["description"] = json!(rule.doc);
+        properties.insert(rule.name.into(), property);
+    }
+    let endpoints = json!({
+        "type": "object",
+        "propertyNames": {"pattern": "^[A-Za-z0-9_.-]{1,63}$"},
+        "additionalProperties": {"anyOf": [{"$ref": "#/$defs/url"}, {"$ref": "#/$defs/endpoint"}]},
+    });
+    let schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "telewarden annotation",
+        "description": "The endpoints of an Application or a Namespace: the value of its annotation, read as YAML.",
+        "anyOf": [
+            {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/endpoints"}},
+            {"$ref": "#/$defs/endpoints", "minProperties": 1},
+        ],
+        "examples": [
+            [{"redis": "http://argocd-redis-metrics.argocd.svc:9121/metrics"}],
+            {"server": {"url": "http://argocd-server-metrics.argocd.svc:8083/metrics", "interval": "30s"}},
+        ],
+        "$defs": {
+            "endpoints": endpoints,
+            "endpoint": {
+                "type": "object",
+                "properties": properties,
+                "additionalProperties": false,
+                "oneOf": [{"required": ["url"]}, {"required": ["urls"]}],
+            },
+            "url": {
+                "description": "What to scrape: `http` or `https`, a host within the settings' patterns, no credentials.",
+                "type": "string",
+                "format": "uri",
+                "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[^$#@/]+(/[^$#]*)?(\\?[^$#]*)?$",
+            },
+            "text": {"type": "string", "pattern": NOT_REPLACED},
+            "scalar": {"anyOf": [{"$ref": "#/$defs/text"}, {"type": ["number", "boolean"]}]},
+        },
+    });
+    into_schema(schema)
+}
+
+/// Text without `$` and `@{`, which Telegraf would replace, and without control characters.
+const NOT_REPLACED: &str = r"^([^$@\u0000-\u001f]|@(?!\{))*$";
+
+/// The schema of an option's value.
+fn shape(shape: Shape) -> Value {
+    let tags = |values: Value| {
+        json!({"type": "object", "propertyNames": {"pattern": "^[A-Za-z0-9_-]{1,255}$"}, "additionalProperties": values})
+    };
+    let list = json!({"type": "array", "items": {"$ref": "#/$defs/scalar"}});
+    match shape {
+        Shape::Boolean => json!({"type": "boolean"}),
+        Shape::Duration => json!({
+            "examples": ["30s", "1m30s"],
+            "anyOf": [
+                {"type": "string", "pattern": "^([0-9]*\\.?[0-9]*(ns|us|µs|ms|s|m|h|d))+$"},
+                {"type": "integer", "minimum": 1},
+            ],
+        }),
+        Shape::MetricVersion => json!({"enum": [1, 2]}),
+        Shape::Size => json!({
+            "examples": ["20MB"],
+            "anyOf": [
+                {"type": "string", "pattern": "^[0-9]+(B|KB|kB|MB|GB|KiB|MiB|GiB)?$"},
+                {"type": "integer", "minimum": 1},
+            ],
+        }),
+        Shape::Text => json!({"$ref": "#/$defs/text"}),
+        Shape::TagName => json!({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,255}$"}),
+        Shape::HostName => json!({"type": "string", "pattern": "^[A-Za-z0-9._-]+$"}),
+        Shape::Patterns => list,
+        Shape::Tags => tags(json!({"$ref": "#/$defs/scalar"})),
+        Shape::TagPatterns => tags(list),
+    }
+}
+
+/// What a host sends to `render`.
+pub fn render_request() -> Schema {
+    schema_for!(RenderRequest<'_>)
+}
+
+/// What `render` answers.
+pub fn render_answer() -> Schema {
+    schema_for!(RenderAnswer)
+}
+
+fn into_schema(value: Value) -> Schema {
+    Schema::try_from(value).expect("a map is a schema")
+}

@@ -1,0 +1,730 @@
+//! What the cluster's administrator chose, checked.
+//!
+//! The [`document`] is what is written; [`read`] merges it with the [defaults](DEFAULTS), reports everything that is wrong
+//! with it at once, and answers [`Settings`], in which every name, pattern and template is known to be usable.
+
+pub mod document;
+mod pattern;
+mod quantity;
+mod template;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::{EnvVar, Toleration};
+use serde_json::{Map, Value as Json};
+
+use crate::diagnostic::{Diagnostic, Place, Problem, escape_pointer};
+use crate::located::from_json;
+use crate::telegraf::{Duration, Key, Options, Origin, read_options};
+
+pub use document::{Mutation, Reload, Scheme, Topology};
+use document::Document;
+pub(crate) use pattern::{HostPattern, NamePattern};
+pub(crate) use quantity::Quantity;
+pub(crate) use template::{Names, Scope, Template, TemplateTable, TemplateValue, fill_table, has_placeholder};
+
+/// The settings that count where the administrator says nothing.
+pub const DEFAULTS: &str = include_str!("defaults.json");
+
+/// Settings that are known to work.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub(crate) annotation: String,
+    pub(crate) topology: Topology,
+    pub(crate) standalone_namespace: String,
+    pub(crate) default_class: String,
+    pub(crate) classes: BTreeMap<String, Class>,
+    pub(crate) inputs: Inputs,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) sources: document::Sources,
+    pub(crate) pod: Pod,
+    pub(crate) allow: Allow,
+    pub(crate) reload: Reload,
+    pub(crate) network_policy: bool,
+    pub(crate) extra_resources: Vec<Map<String, Json>>,
+    pub(crate) instance: String,
+    pub(crate) mutation: Mutation,
+}
+
+/// Where metrics go.
+#[derive(Clone, Debug)]
+pub(crate) struct Class {
+    pub(crate) allow: Vec<NamePattern>,
+    pub(crate) global_tags: TemplateTable,
+    pub(crate) agent: TemplateTable,
+    pub(crate) processors: Plugins,
+    pub(crate) aggregators: Plugins,
+    pub(crate) outputs: Plugins,
+}
+
+impl Class {
+    /// Every plugin's table, and the tables of the class itself.
+    fn tables(&self) -> impl Iterator<Item = &TemplateTable> {
+        let plugins = [&self.processors, &self.aggregators, &self.outputs];
+        let instances = plugins.into_iter().flat_map(BTreeMap::values).flatten();
+        [&self.global_tags, &self.agent].into_iter().chain(instances)
+    }
+
+    /// True if a text of the class holds `$NAME` or `${NAME…}`.
+    pub(crate) fn uses_variable(&self, name: &str) -> bool {
+        let uses = |text: &Template| {
+            let text = text.literal_text();
+            let names = [format!("${name}"), format!("${{{name}")];
+            names.iter().any(|reference| {
+                text.match_indices(reference.as_str()).any(|(at, _)| {
+                    let next = text[at + reference.len()..].chars().next();
+                    !next.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_')
+                })
+            })
+        };
+        self.tables().flat_map(template::texts).any(uses)
+    }
+}
+
+/// Plugins by name, each with its instances.
+pub(crate) type Plugins = BTreeMap<Key, Vec<TemplateTable>>;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Inputs {
+    pub(crate) name_override: Template,
+    pub(crate) tags: BTreeMap<Key, Template>,
+    pub(crate) defaults: Options,
+    pub(crate) allowed_plugins: BTreeSet<String>,
+    /// Tags that annotations cannot set: those of `tags`, and those that an output chooses by.
+    pub(crate) reserved_tags: BTreeSet<String>,
+    /// The tag that tells sources apart in `standalone`, where outputs need it.
+    pub(crate) routing_tag: Option<Key>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoints {
+    pub(crate) max: usize,
+    pub(crate) min_interval: Duration,
+    pub(crate) schemes: Vec<Scheme>,
+    pub(crate) cluster_domain: String,
+    pub(crate) hosts: Vec<HostPattern>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Pod {
+    pub(crate) image: String,
+    pub(crate) requests: ResourceList,
+    pub(crate) limits: ResourceList,
+    pub(crate) env: Vec<EnvVar>,
+    pub(crate) labels: BTreeMap<String, Template>,
+    pub(crate) annotations: BTreeMap<String, Template>,
+    pub(crate) node_selector: BTreeMap<String, String>,
+    pub(crate) tolerations: Vec<Toleration>,
+}
+
+/// Processors and memory.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ResourceList {
+    pub(crate) cpu: Quantity,
+    pub(crate) memory: Quantity,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Allow {
+    pub(crate) image: Vec<NamePattern>,
+    pub(crate) env: bool,
+    pub(crate) max_resources: ResourceList,
+}
+
+/// Reads settings. They are `None` exactly when one of the findings is an error.
+pub fn read(document: Option<&Json>) -> (Option<Settings>, Vec<Diagnostic>) {
+    let mut findings = Vec::new();
+    let document = merge(document, &mut findings);
+    let document = decode(document, &mut findings);
+    let settings = document.and_then(|document| Checker { findings: &mut findings }.check(document));
+    let settings = settings.filter(|_| !findings.iter().any(Diagnostic::is_error));
+    (settings, findings)
+}
+
+/// The defaults as a document.
+fn defaults() -> Json {
+    serde_json::from_str(DEFAULTS).expect("the defaults are JSON")
+}
+
+/// The defaults with the administrator's document over them: maps are merged, everything else is replaced. A class starts
+/// from the built-in one, and its plugins are taken as a whole: whoever writes `outputs: {file: …}` does not want
+/// `influxdb_v2` as well.
+fn merge(document: Option<&Json>, findings: &mut Vec<Diagnostic>) -> Json {
+    let mut merged = defaults();
+    match document {
+        None | Some(Json::Null) => {}
+        Some(document @ Json::Object(_)) => {
+            let default_class = merged["classes"]["default"].clone();
+            if let Some(classes) = document.get("classes").and_then(Json::as_object) {
+                for name in classes.keys() {
+                    merged["classes"][name] = default_class.clone();
+                }
+            }
+            merge_into(&mut merged, document, &mut Vec::new());
+        }
+        Some(_) => {
+            let error = "the settings are not a map".to_owned();
+            findings.push(Problem::Settings { error }.at(Place::pointer("")));
+        }
+    }
+    merged
+}
+
+fn merge_into<'a>(merged: &mut Json, document: &'a Json, path: &mut Vec<&'a str>) {
+    let whole = matches!(path.as_slice(), ["classes", _, "outputs" | "processors" | "aggregators"]);
+    match (merged, document) {
+        (Json::Object(merged), Json::Object(document)) if !whole => {
+            for (name, value) in document {
+                path.push(name);
+                match merged.get_mut(name) {
+                    Some(old) => merge_into(old, value, path),
+                    None => {
+                        merged.insert(name.clone(), value.clone());
+                    }
+                }
+                path.pop();
+            }
+        }
+        (merged, document) => *merged = document.clone(),
+    }
+}
+
+/// Decodes the merged document. A value that does not decode is reported and replaced by its default, so that all of them
+/// are reported, and not only the first.
+fn decode(mut merged: Json, findings: &mut Vec<Diagnostic>) -> Option<Document> {
+    const AT_MOST: usize = 50;
+    for _ in 0..AT_MOST {
+        let error = match serde_path_to_error::deserialize::<_, Document>(&merged) {
+            Ok(document) => {
+                report_unknown_fields(&merged, &document, findings);
+                return Some(document);
+            }
+            Err(error) => error,
+        };
+        let path = tokens(error.path());
+        let pointer: String = path.iter().map(|token| format!("/{}", escape_pointer(token))).collect();
+        let error = error.into_inner().to_string();
+        let place = Place {
+            key: error.starts_with("unknown field"),
+            ..Place::pointer(pointer)
+        };
+        findings.push(Problem::Settings { error }.at(place));
+        if !replace_by_default(&mut merged, &path) {
+            break;
+        }
+    }
+    None
+}
+
+fn tokens(path: &serde_path_to_error::Path) -> Vec<String> {
+    use serde_path_to_error::Segment;
+    let tokens = path.iter().filter_map(|segment| match segment {
+        Segment::Seq { index } => Some(index.to_string()),
+        Segment::Map { key } => Some(key.clone()),
+        Segment::Enum { .. } | Segment::Unknown => None,
+    });
+    tokens.collect()
+}
+
+/// Puts the default back at a path, or nothing where there is none. A list is replaced as a whole. False when there was
+/// nothing to replace.
+fn replace_by_default(merged: &mut Json, path: &[String]) -> bool {
+    let mut default = Some(defaults());
+    let mut at = merged;
+    for (depth, token) in path.iter().enumerate() {
+        let token_of_default = if depth == 1 && path[0] == "classes" { "default" } else { token };
+        let next_default = default.as_ref().and_then(|default| default.get(token_of_default)).cloned();
+        let last = depth + 1 == path.len();
+        let holds_list = at.get(token).is_some_and(Json::is_array);
+        let Some(map) = at.as_object_mut() else {
+            return false;
+        };
+        if last || holds_list {
+            return match next_default {
+                Some(default) if map.get(token) != Some(&default) => map.insert(token.clone(), default).is_some(),
+                Some(_) => false,
+                None => map.remove(token).is_some(),
+            };
+        }
+        default = next_default;
+        match map.get_mut(token) {
+            Some(next) => at = next,
+            None => return false,
+        }
+    }
+    false
+}
+
+/// Kubernetes' own types pass over fields that they do not know; here those are mistakes like any other.
+fn report_unknown_fields(merged: &Json, document: &Document, findings: &mut Vec<Diagnostic>) {
+    let kept = [
+        ("/pod/env", serde_json::to_value(&document.pod.env)),
+        ("/pod/tolerations", serde_json::to_value(&document.pod.tolerations)),
+    ];
+    for (pointer, kept) in kept {
+        if let (Some(written), Ok(kept)) = (merged.pointer(pointer), kept) {
+            report_lost(pointer, written, &kept, findings);
+        }
+    }
+}
+
+fn report_lost(pointer: &str, written: &Json, kept: &Json, findings: &mut Vec<Diagnostic>) {
+    match (written, kept) {
+        (Json::Object(written), kept) => {
+            for (name, value) in written {
+                let pointer = format!("{pointer}/{}", escape_pointer(name));
+                match kept.get(name) {
+                    Some(kept) => report_lost(&pointer, value, kept, findings),
+                    None if value.is_null() => {}
+                    None => {
+                        let error = format!("unknown field `{name}`");
+                        let place = Place { key: true, ..Place::pointer(pointer) };
+                        findings.push(Problem::Settings { error }.at(place));
+                    }
+                }
+            }
+        }
+        (Json::Array(written), Json::Array(kept)) => {
+            for (index, (written, kept)) in written.iter().zip(kept).enumerate() {
+                report_lost(&format!("{pointer}/{index}"), written, kept, findings);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Checks what the document's types cannot say.
+struct Checker<'a> {
+    findings: &'a mut Vec<Diagnostic>,
+}
+
+impl Checker<'_> {
+    fn report(&mut self, pointer: &str, problem: Problem) {
+        self.findings.push(problem.at(Place::pointer(pointer)));
+    }
+
+    fn check(&mut self, document: Document) -> Option<Settings> {
+        self.check_names(&document);
+        let class_scopes = match document.topology {
+            Topology::Application => (Scope::Source, Scope::Source),
+            Topology::Endpoint => (Scope::Endpoint, Scope::Endpoint),
+            Topology::Standalone => (Scope::All, Scope::Source),
+        };
+        let mut classes = BTreeMap::new();
+        for (name, class) in &document.classes {
+            let pointer = format!("/classes/{}", escape_pointer(name));
+            classes.insert(name.clone(), self.class(name, class, &pointer, class_scopes));
+        }
+        if !classes.contains_key(&document.default_class) {
+            let problem = Problem::NoSuchClass {
+                class: document.default_class.clone(),
+                known: classes.keys().cloned().collect(),
+            };
+            self.report("/defaultClass", problem);
+        }
+        let inputs = self.inputs(&document, &classes);
+        let endpoints = self.endpoints(&document.endpoints);
+        let pod = self.pod(document.pod);
+        let allow = self.allow(&document.allow);
+        self.extra_resources(&document.extra_resources);
+        Some(Settings {
+            annotation: document.annotation,
+            topology: document.topology,
+            standalone_namespace: document.standalone.namespace,
+            default_class: document.default_class,
+            classes,
+            inputs: inputs?,
+            endpoints: endpoints?,
+            sources: document.sources,
+            pod: pod?,
+            allow: allow?,
+            reload: document.reload,
+            network_policy: document.network_policy,
+            extra_resources: document.extra_resources,
+            instance: document.instance,
+            mutation: document.mutation,
+        })
+    }
+
+    fn check_names(&mut self, document: &Document) {
+        if !is_qualified_name(&document.annotation) {
+            let key = document.annotation.clone();
+            self.report("/annotation", Problem::AnnotationKey { key });
+        }
+        let sources = &document.sources;
+        let mut labels = vec![
+            ("/instance".to_owned(), &document.instance, "an instance's name"),
+            ("/standalone/namespace".to_owned(), &document.standalone.namespace, "a namespace's name"),
+            ("/sources/argocdNamespace".to_owned(), &sources.argocd_namespace, "a namespace's name"),
+        ];
+        for (index, namespace) in sources.application_namespaces.iter().enumerate() {
+            let pointer = format!("/sources/applicationNamespaces/{index}");
+            labels.push((pointer, namespace, "a namespace's name"));
+        }
+        for (pointer, text, what) in labels {
+            if !is_dns_label(text) {
+                let text = text.clone();
+                self.report(&pointer, Problem::DnsLabel { text, what });
+            }
+        }
+    }
+
+    fn class(&mut self, name: &str, class: &document::Class, pointer: &str, (shared, outputs): (Scope, Scope)) -> Class {
+        let checked = Class {
+            allow: self.name_patterns(&class.allow, &format!("{pointer}/allow")),
+            global_tags: template::read_table(&class.global_tags, shared, &format!("{pointer}/globalTags"), self.findings),
+            agent: template::read_table(&class.agent, shared, &format!("{pointer}/agent"), self.findings),
+            processors: self.plugins(&class.processors, shared, &format!("{pointer}/processors")),
+            aggregators: self.plugins(&class.aggregators, shared, &format!("{pointer}/aggregators")),
+            outputs: self.plugins(&class.outputs, outputs, &format!("{pointer}/outputs")),
+        };
+        if class.outputs.values().all(Vec::is_empty) {
+            let class = name.to_owned();
+            self.report(&format!("{pointer}/outputs"), Problem::NoOutput { class });
+        }
+        if class.outputs.contains_key("health") {
+            let plugin = "outputs.health".to_owned();
+            self.report(&format!("{pointer}/outputs/health"), Problem::OwnPlugin { plugin });
+        }
+        checked
+    }
+
+    fn plugins(
+        &mut self,
+        plugins: &BTreeMap<String, Vec<Map<String, Json>>>,
+        scope: Scope,
+        pointer: &str,
+    ) -> Plugins {
+        let mut checked = Plugins::new();
+        for (name, instances) in plugins {
+            let pointer = format!("{pointer}/{}", escape_pointer(name));
+            let Some(key) = Key::new(name) else {
+                let why = "a plugin's name holds other characters than A-Z, a-z, 0-9, `_` and `-`";
+                self.report(&pointer, Problem::TelegrafValue { why });
+                continue;
+            };
+            let instances = instances.iter().enumerate().map(|(index, instance)| {
+                template::read_table(instance, scope, &format!("{pointer}/{index}"), self.findings)
+            });
+            checked.insert(key, instances.collect());
+        }
+        checked
+    }
+
+    fn inputs(&mut self, document: &Document, classes: &BTreeMap<String, Class>) -> Option<Inputs> {
+        let inputs = &document.inputs;
+        let name_override = self.template(&inputs.name_override, Scope::Endpoint, "/inputs/nameOverride");
+        let mut tags = BTreeMap::new();
+        for (name, text) in &inputs.tags {
+            let pointer = format!("/inputs/tags/{}", escape_pointer(name));
+            let key = Key::new(name);
+            if key.is_none() {
+                let why = "a tag's name holds other characters than A-Z, a-z, 0-9, `_` and `-`";
+                self.report(&pointer, Problem::TelegrafValue { why });
+            }
+            if let (Some(key), Some(text)) = (key, self.template(text, Scope::Endpoint, &pointer)) {
+                tags.insert(key, text);
+            }
+        }
+        let mut reserved_tags: BTreeSet<String> = tags.keys().map(|key| key.as_str().to_owned()).collect();
+        for output in classes.values().flat_map(|class| class.outputs.values().flatten()) {
+            reserved_tags.extend(tags_chosen_by(output));
+        }
+        let routed = |class: &Class| class.outputs.values().flatten().any(has_placeholder);
+        let routing_tag = if document.topology == Topology::Standalone
+            && classes.get(&document.default_class).is_some_and(routed)
+        {
+            let of_source = |text: &Template| text.tells_sources_apart() && !text.names_endpoint();
+            let tag = tags.iter().find(|(_, text)| of_source(text)).map(|(key, _)| key.clone());
+            if tag.is_none() {
+                let why = "outputs differ by source, and no tag of `inputs.tags` tells the sources apart";
+                self.report("/inputs/tags", Problem::Routing { why });
+            }
+            tag
+        } else {
+            None
+        };
+        let pointer = "/inputs/defaults";
+        let node = from_json(pointer, &Json::Object(inputs.defaults.clone()));
+        let mut defaults = Options::new();
+        if let crate::located::Data::Map(entries) = &node.data {
+            defaults = read_options(entries, &[], Origin::Settings, self.findings);
+        }
+        Some(Inputs {
+            name_override: name_override?,
+            tags,
+            defaults,
+            allowed_plugins: inputs.allowed_plugins.iter().cloned().collect(),
+            reserved_tags,
+            routing_tag,
+        })
+    }
+
+    fn endpoints(&mut self, endpoints: &document::Endpoints) -> Option<Endpoints> {
+        let min_interval = Duration::parse(&endpoints.min_interval);
+        if min_interval.is_none() {
+            let problem = Problem::NotADuration {
+                name: "minInterval".to_owned(),
+                text: endpoints.min_interval.clone(),
+            };
+            self.report("/endpoints/minInterval", problem);
+        }
+        for (pointer, empty, what) in [
+            ("/endpoints/schemes", endpoints.schemes.is_empty(), "scheme"),
+            ("/endpoints/hosts", endpoints.hosts.is_empty(), "host"),
+        ] {
+            if empty {
+                let error = format!("no {what} is allowed, so every endpoint would be refused");
+                self.report(pointer, Problem::Settings { error });
+            }
+        }
+        if !endpoints.cluster_domain.split('.').all(is_dns_label) {
+            let problem = Problem::Pattern {
+                pattern: endpoints.cluster_domain.clone(),
+                why: "is not a DNS domain in lower case",
+            };
+            self.report("/endpoints/clusterDomain", problem);
+        }
+        let mut hosts = Vec::new();
+        for (index, text) in endpoints.hosts.iter().enumerate() {
+            match HostPattern::parse(text) {
+                Ok(pattern) => hosts.push(pattern),
+                Err(problem) => self.report(&format!("/endpoints/hosts/{index}"), problem),
+            }
+        }
+        Some(Endpoints {
+            max: endpoints.max,
+            min_interval: min_interval?,
+            schemes: endpoints.schemes.clone(),
+            cluster_domain: endpoints.cluster_domain.clone(),
+            hosts,
+        })
+    }
+
+    fn pod(&mut self, pod: document::Pod) -> Option<Pod> {
+        if let Err(why) = check_image(&pod.image) {
+            let image = pod.image.clone();
+            self.report("/pod/image", Problem::Image { image, why });
+        }
+        let requests = self.resource_list(&pod.resources.requests, "/pod/resources/requests");
+        let limits = self.resource_list(&pod.resources.limits, "/pod/resources/limits");
+        if let (Some(requests), Some(limits)) = (&requests, &limits) {
+            for (resource, request, limit) in [
+                ("cpu", &requests.cpu, &limits.cpu),
+                ("memory", &requests.memory, &limits.memory),
+            ] {
+                if request > limit {
+                    let problem = Problem::RequestAboveLimit {
+                        resource,
+                        request: request.to_string(),
+                        limit: limit.to_string(),
+                    };
+                    self.report(&format!("/pod/resources/requests/{resource}"), problem);
+                }
+            }
+        }
+        let labels = self.metadata(&pod.labels, "/pod/labels", "a label of the pods");
+        let annotations = self.metadata(&pod.annotations, "/pod/annotations", "an annotation of the pods");
+        Some(Pod {
+            image: pod.image,
+            requests: requests?,
+            limits: limits?,
+            env: pod.env,
+            labels,
+            annotations,
+            node_selector: pod.node_selector,
+            tolerations: pod.tolerations,
+        })
+    }
+
+    fn metadata(
+        &mut self,
+        map: &BTreeMap<String, String>,
+        pointer: &str,
+        what: &'static str,
+    ) -> BTreeMap<String, Template> {
+        let mut templates = BTreeMap::new();
+        for (name, text) in map {
+            let pointer = format!("{pointer}/{}", escape_pointer(name));
+            if is_reserved_metadata(name) {
+                let name = name.clone();
+                self.report(&pointer, Problem::ReservedName { name, what });
+            } else if let Some(text) = self.template(text, Scope::Source, &pointer) {
+                templates.insert(name.clone(), text);
+            }
+        }
+        templates
+    }
+
+    fn allow(&mut self, allow: &document::Allow) -> Option<Allow> {
+        Some(Allow {
+            image: self.name_patterns(&allow.image, "/allow/image"),
+            env: allow.env,
+            max_resources: self.resource_list(&allow.max_resources, "/allow/maxResources")?,
+        })
+    }
+
+    fn resource_list(&mut self, list: &document::ResourceList, pointer: &str) -> Option<ResourceList> {
+        let mut quantity = |name: &str, text: &str| {
+            let quantity = Quantity::parse(text);
+            if quantity.is_none() {
+                let problem = Problem::NotAQuantity {
+                    name: name.to_owned(),
+                    text: text.to_owned(),
+                };
+                self.report(&format!("{pointer}/{name}"), problem);
+            }
+            quantity
+        };
+        let (cpu, memory) = (quantity("cpu", &list.cpu), quantity("memory", &list.memory));
+        Some(ResourceList {
+            cpu: cpu?,
+            memory: memory?,
+        })
+    }
+
+    fn extra_resources(&mut self, resources: &[Map<String, Json>]) {
+        for (index, resource) in resources.iter().enumerate() {
+            let pointer = format!("/extraResources/{index}");
+            let text = |pointer: &str| {
+                let mut at = None;
+                for token in pointer.split('/') {
+                    at = match at {
+                        None => resource.get(token),
+                        Some(value) => Json::get(value, token),
+                    };
+                    at?;
+                }
+                at
+            };
+            for field in ["apiVersion", "kind", "metadata/name"] {
+                if !text(field).is_some_and(|value| value.as_str().is_some_and(|text| !text.is_empty())) {
+                    let why = format!("the extra resource has no `{}`", field.replace('/', "."));
+                    self.report(&pointer, Problem::ExtraResource { why });
+                }
+            }
+            if text("metadata/namespace").is_some() {
+                let why = "the extra resource names a namespace; it is put into the source's".to_owned();
+                self.report(&format!("{pointer}/metadata/namespace"), Problem::ExtraResource { why });
+            }
+            for (field, what) in [("labels", "a label of an extra resource"), ("annotations", "an annotation of an extra resource")] {
+                let names = text(&format!("metadata/{field}")).and_then(Json::as_object);
+                for name in names.into_iter().flat_map(Map::keys).filter(|name| is_reserved_metadata(name)) {
+                    let pointer = format!("{pointer}/metadata/{field}/{}", escape_pointer(name));
+                    let name = name.clone();
+                    self.report(&pointer, Problem::ReservedName { name, what });
+                }
+            }
+            self.json_templates(&Json::Object(resource.clone()), &pointer);
+        }
+    }
+
+    fn json_templates(&mut self, value: &Json, pointer: &str) {
+        match value {
+            Json::String(text) => {
+                self.template(text, Scope::Source, pointer);
+            }
+            Json::Array(values) => {
+                for (index, value) in values.iter().enumerate() {
+                    self.json_templates(value, &format!("{pointer}/{index}"));
+                }
+            }
+            Json::Object(map) => {
+                for (name, value) in map {
+                    self.json_templates(value, &format!("{pointer}/{}", escape_pointer(name)));
+                }
+            }
+            Json::Null | Json::Bool(_) | Json::Number(_) => {}
+        }
+    }
+
+    fn name_patterns(&mut self, patterns: &[String], pointer: &str) -> Vec<NamePattern> {
+        let mut checked = Vec::new();
+        for (index, text) in patterns.iter().enumerate() {
+            match NamePattern::parse(text) {
+                Ok(pattern) => checked.push(pattern),
+                Err(problem) => self.report(&format!("{pointer}/{index}"), problem),
+            }
+        }
+        checked
+    }
+
+    fn template(&mut self, text: &str, scope: Scope, pointer: &str) -> Option<Template> {
+        match Template::parse(text, scope) {
+            Ok(template) => Some(template),
+            Err(problem) => {
+                self.report(pointer, problem);
+                None
+            }
+        }
+    }
+}
+
+/// The tags that an output chooses metrics or destinations by: its `tagpass` and `tagdrop`, and options such as
+/// `bucket_tag`.
+fn tags_chosen_by(output: &TemplateTable) -> Vec<String> {
+    let mut tags = Vec::new();
+    for (key, value) in output {
+        match value {
+            TemplateValue::Table(table) if matches!(key.as_str(), "tagpass" | "tagdrop") => {
+                tags.extend(table.keys().map(|key| key.as_str().to_owned()));
+            }
+            TemplateValue::Text(text) if key.as_str().ends_with("_tag") => tags.push(text.literal_text()),
+            _ => {}
+        }
+    }
+    tags
+}
+
+/// Labels and annotations that decide to whom an object belongs: Argo CD's tracking, and our own.
+pub(crate) fn is_reserved_metadata(name: &str) -> bool {
+    matches!(
+        name,
+        "app.kubernetes.io/instance"
+            | "app.kubernetes.io/name"
+            | "app.kubernetes.io/component"
+            | "app.kubernetes.io/managed-by"
+    ) || name.starts_with("argocd.argoproj.io/")
+        || name.starts_with("telegraf.influxdata.com/")
+}
+
+/// A DNS label: <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names>.
+pub(crate) fn is_dns_label(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !text.is_empty() && text.len() <= 63 && text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// A qualified name, as annotations have:
+/// <https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/#syntax-and-character-set>.
+fn is_qualified_name(text: &str) -> bool {
+    let (prefix, name) = match text.split_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, text),
+    };
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let ends = |c: char| c.is_ascii_alphanumeric();
+    let name_is_good = name.len() <= 63 && name.chars().all(inner) && name.starts_with(ends) && name.ends_with(ends);
+    let prefix_is_good = |prefix: &str| prefix.len() <= 253 && prefix.split('.').all(is_dns_label);
+    name_is_good && prefix.is_none_or(prefix_is_good)
+}
+
+/// Telegraf's image: with a tag or a digest, and not older than 1.38 where the tag is a version.
+fn check_image(image: &str) -> Result<(), &'static str> {
+    let spelled = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '/' | ':' | '_' | '@' | '-');
+    if image.is_empty() || !image.chars().all(spelled) {
+        return Err("holds characters that no image's name has");
+    }
+    if image.contains("@sha256:") {
+        return Ok(());
+    }
+    let last = image.rsplit('/').next().unwrap_or(image);
+    let Some((_, tag)) = last.split_once(':') else {
+        return Err("has neither a tag nor a digest");
+    };
+    let mut numbers = tag.trim_start_matches('v').splitn(3, ['.', '-']).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(1)), Some(Ok(minor))) if minor < 38 => Err("is too old"),
+        (Some(Ok(0)), _) => Err("is too old"),
+        _ => Ok(()),
+    }
+}

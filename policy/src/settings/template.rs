@@ -1,0 +1,352 @@
+//! Texts of the settings with placeholders.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use crate::diagnostic::{Diagnostic, Place, Problem, escape_pointer};
+use crate::telegraf::{Key, Table, Value};
+
+/// What a placeholder stands for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Placeholder {
+    /// The Application's name, or the Namespace's.
+    Application,
+    /// The namespace that is scraped.
+    Namespace,
+    /// The Application's name with `-` as `_`.
+    Bucket,
+    /// The endpoint's name.
+    Endpoint,
+    /// The cluster's DNS domain.
+    ClusterDomain,
+}
+
+/// Which placeholders a text may hold.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Scope {
+    /// None: the text is for all sources together.
+    All,
+    /// Those of a source.
+    Source,
+    /// Those of a source and its endpoint.
+    Endpoint,
+    /// Those of a host pattern.
+    Host,
+}
+
+impl Scope {
+    fn placeholder(self, name: &str) -> Option<Placeholder> {
+        let placeholder = match name {
+            "application" => Placeholder::Application,
+            "namespace" => Placeholder::Namespace,
+            "bucket" => Placeholder::Bucket,
+            "endpoint" => Placeholder::Endpoint,
+            "clusterDomain" => Placeholder::ClusterDomain,
+            _ => return None,
+        };
+        let known = match placeholder {
+            Placeholder::Application | Placeholder::Namespace | Placeholder::Bucket => self != Self::All,
+            Placeholder::Endpoint => self == Self::Endpoint,
+            Placeholder::ClusterDomain => self == Self::Host,
+        };
+        known.then_some(placeholder)
+    }
+
+    fn known(self) -> &'static str {
+        match self {
+            Self::All => "none, for all sources share it",
+            Self::Source => "`{application}`, `{namespace}`, `{bucket}`",
+            Self::Endpoint => "`{application}`, `{namespace}`, `{bucket}`, `{endpoint}`",
+            Self::Host => "`{application}`, `{namespace}`, `{bucket}`, `{clusterDomain}`",
+        }
+    }
+}
+
+/// What the placeholders are filled with.
+#[derive(Clone, Debug)]
+pub(crate) struct Names<'a> {
+    pub(crate) application: &'a str,
+    pub(crate) namespace: &'a str,
+    pub(crate) endpoint: &'a str,
+    pub(crate) cluster_domain: &'a str,
+}
+
+impl Names<'_> {
+    /// No names, for texts that have no placeholders or are looked at without them.
+    pub(crate) const NONE: Self = Self {
+        application: "",
+        namespace: "",
+        endpoint: "",
+        cluster_domain: "",
+    };
+
+    /// The application's name as a bucket's: `-` as `_`.
+    pub(crate) fn bucket(&self) -> String {
+        self.application.replace('-', "_")
+    }
+}
+
+/// A text with placeholders.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Template(Vec<Part>);
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Part {
+    Text(String),
+    Placeholder(Placeholder),
+}
+
+impl Template {
+    /// Reads `{name}` as a placeholder and `{{` as a brace. Telegraf's own `${NAME}` and `@{store:key}` are left alone.
+    ///
+    /// # Errors
+    /// The name of a placeholder that is not known in this scope.
+    pub(crate) fn parse(text: &str, scope: Scope) -> Result<Self, Problem> {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(brace) = rest.find('{') {
+            let (before, from_brace) = rest.split_at(brace);
+            literal.push_str(before);
+            let end = from_brace.find('}').map(|end| end + 1);
+            if let Some(tail) = from_brace.strip_prefix("{{") {
+                literal.push('{');
+                rest = tail;
+            } else if before.ends_with(['$', '@']) {
+                let end = end.unwrap_or(from_brace.len());
+                literal.push_str(&from_brace[..end]);
+                rest = &from_brace[end..];
+            } else {
+                let name = &from_brace[1..end.map_or(from_brace.len(), |end| end - 1)];
+                let placeholder = scope.placeholder(name).filter(|_| end.is_some());
+                let Some(placeholder) = placeholder else {
+                    return Err(Problem::Placeholder {
+                        name: name.chars().take(40).collect(),
+                        known: scope.known(),
+                    });
+                };
+                if !literal.is_empty() {
+                    parts.push(Part::Text(std::mem::take(&mut literal)));
+                }
+                parts.push(Part::Placeholder(placeholder));
+                rest = &from_brace[name.len() + 2..];
+            }
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() || parts.is_empty() {
+            parts.push(Part::Text(literal));
+        }
+        Ok(Self(parts))
+    }
+
+    /// The text with its placeholders filled.
+    pub(crate) fn fill(&self, names: &Names<'_>) -> String {
+        let mut out = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => out.push_str(text),
+                Part::Placeholder(Placeholder::Application) => out.push_str(names.application),
+                Part::Placeholder(Placeholder::Namespace) => out.push_str(names.namespace),
+                Part::Placeholder(Placeholder::Bucket) => out.push_str(&names.bucket()),
+                Part::Placeholder(Placeholder::Endpoint) => out.push_str(names.endpoint),
+                Part::Placeholder(Placeholder::ClusterDomain) => out.push_str(names.cluster_domain),
+            }
+        }
+        out
+    }
+
+    /// True if it is a different text for different sources: it holds the application's name, however spelled.
+    pub(crate) fn tells_sources_apart(&self) -> bool {
+        let named = |part: &Part| matches!(part, Part::Placeholder(Placeholder::Application | Placeholder::Bucket));
+        self.0.iter().any(named)
+    }
+
+    /// True if it is a different text for different endpoints of one source.
+    pub(crate) fn names_endpoint(&self) -> bool {
+        self.0.contains(&Part::Placeholder(Placeholder::Endpoint))
+    }
+
+    /// The text without its placeholders.
+    pub(crate) fn literal_text(&self) -> String {
+        self.fill(&Names::NONE)
+    }
+
+    /// True if it holds any placeholder.
+    pub(crate) fn has_placeholder(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Placeholder(_)))
+    }
+}
+
+/// A value of Telegraf's configuration whose texts are templates.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum TemplateValue {
+    Text(Template),
+    Integer(i64),
+    Float(f64),
+    Boolean(bool),
+    List(Vec<TemplateValue>),
+    Table(TemplateTable),
+    Tables(Vec<TemplateTable>),
+}
+
+/// A table of Telegraf's configuration whose texts are templates.
+pub(crate) type TemplateTable = BTreeMap<Key, TemplateValue>;
+
+/// The values with their texts filled.
+pub(crate) fn fill_table(table: &TemplateTable, names: &Names<'_>) -> Table {
+    table.iter().map(|(key, value)| (key.clone(), fill_value(value, names))).collect()
+}
+
+fn fill_value(value: &TemplateValue, names: &Names<'_>) -> Value {
+    match value {
+        TemplateValue::Text(text) => Value::Replaceable(text.fill(names)),
+        TemplateValue::Integer(number) => Value::Integer(*number),
+        TemplateValue::Float(number) => Value::Float(*number),
+        TemplateValue::Boolean(value) => Value::Boolean(*value),
+        TemplateValue::List(values) => Value::List(values.iter().map(|value| fill_value(value, names)).collect()),
+        TemplateValue::Table(table) => Value::Table(fill_table(table, names)),
+        TemplateValue::Tables(tables) => {
+            Value::Tables(tables.iter().map(|table| fill_table(table, names)).collect())
+        }
+    }
+}
+
+/// True if any text of the table holds a placeholder.
+pub(crate) fn has_placeholder(table: &TemplateTable) -> bool {
+    texts(table).iter().any(|text| text.has_placeholder())
+}
+
+/// All texts of a table.
+pub(crate) fn texts(table: &TemplateTable) -> Vec<&Template> {
+    fn collect<'a>(value: &'a TemplateValue, out: &mut Vec<&'a Template>) {
+        match value {
+            TemplateValue::Text(text) => out.push(text),
+            TemplateValue::Integer(_) | TemplateValue::Float(_) | TemplateValue::Boolean(_) => {}
+            TemplateValue::List(values) => values.iter().for_each(|value| collect(value, out)),
+            TemplateValue::Table(table) => table.values().for_each(|value| collect(value, out)),
+            TemplateValue::Tables(tables) => {
+                tables.iter().flat_map(BTreeMap::values).for_each(|value| collect(value, out));
+            }
+        }
+    }
+    let mut out = Vec::new();
+    table.values().for_each(|value| collect(value, &mut out));
+    out
+}
+
+/// Reads a map of the settings as a table. Whatever cannot be written as Telegraf's TOML is added to the findings.
+pub(crate) fn read_table(
+    map: &serde_json::Map<String, Json>,
+    scope: Scope,
+    pointer: &str,
+    findings: &mut Vec<Diagnostic>,
+) -> TemplateTable {
+    let mut table = TemplateTable::new();
+    for (name, value) in map {
+        let pointer = format!("{pointer}/{}", escape_pointer(name));
+        let Some(key) = Key::new(name) else {
+            let why = "a key holds other characters than A-Z, a-z, 0-9, `_` and `-`";
+            let place = Place { key: true, ..Place::pointer(pointer) };
+            findings.push(Problem::TelegrafValue { why }.at(place));
+            continue;
+        };
+        if let Some(value) = read_value(value, scope, &pointer, findings) {
+            table.insert(key, value);
+        }
+    }
+    table
+}
+
+fn read_value(value: &Json, scope: Scope, pointer: &str, findings: &mut Vec<Diagnostic>) -> Option<TemplateValue> {
+    let refuse = |why, findings: &mut Vec<Diagnostic>| {
+        findings.push(Problem::TelegrafValue { why }.at(Place::pointer(pointer)));
+        None
+    };
+    match value {
+        Json::Null => refuse("Telegraf's configuration has no null", findings),
+        Json::Bool(value) => Some(TemplateValue::Boolean(*value)),
+        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(number), _) => Some(TemplateValue::Integer(number)),
+            (None, Some(number)) if number.is_finite() => Some(TemplateValue::Float(number)),
+            _ => refuse("the number is too large", findings),
+        },
+        Json::String(text) => match Template::parse(text, scope) {
+            Ok(text) => Some(TemplateValue::Text(text)),
+            Err(problem) => {
+                findings.push(problem.at(Place::pointer(pointer)));
+                None
+            }
+        },
+        Json::Array(values) => {
+            let kind = |value: &Json| match value {
+                Json::Null => 0,
+                Json::Bool(_) => 1,
+                Json::Number(number) if number.is_i64() => 2,
+                Json::Number(_) => 3,
+                Json::String(_) => 4,
+                Json::Array(_) => 5,
+                Json::Object(_) => 6,
+            };
+            if values.windows(2).any(|pair| kind(&pair[0]) != kind(&pair[1])) {
+                return refuse("a list mixes values of several kinds", findings);
+            }
+            let at = |index: usize| format!("{pointer}/{index}");
+            if matches!(values.first(), Some(Json::Object(_))) {
+                let tables = values.iter().enumerate().filter_map(|(index, value)| {
+                    let map = value.as_object()?;
+                    Some(read_table(map, scope, &at(index), findings))
+                });
+                return Some(TemplateValue::Tables(tables.collect()));
+            }
+            let values = values.iter().enumerate();
+            let values = values.filter_map(|(index, value)| read_value(value, scope, &at(index), findings));
+            let values: Vec<_> = values.collect();
+            let holds_tables = |value: &TemplateValue| matches!(value, TemplateValue::List(inner)
+                if inner.iter().any(|value| matches!(value, TemplateValue::Tables(_))));
+            if values.iter().any(|value| matches!(value, TemplateValue::Tables(_)) || holds_tables(value)) {
+                return refuse("a map cannot stand in a list within a list", findings);
+            }
+            Some(TemplateValue::List(values))
+        }
+        Json::Object(map) => Some(TemplateValue::Table(read_table(map, scope, pointer, findings))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    const NAMES: Names<'_> = Names {
+        application: "ingress-nginx",
+        namespace: "web",
+        endpoint: "controller",
+        cluster_domain: "cluster.local",
+    };
+
+    #[rstest]
+    #[case("{bucket}", "ingress_nginx")]
+    #[case("a{application}b{endpoint}c", "aingress-nginxbcontrollerc")]
+    #[case("${INFLUX_TOKEN}", "${INFLUX_TOKEN}")]
+    #[case("${A:-{x}{namespace}", "${A:-{x}web")]
+    #[case("@{vault:token}", "@{vault:token}")]
+    #[case("{{ .token }}", "{ .token }}")]
+    #[case("{{{namespace}}", "{web}")]
+    #[case("", "")]
+    #[case("}", "}")]
+    fn fills(#[case] text: &str, #[case] filled: &str) {
+        assert_eq!(Template::parse(text, Scope::Endpoint).unwrap().fill(&NAMES), filled);
+    }
+
+    #[rstest]
+    #[case("{app}", Scope::Endpoint)]
+    #[case("{endpoint}", Scope::Source)]
+    #[case("{application}", Scope::All)]
+    #[case("{clusterDomain}", Scope::Source)]
+    #[case("{", Scope::Source)]
+    #[case("{namespace", Scope::Source)]
+    fn refuses_what_is_not_known_here(#[case] text: &str, #[case] scope: Scope) {
+        assert!(matches!(Template::parse(text, scope), Err(Problem::Placeholder { .. })));
+    }
+}

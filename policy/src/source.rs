@@ -1,0 +1,191 @@
+//! What is read from an Application or a Namespace, borrowed from the request.
+//!
+//! An Application carries a status that can be megabytes long, so nothing is built of what is not needed: unknown fields
+//! are skipped, and annotations are decoded only when they are looked at.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// An object as far as it is read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Object<'a> {
+    #[serde(borrow)]
+    pub(crate) api_version: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) kind: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) metadata: Metadata<'a>,
+    #[serde(borrow)]
+    pub(crate) spec: Option<&'a RawValue>,
+    /// The objects of a `v1` List.
+    #[serde(borrow)]
+    pub(crate) items: Option<&'a RawValue>,
+}
+
+/// An object's metadata as far as it is read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Metadata<'a> {
+    #[serde(borrow)]
+    pub(crate) name: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) namespace: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(crate) annotations: Option<Annotations<'a>>,
+    #[serde(borrow)]
+    pub(crate) deletion_timestamp: Option<&'a RawValue>,
+}
+
+/// Annotations in the order of the text; values are decoded when they are looked at.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Annotations<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Annotations<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Annotations<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of annotations")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some((Name(name), value)) = map.next_entry()? {
+                    entries.push((name, value));
+                }
+                Ok(Annotations(entries))
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Annotations::default())
+            }
+        }
+
+        #[derive(Deserialize)]
+        struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+/// An Application's spec as far as it is read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ApplicationSpec<'a> {
+    #[serde(borrow)]
+    pub(crate) project: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) destination: Destination<'a>,
+}
+
+/// Where an Application is deployed to.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(default)]
+pub(crate) struct Destination<'a> {
+    #[serde(borrow)]
+    pub(crate) namespace: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) server: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) name: Cow<'a, str>,
+}
+
+/// The kinds of object that matter.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// `argoproj.io/v1alpha1` Application.
+    Application,
+    /// `v1` Namespace.
+    Namespace,
+    /// `argoproj.io/v1alpha1` ApplicationSet, whose template is checked and never rendered.
+    ApplicationSet,
+    /// `v1` List of objects.
+    List,
+}
+
+impl Object<'_> {
+    /// Which of the kinds that matter it is. Argo CD may publish newer versions of its group; their shape is not known yet.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        match (self.api_version.as_ref(), self.kind.as_ref()) {
+            ("argoproj.io/v1alpha1", "Application") => Some(Kind::Application),
+            ("argoproj.io/v1alpha1", "ApplicationSet") => Some(Kind::ApplicationSet),
+            ("v1", "Namespace") => Some(Kind::Namespace),
+            ("v1", "List") => Some(Kind::List),
+            _ => None,
+        }
+    }
+}
+
+/// Which object it is.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Identity {
+    Application { namespace: String, name: String },
+    Namespace { name: String },
+}
+
+impl Identity {
+    /// The object's own name.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Application { name, .. } | Self::Namespace { name } => name,
+        }
+    }
+
+    /// The object's name, with its namespace if it is in one.
+    pub(crate) fn qualified_name(&self) -> String {
+        match self {
+            Self::Application { namespace, name } => format!("{namespace}/{name}"),
+            Self::Namespace { name } => name.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Application { namespace, name } => write!(f, "argoproj.io/Application/{namespace}/{name}"),
+            Self::Namespace { name } => write!(f, "Namespace/{name}"),
+        }
+    }
+}
+
+/// A source whose names are usable: what is rendered from, and what placeholders stand for.
+#[derive(Clone, Debug)]
+pub(crate) struct Source<'a> {
+    pub(crate) identity: Identity,
+    /// The namespace that is scraped, and where Telegraf runs: a DNS label.
+    pub(crate) namespace: String,
+    pub(crate) annotations: Annotations<'a>,
+    /// An Application's project and destination.
+    pub(crate) application: Option<(String, Destination<'a>)>,
+}
+
+/// A DNS subdomain, as Kubernetes names most objects:
+/// <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names>.
+pub(crate) fn is_dns_subdomain(text: &str) -> bool {
+    let label = |label: &str| {
+        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        !label.is_empty() && label.chars().all(inner) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    text.len() <= 253 && text.split('.').all(label)
+}
+
+impl Source<'_> {
+    /// What placeholders stand for.
+    pub(crate) fn names<'s>(&'s self, settings: &'s crate::settings::Settings, endpoint: &'s str) -> crate::settings::Names<'s> {
+        crate::settings::Names {
+            application: self.identity.name(),
+            namespace: &self.namespace,
+            endpoint,
+            cluster_domain: &settings.endpoints.cluster_domain,
+        }
+    }
+}

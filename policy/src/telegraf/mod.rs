@@ -1,0 +1,18 @@
+//! Telegraf's configuration as data: its values, its one TOML writer, and the options of `inputs.prometheus` that an
+//! annotation may set.
+//!
+//! What Telegraf reads decides what may be written: <https://docs.influxdata.com/telegraf/v1/configuration/>.
+
+mod duration;
+mod options;
+mod size;
+mod value;
+mod writer;
+
+pub use duration::Duration;
+#[cfg(feature = "schema")]
+pub(crate) use options::{OPTIONS, Shape};
+pub(crate) use options::{Options, Origin, Setting, nearest, read_options, refuse_unsafe_text};
+pub use value::{Key, Literal, NotLiteral, Table, Value};
+pub(crate) use value::{key, literal};
+pub use writer::to_toml;

@@ -1,0 +1,320 @@
+//! The options of `inputs.prometheus` that an annotation may set: an allow-list.
+//!
+//! Names and meanings are Telegraf's
+//! (<https://github.com/influxdata/telegraf/tree/master/plugins/inputs/prometheus> and, for the filters,
+//! <https://docs.influxdata.com/telegraf/v1/configuration/#metric-filtering>). Left out is what reads files of the pod
+//! (`tls_ca`, `bearer_token`, `password`), what scrapes hosts that nobody checked (`kubernetes_services`,
+//! `monitor_kubernetes_pods`, `consul`, `http_service_discovery`), and what sends anything (`http_headers`, `http_proxy_url`).
+
+use std::collections::BTreeMap;
+
+use super::size::parse_size;
+use super::value::{Key, Literal, NotLiteral, Table, Value};
+use super::Duration;
+use crate::diagnostic::{Diagnostic, Place, Problem};
+use crate::located::{self, Data, Node};
+
+/// An option that may be set.
+pub(crate) struct OptionRule {
+    pub(crate) name: &'static str,
+    pub(crate) shape: Shape,
+    /// What it does, in one sentence, for schema and documentation.
+    #[cfg_attr(not(feature = "schema"), allow(dead_code))]
+    pub(crate) doc: &'static str,
+}
+
+/// What an option's value looks like.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Shape {
+    Boolean,
+    Duration,
+    /// 1 or 2.
+    MetricVersion,
+    /// Bytes.
+    Size,
+    Text,
+    /// A tag's name.
+    TagName,
+    /// A host's name.
+    HostName,
+    /// A list of glob patterns.
+    Patterns,
+    /// Tags and their values.
+    Tags,
+    /// Tags and, for each, a list of glob patterns.
+    TagPatterns,
+}
+
+impl Shape {
+    fn expected(self) -> &'static str {
+        match self {
+            Self::Boolean => "`true` or `false`",
+            Self::Duration => "a duration such as `30s`",
+            Self::MetricVersion => "1 or 2",
+            Self::Size => "a size such as `20MB`",
+            Self::Text | Self::TagName | Self::HostName => "text",
+            Self::Patterns => "a list of texts, such as `[\"redis_*\"]`",
+            Self::Tags => "a map from tags to texts, such as `{tier: cache}`",
+            Self::TagPatterns => "a map from tags to lists of texts, such as `{db: [\"a*\"]}`",
+        }
+    }
+}
+
+const fn option(name: &'static str, shape: Shape, doc: &'static str) -> OptionRule {
+    OptionRule { name, shape, doc }
+}
+
+/// The allow-list, sorted by name.
+pub(crate) const OPTIONS: &[OptionRule] = &[
+    option("content_length_limit", Shape::Size, "The largest answer that is read; a larger one is an error of that scrape."),
+    option("content_type_override", Shape::Text, "The content type to assume, for an endpoint that sends a wrong one."),
+    option("enable_request_metrics", Shape::Boolean, "Also emit how long the request took and how large the answer was."),
+    option("fieldexclude", Shape::Patterns, "Fields to drop; with `metric_version: 2` a metric's name is a field."),
+    option("fieldinclude", Shape::Patterns, "Fields to keep; with `metric_version: 2` a metric's name is a field."),
+    option("ignore_timestamp", Shape::Boolean, "Use the time of the scrape, not the one that the endpoint sends."),
+    option("insecure_skip_verify", Shape::Boolean, "Do not check the endpoint's certificate."),
+    option("interval", Shape::Duration, "How often to scrape."),
+    option("metric_version", Shape::MetricVersion, "How metrics become measurements: 1 (one measurement for each metric) or 2 (one field for each)."),
+    option("namedrop", Shape::Patterns, "Metrics to drop, by name; only with `metric_version: 1`."),
+    option("namepass", Shape::Patterns, "Metrics to keep, by name; only with `metric_version: 1`."),
+    option("tagdrop", Shape::TagPatterns, "Drop metrics that have one of these tags with a value that matches."),
+    option("tagexclude", Shape::Patterns, "Tags to remove."),
+    option("taginclude", Shape::Patterns, "Tags to keep."),
+    option("tagpass", Shape::TagPatterns, "Keep only metrics that have one of these tags with a value that matches."),
+    option("tags", Shape::Tags, "Tags to add to every metric."),
+    option("timeout", Shape::Duration, "How long a scrape may take."),
+    option("tls_server_name", Shape::HostName, "The name that the endpoint's certificate is checked for."),
+    option("url_tag", Shape::TagName, "The tag that holds the endpoint's URL."),
+];
+
+/// Who wrote a text, which decides whether Telegraf may replace variables in it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Origin {
+    Annotation,
+    Settings,
+}
+
+/// A checked value and where it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Setting {
+    pub(crate) value: Value,
+    pub(crate) place: Place,
+}
+
+/// Checked options by name.
+pub(crate) type Options = BTreeMap<&'static str, Setting>;
+
+/// Checks a map's entries as options. Whatever is wrong is added to the findings and left out of the answer.
+///
+/// `elsewhere` are names that the caller reads itself.
+pub(crate) fn read_options(
+    entries: &[(located::Key, Node)],
+    elsewhere: &[&'static str],
+    origin: Origin,
+    findings: &mut Vec<Diagnostic>,
+) -> Options {
+    let mut options = Options::new();
+    for (key, node) in entries {
+        if elsewhere.contains(&key.text.as_str()) {
+            continue;
+        }
+        let Some(rule) = OPTIONS.iter().find(|rule| rule.name == key.text) else {
+            if !refuse_unsafe_text(&key.text, origin, &key.place, findings) {
+                let known = OPTIONS.iter().map(|rule| rule.name).chain(elsewhere.iter().copied());
+                let problem = Problem::UnknownOption {
+                    nearest: nearest(&key.text, known),
+                    name: key.text.clone(),
+                };
+                findings.push(problem.at(key.place.clone()));
+            }
+            continue;
+        };
+        if let Some(value) = read_option(rule, node, origin, findings) {
+            let place = node.place.clone();
+            options.insert(rule.name, Setting { value, place });
+        }
+    }
+    options
+}
+
+/// Checks one option's value.
+fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Vec<Diagnostic>) -> Option<Value> {
+    let before = findings.len();
+    let value = match (rule.shape, &node.data) {
+        (Shape::Boolean, Data::Boolean(value)) => Some(Value::Boolean(*value)),
+        (Shape::Duration, Data::Integer(seconds, text)) => match Duration::from_seconds(*seconds) {
+            Some(duration) => literal_text(duration.as_str(), origin, &node.place, findings),
+            None => not_a_duration(rule, text, node, findings),
+        },
+        (Shape::Duration, Data::Text(text) | Data::Float(_, text)) => {
+            let text_value = literal_text(text, Origin::Annotation, &node.place, findings)?;
+            match Duration::parse(text) {
+                Some(_) => Some(text_value),
+                None => not_a_duration(rule, text, node, findings),
+            }
+        }
+        (Shape::MetricVersion, Data::Integer(version @ (1 | 2), _)) => Some(Value::Integer(*version)),
+        (Shape::MetricVersion, Data::Integer(_, text)) => out_of_range(rule, text, "1 or 2", node, findings),
+        (Shape::Size, Data::Integer(bytes @ 1.., _)) => Some(Value::Integer(*bytes)),
+        (Shape::Size, Data::Integer(_, text) | Data::Text(text)) => {
+            if refuse_unsafe_text(text, Origin::Annotation, &node.place, findings) {
+                return None;
+            }
+            match parse_size(text).filter(|bytes| *bytes > 0) {
+                Some(bytes) => Some(Value::Integer(bytes)),
+                None => out_of_range(rule, text, "a size such as `20MB` or `1048576`", node, findings),
+            }
+        }
+        (Shape::Text, Data::Text(text)) => literal_text(text, origin, &node.place, findings),
+        (Shape::HostName, Data::Text(text)) => {
+            let value = literal_text(text, origin, &node.place, findings)?;
+            let host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+            match text.chars().all(host) && !text.is_empty() || origin == Origin::Settings {
+                true => Some(value),
+                false => out_of_range(rule, text, "a host's name", node, findings),
+            }
+        }
+        (Shape::TagName, Data::Text(text)) => {
+            let name = read_key(text, "a tag's name", origin, &node.place, findings)?;
+            literal_text(name.as_str(), origin, &node.place, findings)
+        }
+        (Shape::Patterns, Data::List(nodes)) => read_texts(rule, nodes, origin, findings),
+        (Shape::Tags, Data::Map(entries)) => {
+            let mut table = Table::new();
+            for (key, node) in entries {
+                let name = read_key(&key.text, "a tag's name", origin, &key.place, findings);
+                let value = match node.text() {
+                    Some(text) => literal_text(&text, origin, &node.place, findings),
+                    None => wrong_shape(&format!("{}.{}", rule.name, key.text), "text", node, findings),
+                };
+                if let (Some(name), Some(value)) = (name, value) {
+                    table.insert(name, value);
+                }
+            }
+            Some(Value::Table(table))
+        }
+        (Shape::TagPatterns, Data::Map(entries)) => {
+            let mut table = Table::new();
+            for (key, node) in entries {
+                let name = read_key(&key.text, "a tag's name", origin, &key.place, findings);
+                let value = match &node.data {
+                    Data::List(nodes) => read_texts(rule, nodes, origin, findings),
+                    _ => wrong_shape(&format!("{}.{}", rule.name, key.text), "a list of texts", node, findings),
+                };
+                if let (Some(name), Some(value)) = (name, value) {
+                    table.insert(name, value);
+                }
+            }
+            Some(Value::Table(table))
+        }
+        (shape, _) => wrong_shape(rule.name, shape.expected(), node, findings),
+    };
+    value.filter(|_| findings.len() == before)
+}
+
+fn not_a_duration(rule: &OptionRule, text: &str, node: &Node, findings: &mut Vec<Diagnostic>) -> Option<Value> {
+    let problem = Problem::NotADuration {
+        name: rule.name.to_owned(),
+        text: text.to_owned(),
+    };
+    findings.push(problem.at(node.place.clone()));
+    None
+}
+
+fn out_of_range(
+    rule: &OptionRule,
+    text: &str,
+    expected: &'static str,
+    node: &Node,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Value> {
+    let problem = Problem::OutOfRange {
+        name: rule.name.to_owned(),
+        text: text.to_owned(),
+        expected,
+    };
+    findings.push(problem.at(node.place.clone()));
+    None
+}
+
+fn wrong_shape(name: &str, expected: &'static str, node: &Node, findings: &mut Vec<Diagnostic>) -> Option<Value> {
+    let problem = Problem::OptionShape {
+        name: name.to_owned(),
+        expected,
+        found: node.kind(),
+    };
+    findings.push(problem.at(node.place.clone()));
+    None
+}
+
+fn read_texts(rule: &OptionRule, nodes: &[Node], origin: Origin, findings: &mut Vec<Diagnostic>) -> Option<Value> {
+    let texts = nodes.iter().filter_map(|node| match node.text() {
+        Some(text) => literal_text(&text, origin, &node.place, findings),
+        None => wrong_shape(rule.name, "a list of texts", node, findings),
+    });
+    Some(Value::List(texts.collect()))
+}
+
+/// A text as a value: literal when an annotation wrote it.
+fn literal_text(text: &str, origin: Origin, place: &Place, findings: &mut Vec<Diagnostic>) -> Option<Value> {
+    if origin == Origin::Settings {
+        return Some(Value::Replaceable(text.to_owned()));
+    }
+    match Literal::new(text) {
+        Ok(text) => Some(Value::Literal(text)),
+        Err(reason) => {
+            findings.push(not_literal(reason).at(place.clone()));
+            None
+        }
+    }
+}
+
+/// A text as a bare key.
+fn read_key(
+    text: &str,
+    what: &'static str,
+    origin: Origin,
+    place: &Place,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Key> {
+    if refuse_unsafe_text(text, origin, place, findings) {
+        return None;
+    }
+    let key = Key::new(text);
+    if key.is_none() {
+        let name = text.to_owned();
+        findings.push(Problem::Key { name, what }.at(place.clone()));
+    }
+    key
+}
+
+/// Reports text of an annotation in which Telegraf would replace something, or that holds a control character. True if it
+/// did.
+pub(crate) fn refuse_unsafe_text(text: &str, origin: Origin, place: &Place, findings: &mut Vec<Diagnostic>) -> bool {
+    match Literal::new(text) {
+        Err(reason) if origin == Origin::Annotation => {
+            findings.push(not_literal(reason).at(place.clone()));
+            true
+        }
+        _ => false,
+    }
+}
+
+fn not_literal(reason: NotLiteral) -> Problem {
+    match reason {
+        NotLiteral::Replaced(what) => Problem::Variable { what },
+        NotLiteral::Control(c) => Problem::ControlCharacter { codepoint: c as u32 },
+    }
+}
+
+/// The known name that is nearest to a mistyped one, if any is near.
+pub(crate) fn nearest(name: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    if name.len() > 64 {
+        return None;
+    }
+    known
+        .map(|known| (strsim::damerau_levenshtein(&name.to_ascii_lowercase().replace('-', "_"), &known.replace('-', "_")), known))
+        .filter(|(distance, known)| *distance <= known.len().div_ceil(3))
+        .min()
+        .map(|(_, known)| known)
+}

@@ -1,0 +1,104 @@
+//! The one place that writes Telegraf's TOML.
+//!
+//! Telegraf reads TOML with a parser that is older than TOML 1.0
+//! (<https://github.com/influxdata/toml>), so only what both read alike is written: bare keys, one header for each table,
+//! basic strings, no inline tables, no dotted keys. `e2e/` has the real Telegraf read it.
+
+use std::fmt::Write;
+
+use super::value::{Table, Value};
+
+/// The table as a TOML document. Equal tables are equal bytes.
+pub fn to_toml(table: &Table) -> String {
+    let mut out = String::new();
+    write_table(&mut out, "", table);
+    out
+}
+
+/// Writes a table's values under its header, then the tables within it.
+fn write_table(out: &mut String, path: &str, table: &Table) {
+    for (key, value) in table {
+        if !matches!(value, Value::Table(_) | Value::Tables(_)) {
+            let _ = write!(out, "{} = ", key.as_str());
+            write_value(out, value);
+            out.push('\n');
+        }
+    }
+    for (key, value) in table {
+        let path = match path {
+            "" => key.as_str().to_owned(),
+            _ => format!("{path}.{}", key.as_str()),
+        };
+        match value {
+            Value::Table(table) => {
+                // A table that only holds tables needs no header of its own.
+                let bare = |value: &Value| matches!(value, Value::Table(_) | Value::Tables(_));
+                if table.is_empty() || !table.values().all(bare) {
+                    write_header(out, "[", &path, "]");
+                }
+                write_table(out, &path, table);
+            }
+            Value::Tables(tables) => {
+                for table in tables {
+                    write_header(out, "[[", &path, "]]");
+                    write_table(out, &path, table);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn write_header(out: &mut String, open: &str, path: &str, close: &str) {
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    let _ = writeln!(out, "{open}{path}{close}");
+}
+
+fn write_value(out: &mut String, value: &Value) {
+    match value {
+        Value::Literal(text) => write_text(out, text.as_str()),
+        Value::Replaceable(text) => write_text(out, text),
+        Value::Integer(number) => {
+            let _ = write!(out, "{number}");
+        }
+        // `{:?}` keeps the point that makes a number a float.
+        Value::Float(number) => {
+            let _ = write!(out, "{number:?}");
+        }
+        Value::Boolean(value) => {
+            let _ = write!(out, "{value}");
+        }
+        Value::List(values) => {
+            out.push('[');
+            for (index, value) in values.iter().enumerate() {
+                if index > 0 {
+                    out.push_str(", ");
+                }
+                write_value(out, value);
+            }
+            out.push(']');
+        }
+        Value::Table(_) | Value::Tables(_) => unreachable!("tables have headers of their own"),
+    }
+}
+
+/// A basic string: <https://toml.io/en/v0.4.0#string>.
+fn write_text(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
+                let _ = write!(out, "\\u{:04X}", c as u32);
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
