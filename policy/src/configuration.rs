@@ -28,9 +28,16 @@ pub(crate) fn of_source(
     let outputs = fill_plugins(&class.outputs, &names);
     add_outputs(&mut table, outputs);
     if !declaration.global_tags.is_empty()
-        && let Value::Table(tags) = table.entry(key("global_tags")).or_insert_with(|| Value::Table(Table::new()))
+        && let Value::Table(tags) = table
+            .entry(key("global_tags"))
+            .or_insert_with(|| Value::Table(Table::new()))
     {
-        tags.extend(declaration.global_tags.iter().map(|(tag, text)| (tag.clone(), text.clone().into())));
+        tags.extend(
+            declaration
+                .global_tags
+                .iter()
+                .map(|(tag, text)| (tag.clone(), text.clone().into())),
+        );
     }
     add_inputs(&mut table, source, endpoints, settings, &BTreeMap::new());
     table
@@ -86,7 +93,10 @@ fn routed(instance: &TemplateTable, tag: &Key, names: &Names<'_>, settings: &Set
 pub(crate) fn inputs_of_source(source: &Source<'_>, declaration: &Declaration, settings: &Settings) -> Table {
     let mut table = Table::new();
     let endpoints: Vec<_> = declaration.endpoints.iter().collect();
-    let tags = declaration.global_tags.iter().map(|(tag, text)| (tag.clone(), text.clone().into()));
+    let tags = declaration
+        .global_tags
+        .iter()
+        .map(|(tag, text)| (tag.clone(), text.clone().into()));
     add_inputs(&mut table, source, &endpoints, settings, &tags.collect());
     table
 }
@@ -115,11 +125,16 @@ fn of_class(class: &Class, names: &Names<'_>, internal: bool) -> Table {
 fn fill_plugins(plugins: &Plugins, names: &Names<'_>) -> BTreeMap<Key, Vec<Table>> {
     let instances = plugins.iter().filter(|(_, instances)| !instances.is_empty());
     let fill = |instances: &Vec<TemplateTable>| instances.iter().map(|instance| fill_table(instance, names)).collect();
-    instances.map(|(plugin, instances)| (plugin.clone(), fill(instances))).collect()
+    instances
+        .map(|(plugin, instances)| (plugin.clone(), fill(instances)))
+        .collect()
 }
 
 fn tables(plugins: BTreeMap<Key, Vec<Table>>) -> Table {
-    plugins.into_iter().map(|(plugin, instances)| (plugin, Value::Tables(instances))).collect()
+    plugins
+        .into_iter()
+        .map(|(plugin, instances)| (plugin, Value::Tables(instances)))
+        .collect()
 }
 
 /// The outputs, and the one that answers the probes: without checks of its own it says that Telegraf lives, not that the
@@ -191,7 +206,9 @@ fn input(
 /// dropped, and the tag survives the input's own tag filters.
 fn protect(table: &mut Table, tag: &Key) {
     let any = Value::list([literal("*")]);
-    let tagdrop = table.entry(key("tagdrop")).or_insert_with(|| Value::Table(Table::new()));
+    let tagdrop = table
+        .entry(key("tagdrop"))
+        .or_insert_with(|| Value::Table(Table::new()));
     if let Value::Table(tagdrop) = tagdrop {
         tagdrop.insert(tag.clone(), any);
     }
@@ -201,9 +218,9 @@ fn protect(table: &mut Table, tag: &Key) {
 /// The measurement's name, where it is not the metric's or the plugin's own.
 fn measurement(endpoint: &Endpoint, names: &Names<'_>, settings: &Settings) -> Option<String> {
     match &endpoint.input {
-        Input::Prometheus { options, named: true, .. } if metric_version(options) == 2 => {
-            Some(settings.inputs.name_override.fill(names))
-        }
+        Input::Prometheus {
+            options, named: true, ..
+        } if metric_version(options) == 2 => Some(settings.inputs.name_override.fill(names)),
         _ => None,
     }
 }

@@ -122,11 +122,9 @@ pub(crate) fn escape_pointer(token: &str) -> String {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.annotation_key(), self.range) {
-            (Some(key), Some(Range { start, .. })) => write!(
-                f,
-                "line {}, column {} of annotation `{key}`",
-                start.line, start.column
-            ),
+            (Some(key), Some(Range { start, .. })) => {
+                write!(f, "line {}, column {} of annotation `{key}`", start.line, start.column)
+            }
             (Some(key), None) => write!(f, "annotation `{key}`"),
             (None, _) => write!(f, "`{}`", self.pointer.trim_start_matches('/').replace('/', ".")),
         }

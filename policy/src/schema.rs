@@ -14,13 +14,20 @@ pub fn settings() -> Schema {
     relax(&mut schema);
     let ours = |name: &str| !name.contains('.');
     if let Some(definitions) = schema["$defs"].as_object_mut() {
-        definitions.iter_mut().filter(|(name, _)| ours(name)).for_each(|(_, definition)| relax(definition));
+        definitions
+            .iter_mut()
+            .filter(|(name, _)| ours(name))
+            .for_each(|(_, definition)| relax(definition));
     }
     let defaults: Value = serde_json::from_str(DEFAULTS).expect("the defaults are JSON");
     for (name, default) in defaults.as_object().into_iter().flatten() {
         let property = &mut schema["properties"][name];
         // The defaults of a section stand at the section's own properties.
-        match property["$ref"].as_str().and_then(|path| path.strip_prefix("#/$defs/")).map(str::to_owned) {
+        match property["$ref"]
+            .as_str()
+            .and_then(|path| path.strip_prefix("#/$defs/"))
+            .map(str::to_owned)
+        {
             Some(definition) if definitions[&definition]["properties"].is_object() => {
                 for (name, default) in default.as_object().into_iter().flatten() {
                     schema["$defs"][&definition]["properties"][name]["default"] = default.clone();
@@ -45,7 +52,8 @@ fn relax(schema: &mut Value) {
 pub fn annotation() -> Schema {
     let mut properties = Map::new();
     properties.insert("url".into(), json!({"$ref": "#/$defs/url"}));
-    let urls = json!({"description": "What to scrape.", "type": "array", "minItems": 1, "items": {"$ref": "#/$defs/url"}});
+    let urls =
+        json!({"description": "What to scrape.", "type": "array", "minItems": 1, "items": {"$ref": "#/$defs/url"}});
     properties.insert("urls".into(), urls);
     for rule in OPTIONS {
         let mut property = shape(rule.shape);
@@ -95,9 +103,7 @@ const NOT_REPLACED: &str = r"^([^$@\u0000-\u001f]|@(?!\{))*$";
 
 /// The schema of an option's value.
 fn shape(shape: Shape) -> Value {
-    let tags = |values: Value| {
-        json!({"type": "object", "propertyNames": {"pattern": "^[A-Za-z0-9_-]{1,255}$"}, "additionalProperties": values})
-    };
+    let tags = |values: Value| json!({"type": "object", "propertyNames": {"pattern": "^[A-Za-z0-9_-]{1,255}$"}, "additionalProperties": values});
     let list = json!({"type": "array", "items": {"$ref": "#/$defs/scalar"}});
     match shape {
         Shape::Boolean => json!({"type": "boolean"}),

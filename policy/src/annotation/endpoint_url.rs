@@ -53,7 +53,11 @@ impl EndpointUrl {
         };
         // Schemes are compared without case by RFC 3986, and so by Telegraf.
         let written = uri.scheme().as_str().to_ascii_lowercase();
-        let scheme = settings.schemes.iter().map(|scheme| name(*scheme)).find(|scheme| *scheme == written);
+        let scheme = settings
+            .schemes
+            .iter()
+            .map(|scheme| name(*scheme))
+            .find(|scheme| *scheme == written);
         if scheme.is_none() {
             problems.push(Problem::Scheme {
                 scheme: shortened(&written),
@@ -75,16 +79,25 @@ impl EndpointUrl {
         } else if !settings.hosts.iter().any(|pattern| pattern.matches(host, names)) {
             problems.push(Problem::HostNotAllowed {
                 host: shortened(host),
-                allowed: settings.hosts.iter().map(|pattern: &HostPattern| pattern.fill(names)).collect(),
+                allowed: settings
+                    .hosts
+                    .iter()
+                    .map(|pattern: &HostPattern| pattern.fill(names))
+                    .collect(),
             });
         }
-        let port = match authority.and_then(|authority| authority.port()).map(|port| port.as_str()) {
+        let port = match authority
+            .and_then(|authority| authority.port())
+            .map(|port| port.as_str())
+        {
             None if scheme == Some("https") => 443,
             None => 80,
             Some(text) => text.parse().unwrap_or(0),
         };
         if port == 0 {
-            let port = authority.and_then(|authority| authority.port()).map(|port| port.as_str());
+            let port = authority
+                .and_then(|authority| authority.port())
+                .map(|port| port.as_str());
             problems.push(Problem::Port {
                 port: shortened(port.unwrap_or_default()),
             });
@@ -135,10 +148,15 @@ impl EndpointUrl {
 /// The namespace of a service's host, if it is spelled like one: `name.namespace`, `name.namespace.svc` or
 /// `name.namespace.svc.<cluster domain>`.
 pub(crate) fn service_namespace<'a>(host: &'a str, cluster_domain: &str) -> Option<&'a str> {
-    let in_cluster = host.strip_suffix(cluster_domain).and_then(|host| host.strip_suffix(".svc."));
+    let in_cluster = host
+        .strip_suffix(cluster_domain)
+        .and_then(|host| host.strip_suffix(".svc."));
     match in_cluster.or_else(|| host.strip_suffix(".svc")) {
         Some(service) => service.rsplit_once('.').map(|(_, namespace)| namespace),
-        None => host.split_once('.').map(|(_, namespace)| namespace).filter(|namespace| !namespace.contains('.')),
+        None => host
+            .split_once('.')
+            .map(|(_, namespace)| namespace)
+            .filter(|namespace| !namespace.contains('.')),
     }
 }
 

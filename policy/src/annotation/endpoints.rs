@@ -58,7 +58,10 @@ fn read_entries(
         let no_url = || Problem::NoUrl { name: key.text.clone() }.at(key.place.clone());
         let input = match &node.data {
             Data::Text(url) => {
-                let urls: Vec<_> = endpoints.url(url, &node.place, &key.text, context, findings).into_iter().collect();
+                let urls: Vec<_> = endpoints
+                    .url(url, &node.place, &key.text, context, findings)
+                    .into_iter()
+                    .collect();
                 let options = context.complete(Default::default(), &urls, findings);
                 Some((urls, options))
             }

@@ -21,7 +21,11 @@ pub(super) fn read(
     endpoints: &mut Endpoints,
     findings: &mut Vec<Diagnostic>,
 ) {
-    let Some(Node { data: Data::Map(sections), .. }) = from_toml(annotation, text, findings) else {
+    let Some(Node {
+        data: Data::Map(sections),
+        ..
+    }) = from_toml(annotation, text, findings)
+    else {
         return;
     };
     for (section, node) in &sections {
@@ -75,7 +79,13 @@ fn read_instance(
     let before = errors(findings);
     let alias = entries.iter().find(|(key, _)| key.text == "alias");
     let (text, place, named) = match alias {
-        Some((_, Node { data: Data::Text(text), place })) => (text.clone(), place, true),
+        Some((
+            _,
+            Node {
+                data: Data::Text(text),
+                place,
+            },
+        )) => (text.clone(), place, true),
         Some((key, node)) => {
             let problem = Problem::OptionShape {
                 name: key.text.clone(),
@@ -154,7 +164,10 @@ fn read_value(name: &str, node: &Node, findings: &mut Vec<Diagnostic>) -> Option
                 });
                 return Some(Value::Tables(tables.collect()));
             }
-            let values: Vec<_> = nodes.iter().filter_map(|node| read_value(name, node, findings)).collect();
+            let values: Vec<_> = nodes
+                .iter()
+                .filter_map(|node| read_value(name, node, findings))
+                .collect();
             if values.iter().any(holds_tables) {
                 return refuse(findings);
             }

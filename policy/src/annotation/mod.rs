@@ -17,7 +17,7 @@ pub(crate) use endpoint_url::service_namespace;
 pub(crate) use vocabulary::PREFIX;
 
 use crate::diagnostic::{Diagnostic, Place, Problem};
-use crate::settings::{Names, NamePattern, Quantity, Settings};
+use crate::settings::{NamePattern, Names, Quantity, Settings};
 use crate::source::Source;
 use crate::telegraf::{Duration, Key, Literal, Options, Setting, Table, Value};
 
@@ -130,9 +130,9 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Vec<
     vocabulary::check_together(&declaration, settings, source, findings);
     let mut endpoints = Endpoints::default();
     for (name, text) in &endpoint_annotations {
-        let unreadable = findings.iter().any(|finding| {
-            finding.code == "TW012" && finding.place.as_ref() == Some(&Place::annotation(name, None))
-        });
+        let unreadable = findings
+            .iter()
+            .any(|finding| finding.code == "TW012" && finding.place.as_ref() == Some(&Place::annotation(name, None)));
         if unreadable {
             continue;
         }
@@ -244,13 +244,23 @@ impl Endpoints {
 impl Context<'_> {
     /// An endpoint's options over those that count for all, and what only holds for them together.
     fn complete(&self, own: Options, urls: &[EndpointUrl], findings: &mut Vec<Diagnostic>) -> Options {
-        if let Some(Setting { value: Value::Table(tags), place }) = own.get("tags") {
-            for tag in tags.keys().filter(|tag| self.settings.inputs.reserved_tags.contains(tag.as_str())) {
+        if let Some(Setting {
+            value: Value::Table(tags),
+            place,
+        }) = own.get("tags")
+        {
+            for tag in tags
+                .keys()
+                .filter(|tag| self.settings.inputs.reserved_tags.contains(tag.as_str()))
+            {
                 let tag = tag.as_str().to_owned();
                 findings.push(Problem::ReservedTag { tag }.at(place.clone()));
             }
         }
-        if let Some(Setting { value: Value::Literal(tag), place }) = own.get("url_tag")
+        if let Some(Setting {
+            value: Value::Literal(tag),
+            place,
+        }) = own.get("url_tag")
             && self.settings.inputs.reserved_tags.contains(tag.as_str())
         {
             let tag = tag.as_str().to_owned();
@@ -259,7 +269,10 @@ impl Context<'_> {
         if let Some(interval) = own.get("interval") {
             check_interval(interval, self.settings, findings);
         }
-        if let Some(Setting { value: Value::Boolean(true), place }) = own.get("insecure_skip_verify")
+        if let Some(Setting {
+            value: Value::Boolean(true),
+            place,
+        }) = own.get("insecure_skip_verify")
             && !urls.is_empty()
             && urls.iter().all(|url| url.scheme() == "http")
         {
@@ -283,7 +296,10 @@ impl Context<'_> {
 /// nothing.
 pub(crate) fn metric_version(options: &Options) -> i64 {
     match options.get("metric_version") {
-        Some(Setting { value: Value::Integer(version), .. }) => *version,
+        Some(Setting {
+            value: Value::Integer(version),
+            ..
+        }) => *version,
         _ => 1,
     }
 }

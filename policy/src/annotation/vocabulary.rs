@@ -1,9 +1,7 @@
 //! The other annotations: the names that users of the archived telegraf-operator know, with the same meaning
 //! (<https://github.com/influxdata/telegraf-operator#pod-level-annotations>).
 
-use k8s_openapi::api::core::v1::{
-    ConfigMapKeySelector, EnvVar, EnvVarSource, ObjectFieldSelector, SecretKeySelector,
-};
+use k8s_openapi::api::core::v1::{ConfigMapKeySelector, EnvVar, EnvVarSource, ObjectFieldSelector, SecretKeySelector};
 
 use super::{Declaration, any_matches, check_interval};
 use crate::diagnostic::{Diagnostic, Place, Problem};
@@ -42,11 +40,26 @@ const WRITTEN: &[&str] = &["rendered", "rendered-digest"];
 
 /// The names of telegraf-operator that describe a pod, and what to write instead.
 const POD_LEVEL: &[(&str, &str)] = &[
-    ("port", "write the port into the endpoint's URL: `- name: \"http://service.namespace.svc:9121/metrics\"`"),
-    ("ports", "write an endpoint for each port: `- name: \"http://service.namespace.svc:9121/metrics\"`"),
-    ("path", "write the path into the endpoint's URL: `- name: \"http://service.namespace.svc:9121/metrics\"`"),
-    ("scheme", "write the scheme into the endpoint's URL: `- name: \"https://service.namespace.svc:9121/metrics\"`"),
-    ("volume-mounts", "mount volumes with the settings' `extraResources`, or ask the administrator"),
+    (
+        "port",
+        "write the port into the endpoint's URL: `- name: \"http://service.namespace.svc:9121/metrics\"`",
+    ),
+    (
+        "ports",
+        "write an endpoint for each port: `- name: \"http://service.namespace.svc:9121/metrics\"`",
+    ),
+    (
+        "path",
+        "write the path into the endpoint's URL: `- name: \"http://service.namespace.svc:9121/metrics\"`",
+    ),
+    (
+        "scheme",
+        "write the scheme into the endpoint's URL: `- name: \"https://service.namespace.svc:9121/metrics\"`",
+    ),
+    (
+        "volume-mounts",
+        "mount volumes with the settings' `extraResources`, or ask the administrator",
+    ),
 ];
 
 /// Reads one annotation. `endpoints` is false when no annotation names any, so that this one does nothing.
@@ -64,8 +77,13 @@ pub(super) fn read(
     if WRITTEN.contains(&name) {
         return;
     }
-    let pod_level = POD_LEVEL.iter().find(|(known, _)| *known == name).map(|(_, instead)| *instead);
-    let istio = name.starts_with("istio-").then_some("leave it out: no sidecar is injected, so there is none to keep Istio away from");
+    let pod_level = POD_LEVEL
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, instead)| *instead);
+    let istio = name
+        .starts_with("istio-")
+        .then_some("leave it out: no sidecar is injected, so there is none to keep Istio away from");
     if let Some(instead) = pod_level.or(istio) {
         let name = annotation.to_owned();
         findings.push(Problem::PodAnnotation { name, instead }.at(Place::annotation_name(annotation)));
@@ -74,7 +92,7 @@ pub(super) fn read(
     if !is_known(name) {
         let problem = Problem::UnknownAnnotation {
             name: annotation.to_owned(),
-            nearest: nearest(name, KNOWN.iter().copied()),
+            nearest: nearest(name, KNOWN.iter().copied()).map(|known| format!("{PREFIX}{known}")),
         };
         findings.push(problem.at(Place::annotation_name(annotation)));
         return;
@@ -89,7 +107,9 @@ pub(super) fn read(
     let text = text.trim();
     let shared = settings.topology == Topology::Standalone;
     let of_own_telegraf = matches!(name, "class" | "image" | "internal" | "secret-env")
-        || ["requests-", "limits-", "env-"].iter().any(|prefix| name.starts_with(prefix));
+        || ["requests-", "limits-", "env-"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix));
     if shared && of_own_telegraf {
         let name = annotation.to_owned();
         findings.push(Problem::NotShared { name }.at(Place::annotation_name(annotation)));
@@ -247,7 +267,13 @@ impl Reader<'_> {
         }
         let problem = Problem::ImageNotAllowed {
             image: self.text.chars().take(100).collect(),
-            allowed: self.settings.allow.image.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
+            allowed: self
+                .settings
+                .allow
+                .image
+                .iter()
+                .map(|pattern| pattern.as_str().to_owned())
+                .collect(),
         };
         self.report(problem);
         None
@@ -292,7 +318,8 @@ impl Reader<'_> {
     fn env_is_allowed(&mut self) -> bool {
         if !self.settings.allow.env {
             let name = self.annotation.to_owned();
-            self.findings.push(Problem::EnvNotAllowed { name }.at(Place::annotation_name(self.annotation)));
+            self.findings
+                .push(Problem::EnvNotAllowed { name }.at(Place::annotation_name(self.annotation)));
         }
         self.settings.allow.env
     }
@@ -345,16 +372,28 @@ impl Reader<'_> {
             _ => {
                 let config_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
                 let reference = self.text.split_once('.');
-                let Some((object, key)) = reference.filter(|(object, key)| {
-                    is_dns_subdomain(object) && !key.is_empty() && key.chars().all(config_key)
-                }) else {
+                let Some((object, key)) = reference
+                    .filter(|(object, key)| is_dns_subdomain(object) && !key.is_empty() && key.chars().all(config_key))
+                else {
                     self.value_problem("`name.key`: an object's name, a dot, and the key in it");
                     return None;
                 };
                 let (name, key) = (object.to_owned(), key.to_owned());
                 match kind {
-                    "secretkeyref" => from.secret_key_ref = Some(SecretKeySelector { name, key, optional: None }),
-                    _ => from.config_map_key_ref = Some(ConfigMapKeySelector { name, key, optional: None }),
+                    "secretkeyref" => {
+                        from.secret_key_ref = Some(SecretKeySelector {
+                            name,
+                            key,
+                            optional: None,
+                        })
+                    }
+                    _ => {
+                        from.config_map_key_ref = Some(ConfigMapKeySelector {
+                            name,
+                            key,
+                            optional: None,
+                        })
+                    }
                 }
             }
         }
@@ -378,7 +417,10 @@ fn is_field_path(text: &str) -> bool {
         "status.podIPs",
     ];
     let keyed = |field: &str| {
-        let key = text.strip_prefix(field).and_then(|rest| rest.strip_prefix("['")).and_then(|rest| rest.strip_suffix("']"));
+        let key = text
+            .strip_prefix(field)
+            .and_then(|rest| rest.strip_prefix("['"))
+            .and_then(|rest| rest.strip_suffix("']"));
         let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
         key.is_some_and(|key| !key.is_empty() && key.chars().all(known))
     };
@@ -389,8 +431,13 @@ fn is_field_path(text: &str) -> bool {
 fn is_reserved_variable(name: &str, settings: &Settings) -> bool {
     let upper = name.to_ascii_uppercase();
     let dangerous = upper.ends_with("_PROXY")
-        || ["LD_", "SSL_CERT_", "GODEBUG", "GOTRACEBACK", "TELEGRAF_", "KUBERNETES_"].iter().any(|prefix| upper.starts_with(prefix))
-        || matches!(upper.as_str(), "PATH" | "HOME" | "HOSTALIASES" | "RES_OPTIONS" | "LOCALDOMAIN" | "RESOLV_HOST_CONF");
+        || ["LD_", "SSL_CERT_", "GODEBUG", "GOTRACEBACK", "TELEGRAF_", "KUBERNETES_"]
+            .iter()
+            .any(|prefix| upper.starts_with(prefix))
+        || matches!(
+            upper.as_str(),
+            "PATH" | "HOME" | "HOSTALIASES" | "RES_OPTIONS" | "LOCALDOMAIN" | "RESOLV_HOST_CONF"
+        );
     dangerous
         || settings.pod.env.iter().any(|var| var.name == name)
         || settings.classes.values().any(|class| class.uses_variable(name))

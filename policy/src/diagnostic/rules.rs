@@ -108,7 +108,7 @@ fn help(text: impl Into<String>) -> Option<String> {
 }
 
 /// "did you mean" for the nearest of the known names.
-fn did_you_mean(name: Option<&'static str>) -> Option<String> {
+fn did_you_mean(name: Option<&str>) -> Option<String> {
     name.map(|name| format!("did you mean `{name}`?"))
 }
 
@@ -460,10 +460,10 @@ rules! {
         instead: "",
     }
 
-    TW301 UnknownAnnotation { name: String, nearest: Option<&'static str> } Warning {
+    TW301 UnknownAnnotation { name: String, nearest: Option<String> } Warning {
         summary: "An annotation under `telegraf.influxdata.com/` is not known.",
         message: "`{name}` is not known, and does nothing",
-        help: did_you_mean(nearest),
+        help: did_you_mean(nearest.as_deref()),
         why: "Probably it is a typing mistake.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/intervall: 30s\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/interval: 30s\n",
@@ -574,6 +574,15 @@ rules! {
         example: "telegraf.influxdata.com/interval: 30s\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/interval: 30s\n",
     }
+    TW315 WrittenAnnotation { name: String } Error {
+        summary: "An annotation is set by hand that the policy writes.",
+        message: "`{name}` is written by the policy, and this value is not its own",
+        help: help("leave the annotation out"),
+        why: "Whoever reads it takes it for what was rendered and admitted. A value that the object had before may stay, and \
+              so may the one that the policy would write.",
+        example: "",
+        instead: "",
+    }
 
     TW401 NoNamespace { } Error {
         summary: "The Application does not say which namespace it is deployed to.",
@@ -627,7 +636,7 @@ rules! {
     }
     TW407 Undecided { } Warning {
         summary: "A template's placeholder keeps an annotation from being checked.",
-        message: "this holds a placeholder of the ApplicationSet and is checked when the Applications are made",
+        message: "this depends on a placeholder of the ApplicationSet, and is checked when Applications are made",
         help: None,
         why: "What `{{ }}` stands for is known only to the ApplicationSet controller.",
         example: "",
@@ -660,10 +669,10 @@ rules! {
         instead: "",
     }
 
-    TW501 Settings { error: String } Error {
+    TW501 Settings { error: String, nearest: Option<&'static str> } Error {
         summary: "The settings have not the shape that they should have.",
         message: "{error}",
-        help: help("`telewarden schema settings` prints what is allowed"),
+        help: did_you_mean(nearest).or_else(|| help("`telewarden schema settings` prints what is allowed")),
         why: "An unknown key is a mistake more often than not, so it is refused, not ignored.",
         example: "topologie: standalone\n",
         instead: "topology: standalone\n",
@@ -775,5 +784,13 @@ rules! {
               its labels.",
         example: "pod: {labels: {\"app.kubernetes.io/instance\": argocd}}\n",
         instead: "pod: {labels: {team: square}}\n",
+    }
+    TW515 MutationShared { } Error {
+        summary: "The rendered objects cannot be written into a source that has none of its own.",
+        message: "`mutation: resources` cannot be used with `topology: standalone`",
+        help: help("write `mutation: digest` or `mutation: none`, or choose another topology"),
+        why: "In `standalone` all sources share one Telegraf, so no single source has objects that could be written into it.",
+        example: "topology: standalone\nmutation: resources\n",
+        instead: "topology: standalone\nmutation: digest\n",
     }
 }

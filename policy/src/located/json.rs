@@ -17,7 +17,11 @@ pub(crate) fn from_json(pointer: &str, value: &Value) -> Node {
         Value::String(text) => Data::Text(text.clone()),
         Value::Array(values) => {
             let nodes = values.iter().enumerate();
-            Data::List(nodes.map(|(index, value)| from_json(&format!("{pointer}/{index}"), value)).collect())
+            Data::List(
+                nodes
+                    .map(|(index, value)| from_json(&format!("{pointer}/{index}"), value))
+                    .collect(),
+            )
         }
         Value::Object(entries) => {
             let entries = entries.iter().map(|(name, value)| {

@@ -105,10 +105,9 @@ impl<'a> Lines<'a> {
                 Ok(value) => Data::Integer(value, value.to_string()),
                 Err(_) => Data::Float(f64::NAN, number.as_str().to_owned()),
             },
-            DeValue::Float(number) => Data::Float(
-                number.as_str().parse().unwrap_or(f64::NAN),
-                number.as_str().to_owned(),
-            ),
+            DeValue::Float(number) => {
+                Data::Float(number.as_str().parse().unwrap_or(f64::NAN), number.as_str().to_owned())
+            }
             DeValue::Datetime(date) => Data::Date(date.to_string()),
             DeValue::Array(values) => {
                 let nodes = values.iter().map(|value| self.value(value, depth + 1));

@@ -70,7 +70,8 @@ impl Reader<'_> {
                 }
             }
             Event::Alias(_) => {
-                self.findings.push(Problem::Alias { what: "an alias (`*`)" }.at(place.clone()));
+                self.findings
+                    .push(Problem::Alias { what: "an alias (`*`)" }.at(place.clone()));
                 self.add(place, Data::Null);
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -120,7 +121,12 @@ impl Reader<'_> {
             Some(Open::Map(_, entries, key @ None)) => match node.text() {
                 Some(text) => {
                     if text == "<<" {
-                        self.findings.push(Problem::Alias { what: "a merge key (`<<`)" }.at(node.place.clone()));
+                        self.findings.push(
+                            Problem::Alias {
+                                what: "a merge key (`<<`)",
+                            }
+                            .at(node.place.clone()),
+                        );
                     }
                     *key = Some(Key {
                         text: text.into_owned(),
@@ -152,7 +158,12 @@ impl Reader<'_> {
     /// Anchors and tags, which YAML calls a node's properties.
     fn refuse_properties(&mut self, anchor: usize, tag: Option<&saphyr_parser::Tag>, place: &Place) {
         if anchor > 0 {
-            self.findings.push(Problem::Alias { what: "an anchor (`&`)" }.at(place.clone()));
+            self.findings.push(
+                Problem::Alias {
+                    what: "an anchor (`&`)",
+                }
+                .at(place.clone()),
+            );
         }
         if let Some(tag) = tag {
             let tag = format!("{}{}", tag.handle.replace("tag:yaml.org,2002:", "!!"), tag.suffix);

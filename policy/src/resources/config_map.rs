@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::ConfigMap;
-
 use super::Owner;
+use super::object::ConfigMap;
 use crate::settings::Settings;
 
 /// A ConfigMap with files by name.
@@ -15,9 +14,5 @@ pub(crate) fn config_map(
     files: &BTreeMap<String, String>,
     settings: &Settings,
 ) -> ConfigMap {
-    ConfigMap {
-        metadata: owner.metadata(name, namespace, settings),
-        data: Some(files.clone()),
-        ..ConfigMap::default()
-    }
+    ConfigMap::config_map(owner.metadata(name, namespace, settings), files.clone())
 }

@@ -3,17 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+use k8s_openapi::api::apps::v1::{DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EnvFromSource, HTTPGetAction, PodSecurityContext,
-    PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretEnvSource, SecurityContext, Volume,
-    VolumeMount,
+    PodSpec, Probe, ResourceRequirements, SeccompProfile, SecretEnvSource, SecurityContext, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::metadata::{pod_labels, pod_selector};
+use super::object::{Deployment, DeploymentSpec, Metadata, PodTemplate};
 use super::{Owner, digest};
 use crate::annotation::Declaration;
 use crate::configuration::HEALTH_PORT;
@@ -42,41 +41,45 @@ pub(crate) fn deployment(
     settings: &Settings,
 ) -> Deployment {
     let pod = &settings.pod;
-    let mut labels: BTreeMap<_, _> = pod.labels.iter().map(|(label, text)| (label.clone(), text.fill(names))).collect();
+    let mut labels: BTreeMap<_, _> = pod
+        .labels
+        .iter()
+        .map(|(label, text)| (label.clone(), text.fill(names)))
+        .collect();
     labels.extend(owner.labels(settings));
     labels.extend(pod_labels(name));
-    let annotations = pod.annotations.iter().map(|(annotation, text)| (annotation.clone(), text.fill(names)));
+    let annotations = pod
+        .annotations
+        .iter()
+        .map(|(annotation, text)| (annotation.clone(), text.fill(names)));
     let mut annotations: BTreeMap<_, _> = annotations.collect();
     if settings.reload == Reload::Rollout {
         let all: String = files.iter().map(|(name, text)| format!("{name}\n{text}\n")).collect();
         annotations.insert("telegraf.influxdata.com/config-digest".to_owned(), digest(&all));
     }
-    Deployment {
-        metadata: owner.metadata(name, namespace, settings),
-        spec: Some(DeploymentSpec {
-            replicas: Some(1),
-            revision_history_limit: Some(2),
-            selector: pod_selector(name),
-            // The new one has to be ready before the old one goes: a scrape too many is better than one too few.
-            strategy: Some(DeploymentStrategy {
-                type_: Some("RollingUpdate".to_owned()),
-                rolling_update: Some(RollingUpdateDeployment {
-                    max_surge: Some(IntOrString::Int(1)),
-                    max_unavailable: Some(IntOrString::Int(0)),
-                }),
+    let spec = DeploymentSpec {
+        replicas: 1,
+        revision_history_limit: 2,
+        selector: pod_selector(name),
+        // The new one has to be ready before the old one goes: a scrape too many is better than one too few.
+        strategy: DeploymentStrategy {
+            type_: Some("RollingUpdate".to_owned()),
+            rolling_update: Some(RollingUpdateDeployment {
+                max_surge: Some(IntOrString::Int(1)),
+                max_unavailable: Some(IntOrString::Int(0)),
             }),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(labels),
-                    annotations: (!annotations.is_empty()).then_some(annotations),
-                    ..ObjectMeta::default()
-                }),
-                spec: Some(pod_spec(name, read, declaration, settings)),
+        },
+        template: PodTemplate {
+            metadata: Metadata {
+                name: None,
+                namespace: None,
+                labels,
+                annotations,
             },
-            ..DeploymentSpec::default()
-        }),
-        ..Deployment::default()
-    }
+            spec: pod_spec(name, read, declaration, settings),
+        },
+    };
+    Deployment::deployment(owner.metadata(name, namespace, settings), spec)
 }
 
 fn pod_spec(name: &str, read: ConfigFiles, declaration: &Declaration, settings: &Settings) -> PodSpec {
@@ -184,8 +187,18 @@ fn arguments(read: ConfigFiles, reload: Reload) -> Vec<String> {
 fn resources(declaration: &Declaration, settings: &Settings) -> ResourceRequirements {
     let (mut requests, mut limits) = (settings.pod.requests.clone(), settings.pod.limits.clone());
     let pairs = [
-        (&mut requests.cpu, &mut limits.cpu, &declaration.requests.cpu, &declaration.limits.cpu),
-        (&mut requests.memory, &mut limits.memory, &declaration.requests.memory, &declaration.limits.memory),
+        (
+            &mut requests.cpu,
+            &mut limits.cpu,
+            &declaration.requests.cpu,
+            &declaration.limits.cpu,
+        ),
+        (
+            &mut requests.memory,
+            &mut limits.memory,
+            &declaration.requests.memory,
+            &declaration.limits.memory,
+        ),
     ];
     for (request, limit, asked_request, asked_limit) in pairs {
         if let Some(asked) = asked_limit {

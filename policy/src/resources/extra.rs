@@ -37,9 +37,11 @@ fn fill(value: &Value, names: &Names<'_>) -> Value {
             Err(_) => value.clone(),
         },
         Value::Array(values) => values.iter().map(|value| fill(value, names)).collect(),
-        Value::Object(map) => {
-            Value::Object(map.iter().map(|(name, value)| (name.clone(), fill(value, names))).collect())
-        }
+        Value::Object(map) => Value::Object(
+            map.iter()
+                .map(|(name, value)| (name.clone(), fill(value, names)))
+                .collect(),
+        ),
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::name::label_value;
+use super::object::Metadata;
 use crate::settings::Settings;
 use crate::source::Identity;
 
@@ -12,7 +13,10 @@ use crate::source::Identity;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Owner<'a> {
     /// A source, or one endpoint of it.
-    Source { identity: &'a Identity, endpoint: Option<&'a str> },
+    Source {
+        identity: &'a Identity,
+        endpoint: Option<&'a str>,
+    },
     /// All sources together.
     All,
 }
@@ -46,20 +50,22 @@ impl Owner<'_> {
             Self::All => "all".to_owned(),
         };
         BTreeMap::from([
-            ("argocd.argoproj.io/compare-options".to_owned(), "IgnoreExtraneous".to_owned()),
+            (
+                "argocd.argoproj.io/compare-options".to_owned(),
+                "IgnoreExtraneous".to_owned(),
+            ),
             ("argocd.argoproj.io/sync-options".to_owned(), "Prune=false".to_owned()),
             ("telegraf.influxdata.com/source".to_owned(), source),
         ])
     }
 
     /// The metadata of an object.
-    pub(crate) fn metadata(&self, name: &str, namespace: &str, settings: &Settings) -> ObjectMeta {
-        ObjectMeta {
+    pub(crate) fn metadata(&self, name: &str, namespace: &str, settings: &Settings) -> Metadata {
+        Metadata {
             name: Some(name.to_owned()),
             namespace: Some(namespace.to_owned()),
-            labels: Some(self.labels(settings)),
-            annotations: Some(self.annotations()),
-            ..ObjectMeta::default()
+            labels: self.labels(settings),
+            annotations: self.annotations(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod extra;
 mod metadata;
 mod name;
 mod network_policy;
+mod object;
 
 pub(crate) use config_map::config_map;
 pub(crate) use deployment::{ConfigFiles, deployment};

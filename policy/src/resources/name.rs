@@ -12,9 +12,10 @@ pub(crate) fn object_name(identity: &Identity, endpoint: Option<&str>, settings:
     let (plain, ambiguous) = match (identity, endpoint) {
         (Identity::Namespace { .. }, None) => ("telegraf".to_owned(), false),
         // An Application of another namespace may have the same name and the same destination.
-        (Identity::Application { namespace, name }, None) => {
-            (format!("telegraf-{name}"), *namespace != settings.sources.argocd_namespace)
-        }
+        (Identity::Application { namespace, name }, None) => (
+            format!("telegraf-{name}"),
+            *namespace != settings.sources.argocd_namespace,
+        ),
         // An Application called like the Namespace may have an endpoint of the same name.
         (Identity::Namespace { name }, Some(endpoint)) => (format!("telegraf-{name}-{endpoint}"), true),
         (Identity::Application { namespace, name }, Some(endpoint)) => {
@@ -24,7 +25,9 @@ pub(crate) fn object_name(identity: &Identity, endpoint: Option<&str>, settings:
         }
     };
     let whole = format!("{identity} {}", endpoint.unwrap_or_default());
-    usable(&plain, &whole, ambiguous, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    usable(&plain, &whole, ambiguous, |c| {
+        c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'
+    })
 }
 
 /// The name of the objects of `standalone`.
@@ -50,7 +53,9 @@ pub(crate) fn file_name(identity: &Identity) -> String {
 
 /// A text as a label's value: <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>.
 pub(crate) fn label_value(text: &str) -> String {
-    usable(text, text, false, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    usable(text, text, false, |c| {
+        c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+    })
 }
 
 /// A text within 63 of the known characters. Whenever it was changed, or is ambiguous, it ends in a hash of the whole.
@@ -87,8 +92,14 @@ mod tests {
 
     #[test]
     fn an_application_gives_its_name() {
-        assert_eq!(object_name(&application("argocd"), None, &settings()), "telegraf-argocd");
-        assert_eq!(object_name(&application("argocd"), Some("redis"), &settings()), "telegraf-argocd-redis");
+        assert_eq!(
+            object_name(&application("argocd"), None, &settings()),
+            "telegraf-argocd"
+        );
+        assert_eq!(
+            object_name(&application("argocd"), Some("redis"), &settings()),
+            "telegraf-argocd-redis"
+        );
     }
 
     #[rstest]
@@ -112,7 +123,10 @@ mod tests {
     #[test]
     fn long_names_are_cut_and_stay_apart() {
         let (a, b) = (format!("{}a", "x".repeat(252)), format!("{}b", "x".repeat(252)));
-        let (a, b) = (object_name(&application(&a), None, &settings()), object_name(&application(&b), None, &settings()));
+        let (a, b) = (
+            object_name(&application(&a), None, &settings()),
+            object_name(&application(&b), None, &settings()),
+        );
         assert_ne!(a, b);
         assert!(a.len() <= 63 && b.len() <= 63);
         assert!(label_value(&"x".repeat(253)).len() <= 63);

@@ -9,13 +9,14 @@ use std::net::IpAddr;
 
 use fluent_uri::Uri;
 use k8s_openapi::api::networking::v1::{
-    IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
+    IPBlock, NetworkPolicyEgressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::Owner;
 use super::metadata::pod_selector;
+use super::object::NetworkPolicy;
 use crate::annotation::{EndpointUrl, service_namespace};
 use crate::settings::Settings;
 use crate::telegraf::{Table, Value, key};
@@ -34,7 +35,13 @@ enum Peer {
 }
 
 /// The networks that an external host is not in: <https://www.rfc-editor.org/rfc/rfc1918>, link-local and carrier-grade.
-const PRIVATE: &[&str] = &["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"];
+const PRIVATE: &[&str] = &[
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+];
 
 /// A NetworkPolicy for the pods of the Deployment of the same name.
 pub(crate) fn network_policy<'a>(
@@ -53,16 +60,14 @@ pub(crate) fn network_policy<'a>(
     peers.extend(output_peers(configuration, domain));
     let mut egress = vec![dns()];
     egress.extend(peers.into_iter().map(rule));
-    NetworkPolicy {
-        metadata: owner.metadata(name, namespace, settings),
-        spec: Some(NetworkPolicySpec {
-            pod_selector: Some(pod_selector(name)),
-            policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
-            // Nobody connects to Telegraf but the kubelet, which no policy keeps out.
-            ingress: Some(Vec::new()),
-            egress: Some(egress),
-        }),
-    }
+    let spec = NetworkPolicySpec {
+        pod_selector: Some(pod_selector(name)),
+        policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
+        // Nobody connects to Telegraf but the kubelet, which no policy keeps out.
+        ingress: Some(Vec::new()),
+        egress: Some(egress),
+    };
+    NetworkPolicy::network_policy(owner.metadata(name, namespace, settings), spec)
 }
 
 /// True if an output's address is not known, so that the policy leaves everything open.
@@ -97,7 +102,9 @@ fn output_peers(configuration: &Table, cluster_domain: &str) -> BTreeSet<Peer> {
         for instance in instances {
             let mut texts = Vec::new();
             for (option, value) in instance {
-                let is_address = ["url", "urls", "server", "servers", "address", "brokers", "endpoint", "host"];
+                let is_address = [
+                    "url", "urls", "server", "servers", "address", "brokers", "endpoint", "host",
+                ];
                 if is_address.contains(&option.as_str()) {
                     collect_texts(value, &mut texts);
                 }
@@ -128,7 +135,10 @@ fn peers_of_url(text: &str, cluster_domain: &str) -> Vec<Peer> {
     let Some(authority) = uri.authority().filter(|_| !text.contains('$')) else {
         return unknown;
     };
-    let port = match (uri.scheme().as_str(), authority.port().map(|port| port.as_str().parse())) {
+    let port = match (
+        uri.scheme().as_str(),
+        authority.port().map(|port| port.as_str().parse()),
+    ) {
         (_, Some(Ok(port))) => port,
         ("http", None) => 80,
         ("https", None) => 443,

@@ -4,14 +4,17 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{EnvVar, Toleration};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Settings of telewarden: the same document for Kubewarden (`spec.settings`), the command and the operator. All of it is
 /// optional; maps are merged with the defaults, lists replace them.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(title = "telewarden settings"))]
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename_all = "camelCase", deny_unknown_fields),
+    schemars(title = "telewarden settings")
+)]
 pub struct Document {
     /// The annotation that holds the endpoints.
     pub annotation: String,
@@ -49,9 +52,8 @@ pub struct Document {
 }
 
 /// How many Telegrafs there are.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "camelCase"))]
 pub enum Topology {
     /// One for each source, in its namespace.
     Application,
@@ -62,9 +64,12 @@ pub enum Topology {
 }
 
 /// The one Telegraf of `topology: standalone`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename_all = "camelCase", deny_unknown_fields)
+)]
 pub struct Standalone {
     /// Its namespace.
     pub namespace: String,
@@ -72,9 +77,12 @@ pub struct Standalone {
 
 /// Where metrics go: Telegraf's configuration as data, with the names that it has in TOML. Texts may hold
 /// `{application}`, `{namespace}` and `{bucket}`, and Telegraf's own `${VARIABLE}`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename_all = "camelCase", deny_unknown_fields)
+)]
 pub struct Class {
     /// The sources that may choose it: patterns for an Application's or Namespace's name, or for `namespace/name`; `*`
     /// stands for any characters.
@@ -92,9 +100,12 @@ pub struct Class {
 }
 
 /// How endpoints become Telegraf inputs.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename_all = "camelCase", deny_unknown_fields)
+)]
 pub struct Inputs {
     /// The measurement's name. Not used with `metric_version: 1`, where the name is the metric's.
     pub name_override: String,
@@ -108,9 +119,12 @@ pub struct Inputs {
 }
 
 /// What may be scraped.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename_all = "camelCase", deny_unknown_fields)
+)]
 pub struct Endpoints {
     /// The most endpoints that a source may have.
     pub max: usize,
@@ -126,9 +140,8 @@ pub struct Endpoints {
 }
 
 /// A URL scheme that Telegraf can scrape.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "camelCase"))]
 pub enum Scheme {
     /// Plain HTTP.
     Http,
@@ -137,9 +150,12 @@ pub enum Scheme {
 }
 
 /// Which objects are read.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename_all = "camelCase", deny_unknown_fields)
+)]
 pub struct Sources {
     /// Argo CD Applications.
     pub applications: bool,
@@ -152,9 +168,12 @@ pub struct Sources {
 }
 
 /// The pods that run Telegraf.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename_all = "camelCase", deny_unknown_fields)
+)]
 pub struct Pod {
     /// Telegraf's image, 1.38 or later.
     pub image: String,
@@ -173,9 +192,12 @@ pub struct Pod {
 }
 
 /// Requests and limits, as in a container.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename_all = "camelCase", deny_unknown_fields)
+)]
 pub struct Resources {
     /// What is set aside for it.
     pub requests: ResourceList,
@@ -184,9 +206,12 @@ pub struct Resources {
 }
 
 /// Processors and memory, as Kubernetes quantities.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename_all = "camelCase", deny_unknown_fields)
+)]
 pub struct ResourceList {
     /// Processors, such as `100m`.
     pub cpu: String,
@@ -195,9 +220,12 @@ pub struct ResourceList {
 }
 
 /// What annotations may ask for.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename_all = "camelCase", deny_unknown_fields)
+)]
 pub struct Allow {
     /// Images, as patterns in which `*` stands for any characters. Empty: none.
     pub image: Vec<String>,
@@ -208,9 +236,8 @@ pub struct Allow {
 }
 
 /// How a changed configuration reaches a running Telegraf.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "camelCase"))]
 pub enum Reload {
     /// Telegraf watches its file and reloads it.
     Watch,
@@ -219,9 +246,8 @@ pub enum Reload {
 }
 
 /// What admission adds to an object.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "camelCase"))]
 pub enum Mutation {
     /// Nothing.
     None,

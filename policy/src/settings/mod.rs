@@ -6,6 +6,7 @@
 pub mod document;
 mod pattern;
 mod quantity;
+mod read;
 mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,8 +18,8 @@ use crate::diagnostic::{Diagnostic, Place, Problem, escape_pointer};
 use crate::located::from_json;
 use crate::telegraf::{Duration, Key, Options, Origin, read_options};
 
-pub use document::{Mutation, Reload, Scheme, Topology};
 use document::Document;
+pub use document::{Mutation, Reload, Scheme, Topology};
 pub(crate) use pattern::{HostPattern, NamePattern};
 pub(crate) use quantity::Quantity;
 pub(crate) use template::{Names, Scope, Template, TemplateTable, TemplateValue, fill_table, has_placeholder};
@@ -134,23 +135,22 @@ pub(crate) struct Allow {
 /// Reads settings. They are `None` exactly when one of the findings is an error.
 pub fn read(document: Option<&Json>) -> (Option<Settings>, Vec<Diagnostic>) {
     let mut findings = Vec::new();
-    let document = merge(document, &mut findings);
-    let document = decode(document, &mut findings);
-    let settings = document.and_then(|document| Checker { findings: &mut findings }.check(document));
+    let defaults = serde_json::from_str(DEFAULTS).expect("the defaults are JSON");
+    let merged = merge(&defaults, document, &mut findings);
+    let document = read::read(&merged, &defaults, &mut findings);
+    let settings = Checker {
+        findings: &mut findings,
+    }
+    .check(document);
     let settings = settings.filter(|_| !findings.iter().any(Diagnostic::is_error));
     (settings, findings)
-}
-
-/// The defaults as a document.
-fn defaults() -> Json {
-    serde_json::from_str(DEFAULTS).expect("the defaults are JSON")
 }
 
 /// The defaults with the administrator's document over them: maps are merged, everything else is replaced. A class starts
 /// from the built-in one, and its plugins are taken as a whole: whoever writes `outputs: {file: …}` does not want
 /// `influxdb_v2` as well.
-fn merge(document: Option<&Json>, findings: &mut Vec<Diagnostic>) -> Json {
-    let mut merged = defaults();
+fn merge(defaults: &Json, document: Option<&Json>, findings: &mut Vec<Diagnostic>) -> Json {
+    let mut merged = defaults.clone();
     match document {
         None | Some(Json::Null) => {}
         Some(document @ Json::Object(_)) => {
@@ -163,15 +163,18 @@ fn merge(document: Option<&Json>, findings: &mut Vec<Diagnostic>) -> Json {
             merge_into(&mut merged, document, &mut Vec::new());
         }
         Some(_) => {
-            let error = "the settings are not a map".to_owned();
-            findings.push(Problem::Settings { error }.at(Place::pointer("")));
+            let (error, nearest) = ("the settings are not a map".to_owned(), None);
+            findings.push(Problem::Settings { error, nearest }.at(Place::pointer("")));
         }
     }
     merged
 }
 
 fn merge_into<'a>(merged: &mut Json, document: &'a Json, path: &mut Vec<&'a str>) {
-    let whole = matches!(path.as_slice(), ["classes", _, "outputs" | "processors" | "aggregators"]);
+    let whole = matches!(
+        path.as_slice(),
+        ["classes", _, "outputs" | "processors" | "aggregators"]
+    );
     match (merged, document) {
         (Json::Object(merged), Json::Object(document)) if !whole => {
             for (name, value) in document {
@@ -186,110 +189,6 @@ fn merge_into<'a>(merged: &mut Json, document: &'a Json, path: &mut Vec<&'a str>
             }
         }
         (merged, document) => *merged = document.clone(),
-    }
-}
-
-/// Decodes the merged document. A value that does not decode is reported and replaced by its default, so that all of them
-/// are reported, and not only the first.
-fn decode(mut merged: Json, findings: &mut Vec<Diagnostic>) -> Option<Document> {
-    const AT_MOST: usize = 50;
-    for _ in 0..AT_MOST {
-        let error = match serde_path_to_error::deserialize::<_, Document>(&merged) {
-            Ok(document) => {
-                report_unknown_fields(&merged, &document, findings);
-                return Some(document);
-            }
-            Err(error) => error,
-        };
-        let path = tokens(error.path());
-        let pointer: String = path.iter().map(|token| format!("/{}", escape_pointer(token))).collect();
-        let error = error.into_inner().to_string();
-        let place = Place {
-            key: error.starts_with("unknown field"),
-            ..Place::pointer(pointer)
-        };
-        findings.push(Problem::Settings { error }.at(place));
-        if !replace_by_default(&mut merged, &path) {
-            break;
-        }
-    }
-    None
-}
-
-fn tokens(path: &serde_path_to_error::Path) -> Vec<String> {
-    use serde_path_to_error::Segment;
-    let tokens = path.iter().filter_map(|segment| match segment {
-        Segment::Seq { index } => Some(index.to_string()),
-        Segment::Map { key } => Some(key.clone()),
-        Segment::Enum { .. } | Segment::Unknown => None,
-    });
-    tokens.collect()
-}
-
-/// Puts the default back at a path, or nothing where there is none. A list is replaced as a whole. False when there was
-/// nothing to replace.
-fn replace_by_default(merged: &mut Json, path: &[String]) -> bool {
-    let mut default = Some(defaults());
-    let mut at = merged;
-    for (depth, token) in path.iter().enumerate() {
-        let token_of_default = if depth == 1 && path[0] == "classes" { "default" } else { token };
-        let next_default = default.as_ref().and_then(|default| default.get(token_of_default)).cloned();
-        let last = depth + 1 == path.len();
-        let holds_list = at.get(token).is_some_and(Json::is_array);
-        let Some(map) = at.as_object_mut() else {
-            return false;
-        };
-        if last || holds_list {
-            return match next_default {
-                Some(default) if map.get(token) != Some(&default) => map.insert(token.clone(), default).is_some(),
-                Some(_) => false,
-                None => map.remove(token).is_some(),
-            };
-        }
-        default = next_default;
-        match map.get_mut(token) {
-            Some(next) => at = next,
-            None => return false,
-        }
-    }
-    false
-}
-
-/// Kubernetes' own types pass over fields that they do not know; here those are mistakes like any other.
-fn report_unknown_fields(merged: &Json, document: &Document, findings: &mut Vec<Diagnostic>) {
-    let kept = [
-        ("/pod/env", serde_json::to_value(&document.pod.env)),
-        ("/pod/tolerations", serde_json::to_value(&document.pod.tolerations)),
-    ];
-    for (pointer, kept) in kept {
-        if let (Some(written), Ok(kept)) = (merged.pointer(pointer), kept) {
-            report_lost(pointer, written, &kept, findings);
-        }
-    }
-}
-
-fn report_lost(pointer: &str, written: &Json, kept: &Json, findings: &mut Vec<Diagnostic>) {
-    match (written, kept) {
-        (Json::Object(written), kept) => {
-            for (name, value) in written {
-                let pointer = format!("{pointer}/{}", escape_pointer(name));
-                match kept.get(name) {
-                    Some(kept) => report_lost(&pointer, value, kept, findings),
-                    None if value.is_null() => {}
-                    None => {
-                        let error = format!("unknown field `{name}`");
-                        let place = Place { key: true, ..Place::pointer(pointer) };
-                        findings.push(Problem::Settings { error }.at(place));
-                    }
-                }
-            }
-        }
-        (Json::Array(written), Json::Array(kept)) => {
-            for (index, (written, kept)) in written.iter().zip(kept).enumerate() {
-                report_lost(&format!("{pointer}/{index}"), written, kept, findings);
-            }
-        }
-        _ => {}
     }
 }
 
@@ -327,6 +226,9 @@ impl Checker<'_> {
         let pod = self.pod(document.pod);
         let allow = self.allow(&document.allow);
         self.extra_resources(&document.extra_resources);
+        if document.mutation == Mutation::Resources && document.topology == Topology::Standalone {
+            self.report("/mutation", Problem::MutationShared {});
+        }
         Some(Settings {
             annotation: document.annotation,
             topology: document.topology,
@@ -354,8 +256,16 @@ impl Checker<'_> {
         let sources = &document.sources;
         let mut labels = vec![
             ("/instance".to_owned(), &document.instance, "an instance's name"),
-            ("/standalone/namespace".to_owned(), &document.standalone.namespace, "a namespace's name"),
-            ("/sources/argocdNamespace".to_owned(), &sources.argocd_namespace, "a namespace's name"),
+            (
+                "/standalone/namespace".to_owned(),
+                &document.standalone.namespace,
+                "a namespace's name",
+            ),
+            (
+                "/sources/argocdNamespace".to_owned(),
+                &sources.argocd_namespace,
+                "a namespace's name",
+            ),
         ];
         for (index, namespace) in sources.application_namespaces.iter().enumerate() {
             let pointer = format!("/sources/applicationNamespaces/{index}");
@@ -369,10 +279,21 @@ impl Checker<'_> {
         }
     }
 
-    fn class(&mut self, name: &str, class: &document::Class, pointer: &str, (shared, outputs): (Scope, Scope)) -> Class {
+    fn class(
+        &mut self,
+        name: &str,
+        class: &document::Class,
+        pointer: &str,
+        (shared, outputs): (Scope, Scope),
+    ) -> Class {
         let checked = Class {
             allow: self.name_patterns(&class.allow, &format!("{pointer}/allow")),
-            global_tags: template::read_table(&class.global_tags, shared, &format!("{pointer}/globalTags"), self.findings),
+            global_tags: template::read_table(
+                &class.global_tags,
+                shared,
+                &format!("{pointer}/globalTags"),
+                self.findings,
+            ),
             agent: template::read_table(&class.agent, shared, &format!("{pointer}/agent"), self.findings),
             processors: self.plugins(&class.processors, shared, &format!("{pointer}/processors")),
             aggregators: self.plugins(&class.aggregators, shared, &format!("{pointer}/aggregators")),
@@ -389,12 +310,7 @@ impl Checker<'_> {
         checked
     }
 
-    fn plugins(
-        &mut self,
-        plugins: &BTreeMap<String, Vec<Map<String, Json>>>,
-        scope: Scope,
-        pointer: &str,
-    ) -> Plugins {
+    fn plugins(&mut self, plugins: &BTreeMap<String, Vec<Map<String, Json>>>, scope: Scope, pointer: &str) -> Plugins {
         let mut checked = Plugins::new();
         for (name, instances) in plugins {
             let pointer = format!("{pointer}/{}", escape_pointer(name));
@@ -431,19 +347,21 @@ impl Checker<'_> {
             reserved_tags.extend(tags_chosen_by(output));
         }
         let routed = |class: &Class| class.outputs.values().flatten().any(has_placeholder);
-        let routing_tag = if document.topology == Topology::Standalone
-            && classes.get(&document.default_class).is_some_and(routed)
-        {
-            let of_source = |text: &Template| text.tells_sources_apart() && !text.names_endpoint();
-            let tag = tags.iter().find(|(_, text)| of_source(text)).map(|(key, _)| key.clone());
-            if tag.is_none() {
-                let why = "outputs differ by source, and no tag of `inputs.tags` tells the sources apart";
-                self.report("/inputs/tags", Problem::Routing { why });
-            }
-            tag
-        } else {
-            None
-        };
+        let routing_tag =
+            if document.topology == Topology::Standalone && classes.get(&document.default_class).is_some_and(routed) {
+                let of_source = |text: &Template| text.tells_sources_apart() && !text.names_endpoint();
+                let tag = tags
+                    .iter()
+                    .find(|(_, text)| of_source(text))
+                    .map(|(key, _)| key.clone());
+                if tag.is_none() {
+                    let why = "outputs differ by source, and no tag of `inputs.tags` tells the sources apart";
+                    self.report("/inputs/tags", Problem::Routing { why });
+                }
+                tag
+            } else {
+                None
+            };
         let pointer = "/inputs/defaults";
         let node = from_json(pointer, &Json::Object(inputs.defaults.clone()));
         let mut defaults = Options::new();
@@ -475,7 +393,7 @@ impl Checker<'_> {
         ] {
             if empty {
                 let error = format!("no {what} is allowed, so every endpoint would be refused");
-                self.report(pointer, Problem::Settings { error });
+                self.report(pointer, Problem::Settings { error, nearest: None });
             }
         }
         if !endpoints.cluster_domain.split('.').all(is_dns_label) {
@@ -607,9 +525,16 @@ impl Checker<'_> {
                 let why = "the extra resource names a namespace; it is put into the source's".to_owned();
                 self.report(&format!("{pointer}/metadata/namespace"), Problem::ExtraResource { why });
             }
-            for (field, what) in [("labels", "a label of an extra resource"), ("annotations", "an annotation of an extra resource")] {
+            for (field, what) in [
+                ("labels", "a label of an extra resource"),
+                ("annotations", "an annotation of an extra resource"),
+            ] {
                 let names = text(&format!("metadata/{field}")).and_then(Json::as_object);
-                for name in names.into_iter().flat_map(Map::keys).filter(|name| is_reserved_metadata(name)) {
+                for name in names
+                    .into_iter()
+                    .flat_map(Map::keys)
+                    .filter(|name| is_reserved_metadata(name))
+                {
                     let pointer = format!("{pointer}/metadata/{field}/{}", escape_pointer(name));
                     let name = name.clone();
                     self.report(&pointer, Problem::ReservedName { name, what });

@@ -41,9 +41,12 @@ impl HostPattern {
                 endpoint: "a",
                 cluster_domain: "a",
             });
-            let spelled = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | ':' | '[' | ']');
+            let spelled =
+                |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | ':' | '[' | ']');
             if !sample.chars().all(spelled) {
-                return Err(refuse("holds characters that no host has: it is compared in lower case"));
+                return Err(refuse(
+                    "holds characters that no host has: it is compared in lower case",
+                ));
             }
             Ok(LabelPattern::Labels(template))
         });

@@ -15,7 +15,9 @@ pub(crate) struct Quantity {
 impl Quantity {
     /// Reads `100m`, `0.5`, `64Mi`, `1e3` and the like.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let digits = text
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(text.len());
         let (number, suffix) = text.split_at(digits);
         let (numerator, denominator): (u128, u128) = match suffix {
             "n" => (1, 1_000_000),
@@ -39,7 +41,13 @@ impl Quantity {
         if whole.is_empty() && fraction.is_empty() || whole.len() > 15 || fraction.len() > 9 {
             return None;
         }
-        let digits = |text: &str| if text.is_empty() { Some(0) } else { text.parse::<u128>().ok() };
+        let digits = |text: &str| {
+            if text.is_empty() {
+                Some(0)
+            } else {
+                text.parse::<u128>().ok()
+            }
+        };
         let scale = 10u128.pow(fraction.len() as u32);
         let value = digits(whole)?.checked_mul(scale)?.checked_add(digits(fraction)?)?;
         let milli = value.checked_mul(numerator)?.div_ceil(scale.checked_mul(denominator)?);

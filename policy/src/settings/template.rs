@@ -195,7 +195,10 @@ pub(crate) type TemplateTable = BTreeMap<Key, TemplateValue>;
 
 /// The values with their texts filled.
 pub(crate) fn fill_table(table: &TemplateTable, names: &Names<'_>) -> Table {
-    table.iter().map(|(key, value)| (key.clone(), fill_value(value, names))).collect()
+    table
+        .iter()
+        .map(|(key, value)| (key.clone(), fill_value(value, names)))
+        .collect()
 }
 
 fn fill_value(value: &TemplateValue, names: &Names<'_>) -> Value {
@@ -206,9 +209,7 @@ fn fill_value(value: &TemplateValue, names: &Names<'_>) -> Value {
         TemplateValue::Boolean(value) => Value::Boolean(*value),
         TemplateValue::List(values) => Value::List(values.iter().map(|value| fill_value(value, names)).collect()),
         TemplateValue::Table(table) => Value::Table(fill_table(table, names)),
-        TemplateValue::Tables(tables) => {
-            Value::Tables(tables.iter().map(|table| fill_table(table, names)).collect())
-        }
+        TemplateValue::Tables(tables) => Value::Tables(tables.iter().map(|table| fill_table(table, names)).collect()),
     }
 }
 
@@ -226,7 +227,10 @@ pub(crate) fn texts(table: &TemplateTable) -> Vec<&Template> {
             TemplateValue::List(values) => values.iter().for_each(|value| collect(value, out)),
             TemplateValue::Table(table) => table.values().for_each(|value| collect(value, out)),
             TemplateValue::Tables(tables) => {
-                tables.iter().flat_map(BTreeMap::values).for_each(|value| collect(value, out));
+                tables
+                    .iter()
+                    .flat_map(BTreeMap::values)
+                    .for_each(|value| collect(value, out));
             }
         }
     }
@@ -247,7 +251,10 @@ pub(crate) fn read_table(
         let pointer = format!("{pointer}/{}", escape_pointer(name));
         let Some(key) = Key::new(name) else {
             let why = "a key holds other characters than A-Z, a-z, 0-9, `_` and `-`";
-            let place = Place { key: true, ..Place::pointer(pointer) };
+            let place = Place {
+                key: true,
+                ..Place::pointer(pointer)
+            };
             findings.push(Problem::TelegrafValue { why }.at(place));
             continue;
         };
@@ -302,9 +309,14 @@ fn read_value(value: &Json, scope: Scope, pointer: &str, findings: &mut Vec<Diag
             let values = values.iter().enumerate();
             let values = values.filter_map(|(index, value)| read_value(value, scope, &at(index), findings));
             let values: Vec<_> = values.collect();
-            let holds_tables = |value: &TemplateValue| matches!(value, TemplateValue::List(inner)
-                if inner.iter().any(|value| matches!(value, TemplateValue::Tables(_))));
-            if values.iter().any(|value| matches!(value, TemplateValue::Tables(_)) || holds_tables(value)) {
+            let holds_tables = |value: &TemplateValue| {
+                matches!(value, TemplateValue::List(inner)
+                if inner.iter().any(|value| matches!(value, TemplateValue::Tables(_))))
+            };
+            if values
+                .iter()
+                .any(|value| matches!(value, TemplateValue::Tables(_)) || holds_tables(value))
+            {
                 return refuse("a map cannot stand in a list within a list", findings);
             }
             Some(TemplateValue::List(values))

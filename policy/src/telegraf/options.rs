@@ -8,9 +8,9 @@
 
 use std::collections::BTreeMap;
 
+use super::Duration;
 use super::size::parse_size;
 use super::value::{Key, Literal, NotLiteral, Table, Value};
-use super::Duration;
 use crate::diagnostic::{Diagnostic, Place, Problem};
 use crate::located::{self, Data, Node};
 
@@ -66,24 +66,76 @@ const fn option(name: &'static str, shape: Shape, doc: &'static str) -> OptionRu
 
 /// The allow-list, sorted by name.
 pub(crate) const OPTIONS: &[OptionRule] = &[
-    option("content_length_limit", Shape::Size, "The largest answer that is read; a larger one is an error of that scrape."),
-    option("content_type_override", Shape::Text, "The content type to assume, for an endpoint that sends a wrong one."),
-    option("enable_request_metrics", Shape::Boolean, "Also emit how long the request took and how large the answer was."),
-    option("fieldexclude", Shape::Patterns, "Fields to drop; with `metric_version: 2` a metric's name is a field."),
-    option("fieldinclude", Shape::Patterns, "Fields to keep; with `metric_version: 2` a metric's name is a field."),
-    option("ignore_timestamp", Shape::Boolean, "Use the time of the scrape, not the one that the endpoint sends."),
-    option("insecure_skip_verify", Shape::Boolean, "Do not check the endpoint's certificate."),
+    option(
+        "content_length_limit",
+        Shape::Size,
+        "The largest answer that is read; a larger one is an error of that scrape.",
+    ),
+    option(
+        "content_type_override",
+        Shape::Text,
+        "The content type to assume, for an endpoint that sends a wrong one.",
+    ),
+    option(
+        "enable_request_metrics",
+        Shape::Boolean,
+        "Also emit how long the request took and how large the answer was.",
+    ),
+    option(
+        "fieldexclude",
+        Shape::Patterns,
+        "Fields to drop; with `metric_version: 2` a metric's name is a field.",
+    ),
+    option(
+        "fieldinclude",
+        Shape::Patterns,
+        "Fields to keep; with `metric_version: 2` a metric's name is a field.",
+    ),
+    option(
+        "ignore_timestamp",
+        Shape::Boolean,
+        "Use the time of the scrape, not the one that the endpoint sends.",
+    ),
+    option(
+        "insecure_skip_verify",
+        Shape::Boolean,
+        "Do not check the endpoint's certificate.",
+    ),
     option("interval", Shape::Duration, "How often to scrape."),
-    option("metric_version", Shape::MetricVersion, "How metrics become measurements: 1 (one measurement for each metric) or 2 (one field for each)."),
-    option("namedrop", Shape::Patterns, "Metrics to drop, by name; only with `metric_version: 1`."),
-    option("namepass", Shape::Patterns, "Metrics to keep, by name; only with `metric_version: 1`."),
-    option("tagdrop", Shape::TagPatterns, "Drop metrics that have one of these tags with a value that matches."),
+    option(
+        "metric_version",
+        Shape::MetricVersion,
+        "How metrics become measurements: 1 (one measurement for each metric) or 2 (one field for each).",
+    ),
+    option(
+        "namedrop",
+        Shape::Patterns,
+        "Metrics to drop, by name; only with `metric_version: 1`.",
+    ),
+    option(
+        "namepass",
+        Shape::Patterns,
+        "Metrics to keep, by name; only with `metric_version: 1`.",
+    ),
+    option(
+        "tagdrop",
+        Shape::TagPatterns,
+        "Drop metrics that have one of these tags with a value that matches.",
+    ),
     option("tagexclude", Shape::Patterns, "Tags to remove."),
     option("taginclude", Shape::Patterns, "Tags to keep."),
-    option("tagpass", Shape::TagPatterns, "Keep only metrics that have one of these tags with a value that matches."),
+    option(
+        "tagpass",
+        Shape::TagPatterns,
+        "Keep only metrics that have one of these tags with a value that matches.",
+    ),
     option("tags", Shape::Tags, "Tags to add to every metric."),
     option("timeout", Shape::Duration, "How long a scrape may take."),
-    option("tls_server_name", Shape::HostName, "The name that the endpoint's certificate is checked for."),
+    option(
+        "tls_server_name",
+        Shape::HostName,
+        "The name that the endpoint's certificate is checked for.",
+    ),
     option("url_tag", Shape::TagName, "The tag that holds the endpoint's URL."),
 ];
 
@@ -199,7 +251,12 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Ve
                 let name = read_key(&key.text, "a tag's name", origin, &key.place, findings);
                 let value = match &node.data {
                     Data::List(nodes) => read_texts(rule, nodes, origin, findings),
-                    _ => wrong_shape(&format!("{}.{}", rule.name, key.text), "a list of texts", node, findings),
+                    _ => wrong_shape(
+                        &format!("{}.{}", rule.name, key.text),
+                        "a list of texts",
+                        node,
+                        findings,
+                    ),
                 };
                 if let (Some(name), Some(value)) = (name, value) {
                     table.insert(name, value);
@@ -313,7 +370,12 @@ pub(crate) fn nearest(name: &str, known: impl Iterator<Item = &'static str>) -> 
         return None;
     }
     known
-        .map(|known| (strsim::damerau_levenshtein(&name.to_ascii_lowercase().replace('-', "_"), &known.replace('-', "_")), known))
+        .map(|known| {
+            (
+                strsim::damerau_levenshtein(&name.to_ascii_lowercase().replace('-', "_"), &known.replace('-', "_")),
+                known,
+            )
+        })
         .filter(|(distance, known)| *distance <= known.len().div_ceil(3))
         .min()
         .map(|(_, known)| known)

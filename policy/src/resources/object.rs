@@ -1,0 +1,102 @@
+//! Objects as they are applied.
+//!
+//! What is inside a `spec` is `k8s-openapi`'s; the frame around it is ours. `k8s-openapi`'s own frame brings timestamps
+//! along (`creationTimestamp`, `managedFields`, a status' conditions), which nobody here sets, and with them a calendar:
+//! 130 KB of the module. A test reads every object back as `k8s-openapi`'s whole type.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::DeploymentStrategy;
+use k8s_openapi::api::core::v1::PodSpec;
+use k8s_openapi::api::networking::v1::NetworkPolicySpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use serde::Serialize;
+
+/// An object's metadata, as far as it is rendered.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Metadata {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) namespace: Option<String>,
+    pub(super) labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) annotations: BTreeMap<String, String>,
+}
+
+/// An object of a kind: its `spec`, or, for a ConfigMap, its `data`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Object<Spec> {
+    api_version: &'static str,
+    kind: &'static str,
+    metadata: Metadata,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spec: Option<Spec>,
+}
+
+/// `v1` ConfigMap.
+pub(crate) type ConfigMap = Object<()>;
+
+impl ConfigMap {
+    pub(super) fn config_map(metadata: Metadata, data: BTreeMap<String, String>) -> Self {
+        Self {
+            api_version: "v1",
+            kind: "ConfigMap",
+            metadata,
+            data: Some(data),
+            spec: None,
+        }
+    }
+}
+
+/// `apps/v1` Deployment.
+pub(crate) type Deployment = Object<DeploymentSpec>;
+
+impl Deployment {
+    pub(super) fn deployment(metadata: Metadata, spec: DeploymentSpec) -> Self {
+        Self {
+            api_version: "apps/v1",
+            kind: "Deployment",
+            metadata,
+            data: None,
+            spec: Some(spec),
+        }
+    }
+}
+
+/// `networking.k8s.io/v1` NetworkPolicy.
+pub(crate) type NetworkPolicy = Object<NetworkPolicySpec>;
+
+impl NetworkPolicy {
+    pub(super) fn network_policy(metadata: Metadata, spec: NetworkPolicySpec) -> Self {
+        Self {
+            api_version: "networking.k8s.io/v1",
+            kind: "NetworkPolicy",
+            metadata,
+            data: None,
+            spec: Some(spec),
+        }
+    }
+}
+
+/// A Deployment's `spec`, as far as it is rendered.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DeploymentSpec {
+    pub(super) replicas: i32,
+    pub(super) revision_history_limit: i32,
+    pub(super) selector: LabelSelector,
+    pub(super) strategy: DeploymentStrategy,
+    pub(super) template: PodTemplate,
+}
+
+/// A Deployment's pods.
+#[derive(Debug, Serialize)]
+pub(crate) struct PodTemplate {
+    pub(super) metadata: Metadata,
+    pub(super) spec: PodSpec,
+}
