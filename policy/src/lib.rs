@@ -3,9 +3,11 @@
 
 pub mod admission;
 pub mod annotation;
+mod application_set;
 mod configuration;
 pub mod diagnostic;
 mod located;
+mod project;
 pub mod protocol;
 pub mod render;
 mod resources;

@@ -1,23 +1,24 @@
 //! Sources and settings to rendered resources and diagnostics: the module's main job.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
 use crate::annotation::{self, Declaration, Endpoint, EndpointUrl, Input};
+use crate::application_set;
 use crate::configuration;
 use crate::diagnostic::{Diagnostic, Place, Problem};
+use crate::project::{Deployed, Projects, THIS_CLUSTER, THIS_SERVER};
 use crate::protocol::{
-    ClusterView, Configuration, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer, VERSION,
+    Configuration, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer, VERSION,
 };
 use crate::resources::{
     ConfigFiles, Owner, config_map, deployment, extra_resources, file_name, is_open, network_policy, object_name,
     shared_name, to_json,
 };
 use crate::settings::{self, Class, Names, Settings, Topology, is_dns_label};
-use crate::source::{ApplicationSpec, Identity, Kind, Object, Source, is_dns_subdomain};
+use crate::source::{ApplicationSpec, Identity, Kind, Object, Source, TypeMeta, is_dns_subdomain};
 use crate::telegraf::to_toml;
 
 /// The most that a ConfigMap holds, in bytes, with some room for its metadata:
@@ -42,7 +43,7 @@ pub fn render(request: &RenderRequest<'_>) -> RenderAnswer {
         Ok(document) => document,
         Err(error) => {
             let error = error.to_string();
-            answer.diagnostics.push(Problem::Settings { error }.at(Place::pointer("")));
+            answer.diagnostics.push(Problem::Settings { error, nearest: None }.at(Place::pointer("")));
             return answer;
         }
     };
@@ -52,14 +53,8 @@ pub fn render(request: &RenderRequest<'_>) -> RenderAnswer {
         return answer;
     };
     warn_of_open_egress(&settings, &mut answer.diagnostics);
-    let mut renderer = Renderer {
-        settings: &settings,
-        cluster: request.cluster.as_ref(),
-        seen: BTreeSet::new(),
-        shared: Vec::new(),
-        kept: Vec::new(),
-        previous: &request.previous,
-    };
+    let projects = request.cluster.as_ref().map(|cluster| Projects::read(&cluster.projects, &settings));
+    let mut renderer = Renderer::new(&settings, projects, &request.previous);
     for (index, raw) in request.sources.iter().enumerate() {
         renderer.object(raw, index, None, &mut answer.sources);
     }
@@ -69,9 +64,25 @@ pub fn render(request: &RenderRequest<'_>) -> RenderAnswer {
     answer
 }
 
+/// Renders one object, which is not a List, under settings that are read already.
+pub(crate) fn render_one(object: &Object<'_>, settings: &Settings) -> RenderAnswer {
+    let mut answer = RenderAnswer {
+        protocol: VERSION,
+        ..RenderAnswer::default()
+    };
+    let previous = BTreeMap::new();
+    let mut renderer = Renderer::new(settings, None, &previous);
+    renderer.readable(object, 0, None, &mut answer.sources);
+    if settings.topology == Topology::Standalone {
+        answer.shared = Some(renderer.standalone(&mut answer.diagnostics));
+    }
+    answer
+}
+
 struct Renderer<'a> {
     settings: &'a Settings,
-    cluster: Option<&'a ClusterView<'a>>,
+    /// The cluster's AppProjects, where the host has read them.
+    projects: Option<Projects>,
     seen: BTreeSet<Identity>,
     /// `standalone`: the sources that were found good.
     shared: Vec<(Source<'a>, Declaration)>,
@@ -81,6 +92,17 @@ struct Renderer<'a> {
 }
 
 impl<'a> Renderer<'a> {
+    fn new(settings: &'a Settings, projects: Option<Projects>, previous: &'a BTreeMap<String, String>) -> Self {
+        Self {
+            settings,
+            projects,
+            seen: BTreeSet::new(),
+            shared: Vec::new(),
+            kept: Vec::new(),
+            previous,
+        }
+    }
+
     /// Renders an object, or the objects of a List. Whatever is no source is passed over.
     fn object(&mut self, raw: &'a RawValue, index: usize, item: Option<usize>, answers: &mut Vec<SourceAnswer>) {
         let object: Object<'a> = match serde_json::from_str(raw.get()) {
@@ -95,6 +117,11 @@ impl<'a> Renderer<'a> {
                 return;
             }
         };
+        self.readable(&object, index, item, answers);
+    }
+
+    /// Renders an object that is read.
+    fn readable(&mut self, object: &Object<'a>, index: usize, item: Option<usize>, answers: &mut Vec<SourceAnswer>) {
         match object.kind() {
             Some(Kind::List) if item.is_none() => {
                 let items = object.items.map(|items| serde_json::from_str::<Vec<&'a RawValue>>(items.get()));
@@ -108,7 +135,7 @@ impl<'a> Renderer<'a> {
                     Some(namespace) => format!("{}/{namespace}/{}", object.kind, object.metadata.name),
                     None => format!("{}/{}", object.kind, object.metadata.name),
                 };
-                match read_source(&object, self.settings, &mut findings) {
+                match read_source(object, self.settings, &mut findings) {
                     Some(source) => answers.push(self.source(source, index, item, findings)),
                     None => answers.push(answer(index, item, name, Outcome::Refused, findings)),
                 }
@@ -116,7 +143,10 @@ impl<'a> Renderer<'a> {
             Some(Kind::ApplicationSet) => {
                 let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
                 let name = format!("argoproj.io/ApplicationSet/{namespace}/{}", object.metadata.name);
-                answers.push(answer(index, item, name, Outcome::Skipped, Vec::new()));
+                let findings = application_set::check(object, self.settings);
+                let refused = findings.iter().any(Diagnostic::is_error);
+                let outcome = if refused { Outcome::Refused } else { Outcome::Skipped };
+                answers.push(answer(index, item, name, outcome, findings));
             }
             Some(Kind::List) | None => {}
         }
@@ -148,6 +178,7 @@ impl<'a> Renderer<'a> {
             return answer(index, item, name, Outcome::Skipped, vec![problem]);
         }
         check_namespace(&source, &mut findings);
+        findings.extend(self.project_refuses(&source));
         let class = declaration.class.as_ref().unwrap_or(&settings.default_class);
         let Some(class_settings) = settings.classes.get(class) else {
             return answer(index, item, name, Outcome::Refused, findings);
@@ -202,15 +233,30 @@ impl<'a> Renderer<'a> {
             };
             return Some(problem.at(Place::pointer("/metadata/namespace")));
         }
-        self.cluster?;
+        self.projects.as_ref()?;
         let (_, destination) = source.application.as_ref()?;
         let (pointer, cluster) = match (destination.name.as_ref(), destination.server.as_ref()) {
-            ("in-cluster", _) | ("", "https://kubernetes.default.svc") => return None,
+            (THIS_CLUSTER, _) | ("", THIS_SERVER) => return None,
             ("", server) => ("/spec/destination/server", server),
             (name, _) => ("/spec/destination/name", name),
         };
         let cluster = cluster.to_owned();
         Some(Problem::OtherCluster { cluster }.at(Place::pointer(pointer)))
+    }
+
+    /// Why Argo CD would not deploy there for the source, if it would not.
+    fn project_refuses(&self, source: &Source<'_>) -> Option<Diagnostic> {
+        let (Identity::Application { namespace, .. }, Some((project, _))) = (&source.identity, &source.application) else {
+            return None;
+        };
+        let deployed = Deployed {
+            application_namespace: namespace,
+            project,
+            namespace: &source.namespace,
+        };
+        let why = self.projects.as_ref()?.permit(deployed, self.settings).err()?;
+        let project = deployed.project_name().to_owned();
+        Some(Problem::ProjectRefuses { project, why }.at(Place::pointer("/spec/project")))
     }
 
     /// The one Telegraf of `standalone`.
@@ -379,21 +425,8 @@ pub(crate) fn check_namespace(source: &Source<'_>, findings: &mut Vec<Diagnostic
 
 /// The kind of an object that does not decode, if it says that it is a source.
 fn unreadable_source(raw: &RawValue) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct TypeMeta<'a> {
-        #[serde(borrow)]
-        api_version: Cow<'a, str>,
-        #[serde(borrow)]
-        kind: Cow<'a, str>,
-    }
     let meta: TypeMeta<'_> = serde_json::from_str(raw.get()).ok()?;
-    let object = Object {
-        api_version: meta.api_version,
-        kind: meta.kind.clone(),
-        ..Object::default()
-    };
-    object.kind().map(|_| meta.kind.into_owned())
+    meta.known().map(|_| meta.kind.into_owned())
 }
 
 fn too_large(rendered: &Rendered) -> Option<Diagnostic> {

@@ -1,0 +1,363 @@
+//! Whether an Application's AppProject permits what would be deployed for it.
+//!
+//! The operator must not be a way around Argo CD's own rules, so they are followed as Argo CD follows them
+//! (`pkg/apis/application/v1alpha1/app_project_types.go`, v3.5), and what cannot be read is a refusal. What Argo CD reads
+//! elsewhere is not known here: a project that permits only the clusters that are scoped to it permits nothing, and global
+//! projects (`globalProjects` in `argocd-cm`) neither grant nor deny.
+
+mod pattern;
+
+use std::collections::BTreeMap;
+
+use regex_lite::Regex;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use self::pattern::Pattern;
+use crate::settings::{Settings, Topology};
+
+/// This cluster, as Argo CD calls it unless a Secret renames it.
+pub(crate) const THIS_SERVER: &str = "https://kubernetes.default.svc";
+/// This cluster's name in Argo CD.
+pub(crate) const THIS_CLUSTER: &str = "in-cluster";
+/// The project of an Application that names none.
+const DEFAULT: &str = "default";
+
+/// The AppProjects that a host has read.
+#[derive(Debug)]
+pub(crate) struct Projects(BTreeMap<String, Result<Spec, String>>);
+
+/// The project's rules, as far as they are about where and what.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Spec {
+    #[serde(deserialize_with = "or_default")]
+    destinations: Vec<Destination>,
+    #[serde(deserialize_with = "or_default")]
+    source_namespaces: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
+    permit_only_project_scoped_clusters: bool,
+    #[serde(deserialize_with = "or_default")]
+    namespace_resource_blacklist: Vec<GroupKind>,
+    /// An empty list permits nothing; none at all permits everything.
+    namespace_resource_whitelist: Option<Vec<GroupKind>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Destination {
+    #[serde(deserialize_with = "or_default")]
+    server: String,
+    #[serde(deserialize_with = "or_default")]
+    namespace: String,
+    #[serde(deserialize_with = "or_default")]
+    name: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct GroupKind {
+    group: String,
+    kind: String,
+}
+
+/// What an Application would have deployed, and from where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deployed<'a> {
+    /// The Application's own namespace.
+    pub(crate) application_namespace: &'a str,
+    /// The Application's project; empty for the default one.
+    pub(crate) project: &'a str,
+    /// The namespace of this cluster that it is deployed to.
+    pub(crate) namespace: &'a str,
+}
+
+impl Deployed<'_> {
+    /// The project's name.
+    pub(crate) fn project_name(&self) -> &str {
+        if self.project.is_empty() { DEFAULT } else { self.project }
+    }
+}
+
+impl Projects {
+    /// Reads the projects of Argo CD's namespace. One that cannot be read is kept as such.
+    pub(crate) fn read(projects: &[&RawValue], settings: &Settings) -> Self {
+        #[derive(Deserialize)]
+        struct Named {
+            metadata: Metadata,
+        }
+        #[derive(Deserialize)]
+        struct Metadata {
+            name: String,
+            namespace: Option<String>,
+        }
+        #[derive(Deserialize)]
+        struct Project {
+            #[serde(default)]
+            spec: Spec,
+        }
+        let read = projects.iter().filter_map(|raw| {
+            let Named { metadata } = serde_json::from_str(raw.get()).ok()?;
+            let argocd = &settings.sources.argocd_namespace;
+            if metadata.namespace.is_some_and(|namespace| namespace != *argocd) {
+                return None;
+            }
+            let project = serde_json::from_str::<Project>(raw.get());
+            Some((metadata.name, project.map(|project| project.spec).map_err(|error| error.to_string())))
+        });
+        Self(read.collect())
+    }
+
+    /// Why the Application's project does not permit what would be deployed, in words that follow "project `name`".
+    ///
+    /// # Errors
+    /// When it does not.
+    pub(crate) fn permit(&self, deployed: Deployed<'_>, settings: &Settings) -> Result<(), String> {
+        let argocd = &settings.sources.argocd_namespace;
+        let spec = match self.0.get(deployed.project_name()) {
+            None => return Err(format!("does not exist in namespace `{argocd}`")),
+            Some(Err(error)) => return Err(format!("cannot be read: {error}")),
+            Some(Ok(spec)) => spec,
+        };
+        let from = deployed.application_namespace;
+        if from != argocd && !spec.source_namespaces.iter().any(|entry| matches_glob_or_regex(entry, from)) {
+            return Err(format!("takes no Applications from namespace `{from}`: see its `spec.sourceNamespaces`"));
+        }
+        let namespace = deployed.namespace;
+        if !spec.permits_destination(namespace)? {
+            return Err(format!("does not permit namespace `{namespace}` of this cluster: see its `spec.destinations`"));
+        }
+        if spec.permit_only_project_scoped_clusters {
+            return Err(
+                "permits only the clusters that are scoped to it, and which those are is not known here".to_owned()
+            );
+        }
+        for (group, kind) in deployed_kinds(settings) {
+            if !spec.permits_kind(&group, &kind)? {
+                let kind = if group.is_empty() { kind } else { format!("{kind}.{group}") };
+                return Err(format!(
+                    "does not permit objects of kind `{kind}`: see its `spec.namespaceResourceBlacklist` and \
+                     `spec.namespaceResourceWhitelist`"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Spec {
+    /// `isDestinationMatched`, for this cluster. One entry that denies is enough; else one that matches is needed.
+    fn permits_destination(&self, namespace: &str) -> Result<bool, String> {
+        let mut permitted = false;
+        for entry in &self.destinations {
+            let by_name = matches(&entry.name, THIS_CLUSTER)?;
+            let by_server = matches(&entry.server, THIS_SERVER)?;
+            let by_namespace = matches(&entry.namespace, namespace)?;
+            if (by_server || by_name) && by_namespace {
+                permitted = true;
+            } else if (!by_name && denies(&entry.name)) || (!by_server && denies(&entry.server)) && by_namespace {
+                return Ok(false);
+            } else if !by_namespace && denies(&entry.namespace) && by_server {
+                return Ok(false);
+            }
+        }
+        Ok(permitted)
+    }
+
+    /// `IsGroupKindPermitted`, for namespaced kinds.
+    fn permits_kind(&self, group: &str, kind: &str) -> Result<bool, String> {
+        let listed = |list: &[GroupKind]| -> Result<bool, String> {
+            let mut listed = false;
+            for entry in list {
+                listed |= read_path(&entry.kind)?.matches(kind) && read_path(&entry.group)?.matches(group);
+            }
+            Ok(listed)
+        };
+        let allowed = self.namespace_resource_whitelist.as_deref().map_or(Ok(true), listed)?;
+        Ok(allowed && !listed(&self.namespace_resource_blacklist)?)
+    }
+}
+
+fn denies(pattern: &str) -> bool {
+    pattern.starts_with('!')
+}
+
+/// Matches an entry's pattern, where one that denies matches all that it does not deny. Argo CD takes a denial that it
+/// cannot read for one that denies nothing; here it is refused.
+fn matches(pattern: &str, text: &str) -> Result<bool, String> {
+    let glob = pattern.strip_prefix('!').unwrap_or(pattern);
+    let glob = Pattern::glob(glob).ok_or_else(|| unreadable(pattern))?;
+    Ok(glob.matches(text) != denies(pattern))
+}
+
+fn read_path(pattern: &str) -> Result<Pattern, String> {
+    Pattern::path(pattern).ok_or_else(|| unreadable(pattern))
+}
+
+fn unreadable(pattern: &str) -> String {
+    format!("has a pattern that cannot be read: `{pattern}`")
+}
+
+/// An entry of `sourceNamespaces`. One that cannot be read grants nothing.
+fn matches_glob_or_regex(entry: &str, namespace: &str) -> bool {
+    let regex = entry.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
+    regex.and_then(|regex| Regex::new(regex).ok()).is_some_and(|regex| regex.is_match(namespace))
+        || Pattern::glob(entry).is_some_and(|glob| glob.matches(namespace))
+}
+
+/// The groups and kinds of what is put into an Application's namespace. In `standalone` that is nothing: all of it is in
+/// the administrator's.
+fn deployed_kinds(settings: &Settings) -> Vec<(String, String)> {
+    if settings.topology == Topology::Standalone {
+        return Vec::new();
+    }
+    let own = [("", "ConfigMap"), ("apps", "Deployment"), ("networking.k8s.io", "NetworkPolicy")];
+    let own = own.into_iter().filter(|(_, kind)| settings.network_policy || *kind != "NetworkPolicy");
+    let own = own.map(|(group, kind)| (group.to_owned(), kind.to_owned()));
+    let extra = settings.extra_resources.iter().filter_map(|object| {
+        let group = object.get("apiVersion")?.as_str()?.rsplit_once('/').map_or("", |(group, _)| group);
+        Some((group.to_owned(), object.get("kind")?.as_str()?.to_owned()))
+    });
+    own.chain(extra).collect()
+}
+
+/// Go reads null as the empty value.
+fn or_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    fn settings(document: Value) -> Settings {
+        crate::settings::read(Some(&document)).0.unwrap()
+    }
+
+    fn permit_from(spec: Value, from: &str, to: &str, document: Value) -> Result<(), String> {
+        let project = json!({"metadata": {"name": "default", "namespace": "argocd"}, "spec": spec}).to_string();
+        let project: Box<RawValue> = serde_json::from_str(&project).unwrap();
+        let settings = settings(document);
+        let deployed = Deployed {
+            application_namespace: from,
+            project: "",
+            namespace: to,
+        };
+        Projects::read(&[&project], &settings).permit(deployed, &settings)
+    }
+
+    fn permit(spec: Value) -> Result<(), String> {
+        permit_from(spec, "argocd", "team-a", json!({}))
+    }
+
+    fn to(server: &str, name: &str, namespace: &str) -> Value {
+        json!({"server": server, "name": name, "namespace": namespace})
+    }
+
+    #[rstest]
+    // What Argo CD's default project has.
+    #[case(json!([to("*", "", "*")]), true)]
+    #[case(json!([]), false)]
+    #[case(json!(null), false)]
+    #[case(json!([to(THIS_SERVER, "", "team-a")]), true)]
+    #[case(json!([to("https://other", "", "team-a")]), false)]
+    // The server or the name, either will do.
+    #[case(json!([to("", "in-cluster", "team-a")]), true)]
+    #[case(json!([to("https://other", "in-*", "team-a")]), true)]
+    #[case(json!([to("https://kubernetes.*", "other", "team-a")]), true)]
+    #[case(json!([to("", "", "*")]), false)]
+    #[case(json!([to("*", "", "")]), false)]
+    #[case(json!([to("*", "", "team-?")]), true)]
+    #[case(json!([to("*", "", "{team-b,team-c}")]), false)]
+    // A denial on its own permits what it does not deny.
+    #[case(json!([to("*", "", "!team-b")]), true)]
+    #[case(json!([to("*", "", "!team-a")]), false)]
+    // A denial wins over any other entry, before it or after it.
+    #[case(json!([to("*", "", "*"), to("*", "", "!team-a")]), false)]
+    #[case(json!([to("*", "", "!team-*"), to("*", "", "*")]), false)]
+    #[case(json!([to("*", "", "*"), to("!https://kubernetes.*", "", "*")]), false)]
+    #[case(json!([to("*", "", "*"), to("!https://other", "", "*")]), true)]
+    // It denies a server only for the namespaces of its entry, and a name for all of them.
+    #[case(json!([to("*", "", "*"), to("!https://kubernetes.*", "", "team-b")]), true)]
+    #[case(json!([to("*", "", "*"), to("", "!in-cluster", "team-b")]), false)]
+    // The namespace's denial counts where the server matches, not where only the name does.
+    #[case(json!([to("*", "", "*"), to("https://other", "", "!team-a")]), true)]
+    #[case(json!([to("*", "", "*"), to("", "in-cluster", "!team-a")]), true)]
+    // Argo CD would read this as a denial of nothing.
+    #[case(json!([to("*", "", "*"), to("*", "", "!team-[")]), false)]
+    #[case(json!([to("*", "", "*"), to("*", "", "[")]), false)]
+    fn destinations_are_permitted_as_in_argo_cd(#[case] destinations: Value, #[case] expected: bool) {
+        let permitted = permit(json!({"destinations": destinations}));
+        assert_eq!(permitted.is_ok(), expected, "{permitted:?}");
+    }
+
+    #[rstest]
+    #[case(json!([]), false)]
+    #[case(json!(["apps-*"]), true)]
+    #[case(json!(["other", "apps-one"]), true)]
+    #[case(json!(["apps"]), false)]
+    #[case(json!(["/^apps-(one|two)$/"]), true)]
+    #[case(json!(["/^apps-two$/"]), false)]
+    // Not anchored, as in Argo CD.
+    #[case(json!(["/one/"]), true)]
+    #[case(json!(["/"]), false)]
+    #[case(json!(["//"]), true)]
+    // Look-around cannot be read here, and grants nothing.
+    #[case(json!(["/^(?!apps-two)/"]), false)]
+    #[case(json!(["/(/", "apps-one"]), true)]
+    fn other_namespaces_have_to_be_named(#[case] namespaces: Value, #[case] expected: bool) {
+        let spec = json!({"destinations": [to("*", "", "*")], "sourceNamespaces": namespaces});
+        let permitted = permit_from(spec.clone(), "apps-one", "team-a", json!({}));
+        assert_eq!(permitted.is_ok(), expected, "{permitted:?}");
+        assert!(permit(spec).is_ok(), "Argo CD's own namespace is always permitted");
+    }
+
+    #[rstest]
+    #[case(json!({}), json!({}), true)]
+    // No list permits all, an empty one nothing.
+    #[case(json!({"namespaceResourceWhitelist": null}), json!({}), true)]
+    #[case(json!({"namespaceResourceWhitelist": []}), json!({}), false)]
+    #[case(json!({"namespaceResourceWhitelist": [{"group": "*", "kind": "*"}]}), json!({}), true)]
+    #[case(json!({"namespaceResourceWhitelist": [{"group": "", "kind": "ConfigMap"}]}), json!({}), false)]
+    #[case(json!({"namespaceResourceWhitelist": [{"group": "", "kind": "ConfigMap"}, {"group": "apps", "kind": "D*"}]}), json!({}), true)]
+    #[case(json!({"namespaceResourceBlacklist": [{"group": "", "kind": "ConfigMap"}]}), json!({}), false)]
+    #[case(json!({"namespaceResourceBlacklist": [{"group": "apps", "kind": "ConfigMap"}]}), json!({}), true)]
+    #[case(json!({"namespaceResourceBlacklist": [{"group": "", "kind": "["}]}), json!({}), false)]
+    #[case(json!({"namespaceResourceBlacklist": [{"group": "networking.k8s.io", "kind": "NetworkPolicy"}]}), json!({}), true)]
+    #[case(json!({"namespaceResourceBlacklist": [{"group": "networking.k8s.io", "kind": "NetworkPolicy"}]}), json!({"networkPolicy": true}), false)]
+    // All of it is in the administrator's own namespace.
+    #[case(json!({"namespaceResourceWhitelist": []}), json!({"topology": "standalone"}), true)]
+    fn kinds_are_permitted_as_in_argo_cd(#[case] mut spec: Value, #[case] settings: Value, #[case] expected: bool) {
+        spec["destinations"] = json!([to("*", "", "*")]);
+        let permitted = permit_from(spec, "argocd", "team-a", settings);
+        assert_eq!(permitted.is_ok(), expected, "{permitted:?}");
+    }
+
+    #[test]
+    fn scoped_clusters_are_not_known_and_refused() {
+        let spec = json!({"destinations": [to("*", "", "*")], "permitOnlyProjectScopedClusters": true});
+        assert!(permit(spec).unwrap_err().contains("scoped"));
+    }
+
+    #[rstest]
+    #[case(json!({"destinations": "all"}))]
+    #[case(json!({"destinations": [{"server": 1}]}))]
+    #[case(json!([]))]
+    fn a_project_that_cannot_be_read_refuses(#[case] spec: Value) {
+        assert!(permit(spec).is_err());
+    }
+
+    #[test]
+    fn a_project_that_is_not_there_refuses() {
+        let settings = settings(json!({}));
+        let deployed = Deployed {
+            application_namespace: "argocd",
+            project: "team",
+            namespace: "team-a",
+        };
+        let why = Projects::read(&[], &settings).permit(deployed, &settings).unwrap_err();
+        assert_eq!(why, "does not exist in namespace `argocd`");
+    }
+}
