@@ -1,2 +1,39 @@
-//! Runs the module.
+//! Runs the telewarden policy module on [wasmtime]: loads it, calls it, and keeps it within a deadline and a memory limit.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), telewarden::Error> {
+//! use telewarden::{Module, Options, RenderRequest};
+//!
+//! let module = Module::from_file("policy.wasm", &Options::default())?;
+//! let answer = module.render(&RenderRequest {
+//!     protocol: telewarden::PROTOCOL,
+//!     settings: None,
+//!     sources: Vec::new(),
+//!     cluster: None,
+//!     previous: Default::default(),
+//! })?;
+//! assert!(answer.sources.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The library decides nothing about Telegraf or Kubernetes. It speaks [waPC], as Kubewarden does, gives the module no
+//! host capability, and runs each call on an instance of its own, so that neither a trap nor a leftover of one call
+//! reaches the next.
+//!
+//! [waPC]: https://wapc.io
+//! [wasmtime]: https://wasmtime.dev
 #![forbid(unsafe_code)]
+
+#[cfg(feature = "embedded")]
+pub mod embedded;
+mod error;
+mod module;
+
+pub use error::Error;
+pub use module::{Cache, Module, Options};
+pub use telewarden_policy::diagnostic::{Diagnostic, Place, Position, Range, Severity};
+pub use telewarden_policy::protocol::{
+    ClusterView, Configuration, EndpointAnswer, Outcome, RenderAnswer, RenderRequest, Rendered,
+    SourceAnswer, VERSION as PROTOCOL,
+};
