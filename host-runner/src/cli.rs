@@ -1,0 +1,86 @@
+//! What the command takes, and where it goes from there.
+
+mod check;
+mod completions;
+mod input;
+mod locate;
+mod output;
+mod render;
+mod report;
+mod rule;
+mod schema;
+mod validate;
+mod yaml;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Check and render the scrape annotations of Argo CD Applications and Kubernetes Namespaces, as the policy does.
+#[derive(Debug, Parser)]
+#[command(
+    name = "telewarden",
+    version,
+    max_term_width = 100,
+    propagate_version = false
+)]
+#[command(after_help = "Exit status: 0 fine, 1 findings, 2 could not run. Reference: docs/cli.md")]
+struct Cli {
+    #[command(flatten)]
+    color: colorchoice_clap::Color,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Validate(validate::Args),
+    Render(render::Args),
+    Schema(schema::Args),
+    Rule(rule::Args),
+    Completions(completions::Args),
+}
+
+/// How a run ended. The worst of several counts.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Status {
+    /// Nothing was found, or warnings alone.
+    Fine = 0,
+    /// Something that was asked for is not right.
+    Findings = 1,
+    /// Something could not be read, run or written.
+    CouldNotRun = 2,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(status as u8)
+    }
+}
+
+/// The whole command.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cli.color.write_global();
+    match cli.command {
+        Command::Validate(args) => validate::run(&args),
+        Command::Render(args) => render::run(&args),
+        Command::Schema(args) => schema::run(&args),
+        Command::Rule(args) => rule::run(&args),
+        Command::Completions(args) => completions::run(&args),
+    }
+    .into()
+}
+
+/// The command line, for those who describe it.
+pub(crate) fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
+}

@@ -1,0 +1,319 @@
+//! Reading: paths to Kubernetes objects, with the text that they come from.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+use walkdir::{DirEntry, WalkDir};
+
+use super::yaml::{self, SyntaxError};
+
+/// Reading fewer files than this takes less time than looking at a progress bar.
+const FILES_WORTH_A_PROGRESS_BAR: u64 = 200;
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(crate) struct Input {
+    /// Texts that hold objects.
+    pub(crate) texts: Vec<Text>,
+    /// How many files were read, those without objects among them.
+    pub(crate) files: usize,
+    pub(crate) skipped: Skipped,
+    pub(crate) failures: Vec<Failure>,
+}
+
+/// A file, or standard input.
+#[derive(Debug)]
+pub(crate) struct Text {
+    pub(crate) name: String,
+    pub(crate) text: String,
+    /// Every document, also those that are no objects: places are counted in documents.
+    pub(crate) documents: Vec<Value>,
+}
+
+/// Files of a folder that are not what they are called.
+#[derive(Clone, Copy, Debug, Default, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Skipped {
+    /// Templates, such as Helm's.
+    pub(crate) templates: usize,
+    /// Files that are neither YAML nor JSON.
+    pub(crate) not_yaml: usize,
+}
+
+/// Something that could not be read or run.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Failure {
+    /// The file, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) file: Option<String>,
+    /// The line, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) line: Option<u32>,
+    /// The column, in characters from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) column: Option<u32>,
+    /// What is wrong.
+    pub(crate) message: String,
+    /// The line's text, for people.
+    #[serde(skip)]
+    pub(crate) source: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            file: None,
+            line: None,
+            column: None,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    fn of_file(name: &str, message: impl Into<String>) -> Self {
+        Self {
+            file: Some(name.to_owned()),
+            ..Self::new(message)
+        }
+    }
+
+    fn of_syntax(name: &str, text: &str, SyntaxError { message, position }: SyntaxError) -> Self {
+        let (line, column) = position.unzip();
+        let source = line.and_then(|line| text.lines().nth((line as usize).checked_sub(1)?));
+        Self {
+            line,
+            column,
+            source: source.map(str::to_owned),
+            ..Self::of_file(name, message)
+        }
+    }
+}
+
+/// Why a file has no documents.
+enum Unreadable {
+    Io(io::Error),
+    TooLarge,
+    NotText,
+    Syntax { text: String, error: SyntaxError },
+}
+
+/// Whether a file was named, or found in a folder that was.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Origin {
+    Named,
+    Found,
+}
+
+/// Reads files, folders and, for `-`, standard input. Nothing that is wrong with one of them keeps another from being read.
+pub(crate) fn read(paths: &[PathBuf]) -> Input {
+    let mut input = Input::default();
+    let stdin = [PathBuf::from("-")];
+    let paths = match paths {
+        [] if io::stdin().is_terminal() => {
+            input.failures.push(Failure::new(
+                "no PATH given: name files or folders, or `-` for standard input",
+            ));
+            return input;
+        }
+        [] => &stdin,
+        paths => paths,
+    };
+
+    let mut seen = HashSet::new();
+    let mut files = Vec::new();
+    for path in paths {
+        if path == Path::new("-") {
+            files.push((path.clone(), Origin::Named));
+        } else if path.is_dir() {
+            for entry in find(path) {
+                match entry {
+                    Ok(path) => files.push((path, Origin::Found)),
+                    Err(error) => {
+                        let name = error.path().unwrap_or(path).display().to_string();
+                        let message = error
+                            .io_error()
+                            .map_or_else(|| error.to_string(), ToString::to_string);
+                        input
+                            .failures
+                            .push(Failure::of_file(&name, format!("cannot read: {message}")));
+                    }
+                }
+            }
+        } else {
+            files.push((path.clone(), Origin::Named));
+        }
+    }
+    // A file that was named twice, or named and found, is still one file. It cannot be opened where it has no such name.
+    files.retain(|(path, _)| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())));
+
+    let progress = progress(files.len() as u64);
+    for (path, origin) in files {
+        input.add(&path, origin);
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    input
+}
+
+fn progress(files: u64) -> ProgressBar {
+    if files < FILES_WORTH_A_PROGRESS_BAR {
+        return ProgressBar::hidden();
+    }
+    // On standard error, and nothing at all where that is no terminal.
+    let style = ProgressStyle::with_template("reading {wide_bar} {pos}/{len} files");
+    ProgressBar::new(files).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// The YAML and JSON files of a folder and those below, by name. Links to files are followed, links to folders are not: they
+/// may lead in a circle.
+fn find(folder: &Path) -> impl Iterator<Item = walkdir::Result<PathBuf>> {
+    let is_hidden = |entry: &DirEntry| {
+        entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".")
+    };
+    WalkDir::new(folder)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(move |entry| !is_hidden(entry))
+        .filter_map(|entry| match entry {
+            Ok(entry) => {
+                let path = entry.into_path();
+                let has_type = matches!(path.extension()?.to_str()?, "yaml" | "yml" | "json");
+                (has_type && path.is_file()).then_some(Ok(path))
+            }
+            Err(error) => Some(Err(error)),
+        })
+}
+
+impl Input {
+    fn add(&mut self, path: &Path, origin: Origin) {
+        let is_stdin = path == Path::new("-");
+        let name = if is_stdin {
+            "<stdin>".to_owned()
+        } else {
+            path.display().to_string()
+        };
+        self.files += 1;
+        let read = if is_stdin {
+            read_text(io::stdin().lock())
+        } else {
+            open(path).and_then(read_text)
+        };
+        let failure = match read.and_then(parse) {
+            Ok((text, documents)) => {
+                if documents.iter().any(is_object) {
+                    self.texts.push(Text {
+                        name,
+                        text,
+                        documents,
+                    });
+                }
+                return;
+            }
+            Err(Unreadable::Io(error)) => Failure::of_file(&name, format!("cannot read: {error}")),
+            Err(Unreadable::TooLarge) => {
+                let limit = yaml::MAX_BYTES / (1024 * 1024);
+                Failure::of_file(
+                    &name,
+                    format!("larger than {limit} MiB, the most that is read"),
+                )
+            }
+            Err(Unreadable::Syntax { text, .. })
+                if origin == Origin::Found && text.contains("{{") =>
+            {
+                self.skipped.templates += 1;
+                return;
+            }
+            Err(Unreadable::NotText | Unreadable::Syntax { .. }) if origin == Origin::Found => {
+                self.skipped.not_yaml += 1;
+                return;
+            }
+            Err(Unreadable::NotText) => Failure::of_file(&name, "not YAML: it is not UTF-8 text"),
+            Err(Unreadable::Syntax { text, error }) => {
+                let mut failure = Failure::of_syntax(&name, &text, error);
+                let hint = if text.contains("{{") {
+                    " (is it a template? render it first)"
+                } else {
+                    ""
+                };
+                failure.message = format!("not YAML: {}{hint}", failure.message);
+                failure
+            }
+        };
+        self.failures.push(failure);
+    }
+}
+
+/// Reads the settings: one document.
+pub(crate) fn read_settings(path: &Path) -> Result<Text, Failure> {
+    let name = path.display().to_string();
+    let (text, mut documents) =
+        open(path)
+            .and_then(read_text)
+            .and_then(parse)
+            .map_err(|error| match error {
+                Unreadable::Io(error) => {
+                    Failure::of_file(&name, format!("cannot read the settings: {error}"))
+                }
+                Unreadable::TooLarge => Failure::of_file(&name, "the settings are too large"),
+                Unreadable::NotText => {
+                    Failure::of_file(&name, "the settings are not YAML: they are not UTF-8 text")
+                }
+                Unreadable::Syntax { text, error } => {
+                    let mut failure = Failure::of_syntax(&name, &text, error);
+                    failure.message = format!("the settings are not YAML: {}", failure.message);
+                    failure
+                }
+            })?;
+    if documents.len() > 1 {
+        return Err(Failure::of_file(
+            &name,
+            "the settings are one document, and this file has several",
+        ));
+    }
+    // Nothing but comments: the defaults.
+    if documents == [Value::Null] {
+        documents = vec![Value::Object(Default::default())];
+    }
+    Ok(Text {
+        name,
+        text,
+        documents,
+    })
+}
+
+fn open(path: &Path) -> Result<File, Unreadable> {
+    File::open(path).map_err(Unreadable::Io)
+}
+
+fn read_text(reader: impl Read) -> Result<String, Unreadable> {
+    let mut bytes = Vec::new();
+    // One more than is read says that there is more. The file's own length may change, or be none, as a pipe's.
+    let limit = yaml::MAX_BYTES as u64 + 1;
+    let read = reader
+        .take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(Unreadable::Io)?;
+    if read as u64 == limit {
+        return Err(Unreadable::TooLarge);
+    }
+    String::from_utf8(bytes).map_err(|_| Unreadable::NotText)
+}
+
+fn parse(text: String) -> Result<(String, Vec<Value>), Unreadable> {
+    match yaml::documents(&text) {
+        Ok(documents) => Ok((text, documents)),
+        Err(error) => Err(Unreadable::Syntax { text, error }),
+    }
+}
+
+/// Whether a document says what it is. Which kinds matter the module decides.
+pub(crate) fn is_object(document: &Value) -> bool {
+    document["apiVersion"].is_string() && document["kind"].is_string()
+}

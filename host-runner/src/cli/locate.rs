@@ -1,0 +1,531 @@
+//! Where in a file something is that the module names by JSON pointer, and by line and column of an annotation's text.
+//!
+//! The module sees an annotation as text. In a file that text is a YAML scalar: indented, quoted, escaped, folded. Each
+//! character of the text is found again by walking the scalar beside the text that it was decoded to. Where the two do
+//! not agree the place is the scalar's first line: a place may be coarse, never wrong.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use saphyr_parser::{Event, Parser, ScalarStyle};
+use telewarden::{Place, Position, Range};
+
+/// A run of characters in a file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Region {
+    pub(crate) start: Position,
+    /// After the last character.
+    pub(crate) end: Position,
+}
+
+/// The nodes of a file, with their places.
+pub(crate) struct Tree {
+    chars: Vec<char>,
+    /// The first character of each line.
+    lines: Vec<usize>,
+    nodes: Vec<Node>,
+    documents: Vec<usize>,
+    alignments: RefCell<HashMap<usize, Option<Rc<[Run]>>>>,
+}
+
+struct Node {
+    start: usize,
+    end: usize,
+    kind: Kind,
+}
+
+enum Kind {
+    Scalar { text: String, style: ScalarStyle },
+    Sequence(Vec<usize>),
+    Mapping(Vec<(usize, usize)>),
+    Alias(Option<usize>),
+}
+
+/// The characters of the file that one character of a scalar's text is written with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Run {
+    at: usize,
+    len: usize,
+}
+
+/// A node, and the key that it is the value of.
+#[derive(Clone, Copy)]
+struct Found {
+    node: usize,
+    key: Option<usize>,
+    /// False where only an ancestor is there.
+    whole: bool,
+}
+
+impl Tree {
+    /// Reads a text; nothing if it is not YAML.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        // It would count as a character of the first line.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut tree = Self {
+            chars: text.chars().collect(),
+            lines: vec![0],
+            nodes: Vec::new(),
+            documents: Vec::new(),
+            alignments: RefCell::default(),
+        };
+        let newlines = tree.chars.iter().enumerate().filter(|(_, c)| **c == '\n');
+        tree.lines.extend(newlines.map(|(index, _)| index + 1));
+        tree.read(text)?;
+        Some(tree)
+    }
+
+    fn read(&mut self, text: &str) -> Option<()> {
+        let mut anchors = BTreeMap::new();
+        // Collections that are open, each with the key that waits for its value.
+        let mut open: Vec<(usize, Option<usize>)> = Vec::new();
+        let mut parser = Parser::new_from_str(text);
+        while let Some(event) = parser.next_event() {
+            let (event, span) = event.ok()?;
+            let (kind, anchor) = match event {
+                Event::Scalar(text, style, anchor, _) => {
+                    let text = text.into_owned();
+                    (Kind::Scalar { text, style }, anchor)
+                }
+                Event::SequenceStart(anchor, _) => (Kind::Sequence(Vec::new()), anchor),
+                Event::MappingStart(anchor, _) => (Kind::Mapping(Vec::new()), anchor),
+                Event::Alias(anchor) => (Kind::Alias(anchors.get(&anchor).copied()), 0),
+                Event::SequenceEnd | Event::MappingEnd => {
+                    let (node, _) = open.pop()?;
+                    self.nodes[node].end = span.end.index().min(self.chars.len());
+                    continue;
+                }
+                _ => continue,
+            };
+            let is_collection = matches!(kind, Kind::Sequence(_) | Kind::Mapping(_));
+            let node = self.nodes.len();
+            self.nodes.push(Node {
+                start: span.start.index().min(self.chars.len()),
+                end: span.end.index().min(self.chars.len()),
+                kind,
+            });
+            if anchor != 0 {
+                anchors.insert(anchor, node);
+            }
+            match open.last_mut() {
+                None => self.documents.push(node),
+                Some((parent, key)) => match &mut self.nodes[*parent].kind {
+                    Kind::Sequence(items) => items.push(node),
+                    Kind::Mapping(entries) => match key.take() {
+                        Some(key) => entries.push((key, node)),
+                        None => *key = Some(node),
+                    },
+                    Kind::Scalar { .. } | Kind::Alias(_) => return None,
+                },
+            }
+            if is_collection {
+                open.push((node, None));
+            }
+        }
+        Some(())
+    }
+
+    /// How many documents there are, for who counted them in another way.
+    pub(crate) fn documents(&self) -> usize {
+        self.documents.len()
+    }
+
+    /// Where a place is. `text` is what the module was given at the pointer, if that was text.
+    pub(crate) fn locate(
+        &self,
+        document: usize,
+        place: &Place,
+        text: Option<&str>,
+    ) -> Option<Region> {
+        let found = self.resolve(*self.documents.get(document)?, &place.pointer);
+        if !found.whole || place.key {
+            return Some(self.key_or_first_line(found));
+        }
+        Some(match place.range {
+            Some(range) => self
+                .part(found.node, range, text)
+                .unwrap_or_else(|| self.first_line(found.node)),
+            None if self.is_one_line(found.node) => {
+                self.region(self.nodes[found.node].start, self.trimmed_end(found.node))
+            }
+            None => self.key_or_first_line(found),
+        })
+    }
+
+    /// The characters of a line of the file, without its end.
+    pub(crate) fn line(&self, line: u32) -> String {
+        let Some(&start) = self.lines.get((line as usize).saturating_sub(1)) else {
+            return String::new();
+        };
+        self.chars[start..self.line_end(start)].iter().collect()
+    }
+
+    fn resolve(&self, document: usize, pointer: &str) -> Found {
+        let mut found = Found {
+            node: self.follow(document),
+            key: None,
+            whole: true,
+        };
+        for token in pointer.split('/').skip(1) {
+            let token = token.replace("~1", "/").replace("~0", "~");
+            match self.child(found.node, &token) {
+                Some((key, node)) => {
+                    found = Found {
+                        node: self.follow(node),
+                        key,
+                        whole: true,
+                    }
+                }
+                None => {
+                    return Found {
+                        whole: false,
+                        ..found
+                    };
+                }
+            }
+        }
+        found
+    }
+
+    fn child(&self, node: usize, token: &str) -> Option<(Option<usize>, usize)> {
+        match &self.nodes[node].kind {
+            Kind::Sequence(items) => Some((None, *items.get(token.parse::<usize>().ok()?)?)),
+            Kind::Mapping(entries) => entries
+                .iter()
+                .find(|(key, _)| self.is_text(*key, token))
+                .map(|(key, value)| (Some(*key), *value))
+                .or_else(|| self.merged_child(entries, token)),
+            Kind::Scalar { .. } | Kind::Alias(_) => None,
+        }
+    }
+
+    fn merged_child(
+        &self,
+        entries: &[(usize, usize)],
+        token: &str,
+    ) -> Option<(Option<usize>, usize)> {
+        let (_, merged) = entries.iter().find(|(key, _)| self.is_text(*key, "<<"))?;
+        let merged = self.follow(*merged);
+        match &self.nodes[merged].kind {
+            Kind::Sequence(items) => items
+                .iter()
+                .find_map(|item| self.child(self.follow(*item), token)),
+            _ => self.child(merged, token),
+        }
+    }
+
+    /// An alias' node. It comes before the alias, so this ends.
+    fn follow(&self, mut node: usize) -> usize {
+        while let Kind::Alias(Some(target)) = self.nodes[node].kind {
+            node = target;
+        }
+        node
+    }
+
+    fn is_text(&self, node: usize, expected: &str) -> bool {
+        matches!(&self.nodes[self.follow(node)].kind, Kind::Scalar { text, .. } if text == expected)
+    }
+
+    fn key_or_first_line(&self, found: Found) -> Region {
+        match found.key {
+            Some(key) if self.is_one_line(key) => {
+                self.region(self.nodes[key].start, self.trimmed_end(key))
+            }
+            Some(key) => self.first_line(key),
+            None => self.first_line(found.node),
+        }
+    }
+
+    fn first_line(&self, node: usize) -> Region {
+        let start = self.nodes[node].start;
+        self.region(start, self.line_end(start))
+    }
+
+    fn is_one_line(&self, node: usize) -> bool {
+        match self.nodes[node].kind {
+            // The place of a block scalar is its first line of content, which is not all of it.
+            Kind::Scalar {
+                style: ScalarStyle::Literal | ScalarStyle::Folded,
+                ..
+            } => false,
+            Kind::Sequence(_) | Kind::Mapping(_) if !self.is_flow(node) => false,
+            _ => self.trimmed_end(node) <= self.line_end(self.nodes[node].start),
+        }
+    }
+
+    fn is_flow(&self, node: usize) -> bool {
+        matches!(self.chars.get(self.nodes[node].start), Some('[' | '{'))
+    }
+
+    fn trimmed_end(&self, node: usize) -> usize {
+        let Node { start, end, .. } = self.nodes[node];
+        let written = self.chars.get(start..end).unwrap_or_default();
+        let blank = written
+            .iter()
+            .rev()
+            .take_while(|c| c.is_ascii_whitespace())
+            .count();
+        end.max(start) - blank
+    }
+
+    /// The end of the line that a character is in, without its line break.
+    fn line_end(&self, at: usize) -> usize {
+        (at..self.chars.len())
+            .find(|at| self.line_break(*at) > 0)
+            .unwrap_or(self.chars.len())
+    }
+
+    fn region(&self, start: usize, end: usize) -> Region {
+        Region {
+            start: self.position(start),
+            end: self.position(end.max(start)),
+        }
+    }
+
+    fn position(&self, at: usize) -> Position {
+        let line = self.lines.partition_point(|start| *start <= at) - 1;
+        let count = |number: usize| u32::try_from(number + 1).unwrap_or(u32::MAX);
+        Position {
+            line: count(line),
+            column: count(at - self.lines[line]),
+        }
+    }
+
+    fn part(&self, node: usize, range: Range, seen: Option<&str>) -> Option<Region> {
+        let Kind::Scalar { text, .. } = &self.nodes[node].kind else {
+            return None;
+        };
+        // Two libraries read the file. What one of them did not see the other cannot place. (They differ on the line break
+        // of a block scalar that ends with the file, and without one.)
+        if seen.is_some_and(|seen| seen.trim_end_matches('\n') != text.trim_end_matches('\n')) {
+            return None;
+        }
+        let runs = self.alignment(node)?;
+        let first = index(text, range.start)?;
+        let last = index(text, range.end)?.max(first);
+        let after = |index: usize| runs.get(index).map(|run| run.at + run.len);
+        let start = match runs.get(first) {
+            Some(run) => run.at,
+            None => after(first.checked_sub(1)?)?,
+        };
+        let end = if last > first {
+            after(last - 1)?
+        } else {
+            start
+        };
+        Some(self.region(start, end))
+    }
+
+    fn alignment(&self, node: usize) -> Option<Rc<[Run]>> {
+        let mut alignments = self.alignments.borrow_mut();
+        alignments
+            .entry(node)
+            .or_insert_with(|| self.align(node).map(Rc::from))
+            .clone()
+    }
+
+    /// Where each character of a scalar's text is written.
+    fn align(&self, node: usize) -> Option<Vec<Run>> {
+        let Node {
+            start, ref kind, ..
+        } = self.nodes[node];
+        let Kind::Scalar { text, style } = kind else {
+            return None;
+        };
+        // A carriage return alone is a line break for YAML and none for an editor.
+        let mut ends = self
+            .chars
+            .iter()
+            .zip(self.chars.iter().skip(1).chain([&'\n']));
+        if ends.any(|(c, next)| *c == '\r' && *next != '\n') || text.contains('\r') {
+            return None;
+        }
+        let text: Vec<char> = text.chars().collect();
+        let runs = match style {
+            ScalarStyle::Literal | ScalarStyle::Folded => {
+                self.align_block(start, &text, *style == ScalarStyle::Folded)?
+            }
+            ScalarStyle::Plain => self.align_flow(start, &text, None)?,
+            ScalarStyle::SingleQuoted => self.align_flow(start, &text, Some('\''))?,
+            ScalarStyle::DoubleQuoted => self.align_flow(start, &text, Some('"'))?,
+        };
+        debug_assert_eq!(runs.len(), text.len());
+        Some(runs)
+    }
+
+    /// `start` is the first character of the first line that is not blank.
+    fn align_block(&self, start: usize, text: &[char], folded: bool) -> Option<Vec<Run>> {
+        let first_line = self.lines.partition_point(|line| *line <= start) - 1;
+        let indentation = start - self.lines[first_line];
+        let mut runs = Vec::with_capacity(text.len());
+
+        // Blank lines that come first are text in both styles.
+        let blank = text.iter().take_while(|c| **c == '\n').count();
+        if blank == text.len() {
+            return None;
+        }
+        for line in first_line.checked_sub(blank)?..first_line {
+            let at = self.line_end(self.lines[line]);
+            runs.push(Run {
+                at,
+                len: self.line_break(at),
+            });
+        }
+
+        let mut at = start;
+        while runs.len() < text.len() {
+            // One line, character by character.
+            while let Some(c) = text.get(runs.len()).filter(|c| **c != '\n')
+                && self.line_break(at) == 0
+                && at < self.chars.len()
+            {
+                self.take(&mut runs, &mut at, *c)?;
+            }
+            let rest = &text[runs.len()..];
+            if rest.is_empty() {
+                break;
+            }
+
+            // The line breaks up to the next line that has content.
+            let mut breaks = Vec::new();
+            while at < self.chars.len() && self.line_break(at) > 0 {
+                let len = self.line_break(at);
+                breaks.push(Run { at, len });
+                at += len;
+                at += self.blanks(at).min(indentation);
+            }
+            let newlines = rest.iter().take_while(|c| **c == '\n').count();
+            if newlines == rest.len() {
+                // The last: the file may end without the line break that the text ends with.
+                let end = Run {
+                    at: self.chars.len(),
+                    len: 0,
+                };
+                runs.extend(
+                    breaks
+                        .into_iter()
+                        .chain(std::iter::repeat(end))
+                        .take(newlines),
+                );
+            } else if newlines == breaks.len() {
+                runs.extend(breaks);
+            } else if folded && newlines + 1 == breaks.len() && newlines > 0 {
+                // The first of several is folded away: the others are the blank lines' own.
+                runs.extend(breaks.into_iter().skip(1));
+            } else if folded && breaks.len() == 1 && rest[0] == ' ' {
+                runs.extend(breaks);
+            } else {
+                return None;
+            }
+        }
+        Some(runs)
+    }
+
+    fn align_flow(&self, start: usize, text: &[char], quote: Option<char>) -> Option<Vec<Run>> {
+        let mut runs = Vec::with_capacity(text.len());
+        let mut at = start;
+        if let Some(quote) = quote {
+            (self.chars.get(at) == Some(&quote)).then_some(())?;
+            at += 1;
+        }
+        while runs.len() < text.len() {
+            let expected = text[runs.len()];
+            match (*self.chars.get(at)?, quote) {
+                (' ' | '\t' | '\r' | '\n', _) => {
+                    let (end, breaks) = self.white(at);
+                    match breaks.as_slice() {
+                        [] => {
+                            while at < end && runs.len() < text.len() {
+                                let expected = text[runs.len()];
+                                self.take(&mut runs, &mut at, expected)?;
+                            }
+                        }
+                        [fold] if expected == ' ' => runs.push(*fold),
+                        [_] => return None,
+                        [_, blank @ ..] => runs.extend(blank),
+                    }
+                    at = end;
+                }
+                ('\'', Some('\'')) => {
+                    (self.chars.get(at + 1) == Some(&'\'') && expected == '\'').then_some(())?;
+                    runs.push(Run { at, len: 2 });
+                    at += 2;
+                }
+                ('\\', Some('"')) => match self.chars.get(at + 1)? {
+                    // The line goes on in the next.
+                    '\r' | '\n' => {
+                        let (end, breaks) = self.white(at + 1);
+                        runs.extend(breaks.into_iter().skip(1));
+                        at = end;
+                    }
+                    escape => {
+                        let len = match escape {
+                            'x' => 4,
+                            'u' => 6,
+                            'U' => 10,
+                            _ => 2,
+                        };
+                        runs.push(Run { at, len });
+                        at += len;
+                    }
+                },
+                _ => self.take(&mut runs, &mut at, expected)?,
+            }
+        }
+        // Escapes are stepped over unread. If a step was wrong the quote is not where it should be.
+        let ends_well = quote.is_none_or(|quote| self.chars.get(at) == Some(&quote));
+        (ends_well && runs.len() == text.len()).then_some(runs)
+    }
+
+    /// A character that is written as itself.
+    fn take(&self, runs: &mut Vec<Run>, at: &mut usize, expected: char) -> Option<()> {
+        (*self.chars.get(*at)? == expected).then(|| {
+            runs.push(Run { at: *at, len: 1 });
+            *at += 1;
+        })
+    }
+
+    /// The end of the white space at a place, and the line breaks in it.
+    fn white(&self, start: usize) -> (usize, Vec<Run>) {
+        let mut at = start;
+        let mut breaks = Vec::new();
+        loop {
+            match self.line_break(at) {
+                0 if matches!(self.chars.get(at), Some(' ' | '\t')) => at += 1,
+                0 => return (at, breaks),
+                len => {
+                    breaks.push(Run { at, len });
+                    at += len;
+                }
+            }
+        }
+    }
+
+    fn blanks(&self, at: usize) -> usize {
+        self.chars[at..].iter().take_while(|c| **c == ' ').count()
+    }
+
+    /// How long the line break at a place is; zero where there is none.
+    fn line_break(&self, at: usize) -> usize {
+        match (self.chars.get(at), self.chars.get(at + 1)) {
+            (Some('\r'), Some('\n')) => 2,
+            (Some('\n'), _) => 1,
+            _ => 0,
+        }
+    }
+}
+
+/// A position as a character of a text; the text's end is one too. A column behind a line's end is that end.
+fn index(text: &str, position: Position) -> Option<usize> {
+    let mut index = 0;
+    let mut lines = text.split('\n');
+    for _ in 1..position.line {
+        index += lines.next()?.chars().count() + 1;
+    }
+    let column = (position.column as usize).saturating_sub(1);
+    Some(index + column.min(lines.next()?.chars().count()))
+}
+
+#[cfg(test)]
+mod tests;

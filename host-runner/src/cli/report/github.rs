@@ -1,0 +1,90 @@
+//! For GitHub Actions: workflow commands, which GitHub shows beside the lines of a pull request.
+//!
+//! <https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands>
+
+use telewarden::Severity;
+
+use super::{Finding, Report};
+use crate::cli::input::Failure;
+
+/// One command for each finding and each failure.
+pub(crate) fn commands(report: &Report) -> String {
+    let findings = report.findings.iter().map(finding);
+    findings
+        .chain(report.failures.iter().map(failure))
+        .collect()
+}
+
+fn finding(finding: &Finding) -> String {
+    let name = match finding.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    // GitHub takes columns only where one line is meant.
+    let one_line = finding.end_line == finding.line;
+    let message = match &finding.help {
+        Some(help) => format!("{}\nhelp: {help}", finding.message),
+        None => finding.message.clone(),
+    };
+    command(
+        name,
+        &[
+            ("file", finding.file.clone()),
+            ("line", finding.line.map(|line| line.to_string())),
+            ("endLine", finding.end_line.map(|line| line.to_string())),
+            (
+                "col",
+                finding
+                    .column
+                    .filter(|_| one_line)
+                    .map(|column| column.to_string()),
+            ),
+            (
+                "endColumn",
+                finding
+                    .end_column
+                    .filter(|_| one_line)
+                    .map(|column| column.to_string()),
+            ),
+            ("title", Some(finding.code.clone())),
+        ],
+        &message,
+    )
+}
+
+fn failure(failure: &Failure) -> String {
+    command(
+        "error",
+        &[
+            ("file", failure.file.clone()),
+            ("line", failure.line.map(|line| line.to_string())),
+            ("col", failure.column.map(|column| column.to_string())),
+        ],
+        &failure.message,
+    )
+}
+
+fn command(name: &str, properties: &[(&str, Option<String>)], message: &str) -> String {
+    let properties: Vec<_> = properties
+        .iter()
+        .filter_map(|(key, value)| Some(format!("{key}={}", escape_property(value.as_ref()?))))
+        .collect();
+    let space = if properties.is_empty() { "" } else { " " };
+    format!(
+        "::{name}{space}{}::{}\n",
+        properties.join(","),
+        escape(message)
+    )
+}
+
+/// As `escapeData` of `@actions/core`: what is not escaped could begin a command of its own.
+fn escape(text: &str) -> String {
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+}
+
+/// As `escapeProperty` of `@actions/core`.
+fn escape_property(text: &str) -> String {
+    escape(text).replace(':', "%3A").replace(',', "%2C")
+}

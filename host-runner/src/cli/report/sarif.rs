@@ -1,0 +1,154 @@
+//! For code scanning: SARIF 2.1.0.
+//!
+//! <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>
+
+use std::path::{Component, Path};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+use telewarden::Severity;
+use telewarden_policy::diagnostic::rules::{self, RuleDoc};
+
+use super::{Finding, Report};
+use crate::cli::input::Failure;
+
+/// What stands for itself in a path of a URI (RFC 3986, `pchar` and `/`).
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'@')
+    .remove(b'+');
+
+/// One log with one run.
+pub(crate) fn log(report: &Report) -> String {
+    let mut codes: Vec<_> = report
+        .findings
+        .iter()
+        .map(|finding| finding.code.as_str())
+        .collect();
+    codes.sort_unstable();
+    codes.dedup();
+    let rules: Vec<_> = codes
+        .iter()
+        .map(|code| rules::find(code).map_or_else(|| json!({"id": code}), rule))
+        .collect();
+    let results: Vec<_> = report
+        .findings
+        .iter()
+        .map(|finding| result(finding, codes.iter().position(|code| *code == finding.code)))
+        .collect();
+    let log = json!({
+        "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {
+                "driver": {
+                    "name": "telewarden",
+                    "semanticVersion": env!("CARGO_PKG_VERSION"),
+                    "informationUri": env!("CARGO_PKG_REPOSITORY"),
+                    "rules": rules,
+                }
+            },
+            "columnKind": "unicodeCodePoints",
+            "invocations": [{
+                "executionSuccessful": report.failures.is_empty() && !report.settings_refused,
+                "toolExecutionNotifications": report.failures.iter().map(notification).collect::<Vec<_>>(),
+            }],
+            "results": results,
+        }]
+    });
+    format!("{log:#}\n")
+}
+
+fn rule(rule: &RuleDoc) -> Value {
+    json!({
+        "id": rule.code,
+        "name": rule.name,
+        "shortDescription": {"text": rule.summary},
+        "fullDescription": {"text": rule.why},
+        "help": {
+            "text": format!("telewarden rule {}", rule.code),
+            "markdown": crate::cli::rule::document(rule),
+        },
+        "defaultConfiguration": {"level": level(rule.severity)},
+    })
+}
+
+fn result(finding: &Finding, rule: Option<usize>) -> Value {
+    let text = match &finding.help {
+        Some(help) => format!("{}\nhelp: {help}", finding.message),
+        None => finding.message.clone(),
+    };
+    let mut result = json!({
+        "ruleId": finding.code,
+        "ruleIndex": rule,
+        "level": level(finding.severity),
+        "message": {"text": text},
+    });
+    if let Some(file) = &finding.file {
+        let mut location = json!({"physicalLocation": {"artifactLocation": artifact(file)}});
+        if let (Some(line), Some(column), Some(end_line), Some(end_column)) = (
+            finding.line,
+            finding.column,
+            finding.end_line,
+            finding.end_column,
+        ) {
+            location["physicalLocation"]["region"] = json!({
+                "startLine": line,
+                "startColumn": column,
+                "endLine": end_line,
+                "endColumn": end_column,
+            });
+        }
+        if let Some(source) = &finding.source {
+            location["logicalLocations"] =
+                json!([{"fullyQualifiedName": source, "kind": "resource"}]);
+        }
+        result["locations"] = json!([location]);
+    }
+    result
+}
+
+fn notification(failure: &Failure) -> Value {
+    let mut notification = json!({
+        "level": "error",
+        "message": {"text": failure.message},
+    });
+    if let Some(file) = &failure.file {
+        let mut location = json!({"physicalLocation": {"artifactLocation": artifact(file)}});
+        if let Some(line) = failure.line {
+            location["physicalLocation"]["region"] = json!({
+                "startLine": line,
+                "startColumn": failure.column.unwrap_or(1),
+            });
+        }
+        notification["locations"] = json!([location]);
+    }
+    notification
+}
+
+/// A file as a URI: relative to the repository's root, which is where this is run, or absolute.
+fn artifact(file: &str) -> Value {
+    let encode = |path: &str| utf8_percent_encode(path, PATH).to_string();
+    let path = Path::new(file);
+    if path.is_absolute() {
+        return json!({"uri": format!("file://{}", encode(file))});
+    }
+    // `./a` and `a` are one file, and should be one alert.
+    let parts: Vec<_> = path
+        .components()
+        .filter(|component| *component != Component::CurDir)
+        .map(|component| encode(&component.as_os_str().to_string_lossy()))
+        .collect();
+    json!({"uri": parts.join("/"), "uriBaseId": "%SRCROOT%"})
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}

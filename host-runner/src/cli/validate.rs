@@ -1,0 +1,62 @@
+//! `telewarden validate`
+
+use clap::ValueEnum;
+
+use super::Status;
+use super::check::{self, Checked};
+use super::output;
+use super::report::{github, human, json, sarif};
+
+/// Check annotations, and say where in the files what is wrong
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    selection: check::Selection,
+    /// How findings are printed
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// Make warnings findings: exit with 1 for them too
+    #[arg(long)]
+    strict: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// For people
+    Human,
+    /// One object, described by `telewarden schema validate-report`
+    Json,
+    /// Workflow commands of GitHub Actions
+    Github,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+}
+
+pub(crate) fn run(args: &Args) -> Status {
+    let Checked { report, .. } = check::check(&args.selection);
+    let printed = match args.format {
+        Format::Human => output::print_styled(&human::findings(&report)),
+        Format::Json => output::print(&json::report(&report)),
+        Format::Github => output::print(&github::commands(&report)),
+        Format::Sarif => output::print(&sarif::log(&report)),
+    };
+    report
+        .failures
+        .iter()
+        .for_each(|failure| output::say_styled(human::failure(failure)));
+    if report.is_empty() {
+        output::say(no_source(&report));
+    } else {
+        output::say(human::summary(&report));
+    }
+    printed.max(report.status(args.strict))
+}
+
+/// That there was nothing to do, and why that may be.
+pub(crate) fn no_source(report: &super::report::Report) -> String {
+    let files = super::report::count(report.summary.files, "file");
+    let skipped = human::skipped(report)
+        .map(|skipped| format!("; {skipped}"))
+        .unwrap_or_default();
+    format!("no source found: no Application, ApplicationSet or Namespace in {files}{skipped}")
+}
