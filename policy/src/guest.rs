@@ -2,9 +2,8 @@
 
 use wapc_guest::{CallResult, register_function};
 
-use crate::admission::{ValidatePayload, validate as answer};
+use crate::admission;
 use crate::protocol::RenderRequest;
-use crate::settings;
 
 /// Registers the operations; a waPC host calls it once per instance.
 #[allow(unsafe_code)]
@@ -17,14 +16,11 @@ pub extern "C" fn wapc_init() {
 }
 
 fn validate(payload: &[u8]) -> CallResult {
-    let payload: ValidatePayload<'_> = serde_json::from_slice(payload)?;
-    Ok(serde_json::to_vec(&answer(&payload))?)
+    Ok(serde_json::to_vec(&admission::validate(payload))?)
 }
 
 fn validate_settings(payload: &[u8]) -> CallResult {
-    let document = serde_json::from_slice(payload)?;
-    let (_, findings) = settings::read(Some(&document));
-    Ok(serde_json::to_vec(&crate::admission::settings_answer(&findings))?)
+    Ok(serde_json::to_vec(&admission::validate_settings(payload))?)
 }
 
 fn render(payload: &[u8]) -> CallResult {

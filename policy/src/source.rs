@@ -27,6 +27,16 @@ pub(crate) struct Object<'a> {
     pub(crate) items: Option<&'a RawValue>,
 }
 
+/// What an object says that it is.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TypeMeta<'a> {
+    #[serde(borrow)]
+    pub(crate) api_version: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) kind: Cow<'a, str>,
+}
+
 /// An object's metadata as far as it is read.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -77,7 +87,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Annotations<'a> {
 }
 
 /// An Application's spec as far as it is read.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, PartialEq)]
 #[serde(default)]
 pub(crate) struct ApplicationSpec<'a> {
     #[serde(borrow)]
@@ -111,16 +121,30 @@ pub(crate) enum Kind {
     List,
 }
 
-impl Object<'_> {
-    /// Which of the kinds that matter it is. Argo CD may publish newer versions of its group; their shape is not known yet.
-    pub(crate) fn kind(&self) -> Option<Kind> {
-        match (self.api_version.as_ref(), self.kind.as_ref()) {
-            ("argoproj.io/v1alpha1", "Application") => Some(Kind::Application),
-            ("argoproj.io/v1alpha1", "ApplicationSet") => Some(Kind::ApplicationSet),
-            ("v1", "Namespace") => Some(Kind::Namespace),
-            ("v1", "List") => Some(Kind::List),
+impl Kind {
+    /// Argo CD may publish newer versions of its group; their shape is not known yet.
+    fn of(api_version: &str, kind: &str) -> Option<Self> {
+        match (api_version, kind) {
+            ("argoproj.io/v1alpha1", "Application") => Some(Self::Application),
+            ("argoproj.io/v1alpha1", "ApplicationSet") => Some(Self::ApplicationSet),
+            ("v1", "Namespace") => Some(Self::Namespace),
+            ("v1", "List") => Some(Self::List),
             _ => None,
         }
+    }
+}
+
+impl Object<'_> {
+    /// Which of the kinds that matter it is.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        Kind::of(&self.api_version, &self.kind)
+    }
+}
+
+impl TypeMeta<'_> {
+    /// Which of the kinds that matter it is.
+    pub(crate) fn known(&self) -> Option<Kind> {
+        Kind::of(&self.api_version, &self.kind)
     }
 }
 

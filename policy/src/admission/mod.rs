@@ -1,37 +1,34 @@
 //! Kubewarden's requests to its answers: accept, reject, or, for a raw request, everything rendered.
 //!
-//! The shapes are Kubewarden's: <https://docs.kubewarden.io/reference/spec/intro-spec>.
+//! The shapes are Kubewarden's: <https://docs.kubewarden.io/reference/spec/intro-spec>. What an object renders to, and
+//! what is wrong with it, is decided by [`render`](crate::render); here it is decided what that means for a request:
+//!
+//! - An object that says nothing to us, is no longer there or is on its way out, passes.
+//! - An update that leaves everything of ours as it was passes, whatever the rules are today. They may have become
+//!   stricter since, and Argo CD writes an Application's status many times a minute.
+//! - Whatever has an error is refused, with all of its errors.
+
+mod request;
+mod text;
+mod written;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use serde_json::{Value as Json, json};
+use serde::Serialize;
+use serde_json::Value as Json;
+use serde_json::value::{RawValue, to_raw_value};
 
-use crate::annotation;
+use crate::application_set;
 use crate::diagnostic::{Diagnostic, Problem};
-use crate::protocol::{RenderRequest, VERSION};
-use crate::render::{check_namespace, read_source, render};
+use crate::protocol::{RenderAnswer, RenderRequest, VERSION};
+use crate::render::{render, render_one};
 use crate::settings::{self, Settings};
-use crate::source::{Kind, Object};
-
-/// The longest warning that Kubernetes shows whole:
-/// <https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#response>.
-const MAX_WARNING: usize = 120;
-
-/// What Kubewarden sends to `validate`.
-#[derive(Debug, Deserialize)]
-pub struct ValidatePayload<'a> {
-    /// An AdmissionRequest, or, for a raw policy, anything.
-    #[serde(borrow)]
-    pub request: &'a RawValue,
-    /// The policy's settings.
-    #[serde(borrow, default)]
-    pub settings: Option<&'a RawValue>,
-}
+use crate::source::{Kind, Object, TypeMeta};
+use request::{Payload, Request, Said, annotation_key};
+use written::Written;
 
 /// What `validate` answers.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct ValidateAnswer {
     /// Whether the request is let through.
     pub accepted: bool,
@@ -43,7 +40,7 @@ pub struct ValidateAnswer {
     pub code: Option<u16>,
     /// What the object should be instead.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mutated_object: Option<Json>,
+    pub mutated_object: Option<Box<RawValue>>,
     /// What is legal and doubtful.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -62,137 +59,192 @@ pub struct SettingsAnswer {
     pub message: Option<String>,
 }
 
-/// An AdmissionRequest as far as it is read.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Request<'a> {
-    #[serde(borrow)]
-    uid: Option<&'a RawValue>,
-    operation: Option<std::borrow::Cow<'a, str>>,
-    #[serde(borrow)]
-    object: Option<&'a RawValue>,
+/// Answers the payload of `validate`, whatever it is.
+pub fn validate(payload: &[u8]) -> ValidateAnswer {
+    match serde_json::from_slice::<Payload<'_, Request<Object<'_>>>>(payload) {
+        Ok(Payload {
+            request:
+                Request {
+                    uid: Some(_),
+                    operation: Some(operation),
+                    object,
+                    old_object,
+                },
+            settings,
+        }) => admit(&operation, object.as_ref(), old_object.as_ref(), settings, payload),
+        _ => answer_unusual(payload),
+    }
 }
 
-/// Answers a request.
-pub fn validate(payload: &ValidatePayload<'_>) -> ValidateAnswer {
-    let request: Request<'_> = serde_json::from_str(payload.request.get()).unwrap_or_default();
-    match request {
-        Request {
-            uid: Some(_),
-            operation: Some(operation),
-            object,
-        } => admit(&operation, object, payload.settings),
-        _ => generate(payload),
+/// Answers a payload that is no AdmissionRequest, or one whose objects have not the shape that they should have.
+fn answer_unusual(payload: &[u8]) -> ValidateAnswer {
+    let Payload { request, settings } = match serde_json::from_slice::<Payload<'_, &RawValue>>(payload) {
+        Ok(payload) => payload,
+        Err(error) => return reject(&[unreadable("the request", error)]),
+    };
+    let Ok(Request {
+        uid: Some(_),
+        operation: Some(operation),
+        object,
+        old_object,
+    }) = serde_json::from_str::<Request<&RawValue>>(request.get())
+    else {
+        return generate(request, settings);
+    };
+    let old = old_object.and_then(|old| serde_json::from_str::<Object<'_>>(old.get()).ok());
+    match object.map(|object| (object, serde_json::from_str::<Object<'_>>(object.get()))) {
+        Some((_, Ok(object))) => admit(&operation, Some(&object), old.as_ref(), settings, payload),
+        Some((object, Err(error))) if writes(&operation) && !is_of_other_kind(object) => {
+            reject(&[unreadable("the object", error)])
+        }
+        Some((_, Err(_))) => accept(),
+        None => admit(&operation, None, None, settings, payload),
     }
 }
 
 /// Lets an object through, or not.
-fn admit(operation: &str, object: Option<&RawValue>, settings: Option<&RawValue>) -> ValidateAnswer {
-    let accepted = ValidateAnswer {
-        accepted: true,
-        ..ValidateAnswer::default()
-    };
-    let Some(object) = object.filter(|_| matches!(operation, "CREATE" | "UPDATE")) else {
-        return accepted;
-    };
-    let Ok(object) = serde_json::from_str::<Object<'_>>(object.get()) else {
-        return accepted;
-    };
-    if !matches!(object.kind(), Some(Kind::Application | Kind::Namespace)) {
-        return accepted;
+fn admit(
+    operation: &str,
+    object: Option<&Object<'_>>,
+    old: Option<&Object<'_>>,
+    settings: Option<&RawValue>,
+    payload: &[u8],
+) -> ValidateAnswer {
+    if !writes(operation) {
+        return accept();
     }
+    let Some(object) = object else {
+        return reject(&[unreadable("the request", "it has no object")]);
+    };
+    let key = annotation_key(settings);
+    let Some(said) = Said::of(object, key.as_deref()) else {
+        return accept();
+    };
+    let update = operation == "UPDATE";
+    if update && object.metadata.deletion_timestamp.is_some() {
+        return accept();
+    }
+    let before = old.filter(|_| update).and_then(|old| Said::of(old, key.as_deref()));
+    let unchanged = before.as_ref() == Some(&said);
+
     let settings = match read_settings(settings) {
         Ok(settings) => settings,
-        Err(findings) => return reject(&findings),
+        Err(findings) => return verdict(&findings, unchanged),
     };
-    let mut findings = Vec::new();
-    if let Some(source) = read_source(&object, &settings, &mut findings)
-        && annotation::read(&source, &settings, &mut findings).is_some()
-    {
-        check_namespace(&source, &mut findings);
+    if object.kind() == Some(Kind::ApplicationSet) {
+        return verdict(&application_set::check(object, &settings), unchanged);
     }
-    if findings.iter().any(Diagnostic::is_error) {
-        return reject(&findings);
+    let answer = render_one(object, &settings);
+    let written = Written::of(&answer);
+    let mut findings = findings_of(&answer);
+    findings.extend(written.forged(&said, before.as_ref()));
+    let verdict = verdict(&findings, unchanged);
+    if !verdict.accepted || unchanged {
+        return verdict;
     }
+    let mutated = match written.into_object(settings.mutation, &said, payload) {
+        Ok(mutated) => mutated,
+        Err(error) => return reject(&[unreadable("the object", error)]),
+    };
     ValidateAnswer {
-        warnings: warnings(&findings),
-        ..accepted
+        mutated_object: mutated,
+        audit_annotations: written.audit_annotations(),
+        ..verdict
     }
 }
 
 /// Answers a raw request with everything that it renders to.
-fn generate(payload: &ValidatePayload<'_>) -> ValidateAnswer {
+fn generate(request: &RawValue, settings: Option<&RawValue>) -> ValidateAnswer {
     let answer = render(&RenderRequest {
         protocol: VERSION,
-        settings: payload.settings,
-        sources: vec![payload.request],
+        settings,
+        sources: vec![request],
         cluster: None,
         previous: BTreeMap::new(),
     });
-    let of_sources = answer.sources.iter().flat_map(|source| &source.diagnostics);
-    let findings: Vec<_> = answer.diagnostics.iter().chain(of_sources).cloned().collect();
-    if findings.iter().any(Diagnostic::is_error) {
-        return reject(&findings);
+    let mut findings = findings_of(&answer);
+    let is_list = || serde_json::from_str::<TypeMeta<'_>>(request.get()).is_ok_and(|meta| meta.known().is_some());
+    if answer.sources.is_empty() && findings.is_empty() && !is_list() {
+        let error = "it is neither an AdmissionRequest, nor an Application, a Namespace or a List of them";
+        findings.push(unreadable("the request", error));
     }
-    let of_sources = answer.sources.into_iter().flat_map(|source| source.rendered.objects);
-    let shared = answer.shared.into_iter().flat_map(|shared| shared.objects);
-    let items: Vec<_> = of_sources.chain(shared).collect();
-    ValidateAnswer {
-        accepted: true,
-        warnings: warnings(&findings),
-        mutated_object: Some(json!({"apiVersion": "v1", "kind": "List", "items": items})),
-        ..ValidateAnswer::default()
+    let verdict = verdict(&findings, false);
+    if !verdict.accepted {
+        return verdict;
+    }
+    match to_raw_value(&written::list(&answer)) {
+        Ok(list) => ValidateAnswer {
+            mutated_object: Some(list),
+            ..verdict
+        },
+        Err(error) => reject(&[unreadable("what was rendered", error)]),
     }
 }
 
-/// The answer to `validate_settings`.
-pub fn settings_answer(findings: &[Diagnostic]) -> SettingsAnswer {
+/// Answers the payload of `validate_settings`, whatever it is.
+pub fn validate_settings(payload: &[u8]) -> SettingsAnswer {
+    let findings = match serde_json::from_slice(payload) {
+        Ok(document) => settings::read(Some(&document)).1,
+        Err(error) => vec![unreadable("the document", error)],
+    };
     SettingsAnswer {
         valid: !findings.iter().any(Diagnostic::is_error),
-        message: (!findings.is_empty()).then(|| describe(findings)),
+        message: (!findings.is_empty()).then(|| text::paragraph(&findings)),
     }
+}
+
+/// Whether an operation writes an object, so that it can be refused.
+fn writes(operation: &str) -> bool {
+    matches!(operation, "CREATE" | "UPDATE")
+}
+
+/// Whether an object that does not decode says that it is none of ours.
+fn is_of_other_kind(object: &RawValue) -> bool {
+    serde_json::from_str::<TypeMeta<'_>>(object.get()).is_ok_and(|meta| meta.known().is_none())
 }
 
 fn read_settings(settings: Option<&RawValue>) -> Result<Settings, Vec<Diagnostic>> {
-    let document = match settings.map(|settings| serde_json::from_str::<Json>(settings.get())).transpose() {
-        Ok(document) => document,
-        Err(error) => {
-            let error = error.to_string();
-            return Err(vec![Problem::Settings { error }.diagnostic()]);
-        }
-    };
+    let document = settings
+        .map(|settings| serde_json::from_str::<Json>(settings.get()))
+        .transpose();
+    let document = document.map_err(|error| vec![unreadable("the settings", error)])?;
     let (settings, findings) = settings::read(document.as_ref());
     settings.ok_or(findings)
+}
+
+/// Everything that was found about the request's sources.
+fn findings_of(answer: &RenderAnswer) -> Vec<Diagnostic> {
+    let of_sources = answer.sources.iter().flat_map(|source| &source.diagnostics);
+    answer.diagnostics.iter().chain(of_sources).cloned().collect()
+}
+
+fn unreadable(what: &'static str, error: impl ToString) -> Diagnostic {
+    let error = error.to_string();
+    Problem::Unreadable { what, error }.diagnostic()
+}
+
+fn accept() -> ValidateAnswer {
+    ValidateAnswer {
+        accepted: true,
+        ..ValidateAnswer::default()
+    }
 }
 
 fn reject(findings: &[Diagnostic]) -> ValidateAnswer {
     ValidateAnswer {
         accepted: false,
-        message: Some(describe(findings)),
+        message: Some(text::paragraph(findings)),
         code: Some(422),
         ..ValidateAnswer::default()
     }
 }
 
-/// Every error in one paragraph, for `kubectl` prints no lines of its own.
-fn describe(findings: &[Diagnostic]) -> String {
-    let errors: Vec<_> = findings.iter().filter(|finding| finding.is_error()).collect();
-    let numbered = errors.len() > 1;
-    let sentences = errors.iter().enumerate().map(|(index, finding)| {
-        let number = if numbered { format!("({}) ", index + 1) } else { String::new() };
-        let place = finding.place.as_ref().map(|place| format!(" at {place}")).unwrap_or_default();
-        let help = finding.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
-        format!("{number}{}{place}: {}{help}", finding.code, finding.message)
-    });
-    sentences.collect::<Vec<_>>().join(". ")
-}
-
-/// Warnings as Kubernetes passes them on: short, one line each.
-fn warnings(findings: &[Diagnostic]) -> Vec<String> {
-    let shorten = |text: String| match text.char_indices().nth(MAX_WARNING) {
-        Some(_) => text.chars().take(MAX_WARNING - 1).chain(['…']).collect(),
-        None => text,
+/// Rejects what has an error, unless the request left it as it was.
+fn verdict(findings: &[Diagnostic], unchanged: bool) -> ValidateAnswer {
+    let warnings = match (findings.iter().any(Diagnostic::is_error), unchanged) {
+        (true, false) => return reject(findings),
+        (_, true) => text::no_longer_allowed(findings),
+        (false, false) => text::warnings(findings),
     };
-    let warnings = findings.iter().filter(|finding| !finding.is_error());
-    warnings.map(|finding| shorten(format!("{}: {}", finding.code, finding.message))).collect()
+    ValidateAnswer { warnings, ..accept() }
 }

@@ -1,0 +1,110 @@
+//! What Kubewarden sends to `validate`, read in one pass.
+//!
+//! An Application can be a megabyte long, and an update carries it twice. Nothing is built of it: what may be looked at
+//! is borrowed from the payload, and the rest is passed over.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use crate::annotation::PREFIX;
+use crate::application_set;
+use crate::source::{ApplicationSpec, Kind, Metadata, Object};
+
+/// A request and the policy's settings.
+#[derive(Debug, Deserialize)]
+#[serde(bound(deserialize = "R: Deserialize<'de>"))]
+pub(super) struct Payload<'a, R> {
+    pub(super) request: R,
+    #[serde(borrow, default)]
+    pub(super) settings: Option<&'a RawValue>,
+}
+
+/// An AdmissionRequest as far as it is read. A request that has no `uid` or no `operation` is none.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "O: Deserialize<'de>"))]
+pub(super) struct Request<O> {
+    #[serde(default)]
+    pub(super) uid: Option<IgnoredAny>,
+    #[serde(default)]
+    pub(super) operation: Option<String>,
+    #[serde(default = "Option::default")]
+    pub(super) object: Option<O>,
+    #[serde(default = "Option::default")]
+    pub(super) old_object: Option<O>,
+}
+
+/// Everything about an object that matters here. Where an update leaves it as it was, nothing of ours has changed.
+#[derive(Debug, PartialEq)]
+pub(super) struct Said<'a> {
+    /// The annotations of ours, sorted.
+    annotations: Vec<(Cow<'a, str>, &'a str)>,
+    target: Target<'a>,
+}
+
+/// An Application's project and destination.
+#[derive(Debug, PartialEq)]
+enum Target<'a> {
+    /// A Namespace is its own.
+    Itself,
+    Read(ApplicationSpec<'a>),
+    /// What is there instead.
+    Unreadable(&'a str),
+}
+
+impl<'a> Said<'a> {
+    /// What an object says, or the template of an ApplicationSet. `None` when it says nothing to us. `key` is the
+    /// annotation that the settings name, if they name one.
+    pub(super) fn of(object: &Object<'a>, key: Option<&str>) -> Option<Self> {
+        match object.kind()? {
+            Kind::Application => Self::new(&object.metadata, key, || Target::of(object.spec)),
+            Kind::Namespace => Self::new(&object.metadata, key, || Target::Itself),
+            Kind::ApplicationSet => match application_set::template(object) {
+                Ok(template) => Self::new(&template.metadata, key, || Target::of(template.spec)),
+                // It may hold annotations of ours.
+                Err(_) => Some(Self {
+                    annotations: Vec::new(),
+                    target: Target::Unreadable(object.spec.map_or("", RawValue::get)),
+                }),
+            },
+            Kind::List => None,
+        }
+    }
+
+    fn new(metadata: &Metadata<'a>, key: Option<&str>, target: impl FnOnce() -> Target<'a>) -> Option<Self> {
+        let annotations = metadata.annotations.iter().flat_map(|annotations| &annotations.0);
+        let ours = annotations.filter(|(name, _)| name.starts_with(PREFIX) || Some(name.as_ref()) == key);
+        let mut annotations: Vec<_> = ours.map(|(name, value)| (name.clone(), value.get())).collect();
+        annotations.sort_unstable();
+        (!annotations.is_empty()).then(|| Self {
+            annotations,
+            target: target(),
+        })
+    }
+
+    /// The text of one annotation, if it is there and a text.
+    pub(super) fn annotation(&self, name: &str) -> Option<String> {
+        let (_, value) = self.annotations.iter().find(|(known, _)| known == name)?;
+        serde_json::from_str(value).ok()
+    }
+}
+
+impl<'a> Target<'a> {
+    fn of(spec: Option<&'a RawValue>) -> Self {
+        let spec = spec.map_or("{}", RawValue::get);
+        serde_json::from_str(spec).map_or(Self::Unreadable(spec), Self::Read)
+    }
+}
+
+/// The annotation that settings name. Reading no more of them is what makes an object without annotations cheap.
+pub(super) fn annotation_key<'a>(settings: Option<&'a RawValue>) -> Option<Cow<'a, str>> {
+    #[derive(Deserialize)]
+    struct Key<'a> {
+        #[serde(borrow, default)]
+        annotation: Cow<'a, str>,
+    }
+    let key: Key<'a> = serde_json::from_str(settings?.get()).ok()?;
+    Some(key.annotation)
+}

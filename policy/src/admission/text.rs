@@ -1,0 +1,79 @@
+//! Findings as `kubectl` shows them: a rejection as one paragraph, a warning as one short line.
+
+use std::collections::BTreeSet;
+
+use crate::diagnostic::Diagnostic;
+
+/// The longest warning that Kubernetes shows whole:
+/// <https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#response>.
+const MAX_WARNING: usize = 120;
+
+/// Many warnings are truncated by Kubernetes; the first ones say enough.
+const MAX_WARNINGS: usize = 10;
+
+/// Every error, or every warning where there is no error, in one paragraph. Help that several have in common is given
+/// once.
+pub(super) fn paragraph(findings: &[Diagnostic]) -> String {
+    let any_error = findings.iter().any(Diagnostic::is_error);
+    let shown: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.is_error() == any_error)
+        .collect();
+    let numbered = shown.len() > 1;
+    let mut helped = BTreeSet::new();
+    let sentences = shown.iter().enumerate().map(|(index, finding)| {
+        let number = if numbered {
+            format!("({}) ", index + 1)
+        } else {
+            String::new()
+        };
+        let place = finding
+            .place
+            .as_ref()
+            .map(|place| format!(" at {place}"))
+            .unwrap_or_default();
+        let help = finding.help.as_ref().filter(|help| helped.insert(help.as_str()));
+        let help = help.map(|help| format!("; {help}")).unwrap_or_default();
+        one_line(&format!("{number}{}{place}: {}{help}", finding.code, finding.message))
+    });
+    let text = sentences.collect::<Vec<_>>().join(". ");
+    match numbered {
+        true => format!("{} problems: {text}", shown.len()),
+        false => text,
+    }
+}
+
+/// What is legal and doubtful.
+pub(super) fn warnings(findings: &[Diagnostic]) -> Vec<String> {
+    let warnings = findings.iter().filter(|finding| !finding.is_error());
+    at_most(warnings.map(|finding| shorten(&format!("{}: {}", finding.code, finding.message))))
+}
+
+/// What an object could not be created with any more.
+pub(super) fn no_longer_allowed(findings: &[Diagnostic]) -> Vec<String> {
+    let errors = findings.iter().filter(|finding| finding.is_error());
+    at_most(errors.map(|finding| shorten(&format!("no longer allowed, {}: {}", finding.code, finding.message))))
+}
+
+fn at_most(warnings: impl Iterator<Item = String>) -> Vec<String> {
+    let mut warnings: Vec<_> = warnings.collect();
+    if warnings.len() > MAX_WARNINGS {
+        let more = warnings.len() - (MAX_WARNINGS - 1);
+        warnings.truncate(MAX_WARNINGS - 1);
+        warnings.push(format!("{more} more; `telewarden validate` shows all"));
+    }
+    warnings
+}
+
+fn shorten(text: &str) -> String {
+    let text = one_line(text);
+    match text.char_indices().nth(MAX_WARNING) {
+        Some(_) => text.chars().take(MAX_WARNING - 1).chain(['…']).collect(),
+        None => text,
+    }
+}
+
+/// Text without control characters: part of it is what somebody wrote, and it goes to somebody else's terminal.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

@@ -1,0 +1,157 @@
+//! The annotations that the policy itself writes into a source, where the settings' `mutation` says so.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+
+use super::request::{Payload, Request, Said};
+use crate::diagnostic::{Diagnostic, Place, Problem};
+use crate::protocol::{Outcome, RenderAnswer};
+use crate::settings::Mutation;
+use crate::source::Annotations;
+
+/// The digest of what is rendered.
+const DIGEST: &str = "telegraf.influxdata.com/rendered-digest";
+
+/// What is rendered, as a `v1` List.
+const RESOURCES: &str = "telegraf.influxdata.com/rendered";
+
+/// Everything rendered, as a `v1` List.
+pub(super) fn list(answer: &RenderAnswer) -> Json {
+    let of_sources = answer
+        .sources
+        .iter()
+        .map(|source| &source.rendered)
+        .chain(&answer.shared);
+    let items: Vec<_> = of_sources.flat_map(|rendered| &rendered.objects).collect();
+    json!({"apiVersion": "v1", "kind": "List", "items": items})
+}
+
+/// What the annotations have to say about a source, if it renders to anything.
+pub(super) struct Written(Option<Facts>);
+
+struct Facts {
+    endpoints: usize,
+    resources: String,
+    /// Of the bytes of `resources`.
+    digest: String,
+}
+
+impl Written {
+    pub(super) fn of(answer: &RenderAnswer) -> Self {
+        let source = answer
+            .sources
+            .first()
+            .filter(|source| source.outcome == Outcome::Rendered);
+        Self(source.map(|source| {
+            let resources = list(answer).to_string();
+            let digest = Sha256::digest(&resources);
+            let digest = digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            Facts {
+                endpoints: source.endpoints.len(),
+                digest: format!("sha256:{digest}"),
+                resources,
+            }
+        }))
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.as_ref().map(|facts| match name {
+            DIGEST => facts.digest.as_str(),
+            _ => facts.resources.as_str(),
+        })
+    }
+
+    /// Values that are neither what the object had before nor what the policy would write. The latter is seen when an
+    /// object passes admission a second time, and when one is restored from a backup.
+    pub(super) fn forged(&self, said: &Said<'_>, before: Option<&Said<'_>>) -> Vec<Diagnostic> {
+        let forged = |name: &&str| {
+            said.annotation(name).is_some_and(|value| {
+                let had = before.and_then(|before| before.annotation(name));
+                Some(&value) != had.as_ref() && Some(value.as_str()) != self.text(name)
+            })
+        };
+        let problem = |name: &str| {
+            let place = Place::annotation(name, None);
+            Problem::WrittenAnnotation { name: name.to_owned() }.at(place)
+        };
+        [DIGEST, RESOURCES].into_iter().filter(forged).map(problem).collect()
+    }
+
+    /// The request's object as it should be, if it should be another.
+    pub(super) fn into_object(
+        &self,
+        mutation: Mutation,
+        said: &Said<'_>,
+        payload: &[u8],
+    ) -> Result<Option<Box<RawValue>>, serde_json::Error> {
+        let wanted = match mutation {
+            Mutation::None => return Ok(None),
+            Mutation::Digest => [(DIGEST, self.text(DIGEST)), (RESOURCES, None)],
+            Mutation::Resources => [(DIGEST, None), (RESOURCES, self.text(RESOURCES))],
+        };
+        if wanted
+            .iter()
+            .all(|(name, text)| said.annotation(name).as_deref() == *text)
+        {
+            return Ok(None);
+        }
+        let payload: Payload<'_, Request<&RawValue>> = serde_json::from_slice(payload)?;
+        let Some(object) = payload.request.object else {
+            return Ok(None);
+        };
+        let edited = edit(object, "metadata", |metadata| {
+            let edited = edit(metadata, "annotations", |annotations| {
+                let mut annotations = annotations.to_owned();
+                for (name, text) in wanted {
+                    annotations = edit(&annotations, name, |_| text.map(to_raw_value).transpose())?;
+                }
+                Ok(Some(annotations))
+            });
+            edited.map(Some)
+        });
+        edited.map(Some)
+    }
+
+    /// Facts for the audit log.
+    pub(super) fn audit_annotations(&self) -> BTreeMap<String, String> {
+        let facts = self.0.iter().flat_map(|facts| {
+            [
+                ("endpoints", facts.endpoints.to_string()),
+                ("rendered-digest", facts.digest.clone()),
+            ]
+        });
+        facts.map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+/// A map with one entry changed, or, for `None`, left out. Nothing else of it is decoded, and so nothing else changes.
+fn edit(
+    map: &RawValue,
+    name: &str,
+    change: impl FnOnce(&RawValue) -> Result<Option<Box<RawValue>>, serde_json::Error>,
+) -> Result<Box<RawValue>, serde_json::Error> {
+    let Annotations(entries) = serde_json::from_str(map.get())?;
+    let nothing = RawValue::NULL;
+    let old = entries
+        .iter()
+        .find(|(known, _)| known == name)
+        .map_or(nothing, |(_, value)| *value);
+    let new = change(old)?;
+    let others = entries.iter().filter(|(known, _)| known != name);
+    let others = others.map(|(known, value)| (known.clone(), *value));
+    let new = new.as_deref().map(|value| (Cow::Borrowed(name), value));
+    to_raw_value(&Entries(others.chain(new).collect()))
+}
+
+/// Entries of a map, in their order.
+struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl serde::Serialize for Entries<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}

@@ -1,0 +1,128 @@
+//! What can be said of an ApplicationSet before its Applications are made.
+//!
+//! Its template is an Application with holes, `{{ }}`, that only the ApplicationSet controller can fill. What holds none
+//! is checked like an Application; what holds one, or depends on one, is a warning.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::annotation::{self, PREFIX};
+use crate::diagnostic::{Diagnostic, Place, Problem};
+use crate::render::check_namespace;
+use crate::settings::Settings;
+use crate::source::{Annotations, ApplicationSpec, Identity, Metadata, Object, Source};
+
+/// What Applications are made from.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Template<'a> {
+    #[serde(borrow)]
+    pub(crate) metadata: Metadata<'a>,
+    #[serde(borrow)]
+    pub(crate) spec: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Spec<'a> {
+    #[serde(borrow)]
+    template: Template<'a>,
+    /// Text that becomes a patch of the template once its holes are filled.
+    template_patch: Option<String>,
+}
+
+/// The template of an ApplicationSet.
+pub(crate) fn template<'a>(object: &Object<'a>) -> Result<Template<'a>, serde_json::Error> {
+    spec(object).map(|spec| spec.template)
+}
+
+fn spec<'a>(object: &Object<'a>) -> Result<Spec<'a>, serde_json::Error> {
+    serde_json::from_str(object.spec.map_or("{}", RawValue::get))
+}
+
+/// Everything that is wrong with an ApplicationSet already, or not decided yet.
+pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Vec<Diagnostic> {
+    let unreadable = |what, pointer, error: serde_json::Error| {
+        let error = error.to_string();
+        vec![Problem::Unreadable { what, error }.at(Place::pointer(pointer))]
+    };
+    if !settings.sources.applications {
+        return Vec::new();
+    }
+    let Spec {
+        template,
+        template_patch,
+    } = match spec(object) {
+        Ok(spec) => spec,
+        Err(error) => return unreadable("the ApplicationSet's template", "/spec/template", error),
+    };
+    let application: ApplicationSpec<'_> = match serde_json::from_str(template.spec.map_or("{}", RawValue::get)) {
+        Ok(spec) => spec,
+        Err(error) => return unreadable("the template's `spec`", "/spec/template/spec", error),
+    };
+
+    let mut findings = Vec::new();
+    let mut annotations = Vec::new();
+    for (name, value) in template.metadata.annotations.unwrap_or_default().0 {
+        // A value that is not text has no holes, and is reported as any other.
+        let text = serde_json::from_str::<Cow<'_, str>>(value.get()).unwrap_or_default();
+        if !is_ours(&name, settings) || !(has_hole(&name) || has_hole(&text)) {
+            annotations.push((name, value));
+        } else {
+            findings.push(Problem::Undecided {}.at(Place::annotation(&name, None)));
+        }
+    }
+
+    let patched = template_patch.is_some();
+    let name = template.metadata.name.into_owned();
+    let namespace = application.destination.namespace.to_string();
+    // The names come into patterns: which hosts and classes are allowed.
+    let names_are_open = patched || has_hole(&name) || has_hole(&namespace);
+    let source = Source {
+        identity: Identity::Application {
+            namespace: object
+                .metadata
+                .namespace
+                .as_deref()
+                .unwrap_or(&settings.sources.argocd_namespace)
+                .to_owned(),
+            name,
+        },
+        namespace,
+        annotations: Annotations(annotations),
+        application: Some((application.project.into_owned(), application.destination)),
+    };
+    let mut decided = Vec::new();
+    if annotation::read(&source, settings, &mut decided).is_some() && !names_are_open {
+        check_namespace(&source, &mut decided);
+    }
+    for finding in decided {
+        match DEPEND_ON_NAMES.contains(&finding.code.as_ref()) && names_are_open {
+            true => findings.extend(finding.place.map(|place| Problem::Undecided {}.at(place))),
+            false => findings.push(finding),
+        }
+    }
+    findings.dedup();
+    for place in findings.iter_mut().filter_map(|finding| finding.place.as_mut()) {
+        place.pointer.insert_str(0, "/spec/template");
+    }
+    if template_patch.is_some_and(|patch| patch.contains(PREFIX) || patch.contains(&settings.annotation)) {
+        findings.push(Problem::Undecided {}.at(Place::pointer("/spec/templatePatch")));
+    }
+    findings
+}
+
+/// The rules that compare with the name or the namespace of an Application: hosts and classes.
+const DEPEND_ON_NAMES: &[&str] = &["TW111", "TW114", "TW304"];
+
+/// True for an annotation that is read.
+pub(crate) fn is_ours(name: &str, settings: &Settings) -> bool {
+    name.starts_with(PREFIX) || name == settings.annotation
+}
+
+/// True for text that the ApplicationSet controller fills in, in either of its template languages.
+fn has_hole(text: &str) -> bool {
+    text.contains("{{")
+}
