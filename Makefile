@@ -31,7 +31,7 @@ policy.wasm: $(POLICY) $(wildcard scripts/*) | rust ## The policy, as one WebAss
 test: policy.wasm ## Formatting, lints and every test but the end-to-end ones
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo test --workspace --locked
+	cargo test --locked
 
 e2e: policy.wasm ## Test against the real things: see e2e/
 	@test -x e2e/run || { echo 'make e2e: there is no e2e/run' >&2; exit 1; }

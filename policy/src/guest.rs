@@ -24,6 +24,6 @@ fn validate_settings(payload: &[u8]) -> CallResult {
 }
 
 fn render(payload: &[u8]) -> CallResult {
-    let request: RenderRequest<'_> = serde_json::from_slice(payload)?;
+    let request: RenderRequest<'_> = crate::payload::decode(payload)?;
     Ok(serde_json::to_vec(&crate::render::render(&request))?)
 }

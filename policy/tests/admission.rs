@@ -1,4 +1,5 @@
 //! What requests are answered with.
+#![allow(clippy::unwrap_used)]
 
 use kubewarden_policy_sdk::response::ValidationResponse;
 use kubewarden_policy_sdk::settings::SettingsValidationResponse;

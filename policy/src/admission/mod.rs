@@ -61,7 +61,7 @@ pub struct SettingsAnswer {
 
 /// Answers the payload of `validate`, whatever it is.
 pub fn validate(payload: &[u8]) -> ValidateAnswer {
-    match serde_json::from_slice::<Payload<'_, Request<Object<'_>>>>(payload) {
+    match crate::payload::decode::<Payload<'_, Request<Object<'_>>>>(payload) {
         Ok(Payload {
             request:
                 Request {
@@ -78,7 +78,7 @@ pub fn validate(payload: &[u8]) -> ValidateAnswer {
 
 /// Answers a payload that is no AdmissionRequest, or one whose objects have not the shape that they should have.
 fn answer_unusual(payload: &[u8]) -> ValidateAnswer {
-    let Payload { request, settings } = match serde_json::from_slice::<Payload<'_, &RawValue>>(payload) {
+    let Payload { request, settings } = match crate::payload::decode::<Payload<'_, &RawValue>>(payload) {
         Ok(payload) => payload,
         Err(error) => return reject(&[unreadable("the request", error)]),
     };
@@ -142,7 +142,7 @@ fn admit(
     if !verdict.accepted || unchanged {
         return verdict;
     }
-    let mutated = match written.into_object(settings.mutation, &said, payload) {
+    let mutated = match written.mutate(settings.mutation, &said, payload) {
         Ok(mutated) => mutated,
         Err(error) => return reject(&[unreadable("the object", error)]),
     };
@@ -183,7 +183,7 @@ fn generate(request: &RawValue, settings: Option<&RawValue>) -> ValidateAnswer {
 
 /// Answers the payload of `validate_settings`, whatever it is.
 pub fn validate_settings(payload: &[u8]) -> SettingsAnswer {
-    let findings = match serde_json::from_slice(payload) {
+    let findings = match crate::payload::decode(payload) {
         Ok(document) => settings::read(Some(&document)).1,
         Err(error) => vec![unreadable("the document", error)],
     };

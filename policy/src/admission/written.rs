@@ -82,7 +82,7 @@ impl Written {
     }
 
     /// The request's object as it should be, if it should be another.
-    pub(super) fn into_object(
+    pub(super) fn mutate(
         &self,
         mutation: Mutation,
         said: &Said<'_>,
@@ -99,7 +99,7 @@ impl Written {
         {
             return Ok(None);
         }
-        let payload: Payload<'_, Request<&RawValue>> = serde_json::from_slice(payload)?;
+        let payload: Payload<'_, Request<&RawValue>> = crate::payload::decode(payload)?;
         let Some(object) = payload.request.object else {
             return Ok(None);
         };

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EnvFromSource, HTTPGetAction, PodSecurityContext,
-    PodSpec, Probe, ResourceRequirements, SeccompProfile, SecretEnvSource, SecurityContext, Volume, VolumeMount,
+    Capabilities, Container, ContainerPort, EnvFromSource, HTTPGetAction, PodSecurityContext,
+    Probe, ResourceRequirements, SeccompProfile, SecretEnvSource, SecurityContext, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::metadata::{pod_labels, pod_selector};
-use super::object::{Deployment, DeploymentSpec, Metadata, PodTemplate};
+use super::object::{Deployment, DeploymentSpec, Metadata, PodSpec, PodTemplate, Volume};
 use super::{Owner, digest};
 use crate::annotation::Declaration;
 use crate::configuration::HEALTH_PORT;
@@ -85,13 +85,13 @@ pub(crate) fn deployment(
 fn pod_spec(name: &str, read: ConfigFiles, declaration: &Declaration, settings: &Settings) -> PodSpec {
     let pod = &settings.pod;
     PodSpec {
-        automount_service_account_token: Some(false),
+        automount_service_account_token: false,
         // Telegraf would see every service of the namespace in its environment.
-        enable_service_links: Some(false),
+        enable_service_links: false,
         containers: vec![container(read, declaration, settings)],
-        node_selector: (!pod.node_selector.is_empty()).then(|| pod.node_selector.clone()),
-        tolerations: (!pod.tolerations.is_empty()).then(|| pod.tolerations.clone()),
-        security_context: Some(PodSecurityContext {
+        node_selector: pod.node_selector.clone(),
+        tolerations: pod.tolerations.clone(),
+        security_context: PodSecurityContext {
             run_as_non_root: Some(true),
             run_as_user: Some(65532),
             run_as_group: Some(65532),
@@ -100,16 +100,8 @@ fn pod_spec(name: &str, read: ConfigFiles, declaration: &Declaration, settings: 
                 localhost_profile: None,
             }),
             ..PodSecurityContext::default()
-        }),
-        volumes: Some(vec![Volume {
-            name: "config".to_owned(),
-            config_map: Some(ConfigMapVolumeSource {
-                name: name.to_owned(),
-                ..ConfigMapVolumeSource::default()
-            }),
-            ..Volume::default()
-        }]),
-        ..PodSpec::default()
+        },
+        volumes: vec![Volume::of_config_map("config", name)],
     }
 }
 

@@ -1,13 +1,14 @@
 //! Objects as they are applied.
 //!
-//! What is inside a `spec` is `k8s-openapi`'s; the frame around it is ours. `k8s-openapi`'s own frame brings timestamps
-//! along (`creationTimestamp`, `managedFields`, a status' conditions), which nobody here sets, and with them a calendar:
-//! 130 KB of the module. A test reads every object back as `k8s-openapi`'s whole type.
+//! What decides how Telegraf runs and what it reaches (the container, security contexts, tolerations, a NetworkPolicy's
+//! rules) is `k8s-openapi`'s; the frame around it is ours. `k8s-openapi`'s own frame brings timestamps along
+//! (`creationTimestamp`, a status' conditions, the claim templates of volumes), which nobody here sets, and with them a
+//! calendar: 130 KB of the module. A test reads every object back as `k8s-openapi`'s whole type and finds nothing lost.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::DeploymentStrategy;
-use k8s_openapi::api::core::v1::PodSpec;
+use k8s_openapi::api::core::v1::{Container, PodSecurityContext, Toleration};
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Serialize;
@@ -99,4 +100,41 @@ pub(crate) struct DeploymentSpec {
 pub(crate) struct PodTemplate {
     pub(super) metadata: Metadata,
     pub(super) spec: PodSpec,
+}
+
+/// A pod's `spec`, as far as it is rendered.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PodSpec {
+    pub(super) automount_service_account_token: bool,
+    pub(super) containers: Vec<Container>,
+    pub(super) enable_service_links: bool,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) node_selector: BTreeMap<String, String>,
+    pub(super) security_context: PodSecurityContext,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) tolerations: Vec<Toleration>,
+    pub(super) volumes: Vec<Volume>,
+}
+
+/// A volume with the entries of a ConfigMap as files.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Volume {
+    name: &'static str,
+    config_map: VolumeConfigMap,
+}
+
+#[derive(Debug, Serialize)]
+struct VolumeConfigMap {
+    name: String,
+}
+
+impl Volume {
+    pub(super) fn of_config_map(name: &'static str, config_map: &str) -> Self {
+        let config_map = VolumeConfigMap {
+            name: config_map.to_owned(),
+        };
+        Self { name, config_map }
+    }
 }
