@@ -1,0 +1,104 @@
+//! What can go wrong while the cluster is brought to what was rendered.
+
+use crate::object::ObjectId;
+
+/// A failure that ends one attempt. What the module finds wrong with a source is none: that is an Event on the source.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("cannot {doing}")]
+    Api {
+        doing: String,
+        #[source]
+        source: kube::Error,
+    },
+    #[error("cannot {doing}: no answer within {} s", crate::WRITE_TIMEOUT.as_secs())]
+    Timeout { doing: String },
+    #[error("cannot render {key}")]
+    Module {
+        key: String,
+        #[source]
+        source: telewarden::Error,
+    },
+    #[error("{id} is there already and is not ours: {why}")]
+    Foreign { id: ObjectId, why: String },
+    #[error("the API server knows no kind `{kind}`")]
+    UnknownKind { kind: String },
+    #[error("the module rendered an object that is none: {why}")]
+    NotAnObject { why: &'static str },
+    #[error("the settings are refused: {why}")]
+    Settings { why: String },
+    #[error("cannot {doing}")]
+    File {
+        doing: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("cannot read {what} as YAML: {why}")]
+    Yaml { what: String, why: String },
+    #[error("{0}")]
+    Leadership(&'static str),
+    #[error("not in this version: {0}")]
+    Unsupported(&'static str),
+}
+
+impl Error {
+    /// The label of the metric that counts errors.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::Api {
+                source: kube::Error::Api(status),
+                ..
+            } => match status.code {
+                403 => "forbidden",
+                409 => "conflict",
+                422 => "invalid",
+                429 => "throttled",
+                500.. => "server",
+                _ => "api",
+            },
+            Self::Api { .. } => "connection",
+            Self::Timeout { .. } => "timeout",
+            Self::Module { source, .. } => match source {
+                telewarden::Error::Deadline { .. } => "deadline",
+                telewarden::Error::OutOfMemory { .. } => "memory",
+                telewarden::Error::Trap { .. } => "trap",
+                _ => "module",
+            },
+            Self::Foreign { .. } => "foreign",
+            Self::UnknownKind { .. } => "kind",
+            Self::NotAnObject { .. } => "rendered",
+            Self::Settings { .. } => "settings",
+            Self::File { .. } | Self::Yaml { .. } => "file",
+            Self::Leadership(_) => "leadership",
+            Self::Unsupported(_) => "unsupported",
+        }
+    }
+
+    /// True if the same attempt may well succeed in a moment. Everything else is tried again too, but not soon.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Api {
+                source: kube::Error::Api(status),
+                ..
+            } => matches!(status.code, 404 | 409 | 410 | 429 | 500..),
+            Self::Api { .. } | Self::Timeout { .. } | Self::Foreign { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The error and its causes, in one line.
+    pub(crate) fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let error_text = error.to_string();
+            // Some libraries repeat their cause in their own message.
+            if !text.contains(&error_text) {
+                text.push_str(": ");
+                text.push_str(&error_text);
+            }
+            cause = error.source();
+        }
+        text
+    }
+}

@@ -1,0 +1,112 @@
+//! What the operator counts, as Prometheus reads it.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+/// The metrics, and the registry that writes them out.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    reconciles: Family<Result, Counter>,
+    errors: Family<Reason, Counter>,
+    writes: Family<Verb, Counter>,
+    module_call: Histogram,
+    /// Annotated Applications and Namespaces.
+    pub(crate) sources: Gauge,
+    /// What will be scraped, by source, summed up by whoever reads it.
+    endpoints: Gauge,
+    /// Objects in the cluster that are this operator's.
+    pub(crate) owned: Gauge,
+    /// 1 while this operator writes.
+    pub(crate) leader: Gauge,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Result {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Verb {
+    verb: &'static str,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("telewarden");
+        let reconciles = Family::default();
+        registry.register(
+            "reconciles",
+            "Attempts to bring a source's objects to what is rendered",
+            reconciles.clone(),
+        );
+        let errors = Family::default();
+        registry.register("errors", "Failed attempts, by reason", errors.clone());
+        let writes = Family::default();
+        registry.register("writes", "Writes of owned objects", writes.clone());
+        let module_call = Histogram::new(exponential_buckets(0.0005, 2.0, 14));
+        registry.register(
+            "module_call_duration_seconds",
+            "How long the module took to render",
+            module_call.clone(),
+        );
+        let sources = Gauge::default();
+        registry.register("sources", "Annotated Applications and Namespaces", sources.clone());
+        let endpoints = Gauge::default();
+        registry.register("endpoints", "Endpoints that are scraped", endpoints.clone());
+        let owned = Gauge::default();
+        registry.register("owned_objects", "Objects that this operator owns", owned.clone());
+        let leader = Gauge::default();
+        registry.register("leader", "1 while this operator is the one that writes", leader.clone());
+        Self {
+            registry,
+            reconciles,
+            errors,
+            writes,
+            module_call,
+            sources,
+            endpoints,
+            owned,
+            leader,
+        }
+    }
+
+    pub(crate) fn reconciled(&self, result: &'static str) {
+        self.reconciles.get_or_create(&Result { result }).inc();
+    }
+
+    pub(crate) fn failed(&self, reason: &'static str) {
+        self.errors.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub(crate) fn wrote(&self, verb: &'static str) {
+        self.writes.get_or_create(&Verb { verb }).inc();
+    }
+
+    pub(crate) fn called_module(&self, took: Duration) {
+        self.module_call.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn endpoints(&self, endpoints: usize) {
+        self.endpoints.set(i64::try_from(endpoints).unwrap_or(i64::MAX));
+    }
+
+    /// The OpenMetrics text.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        // A String takes all that is written to it.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}

@@ -1,0 +1,293 @@
+//! Objects in the cluster, as far as it has to be known whether they are as rendered.
+
+use std::fmt;
+use std::sync::Arc;
+
+use kube::api::DynamicObject;
+use kube::core::GroupVersionKind;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::error::Error;
+
+/// Whom an object was rendered for: a source's identity, or [`ALL`].
+pub(crate) const SOURCE: &str = "telegraf.influxdata.com/source";
+/// Which operator an object belongs to.
+pub(crate) const INSTANCE: &str = "telegraf.influxdata.com/instance";
+/// What was applied last, as a digest. An object that was changed since does not match what is rendered, and one that was
+/// rendered differently does not match the digest.
+pub(crate) const APPLIED: &str = "telegraf.influxdata.com/applied";
+/// The source of what is rendered for all sources together.
+pub(crate) const ALL: &str = "all";
+/// Who writes.
+pub(crate) const MANAGER: &str = "telewarden";
+
+/// A kind, whatever its version.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct GroupKind {
+    pub(crate) group: String,
+    pub(crate) kind: String,
+}
+
+impl fmt::Display for GroupKind {
+    /// As `kubectl` and the ApplySet convention write it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.group.as_str() {
+            "" => f.write_str(&self.kind),
+            group => write!(f, "{}.{group}", self.kind),
+        }
+    }
+}
+
+/// The group, version and kind that an object says it has.
+pub(crate) fn kind_of(object: &Value) -> Result<GroupVersionKind, Error> {
+    let text = |field| {
+        object[field].as_str().ok_or(Error::NotAnObject {
+            why: "it has no apiVersion or no kind",
+        })
+    };
+    let (api_version, kind) = (text("apiVersion")?, text("kind")?);
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+    Ok(GroupVersionKind::gvk(group, version, kind))
+}
+
+/// Which object it is.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct ObjectId {
+    pub(crate) kind: Arc<GroupKind>,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
+    }
+}
+
+impl ObjectId {
+    /// Which object a rendered one is.
+    pub(crate) fn of(object: &Value) -> Result<Self, Error> {
+        let gvk = kind_of(object)?;
+        let text = |field: &'static str| {
+            let text = object["metadata"][field].as_str().filter(|text| !text.is_empty());
+            text.map(str::to_owned).ok_or(Error::NotAnObject {
+                why: "it has no name or no namespace",
+            })
+        };
+        Ok(Self {
+            kind: Arc::new(GroupKind {
+                group: gvk.group,
+                kind: gvk.kind,
+            }),
+            namespace: text("namespace")?,
+            name: text("name")?,
+        })
+    }
+}
+
+/// An object of ours, as the API server has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    pub(crate) id: ObjectId,
+    pub(crate) uid: String,
+    pub(crate) resource_version: String,
+    /// Whom it was rendered for.
+    pub(crate) source: String,
+    /// It was created and not yet applied: what it holds has to be taken over by server-side apply first, or a field that
+    /// is no longer rendered would stay.
+    pub(crate) created: bool,
+    /// It goes away as soon as its finalizers let it.
+    pub(crate) deleting: bool,
+    /// Applying what is rendered changed nothing, although it is not what was read back: the API server spells a value in
+    /// another way, or someone else added to a list.
+    pub(crate) settled: bool,
+    /// Labels, annotations and everything but metadata and status, as JSON: a text is a fraction of the size of a tree.
+    content: Box<str>,
+}
+
+impl Live {
+    /// What is kept of an object. `None` if it does not say whom it was rendered for.
+    pub(crate) fn of(kind: &Arc<GroupKind>, mut object: DynamicObject) -> Option<Self> {
+        let metadata = &mut object.metadata;
+        let annotations = metadata.annotations.take().unwrap_or_default();
+        let source = annotations.get(SOURCE)?.clone();
+        let managed = metadata.managed_fields.take().unwrap_or_default();
+        let created = managed.iter().any(|entry| {
+            entry.manager.as_deref() == Some(MANAGER)
+                && entry.operation.as_deref() == Some("Update")
+                && entry.subresource.is_none()
+        });
+        let mut content = match object.data {
+            Value::Object(content) => content,
+            _ => Map::new(),
+        };
+        content.remove("status");
+        content.insert(
+            "metadata".to_owned(),
+            serde_json::json!({"labels": metadata.labels.take().unwrap_or_default(), "annotations": annotations}),
+        );
+        Some(Self {
+            id: ObjectId {
+                kind: kind.clone(),
+                namespace: metadata.namespace.take().unwrap_or_default(),
+                name: metadata.name.take()?,
+            },
+            uid: metadata.uid.take()?,
+            resource_version: metadata.resource_version.take()?,
+            source,
+            created,
+            deleting: metadata.deletion_timestamp.is_some(),
+            settled: false,
+            content: Value::Object(content).to_string().into_boxed_str(),
+        })
+    }
+
+    /// True if nothing but the version, or what is not ours, tells the two apart.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.uid == other.uid && self.content == other.content && self.deleting == other.deleting
+    }
+
+    /// True if this was read after the other. Versions are numbers that grow:
+    /// <https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>.
+    pub(crate) fn is_newer(&self, other: &Self) -> bool {
+        match (
+            self.resource_version.parse::<u64>(),
+            other.resource_version.parse::<u64>(),
+        ) {
+            (Ok(mine), Ok(its)) => mine > its,
+            _ => true,
+        }
+    }
+
+    /// Labels, annotations, and all that is neither metadata nor status.
+    pub(crate) fn content(&self) -> Value {
+        serde_json::from_str(&self.content).unwrap_or_default()
+    }
+
+    /// True if applying the object would change nothing.
+    pub(crate) fn is_as_rendered(&self, rendered: &Value, digest: &str) -> bool {
+        let live = self.content();
+        live["metadata"]["annotations"][APPLIED] == digest && (self.settled || covers(rendered, &live))
+    }
+
+    /// True if the object holds everything that is rendered.
+    pub(crate) fn covers(&self, rendered: &Value) -> bool {
+        covers(rendered, &self.content())
+    }
+}
+
+/// A digest of what is rendered.
+pub(crate) fn digest(rendered: &Value) -> String {
+    let digest = Sha256::digest(rendered.to_string().as_bytes());
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// True if each field of a rendered object is in the live one, with the same value. What the API server or others added
+/// does not count.
+fn covers(rendered: &Value, live: &Value) -> bool {
+    let Value::Object(rendered) = rendered else {
+        return false;
+    };
+    rendered.iter().all(|(field, value)| match field.as_str() {
+        // The API server leaves them out of a list's items.
+        "apiVersion" | "kind" => true,
+        "metadata" => ["labels", "annotations"]
+            .iter()
+            .all(|field| is_within(&value[field], &live["metadata"][field], false)),
+        field => is_within(value, &live[field], false),
+    })
+}
+
+fn is_within(rendered: &Value, live: &Value, quantities: bool) -> bool {
+    match (rendered, live) {
+        (Value::Object(rendered), Value::Object(live)) => rendered.iter().all(|(field, value)| {
+            let quantities = matches!(field.as_str(), "requests" | "limits");
+            is_within(value, live.get(field).unwrap_or(&Value::Null), quantities)
+        }),
+        // What is empty is not stored.
+        (Value::Object(fields), Value::Null) => fields.is_empty(),
+        (Value::Array(items), Value::Null) => items.is_empty(),
+        (Value::Array(rendered), Value::Array(live)) => {
+            rendered.len() == live.len()
+                && rendered
+                    .iter()
+                    .zip(live)
+                    .all(|(value, live)| is_within(value, live, false))
+        }
+        (Value::String(rendered), Value::String(live)) if quantities => quantity(rendered) == quantity(live),
+        (rendered, live) => rendered == live,
+    }
+}
+
+/// A quantity's value, which the API server may spell in another way: `1000m` is `1`.
+fn quantity(text: &str) -> Option<f64> {
+    let split = text
+        .find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '+' | '-'))
+        .unwrap_or(text.len());
+    let (number, suffix) = text.split_at(split);
+    let factor = match suffix {
+        "" => 1.0,
+        "n" => 1e-9,
+        "u" => 1e-6,
+        "m" => 1e-3,
+        "k" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        "T" => 1e12,
+        "P" => 1e15,
+        "E" => 1e18,
+        "Ki" => 1024.0,
+        "Mi" => 1024f64.powi(2),
+        "Gi" => 1024f64.powi(3),
+        "Ti" => 1024f64.powi(4),
+        "Pi" => 1024f64.powi(5),
+        "Ei" => 1024f64.powi(6),
+        exponent => 10f64.powi(exponent.strip_prefix(['e', 'E'])?.parse().ok()?),
+    };
+    Some(number.parse::<f64>().ok()? * factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_others_added_does_not_count() {
+        let rendered = json!({"metadata": {"labels": {"a": "1"}}, "spec": {"replicas": 1, "empty": {}}});
+        let live = json!({"metadata": {"labels": {"a": "1", "b": "2"}}, "spec": {"replicas": 1, "paused": false}});
+        assert!(covers(&rendered, &live));
+    }
+
+    #[test]
+    fn what_others_changed_or_removed_counts() {
+        let rendered = json!({"metadata": {"labels": {"a": "1"}}, "data": {"telegraf.conf": "x"}});
+        assert!(!covers(
+            &rendered,
+            &json!({"metadata": {"labels": {"a": "1"}}, "data": {"telegraf.conf": "y"}})
+        ));
+        assert!(!covers(
+            &rendered,
+            &json!({"metadata": {"labels": {}}, "data": {"telegraf.conf": "x"}})
+        ));
+        assert!(!covers(&rendered, &json!({"metadata": {"labels": {"a": "1"}}})));
+    }
+
+    #[test]
+    fn a_list_with_more_items_is_another() {
+        let rendered = json!({"spec": {"args": ["a"]}});
+        assert!(!covers(&rendered, &json!({"spec": {"args": ["a", "b"]}})));
+    }
+
+    #[test]
+    fn quantities_are_compared_by_value_where_they_are_quantities() {
+        let resources = |cpu: &str, memory: &str| json!({"spec": {"limits": {"cpu": cpu, "memory": memory}}});
+        assert!(covers(&resources("1000m", "1024Mi"), &resources("1", "1Gi")));
+        assert!(!covers(&resources("1000m", "1024Mi"), &resources("1", "1G")));
+        assert!(!covers(
+            &json!({"spec": {"value": "1000m"}}),
+            &json!({"spec": {"value": "1"}})
+        ));
+    }
+}

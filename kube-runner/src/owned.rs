@@ -1,0 +1,374 @@
+//! All that a source owns, for one attempt: what is rendered is applied, and what was not applied is deleted at the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::Arc;
+
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use crate::error::Error;
+use crate::kinds::Kinds;
+use crate::metrics::Metrics;
+use crate::object::{APPLIED, GroupKind, INSTANCE, Live, MANAGER, ObjectId, SOURCE, digest};
+use crate::seen::Seen;
+
+/// Writes owned objects, or has the API server say what writing them would do.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    pub(crate) client: Client,
+    pub(crate) kinds: Kinds,
+    /// Whose objects may be written: those with this label.
+    pub(crate) instance: String,
+    /// All sources are one, so an object of any of them is.
+    pub(crate) standalone: bool,
+    /// Nothing is written.
+    pub(crate) dry_run: bool,
+}
+
+/// A write, or what one would do.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    pub(crate) id: ObjectId,
+    pub(crate) verb: Verb,
+    /// The object before and after, without status; null where it is not there.
+    pub(crate) before: Value,
+    pub(crate) after: Value,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Verb {
+    Create,
+    Apply,
+    Delete,
+}
+
+impl Verb {
+    pub(crate) fn past(self) -> &'static str {
+        match self {
+            Self::Create => "created",
+            Self::Apply => "changed",
+            Self::Delete => "deleted",
+        }
+    }
+}
+
+/// What one source owns, while it is brought to what is rendered.
+pub(crate) struct Owned<'a> {
+    writer: &'a Writer,
+    /// Where to tell of what was written, if somebody watches.
+    seen: Option<&'a Seen>,
+    metrics: Option<&'a Metrics>,
+    /// What is in the cluster now.
+    live: BTreeMap<ObjectId, Arc<Live>>,
+    /// What was applied in this attempt.
+    kept: BTreeSet<ObjectId>,
+    changes: Vec<Change>,
+}
+
+impl<'a> Owned<'a> {
+    pub(crate) fn new(
+        writer: &'a Writer,
+        seen: Option<&'a Seen>,
+        metrics: Option<&'a Metrics>,
+        live: BTreeMap<ObjectId, Arc<Live>>,
+    ) -> Self {
+        Self {
+            writer,
+            seen,
+            metrics,
+            live,
+            kept: BTreeSet::new(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// Brings one object to what is rendered. Nothing is sent if it is so already.
+    pub(crate) async fn apply(&mut self, rendered: &Value) -> Result<(), Error> {
+        let id = ObjectId::of(rendered)?;
+        // Even when it fails: what could not be changed is no orphan.
+        self.kept.insert(id.clone());
+        let digest = digest(rendered);
+        match self.live.get(&id).cloned() {
+            Some(live) if live.is_as_rendered(rendered, &digest) => Ok(()),
+            Some(live) => self.update(&live, rendered, &digest).await,
+            None => self.create(&id, rendered, &digest).await,
+        }
+    }
+
+    /// Deletes what was not applied, and answers all that was done.
+    pub(crate) async fn prune(mut self) -> Result<Vec<Change>, Error> {
+        let orphans: Vec<_> = self
+            .live
+            .values()
+            .filter(|live| !self.kept.contains(&live.id))
+            .cloned()
+            .collect();
+        for live in orphans {
+            if !live.deleting {
+                self.delete(&live).await?;
+            }
+        }
+        Ok(self.changes)
+    }
+
+    /// What was done, without deleting anything.
+    pub(crate) fn keep_the_rest(self) -> Vec<Change> {
+        self.changes
+    }
+
+    /// Creates an object. A plain apply would merge into one that appeared meanwhile, whoever's it is.
+    async fn create(&mut self, id: &ObjectId, rendered: &Value, digest: &str) -> Result<(), Error> {
+        let api = self.writer.api(id)?;
+        let object = decode(with_annotation(rendered, digest), id)?;
+        let params = PostParams {
+            dry_run: self.writer.dry_run,
+            field_manager: Some(MANAGER.to_owned()),
+        };
+        let doing = || format!("create {id}");
+        match bounded(api.create(&params, &object), doing).await {
+            Ok(created) => {
+                self.wrote(Verb::Create, id, Value::Null, created, None);
+                Ok(())
+            }
+            Err(Error::Api {
+                source: kube::Error::Api(status),
+                ..
+            }) if status.is_already_exists() => {
+                let live = self.writer.get(id).await?.ok_or_else(|| Error::Foreign {
+                    id: id.clone(),
+                    why: "it appeared and went away again".to_owned(),
+                })?;
+                match self.writer.ours(&live, rendered) {
+                    // Ours, and not seen yet.
+                    Ok(()) => match Live::of(&id.kind, live) {
+                        Some(live) => self.update(&live, rendered, digest).await,
+                        None => Ok(()),
+                    },
+                    Err(why) => Err(Error::Foreign { id: id.clone(), why }),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Applies to exactly the object that was seen: not to another one of the same name, and not over somebody's change.
+    async fn update(&mut self, live: &Live, rendered: &Value, digest: &str) -> Result<(), Error> {
+        let id = &live.id;
+        let api = self.writer.api(id)?;
+        let mut resource_version = live.resource_version.clone();
+        if live.created && !self.writer.dry_run {
+            resource_version = self.take_over(&api, live).await?;
+        }
+        let mut object = with_annotation(rendered, digest);
+        object["metadata"]["uid"] = json!(live.uid);
+        object["metadata"]["resourceVersion"] = json!(resource_version);
+        let mut params = PatchParams::apply(MANAGER).force();
+        params.dry_run = self.writer.dry_run;
+        let applied = bounded(api.patch(&id.name, &params, &Patch::Apply(&object)), || {
+            format!("apply {id}")
+        })
+        .await?;
+        // Nothing changed, and yet it is not what is rendered: it never will be.
+        let nothing = applied.metadata.resource_version.as_deref() == Some(&resource_version);
+        self.wrote(Verb::Apply, id, live.content(), applied, Some((rendered, nothing)));
+        Ok(())
+    }
+
+    /// Makes the fields that were created ours to apply, so that one that is no longer rendered goes away: the apply that
+    /// follows would otherwise share them with an earlier update
+    /// (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#upgrading-from-client-side-apply>).
+    async fn take_over(&self, api: &Api<DynamicObject>, live: &Live) -> Result<String, Error> {
+        let id = &live.id;
+        let found = self.writer.get(id).await?;
+        let metadata = found.map(|object| object.metadata).unwrap_or_default();
+        let entries = metadata.managed_fields.unwrap_or_default();
+        let of = |operation: &str| {
+            entries.iter().position(|entry| {
+                entry.manager.as_deref() == Some(MANAGER)
+                    && entry.operation.as_deref() == Some(operation)
+                    && entry.subresource.is_none()
+            })
+        };
+        let Some(at) = of("Update") else {
+            return Ok(live.resource_version.clone());
+        };
+        let change = match of("Apply") {
+            Some(_) => json!({"op": "remove", "path": format!("/metadata/managedFields/{at}")}),
+            None => {
+                json!({"op": "replace", "path": format!("/metadata/managedFields/{at}/operation"), "value": "Apply"})
+            }
+        };
+        let patch: Vec<Value> = vec![
+            change,
+            // Whatever has changed since makes this a conflict.
+            json!({"op": "replace", "path": "/metadata/resourceVersion", "value": metadata.resource_version}),
+        ];
+        let patch = serde_json::from_value(Value::Array(patch)).expect("this is a JSON patch");
+        let params = PatchParams::default();
+        let doing = || format!("take over {id}");
+        let taken = bounded(
+            api.patch(&id.name, &params, &Patch::<DynamicObject>::Json(patch)),
+            doing,
+        )
+        .await?;
+        Ok(taken.metadata.resource_version.unwrap_or_default())
+    }
+
+    /// Deletes exactly the object that was seen.
+    async fn delete(&mut self, live: &Live) -> Result<(), Error> {
+        let id = &live.id;
+        let api = self.writer.api(id)?;
+        let mut params = DeleteParams::background().preconditions(Preconditions {
+            uid: Some(live.uid.clone()),
+            resource_version: Some(live.resource_version.clone()),
+        });
+        params.dry_run = self.writer.dry_run;
+        match bounded(api.delete(&id.name, &params), || format!("delete {id}")).await {
+            Ok(_) => {}
+            Err(Error::Api {
+                source: kube::Error::Api(status),
+                ..
+            }) if status.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+        if !self.writer.dry_run
+            && let Some(seen) = self.seen
+        {
+            seen.remove_owned(id, Some(&live.uid), true);
+        }
+        self.changed(Change {
+            id: id.clone(),
+            verb: Verb::Delete,
+            before: live.content(),
+            after: Value::Null,
+        });
+        Ok(())
+    }
+
+    fn wrote(
+        &mut self,
+        verb: Verb,
+        id: &ObjectId,
+        before: Value,
+        after: DynamicObject,
+        applied: Option<(&Value, bool)>,
+    ) {
+        let Some(mut live) = Live::of(&id.kind, after) else {
+            return;
+        };
+        let after = live.content();
+        let changed = before != after;
+        if let Some((rendered, nothing)) = applied {
+            live.settled = nothing && !live.covers(rendered);
+        }
+        if !self.writer.dry_run
+            && let Some(seen) = self.seen
+        {
+            seen.put_owned(live, true);
+        }
+        if changed {
+            self.changed(Change {
+                id: id.clone(),
+                verb,
+                before,
+                after,
+            });
+        }
+    }
+
+    fn changed(&mut self, change: Change) {
+        let (verb, id) = (change.verb.past(), &change.id);
+        match self.writer.dry_run {
+            true => tracing::info!(%id, verb, "would be written"),
+            false => tracing::info!(%id, verb, "written"),
+        }
+        if let Some(metrics) = self.metrics {
+            metrics.wrote(verb);
+        }
+        self.changes.push(change);
+    }
+}
+
+impl Writer {
+    fn api(&self, id: &ObjectId) -> Result<Api<DynamicObject>, Error> {
+        let resource = self.kinds.resource(&id.kind)?;
+        Ok(Api::namespaced_with(self.client.clone(), &id.namespace, resource))
+    }
+
+    /// Reads an object as it is now.
+    pub(crate) async fn get(&self, id: &ObjectId) -> Result<Option<DynamicObject>, Error> {
+        bounded(self.api(id)?.get_opt(&id.name), || format!("read {id}")).await
+    }
+
+    /// All objects of ours of a kind.
+    pub(crate) async fn list(&self, kind: &GroupKind) -> Result<Vec<Live>, Error> {
+        let resource = self.kinds.resource(kind)?;
+        let api = Api::<DynamicObject>::all_with(self.client.clone(), resource);
+        let ours = format!("app.kubernetes.io/managed-by={MANAGER},{INSTANCE}={}", self.instance);
+        let params = kube::api::ListParams::default().labels(&ours);
+        let list = bounded(api.list(&params), || format!("list our objects of kind {kind}")).await?;
+        let kind = Arc::new(kind.clone());
+        Ok(list
+            .items
+            .into_iter()
+            .filter_map(|object| Live::of(&kind, object))
+            .collect())
+    }
+
+    /// Whether an object that is there is the one that is rendered.
+    ///
+    /// # Errors
+    /// Whose it is.
+    pub(crate) fn ours(&self, live: &DynamicObject, rendered: &Value) -> Result<(), String> {
+        let label = |name: &str| live.metadata.labels.as_ref().and_then(|labels| labels.get(name));
+        match label("app.kubernetes.io/managed-by") {
+            Some(manager) if manager == MANAGER => {}
+            Some(manager) => return Err(format!("it is managed by `{manager}`")),
+            None => return Err("nothing says that telewarden manages it".to_owned()),
+        }
+        match label(INSTANCE) {
+            Some(instance) if *instance == self.instance => {}
+            Some(instance) => return Err(format!("it belongs to instance `{instance}`")),
+            None => return Err("it belongs to no instance".to_owned()),
+        }
+        match live
+            .metadata
+            .annotations
+            .as_ref()
+            .and_then(|annotations| annotations.get(SOURCE))
+        {
+            Some(source) if self.standalone || *source == rendered["metadata"]["annotations"][SOURCE] => Ok(()),
+            Some(source) => Err(format!("it belongs to {source}")),
+            None => Err("nothing says what it was rendered for".to_owned()),
+        }
+    }
+}
+
+fn with_annotation(rendered: &Value, digest: &str) -> Value {
+    let mut object = rendered.clone();
+    object["metadata"]["annotations"][APPLIED] = json!(digest);
+    object
+}
+
+fn decode(object: Value, id: &ObjectId) -> Result<DynamicObject, Error> {
+    serde_json::from_value(object).map_err(|_| {
+        tracing::error!(%id, "the rendered object has no metadata that Kubernetes knows");
+        Error::NotAnObject {
+            why: "its metadata are not an object's",
+        }
+    })
+}
+
+/// Waits for an answer, but not for ever: who writes must know whether it still may.
+async fn bounded<T>(
+    request: impl Future<Output = Result<T, kube::Error>>,
+    doing: impl Fn() -> String,
+) -> Result<T, Error> {
+    match tokio::time::timeout(crate::WRITE_TIMEOUT, request).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(source)) => Err(Error::Api { doing: doing(), source }),
+        Err(_) => Err(Error::Timeout { doing: doing() }),
+    }
+}

@@ -1,0 +1,282 @@
+//! One source, from what is seen to what runs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use telewarden::{ClusterView, Module, Outcome, PROTOCOL, RenderAnswer, RenderRequest, Rendered};
+use tokio::sync::Semaphore;
+
+use crate::error::Error;
+use crate::events::{Events, News, describe};
+use crate::http::Status;
+use crate::object::{ALL, ObjectId};
+use crate::owned::{Change, Owned, Verb, Writer};
+use crate::queue::Attempt;
+use crate::seen::{Seen, Source, View};
+use crate::settings::Settings;
+
+/// What every attempt shares.
+pub(crate) struct Context {
+    pub(crate) writer: Writer,
+    pub(crate) module: Module,
+    /// Calls to the module are for processors, of which there are only so many.
+    pub(crate) calls: Arc<Semaphore>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) seen: Seen,
+    pub(crate) events: Events,
+    pub(crate) status: Arc<Status>,
+    /// What was done, for those who print it.
+    pub(crate) changes: Mutex<Vec<Change>>,
+    pub(crate) keeps_changes: bool,
+    /// How many endpoints each source has.
+    pub(crate) endpoints: Mutex<HashMap<String, usize>>,
+}
+
+/// Brings what a source owns to what the module renders for it.
+pub(crate) async fn reconcile(context: Arc<Context>, key: Arc<str>) -> Attempt {
+    let view = context.seen.view(&key);
+    let sources = view.sources.clone();
+    match attempt(&context, &key, view).await {
+        Ok(result) => {
+            context.status.metrics.reconciled(result);
+            Attempt::Done
+        }
+        Err(error) => {
+            context.status.metrics.reconciled("failed");
+            context.status.metrics.failed(error.reason());
+            let text = error.chain();
+            tracing::warn!(%key, error = %text, reason = error.reason(), "the attempt failed");
+            // A conflict is how the API server says that somebody was faster.
+            if !matches!(
+                error.reason(),
+                "conflict" | "connection" | "throttled" | "server" | "timeout"
+            ) {
+                let reason = if matches!(error, Error::Foreign { .. }) {
+                    "ForeignObject"
+                } else {
+                    "Failed"
+                };
+                for source in &sources {
+                    context.tell(source, true, reason, text.clone());
+                }
+            }
+            if error.is_passing() {
+                Attempt::Soon
+            } else {
+                Attempt::Later
+            }
+        }
+    }
+}
+
+/// Answers how it went, for the metric.
+async fn attempt(context: &Context, key: &str, view: View) -> Result<&'static str, Error> {
+    let View {
+        sources,
+        projects,
+        owned,
+    } = view;
+    let rendered = if sources.is_empty() && !(context.settings.standalone && key == ALL) {
+        // It is gone, or has no annotation any more.
+        context.count_endpoints(key, 0);
+        Rendered::default()
+    } else {
+        let previous = previous_files(context, &owned);
+        let answer = context.render(key, sources.clone(), projects, previous).await?;
+        match context.read(key, answer, &sources)? {
+            Wanted::Objects(rendered) => rendered,
+            Wanted::AsBefore => return Ok("refused"),
+        }
+    };
+
+    let mut objects = rendered.objects;
+    let mut waiting = false;
+    if let Some(namespace) = rendered.namespace.filter(|_| !objects.is_empty())
+        && !context.seen.has_namespace(&namespace, key)
+    {
+        for source in &sources {
+            let note = format!("namespace {namespace} does not exist; Telegraf is set up when it does");
+            context.tell(source, false, "WaitingForNamespace", note);
+        }
+        objects.clear();
+        waiting = true;
+    }
+
+    let mut all = Owned::new(
+        &context.writer,
+        Some(&context.seen),
+        Some(&context.status.metrics),
+        owned,
+    );
+    for object in &objects {
+        all.apply(object).await?;
+    }
+    let changes = all.prune().await?;
+    context.tell_changes(key, &sources, &changes);
+    let result = match (waiting, changes.is_empty()) {
+        (true, _) => "waiting",
+        (false, true) => "unchanged",
+        (false, false) => "changed",
+    };
+    if context.keeps_changes {
+        context
+            .changes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(changes);
+    }
+    Ok(result)
+}
+
+/// What an answer asks for.
+enum Wanted {
+    /// These, and nothing else. There may be none.
+    Objects(Rendered),
+    /// What is there stays.
+    AsBefore,
+}
+
+impl Context {
+    /// Has the module render sources, on a thread where that holds up nobody.
+    async fn render(
+        &self,
+        key: &str,
+        sources: Vec<Arc<Source>>,
+        projects: Vec<Arc<serde_json::value::RawValue>>,
+        previous: BTreeMap<String, String>,
+    ) -> Result<RenderAnswer, Error> {
+        let (module, settings) = (self.module.clone(), self.settings.clone());
+        let _call = self.calls.acquire().await;
+        let started = Instant::now();
+        let call = tokio::task::spawn_blocking(move || {
+            module.render(&RenderRequest {
+                protocol: PROTOCOL,
+                settings: Some(&settings.document),
+                sources: sources.iter().map(|source| &*source.text).collect(),
+                cluster: Some(ClusterView {
+                    projects: projects.iter().map(|project| &**project).collect(),
+                }),
+                previous,
+            })
+        });
+        let answer = match call.await {
+            Ok(answer) => answer,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        self.status.metrics.called_module(started.elapsed());
+        answer.map_err(|source| Error::Module {
+            key: key.to_owned(),
+            source,
+        })
+    }
+
+    /// Tells sources what the module found, and says what is wanted.
+    fn read(&self, key: &str, answer: RenderAnswer, sources: &[Arc<Source>]) -> Result<Wanted, Error> {
+        let mut refused = false;
+        for of_source in &answer.sources {
+            let Some(source) = sources.get(of_source.index) else {
+                continue;
+            };
+            let note = describe(&of_source.diagnostics);
+            match of_source.outcome {
+                Outcome::Refused => {
+                    tracing::warn!(source = source.key, diagnostics = note, "refused");
+                    self.tell(source, true, "Refused", note);
+                    refused = true;
+                }
+                Outcome::Skipped => self.tell(source, false, "Skipped", note),
+                Outcome::Rendered if !note.is_empty() => self.tell(source, true, "Doubtful", note),
+                Outcome::Rendered | Outcome::Idle => {}
+            }
+        }
+        if answer.diagnostics.iter().any(telewarden::Diagnostic::is_error) {
+            let why = describe(&answer.diagnostics);
+            return match &answer.shared {
+                // The one Telegraf does not fit into a ConfigMap.
+                Some(_) => {
+                    tracing::warn!(diagnostics = why, "refused");
+                    sources
+                        .iter()
+                        .for_each(|source| self.tell(source, true, "Refused", why.clone()));
+                    Ok(Wanted::AsBefore)
+                }
+                None => Err(Error::Settings { why }),
+            };
+        }
+        let endpoints = answer.sources.iter().map(|source| source.endpoints.len()).sum();
+        if let Some(shared) = answer.shared {
+            self.count_endpoints(key, endpoints);
+            return Ok(Wanted::Objects(shared));
+        }
+        if refused {
+            return Ok(Wanted::AsBefore);
+        }
+        self.count_endpoints(key, endpoints);
+        let rendered = answer.sources.into_iter().next().map(|source| source.rendered);
+        Ok(Wanted::Objects(rendered.unwrap_or_default()))
+    }
+
+    fn count_endpoints(&self, key: &str, endpoints: usize) {
+        let mut all = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        match endpoints {
+            0 => all.remove(key),
+            endpoints => all.insert(key.to_owned(), endpoints),
+        };
+        self.status.metrics.endpoints(all.values().sum());
+        let counts = self.seen.counts();
+        self.status
+            .metrics
+            .sources
+            .set(i64::try_from(counts.sources).unwrap_or(i64::MAX));
+        self.status
+            .metrics
+            .owned
+            .set(i64::try_from(counts.owned).unwrap_or(i64::MAX));
+    }
+
+    fn tell(&self, source: &Source, warning: bool, reason: &'static str, note: String) {
+        self.events.tell(News {
+            regarding: source.reference.clone(),
+            warning,
+            reason,
+            note,
+        });
+    }
+
+    fn tell_changes(&self, key: &str, sources: &[Arc<Source>], changes: &[Change]) {
+        // In `standalone` the changes are nobody's in particular.
+        let [source] = sources else { return };
+        if key == ALL || changes.is_empty() {
+            return;
+        }
+        let some = |verb: Verb| {
+            let ids: Vec<String> = changes
+                .iter()
+                .filter(|change| change.verb == verb)
+                .map(|change| change.id.to_string())
+                .collect();
+            (!ids.is_empty()).then(|| format!("{} {}", verb.past(), ids.join(", ")))
+        };
+        let note: Vec<String> = [Verb::Create, Verb::Apply, Verb::Delete]
+            .into_iter()
+            .filter_map(some)
+            .collect();
+        self.tell(source, false, "Applied", note.join("; "));
+    }
+}
+
+/// `standalone`: the files that the one Telegraf reads now, for the sources whose annotation is broken.
+fn previous_files(context: &Context, owned: &BTreeMap<ObjectId, Arc<crate::object::Live>>) -> BTreeMap<String, String> {
+    let shared = |live: &&Arc<crate::object::Live>| {
+        live.source == ALL && live.id.kind.kind == "ConfigMap" && live.id.kind.group.is_empty()
+    };
+    let maps = owned.values().filter(|_| context.settings.standalone).filter(shared);
+    let files = maps.flat_map(|live| match live.content()["data"].take() {
+        serde_json::Value::Object(data) => data.into_iter().collect::<Vec<_>>(),
+        _ => Vec::new(),
+    });
+    files
+        .filter_map(|(name, text)| Some((name, text.as_str()?.to_owned())))
+        .collect()
+}

@@ -1,0 +1,402 @@
+//! The watches that fill [`Seen`].
+//!
+//! An Application's status can be megabytes long and changes all the time, so what is watched is decoded into types that
+//! have no room for it, and of those only what the module reads is kept, and only of annotated objects.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::{Namespace, ObjectReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
+
+use crate::backoff::Backoff;
+use crate::object::{GroupKind, INSTANCE, Live, ObjectId};
+use crate::seen::{Seen, Source};
+use crate::settings::Settings;
+
+/// A page of a list lies in memory while it is read.
+const PAGE: u32 = 100;
+/// Under this prefix are the annotations that users of telegraf-operator know.
+const PREFIX: &str = "telegraf.influxdata.com/";
+
+/// An Application, without its status.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Application {
+    metadata: ObjectMeta,
+    #[serde(default)]
+    spec: ApplicationSpec,
+}
+
+/// Left as it is: what is wrong with it is for the module to say.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+struct ApplicationSpec {
+    project: Value,
+    destination: Value,
+}
+
+/// An AppProject, without its status, which holds tokens.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct AppProject {
+    metadata: ObjectMeta,
+    #[serde(default)]
+    spec: AppProjectSpec,
+}
+
+/// What decides where Applications may go. Fields that are not there stay so: an empty list means something else.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+struct AppProjectSpec {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destinations: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_namespaces: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permit_only_project_scoped_clusters: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace_resource_blacklist: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace_resource_whitelist: Option<Value>,
+}
+
+macro_rules! argocd_resource {
+    ($type:ident, $kind:literal, $plural:literal) => {
+        impl Resource for $type {
+            type DynamicType = ();
+            type Scope = NamespaceResourceScope;
+
+            fn kind((): &()) -> Cow<'_, str> {
+                $kind.into()
+            }
+            fn group((): &()) -> Cow<'_, str> {
+                "argoproj.io".into()
+            }
+            fn version((): &()) -> Cow<'_, str> {
+                "v1alpha1".into()
+            }
+            fn plural((): &()) -> Cow<'_, str> {
+                $plural.into()
+            }
+            fn meta(&self) -> &ObjectMeta {
+                &self.metadata
+            }
+            fn meta_mut(&mut self) -> &mut ObjectMeta {
+                &mut self.metadata
+            }
+        }
+    };
+}
+
+argocd_resource!(Application, "Application", "applications");
+argocd_resource!(AppProject, "AppProject", "appprojects");
+
+/// Something that is watched: how it is named, kept and forgotten.
+trait Watched: Resource + Clone + Debug + DeserializeOwned + Send + 'static {
+    type Id: Clone + Ord + Send;
+
+    fn id(&self, watch: &Watch) -> Self::Id;
+    fn put(self, watch: &Watch);
+    fn remove(id: &Self::Id, watch: &Watch);
+}
+
+/// What a watch needs to know.
+#[derive(Clone, Debug)]
+struct Watch {
+    seen: Seen,
+    settings: Arc<Settings>,
+    /// Of owned objects, their kind.
+    kind: Arc<GroupKind>,
+}
+
+impl Watched for Application {
+    type Id = String;
+
+    fn id(&self, _: &Watch) -> String {
+        let name = |name: &Option<String>| name.clone().unwrap_or_default();
+        format!(
+            "argoproj.io/Application/{}/{}",
+            name(&self.metadata.namespace),
+            name(&self.metadata.name)
+        )
+    }
+
+    fn put(self, watch: &Watch) {
+        let key = self.id(watch);
+        let project = self
+            .spec
+            .project
+            .as_str()
+            .filter(|project| !project.is_empty())
+            .unwrap_or("default")
+            .to_owned();
+        let reference = self.object_ref(&());
+        let ApplicationSpec {
+            project: named,
+            destination,
+        } = self.spec;
+        let spec = json!({"project": named, "destination": destination});
+        put_source(watch, key, reference, self.metadata, Some(spec), Some(project));
+    }
+
+    fn remove(id: &String, watch: &Watch) {
+        watch.seen.remove_source(id);
+    }
+}
+
+impl Watched for PartialObjectMeta<Namespace> {
+    type Id = String;
+
+    fn id(&self, _: &Watch) -> String {
+        self.metadata.name.clone().unwrap_or_default()
+    }
+
+    fn put(self, watch: &Watch) {
+        let name = self.id(watch);
+        // Nothing can be created in a namespace that goes away.
+        match self.metadata.deletion_timestamp {
+            None => watch.seen.put_namespace(&name),
+            Some(_) => watch.seen.remove_namespace(&name),
+        }
+        if watch.settings.namespaces {
+            let reference = ObjectReference {
+                api_version: Some("v1".to_owned()),
+                kind: Some("Namespace".to_owned()),
+                name: Some(name.clone()),
+                uid: self.metadata.uid.clone(),
+                ..ObjectReference::default()
+            };
+            put_source(watch, format!("Namespace/{name}"), reference, self.metadata, None, None);
+        }
+    }
+
+    fn remove(id: &String, watch: &Watch) {
+        watch.seen.remove_namespace(id);
+        watch.seen.remove_source(&format!("Namespace/{id}"));
+    }
+}
+
+/// Keeps a source if it is annotated, and forgets it if it is not any more.
+fn put_source(
+    watch: &Watch,
+    key: String,
+    reference: ObjectReference,
+    mut metadata: ObjectMeta,
+    spec: Option<Value>,
+    project: Option<String>,
+) {
+    let mut annotations = metadata.annotations.take().unwrap_or_default();
+    annotations.retain(|name, _| name.starts_with(PREFIX) || *name == watch.settings.annotation);
+    if annotations.is_empty() {
+        watch.seen.remove_source(&key);
+        return;
+    }
+    let mut object = json!({
+        "apiVersion": reference.api_version,
+        "kind": reference.kind,
+        "metadata": {"name": metadata.name, "namespace": metadata.namespace, "annotations": annotations},
+    });
+    if let Some(spec) = spec {
+        object["spec"] = spec;
+    }
+    watch.seen.put_source(Source {
+        key,
+        text: raw(&object),
+        reference,
+        project,
+    });
+}
+
+impl Watched for AppProject {
+    type Id = String;
+
+    fn id(&self, _: &Watch) -> String {
+        self.metadata.name.clone().unwrap_or_default()
+    }
+
+    fn put(self, watch: &Watch) {
+        let metadata = json!({"name": self.metadata.name, "namespace": self.metadata.namespace});
+        watch
+            .seen
+            .put_project(&self.id(watch), raw(&json!({"metadata": metadata, "spec": self.spec})));
+    }
+
+    fn remove(id: &String, watch: &Watch) {
+        watch.seen.remove_project(id);
+    }
+}
+
+impl Watched for DynamicObject {
+    type Id = ObjectId;
+
+    fn id(&self, watch: &Watch) -> ObjectId {
+        ObjectId {
+            kind: watch.kind.clone(),
+            namespace: self.metadata.namespace.clone().unwrap_or_default(),
+            name: self.metadata.name.clone().unwrap_or_default(),
+        }
+    }
+
+    fn put(self, watch: &Watch) {
+        let id = self.id(watch);
+        match Live::of(&watch.kind, self) {
+            Some(live) => watch.seen.put_owned(live, false),
+            // Somebody took away what says whose it is.
+            None => watch.seen.remove_owned(&id, None, false),
+        }
+    }
+
+    fn remove(id: &ObjectId, watch: &Watch) {
+        watch.seen.remove_owned(id, None, false);
+    }
+}
+
+fn raw(value: &Value) -> Box<RawValue> {
+    to_raw_value(value).expect("a JSON value is JSON")
+}
+
+/// Watches everything, and answers once all of it has been listed. The watches end with the tasks' set.
+pub(crate) async fn start(
+    client: &Client,
+    settings: &Arc<Settings>,
+    kinds: &BTreeMap<GroupKind, ApiResource>,
+    seen: &Seen,
+    tasks: &mut tokio::task::JoinSet<()>,
+) {
+    let (listed, mut all_listed) = tokio::sync::mpsc::channel::<()>(1);
+    let watch = |kind: GroupKind| Watch {
+        seen: seen.clone(),
+        settings: settings.clone(),
+        kind: Arc::new(kind),
+    };
+    let nothing = || {
+        watch(GroupKind {
+            group: String::new(),
+            kind: String::new(),
+        })
+    };
+    let everything = watcher::Config::default().page_size(PAGE);
+    if settings.applications {
+        for namespace in &settings.application_namespaces {
+            let api = Api::<Application>::namespaced(client.clone(), namespace);
+            tasks.spawn(follow(
+                format!("Applications in {namespace}"),
+                api,
+                everything.clone(),
+                nothing(),
+                listed.clone(),
+            ));
+        }
+        let api = Api::<AppProject>::namespaced(client.clone(), &settings.argocd_namespace);
+        tasks.spawn(follow(
+            "AppProjects".to_owned(),
+            api,
+            everything.clone(),
+            nothing(),
+            listed.clone(),
+        ));
+    }
+    let api = Api::<PartialObjectMeta<Namespace>>::all(client.clone());
+    tasks.spawn(follow(
+        "Namespaces".to_owned(),
+        api,
+        everything.clone(),
+        nothing(),
+        listed.clone(),
+    ));
+    let ours = everything.labels(&format!(
+        "app.kubernetes.io/managed-by=telewarden,{INSTANCE}={}",
+        settings.instance
+    ));
+    for (kind, resource) in kinds {
+        let api = Api::<DynamicObject>::all_with(client.clone(), resource);
+        tasks.spawn(follow(
+            format!("our objects of kind {kind}"),
+            api,
+            ours.clone(),
+            watch(kind.clone()),
+            listed.clone(),
+        ));
+    }
+    drop(listed);
+    // Every watch drops its sender after its first list.
+    let _ = all_listed.recv().await;
+}
+
+/// Follows one kind for ever: lists, watches, and lists again when the API server has forgotten where we were.
+fn follow<K>(
+    what: String,
+    api: Api<K>,
+    config: watcher::Config,
+    watch: Watch,
+    listed: tokio::sync::mpsc::Sender<()>,
+) -> impl Future<Output = ()> + Send
+where
+    K: Watched,
+    K::DynamicType: Clone,
+{
+    async move {
+        let mut listed = Some(listed);
+        let mut known = BTreeSet::new();
+        let mut before: Option<BTreeSet<K::Id>> = None;
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
+        let mut events = pin!(watcher(api, config));
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => {
+                    backoff.reset();
+                    match event {
+                        // A list that broke off starts again: what was known before the first try still counts.
+                        Event::Init => before.get_or_insert_default().append(&mut known),
+                        Event::InitApply(object) | Event::Apply(object) => {
+                            known.insert(object.id(&watch));
+                            object.put(&watch);
+                        }
+                        Event::Delete(object) => {
+                            let id = object.id(&watch);
+                            known.remove(&id);
+                            K::remove(&id, &watch);
+                        }
+                        Event::InitDone => {
+                            let gone = before.take().unwrap_or_default();
+                            gone.difference(&known).for_each(|id| K::remove(id, &watch));
+                            tracing::debug!(what, objects = known.len(), "listed");
+                            listed = None;
+                        }
+                    }
+                }
+                Err(error) => {
+                    let delay = backoff.next();
+                    match &error {
+                        watcher::Error::WatchError(status) if status.code == 410 => {
+                            tracing::debug!(what, "the watch has expired, listing again");
+                        }
+                        _ => tracing::warn!(what, error = %chain(&error), retry_in = ?delay, "the watch failed"),
+                    }
+                    tokio::time::sleep(delay).await;
+                }
+            }
+        }
+        drop(listed);
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
