@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::protocol::{RenderAnswer, RenderRequest};
 use crate::settings::{DEFAULTS, document::Document};
-use crate::telegraf::{OPTIONS, Shape};
+use crate::telegraf::{CONTENT_TYPES, OPTIONS, Shape};
 
 /// The settings, with their defaults.
 pub fn settings() -> Schema {
@@ -122,7 +122,7 @@ fn shape(shape: Shape) -> Value {
                 {"type": "integer", "minimum": 1},
             ],
         }),
-        Shape::Text => json!({"$ref": "#/$defs/text"}),
+        Shape::ContentType => json!({"enum": CONTENT_TYPES}),
         Shape::TagName => json!({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,255}$"}),
         Shape::HostName => json!({"type": "string", "pattern": "^[A-Za-z0-9._-]+$"}),
         Shape::Patterns => list,

@@ -4,6 +4,7 @@
 //! What Telegraf reads decides what may be written: <https://docs.influxdata.com/telegraf/v1/configuration/>.
 
 mod duration;
+mod glob;
 mod options;
 mod size;
 mod value;
@@ -11,7 +12,7 @@ mod writer;
 
 pub use duration::Duration;
 #[cfg(feature = "schema")]
-pub(crate) use options::{OPTIONS, Shape};
+pub(crate) use options::{CONTENT_TYPES, OPTIONS, Shape};
 pub(crate) use options::{Options, Origin, Setting, nearest, read_options, refuse_unsafe_text};
 pub use value::{Key, Literal, NotLiteral, Table, Value};
 pub(crate) use value::{key, literal};

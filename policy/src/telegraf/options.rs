@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::Duration;
+use super::glob::is_glob;
 use super::size::parse_size;
 use super::value::{Key, Literal, NotLiteral, Table, Value};
 use crate::diagnostic::{Diagnostic, Place, Problem};
@@ -32,7 +33,8 @@ pub(crate) enum Shape {
     MetricVersion,
     /// Bytes.
     Size,
-    Text,
+    /// One of [`CONTENT_TYPES`].
+    ContentType,
     /// A tag's name.
     TagName,
     /// A host's name.
@@ -52,13 +54,23 @@ impl Shape {
             Self::Duration => "a duration such as `30s`",
             Self::MetricVersion => "1 or 2",
             Self::Size => "a size such as `20MB`",
-            Self::Text | Self::TagName | Self::HostName => "text",
+            Self::ContentType | Self::TagName | Self::HostName => "text",
             Self::Patterns => "a list of texts, such as `[\"redis_*\"]`",
             Self::Tags => "a map from tags to texts, such as `{tier: cache}`",
             Self::TagPatterns => "a map from tags to lists of texts, such as `{db: [\"a*\"]}`",
         }
     }
 }
+
+/// What an endpoint's answer can be taken for, by Telegraf's own names.
+pub(crate) const CONTENT_TYPES: &[&str] = &[
+    "text",
+    "protobuf-delimiter",
+    "protobuf-compact",
+    "protobuf-text",
+    "openmetrics-text",
+    "openmetrics-protobuf",
+];
 
 const fn option(name: &'static str, shape: Shape, doc: &'static str) -> OptionRule {
     OptionRule { name, shape, doc }
@@ -73,7 +85,7 @@ pub(crate) const OPTIONS: &[OptionRule] = &[
     ),
     option(
         "content_type_override",
-        Shape::Text,
+        Shape::ContentType,
         "The content type to assume, for an endpoint that sends a wrong one.",
     ),
     option(
@@ -217,7 +229,15 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Ve
                 None => out_of_range(rule, text, "a size such as `20MB` or `1048576`", node, findings),
             }
         }
-        (Shape::Text, Data::Text(text)) => literal_text(text, origin, &node.place, findings),
+        (Shape::ContentType, Data::Text(text)) => {
+            let value = literal_text(text, origin, &node.place, findings)?;
+            let expected = "`text`, `protobuf-delimiter`, `protobuf-compact`, `protobuf-text`, `openmetrics-text` or \
+                            `openmetrics-protobuf`";
+            match CONTENT_TYPES.contains(&text.as_str()) {
+                true => Some(value),
+                false => out_of_range(rule, text, expected, node, findings),
+            }
+        }
         (Shape::HostName, Data::Text(text)) => {
             let value = literal_text(text, origin, &node.place, findings)?;
             let host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
@@ -306,7 +326,14 @@ fn wrong_shape(name: &str, expected: &'static str, node: &Node, findings: &mut V
 
 fn read_texts(rule: &OptionRule, nodes: &[Node], origin: Origin, findings: &mut Vec<Diagnostic>) -> Option<Value> {
     let texts = nodes.iter().filter_map(|node| match node.text() {
-        Some(text) => literal_text(&text, origin, &node.place, findings),
+        Some(text) => {
+            let value = literal_text(&text, origin, &node.place, findings)?;
+            let expected = "a pattern in which every `[` and `{` is closed, and a class is `[abc]` or `[a-z]`";
+            match is_glob(&text) {
+                true => Some(value),
+                false => out_of_range(rule, &text, expected, node, findings),
+            }
+        }
         None => wrong_shape(rule.name, "a list of texts", node, findings),
     });
     Some(Value::List(texts.collect()))
