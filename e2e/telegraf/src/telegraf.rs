@@ -1,0 +1,285 @@
+//! The real Telegraf, as the rendered Deployment runs it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::TcpListener;
+use std::process::Command;
+
+use serde_json::Value;
+use telewarden_policy::protocol::Rendered;
+
+use crate::http::get;
+use crate::process::{Process, eventually};
+use crate::volume::Volume;
+
+/// Where the rendered health output answers.
+pub const HEALTH: &str = "127.0.0.1:8888";
+
+/// The secret in Telegraf's environment.
+pub const TOKEN: &str = "the-token-that-must-not-leak-0123456789abcdef";
+
+/// Where the Deployment mounts the ConfigMap.
+const MOUNTED: &str = "/etc/telegraf";
+
+/// A Telegraf that runs.
+#[derive(Debug)]
+pub struct Telegraf {
+    process: Process,
+    volume: Volume,
+    _port: Port,
+}
+
+/// What a Telegraf is started with.
+#[derive(Clone, Debug)]
+struct Launch {
+    files: BTreeMap<String, String>,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+}
+
+impl Launch {
+    /// As a Deployment says. Every secret that it refers to holds the token.
+    fn of(rendered: &Rendered, name: &str) -> Self {
+        let object = |kind: &str| {
+            let mut objects = rendered.objects.iter();
+            let found = objects.find(|object| object["kind"] == kind && object["metadata"]["name"] == name);
+            found.unwrap_or_else(|| panic!("no {kind} called {name}"))
+        };
+        let files = &object("ConfigMap")["data"];
+        let container = &object("Deployment")["spec"]["template"]["spec"]["containers"][0];
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let variable = |variable: &Value| {
+            let value = variable["value"].as_str().unwrap_or(TOKEN);
+            (text(&variable["name"]), value.to_owned())
+        };
+        Self {
+            files: serde_json::from_value(files.clone()).expect("a ConfigMap holds texts"),
+            arguments: list(&container["args"]).iter().map(text).collect(),
+            environment: list(&container["env"]).iter().map(variable).collect(),
+        }
+    }
+
+    /// A file that a test wrote.
+    fn of_text(text: &str) -> Self {
+        let arguments = ["--config", "/etc/telegraf/telegraf.conf", "--strict-env-handling"];
+        Self {
+            files: BTreeMap::from([("telegraf.conf".to_owned(), text.to_owned())]),
+            arguments: arguments.map(str::to_owned).to_vec(),
+            environment: vec![("INFLUX_TOKEN".to_owned(), TOKEN.to_owned())],
+        }
+    }
+
+    fn command(&self, command: &mut Command, volume: &Volume, arguments: &[String]) {
+        let folder = volume.path().display().to_string();
+        command.args(arguments.iter().map(|argument| argument.replace(MOUNTED, &folder)));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+    }
+}
+
+impl Telegraf {
+    /// Starts the one that was rendered, and waits until its health output answers.
+    ///
+    /// # Panics
+    /// When several were rendered, or it ends.
+    pub fn start(rendered: &Rendered) -> Self {
+        assert_eq!(rendered.configurations.len(), 1, "more than one Telegraf");
+        Self::start_named(rendered, &rendered.configurations[0].name)
+    }
+
+    /// Starts one of those that were rendered.
+    ///
+    /// # Panics
+    /// When it ends.
+    pub fn start_named(rendered: &Rendered, name: &str) -> Self {
+        Self::ready(Launch::of(rendered, name))
+    }
+
+    /// Starts one with other arguments for how it watches its configuration.
+    ///
+    /// # Panics
+    /// When it ends.
+    pub fn start_watching(rendered: &Rendered, watch: &[&str]) -> Self {
+        let mut launch = Launch::of(rendered, &rendered.configurations[0].name);
+        let first = launch
+            .arguments
+            .iter()
+            .position(|argument| argument.starts_with("--watch"));
+        launch.arguments.truncate(first.unwrap_or(launch.arguments.len()));
+        launch
+            .arguments
+            .extend(watch.iter().map(|&argument| argument.to_owned()));
+        Self::ready(launch)
+    }
+
+    /// Starts one with a file that a test wrote.
+    ///
+    /// # Panics
+    /// When it ends.
+    pub fn start_text(text: &str) -> Self {
+        Self::ready(Launch::of_text(text))
+    }
+
+    fn ready(launch: Launch) -> Self {
+        let mut telegraf = Self::spawn(&launch);
+        eventually("Telegraf's health output", || {
+            telegraf.process.assert_runs();
+            telegraf.health()
+        });
+        telegraf
+    }
+
+    fn spawn(launch: &Launch) -> Self {
+        let port = Port::take();
+        let mut volume = None;
+        let process = Process::start(&crate::part("telegraf"), |command, folder| {
+            let volume = volume.insert(Volume::new(&folder.join("volume")));
+            volume.write(&launch.files);
+            launch.command(command, volume, &launch.arguments);
+        });
+        Self {
+            process,
+            volume: volume.expect("a volume was made"),
+            _port: port,
+        }
+    }
+
+    /// Asks as the kubelet asks.
+    ///
+    /// # Errors
+    /// What it answers, when that is not 200.
+    pub fn health(&self) -> Result<(), String> {
+        match get(HEALTH, "/") {
+            Ok((200, _)) => Ok(()),
+            other => Err(format!("{other:?}\n{}", self.process.log())),
+        }
+    }
+
+    /// Makes these the files of its ConfigMap, as the kubelet does.
+    pub fn reconfigure(&mut self, rendered: &Rendered) {
+        let name = &rendered.configurations[0].name;
+        self.volume.write(&Launch::of(rendered, name).files);
+    }
+
+    /// The program.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// All that it has said.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// How often it has read its configuration.
+    pub fn loads(&self) -> usize {
+        self.log().matches("Starting Telegraf").count()
+    }
+}
+
+/// What the real Telegraf says of a configuration: nothing, when all is well.
+pub type Verdict = Vec<String>;
+
+/// Has Telegraf check everything that was rendered, and start with it.
+pub fn judge(rendered: &Rendered) -> Verdict {
+    let launches = rendered
+        .configurations
+        .iter()
+        .map(|configuration| Launch::of(rendered, &configuration.name));
+    launches.flat_map(|launch| verdict(&launch)).collect()
+}
+
+/// Has Telegraf check a text, and start with it.
+pub fn check(text: &str) -> Verdict {
+    verdict(&Launch::of_text(text))
+}
+
+fn verdict(launch: &Launch) -> Verdict {
+    let mut complaints = said_by_check(launch);
+    complaints.extend(said_at_start(launch));
+    complaints
+}
+
+/// `config check` does not see everything (it takes `metric_version = 3`, and a configuration without inputs), and answers
+/// 0 to what it warns of.
+fn said_by_check(launch: &Launch) -> Verdict {
+    let mut volume = None;
+    let files = launch
+        .arguments
+        .iter()
+        .position(|argument| argument.starts_with("--config"))
+        .expect("--config");
+    let mut process = Process::start(&crate::part("telegraf"), |command, folder| {
+        let volume = volume.insert(Volume::new(&folder.join("volume")));
+        volume.write(&launch.files);
+        command.args(["config", "check", "--strict-env-handling"]);
+        launch.command(command, volume, &launch.arguments[files..files + 2]);
+    });
+    let status = eventually("the check's end", || process.ended().ok_or_else(|| process.log()));
+    let mut complaints = complaints(&process.log());
+    if !status.success() && complaints.is_empty() {
+        complaints.push(format!("config check: {status}\n{}", process.log()));
+    }
+    complaints
+}
+
+fn said_at_start(launch: &Launch) -> Verdict {
+    let mut telegraf = Telegraf::spawn(launch);
+    let mut ended = eventually("a start", || match telegraf.process.ended() {
+        Some(status) => Ok(Some(status)),
+        None => telegraf.health().map(|()| None),
+    });
+    let started = ended.is_none();
+    // The end in good order is also what shows that all of the start is over.
+    let status = *ended.get_or_insert_with(|| telegraf.process.stop());
+    let mut complaints = complaints(&telegraf.log());
+    if !(started && status.success()) && complaints.is_empty() {
+        complaints.push(format!("start: {status}\n{}", telegraf.log()));
+    }
+    complaints
+}
+
+/// Warnings and errors, without those about hosts that are not there: that is no fault of the configuration.
+fn complaints(log: &str) -> Verdict {
+    let world = [
+        "Error in plugin: error making HTTP request",
+        "Error writing to outputs.",
+        "When writing to [http",
+    ];
+    let lines = log
+        .lines()
+        .filter(|line| line.contains(" W! ") || line.contains(" E! "));
+    lines
+        .filter(|line| !world.iter().any(|text| line.contains(text)))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The port of the health output, which is one for all on a machine: whoever has this may use it.
+#[derive(Debug)]
+struct Port(File);
+
+impl Port {
+    fn take() -> Self {
+        let path = std::env::temp_dir().join("telewarden-e2e-health.lock");
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(path)
+            .expect("a lock file");
+        file.lock().expect("the lock");
+        eventually("port 8888, which the health output needs", || {
+            TcpListener::bind(("0.0.0.0", 8888))
+                .map(drop)
+                .map_err(|error| error.to_string())
+        });
+        Self(file)
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        // The end of the process would do it too.
+        let _ = self.0.unlock();
+    }
+}
