@@ -1,8 +1,7 @@
 //! The table of annotations, through the native core.
 
-mod table;
 
-use table::{Case, cases};
+use super::table::{Case, cases};
 use telewarden_policy::diagnostic::Diagnostic;
 use telewarden_policy::protocol::{Outcome, RenderAnswer};
 use telewarden_policy::render::render;

@@ -1,0 +1,180 @@
+//! What the examples render to, as snapshots, and what holds for everything that is rendered.
+
+
+use std::path::Path;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use rstest::rstest;
+use serde_json::{Value, json};
+use super::table::cases;
+use telewarden_policy::protocol::RenderAnswer;
+use telewarden_policy::render::render;
+
+fn read(path: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(path);
+    serde_yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn rendered(sources: &[Value], settings: &Value) -> RenderAnswer {
+    let request = json!({"protocol": 1, "settings": settings, "sources": sources}).to_string();
+    render(&serde_json::from_str(&request).unwrap())
+}
+
+/// Findings and configurations as a person reads them.
+fn shown(answer: &RenderAnswer) -> String {
+    let mut text = String::new();
+    for source in &answer.sources {
+        text += &format!("# {} {:?}\n", source.source, source.outcome);
+        for finding in &source.diagnostics {
+            let place = finding.place.as_ref().map(ToString::to_string).unwrap_or_default();
+            text += &format!("# {} {}: {}\n", finding.code, place, finding.message);
+        }
+    }
+    let of_sources = answer.sources.iter().map(|source| &source.rendered);
+    for configuration in of_sources.chain(&answer.shared).flat_map(|rendered| &rendered.configurations) {
+        for (name, file) in &configuration.files {
+            text += &format!("\n# {}: {name}\n{file}", configuration.name);
+        }
+    }
+    text
+}
+
+fn objects(answer: &RenderAnswer) -> Vec<Value> {
+    let of_sources = answer.sources.iter().map(|source| &source.rendered);
+    of_sources.chain(&answer.shared).flat_map(|rendered| rendered.objects.clone()).collect()
+}
+
+#[rstest]
+#[case("argocd")]
+#[case("namespace")]
+#[case("toml-inputs")]
+#[case("options")]
+fn an_example_renders(#[case] name: &str) {
+    let answer = rendered(&[read(&format!("{name}.yaml"))], &Value::Null);
+    insta::assert_snapshot!(name, shown(&answer));
+}
+
+#[test]
+fn an_application_renders_these_objects() {
+    let answer = rendered(&[read("argocd.yaml")], &json!({"networkPolicy": true}));
+    insta::assert_yaml_snapshot!("objects", objects(&answer));
+}
+
+#[test]
+fn rubins_three_applications_render() {
+    let sources = ["argocd.yaml", "nublado.yaml", "ingress-nginx.yaml"].map(read);
+    let answer = rendered(&sources, &read("rubin/settings.yaml"));
+    insta::assert_snapshot!("rubin", shown(&answer));
+}
+
+#[rstest]
+#[case("endpoint")]
+#[case("standalone")]
+fn the_other_topologies_render(#[case] topology: &str) {
+    let mut settings = read("rubin/settings.yaml");
+    settings["topology"] = topology.into();
+    let sources = ["argocd.yaml", "nublado.yaml", "namespace.yaml"].map(read);
+    // What only one's own Telegraf could have is refused where all share one.
+    let mut sources = sources.to_vec();
+    let annotations = sources[2]["metadata"]["annotations"].as_object_mut().unwrap();
+    annotations.remove("telegraf.influxdata.com/limits-memory");
+    let answer = rendered(&sources, &settings);
+    insta::assert_snapshot!(topology, shown(&answer));
+}
+
+/// Every answer of the table and of the examples, under settings that render everything.
+fn all_answers() -> Vec<RenderAnswer> {
+    let of_table = cases().into_iter().map(|case| render(&serde_json::from_str(&case.request()).unwrap()));
+    let everything = json!({
+        "networkPolicy": true,
+        "reload": "rollout",
+        "pod": {
+            "labels": {"team": "{application}"},
+            "annotations": {"example.com/a": "{namespace}"},
+            "nodeSelector": {"disk": "ssd"},
+            "tolerations": [{"key": "a", "operator": "Exists"}],
+        },
+        "extraResources": [{
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": "{application}-token", "labels": {"a": "{bucket}"}},
+            "stringData": {"token": "{{literal}"},
+        }],
+    });
+    let topologies = ["application", "endpoint", "standalone"].map(|topology| {
+        let mut settings = everything.clone();
+        settings["topology"] = topology.into();
+        rendered(&["argocd.yaml", "options.yaml", "namespace.yaml", "toml-inputs.yaml"].map(read), &settings)
+    });
+    of_table.chain(topologies).collect()
+}
+
+#[test]
+fn every_object_is_one_of_kubernetes_and_nothing_is_lost() {
+    fn kept<T: serde::Serialize + serde::de::DeserializeOwned>(object: &Value) -> Value {
+        serde_json::to_value(serde_json::from_value::<T>(object.clone()).unwrap()).unwrap()
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for object in all_answers().iter().flat_map(objects) {
+        let kind = object["kind"].as_str().unwrap().to_owned();
+        let kept = match kind.as_str() {
+            "ConfigMap" => kept::<ConfigMap>(&object),
+            "Deployment" => kept::<Deployment>(&object),
+            "NetworkPolicy" => kept::<NetworkPolicy>(&object),
+            _ => object.clone(),
+        };
+        assert_eq!(kept, object);
+        seen.insert(kind);
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["ConfigMap", "Deployment", "NetworkPolicy", "Secret"]);
+}
+
+#[test]
+fn no_object_is_argo_cds_own_and_each_is_ours() {
+    for object in all_answers().iter().flat_map(objects) {
+        let metadata = &object["metadata"];
+        assert_eq!(metadata["labels"]["app.kubernetes.io/instance"], Value::Null);
+        assert_eq!(metadata["annotations"]["argocd.argoproj.io/tracking-id"], Value::Null);
+        assert_eq!(metadata["annotations"]["argocd.argoproj.io/compare-options"], "IgnoreExtraneous");
+        assert_eq!(metadata["annotations"]["argocd.argoproj.io/sync-options"], "Prune=false");
+        assert_eq!(metadata["labels"]["app.kubernetes.io/managed-by"], "telewarden");
+        assert_eq!(metadata["labels"]["telegraf.influxdata.com/instance"], "telewarden");
+        assert!(metadata["annotations"]["telegraf.influxdata.com/source"].is_string());
+        assert!(metadata["name"].as_str().unwrap().len() <= 63);
+        for value in metadata["labels"].as_object().unwrap().values() {
+            assert!(value.as_str().unwrap().len() <= 63);
+        }
+    }
+}
+
+#[test]
+fn equal_input_is_equal_output() {
+    let bytes = || all_answers().iter().map(|answer| serde_json::to_string(answer).unwrap()).collect::<Vec<_>>();
+    assert_eq!(bytes(), bytes());
+}
+
+#[test]
+fn a_refused_source_keeps_its_file_in_standalone() {
+    let settings = json!({"topology": "standalone"});
+    let application = |name: &str, endpoint: &str| {
+        json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
+            "metadata": {"name": name, "namespace": "argocd", "annotations": {
+                "telegraf.influxdata.com/rubin-telegraf-operator": endpoint,
+            }},
+            "spec": {"destination": {"namespace": name, "server": "https://kubernetes.default.svc"}},
+        })
+    };
+    let files = |answer: &RenderAnswer| answer.shared.as_ref().unwrap().configurations[0].files.clone();
+    let good = [application("a", "x: http://x.a.svc:1/metrics"), application("b", "x: http://x.b.svc:1/metrics")];
+    let before = files(&rendered(&good, &settings));
+    let broken = [application("a", "x: nonsense"), good[1].clone()];
+    let request = json!({"protocol": 1, "settings": settings, "sources": broken, "previous": before}).to_string();
+    let after = files(&render(&serde_json::from_str(&request).unwrap()));
+    assert_eq!(after, before);
+    // Without a former file nothing is made up.
+    let after = files(&rendered(&broken, &settings));
+    assert!(!after.contains_key("application.argocd.a.conf"));
+    assert!(!after["telegraf.conf"].contains("bucket = \"a\""));
+}
