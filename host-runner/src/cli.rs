@@ -1,12 +1,19 @@
 //! What the command takes, and where it goes from there.
 
+mod annotate;
 mod check;
 mod completions;
 mod input;
+mod inspect;
 mod locate;
+mod module;
 mod output;
+mod policies;
+mod pull;
+mod push;
 mod render;
 mod report;
+mod review;
 mod rule;
 mod schema;
 mod validate;
@@ -38,6 +45,12 @@ enum Command {
     Render(render::Args),
     Schema(schema::Args),
     Rule(rule::Args),
+    Review(review::Args),
+    Policies(policies::Args),
+    Annotate(annotate::Args),
+    Inspect(inspect::Args),
+    Push(push::Args),
+    Pull(pull::Args),
     Completions(completions::Args),
 }
 
@@ -67,6 +80,12 @@ pub(crate) fn main() -> ExitCode {
         Command::Render(args) => render::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Rule(args) => rule::run(&args),
+        Command::Review(args) => review::run(&args),
+        Command::Policies(args) => policies::run(&args),
+        Command::Annotate(args) => annotate::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Push(args) => push::run(&args),
+        Command::Pull(args) => pull::run(&args),
         Command::Completions(args) => completions::run(&args),
     }
     .into()

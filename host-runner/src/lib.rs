@@ -25,6 +25,8 @@
 //! [wasmtime]: https://wasmtime.dev
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "registry")]
+pub mod artifact;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;

@@ -166,6 +166,12 @@ impl Module {
         )
     }
 
+    /// Kubewarden's `protocol_version`.
+    pub fn protocol_version(&self) -> Result<Value, Error> {
+        const OPERATION: &str = "protocol_version";
+        decode(OPERATION, &self.call(OPERATION, b"")?)
+    }
+
     /// Calls a waPC operation.
     pub fn call(&self, operation: &str, payload: &[u8]) -> Result<Vec<u8>, Error> {
         let Compiled {
@@ -216,6 +222,9 @@ fn config(options: &Options) -> Config {
     config.epoch_interruption(true);
     // A backtrace of a stripped module names no function, and hides the trap's own message behind it.
     config.wasm_backtrace_max_frames(None);
+    // What only backtraces and profilers read would be more than half of what is kept, and read in again each time.
+    config.generate_address_map(false);
+    config.native_unwind_info(cfg!(windows));
     if let Cache::Folder(folder) = &options.cache {
         let mut cache = wasmtime::CacheConfig::new();
         cache.with_directory(folder);

@@ -5,12 +5,11 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
-use telewarden::{
-    Cache, Diagnostic, Error, Module, Options, Outcome, RenderAnswer, RenderRequest, SourceAnswer,
-};
+use telewarden::{Diagnostic, Error, Outcome, RenderAnswer, RenderRequest, SourceAnswer};
 
 use super::input::{self, Failure, Input, Text};
 use super::locate::Tree;
+use super::module::{self, PolicyArgs};
 use super::output;
 use super::report::{self, Finding, Report};
 
@@ -25,9 +24,8 @@ pub(crate) struct Selection {
     /// The administrator's settings, in YAML; the defaults without
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
-    /// Run this module instead of the one built in
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
 }
 
 /// What came of it.
@@ -106,7 +104,7 @@ fn ask(
     selection: &Selection,
     settings: Option<&Text>,
     sources: &[&Value],
-) -> Result<RenderAnswer, Error> {
+) -> Result<RenderAnswer, module::Error> {
     // A request cannot fail to be written, but its contract takes JSON that is written already.
     let raw = |value: &Value| {
         serde_json::value::to_raw_value(value).map_err(|source| Error::Encode {
@@ -120,21 +118,14 @@ fn ask(
         .map(|source| raw(source))
         .collect::<Result<Vec<Box<RawValue>>, _>>()?;
 
-    let options = Options {
-        cache: Cache::of_user(),
-        ..Options::default()
-    };
-    let module = match &selection.policy {
-        Some(path) => Module::from_file(path, &options)?,
-        None => telewarden::embedded::module(&options)?,
-    };
-    module.render(&RenderRequest {
+    let answer = selection.policy.load()?.render(&RenderRequest {
         protocol: telewarden::PROTOCOL,
         settings: settings.as_deref(),
         sources: sources.iter().map(AsRef::as_ref).collect(),
         cluster: None,
         previous: Default::default(),
-    })
+    })?;
+    Ok(answer)
 }
 
 impl<'a> Located<'a> {

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::request::{Payload, Request, Said};
 use crate::diagnostic::{Diagnostic, Place, Problem};
+use crate::ordered::ordered_map;
 use crate::protocol::{Outcome, RenderAnswer};
 use crate::settings::Mutation;
 use crate::source::Annotations;
@@ -124,7 +125,7 @@ impl Written {
                 ("rendered-digest", facts.digest.clone()),
             ]
         });
-        facts.map(|(name, value)| (name.to_owned(), value)).collect()
+        ordered_map(facts.map(|(name, value)| (name.to_owned(), value)))
     }
 }
 

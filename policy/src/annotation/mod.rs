@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::EnvVar;
 
 pub use endpoint_url::EndpointUrl;
 pub(crate) use endpoint_url::service_namespace;
-pub(crate) use vocabulary::PREFIX;
+pub use vocabulary::PREFIX;
 
 use crate::diagnostic::{Diagnostic, Place, Problem};
 use crate::settings::{NamePattern, Names, Quantity, Settings};

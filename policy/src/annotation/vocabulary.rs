@@ -11,7 +11,7 @@ use crate::source::{Source, is_dns_subdomain};
 use crate::telegraf::{Key, Literal, Options, Origin, nearest, read_options, refuse_unsafe_text};
 
 /// What all of telewarden's annotations begin with.
-pub(crate) const PREFIX: &str = "telegraf.influxdata.com/";
+pub const PREFIX: &str = "telegraf.influxdata.com/";
 
 /// Every name that means something on an Application or a Namespace.
 const KNOWN: &[&str] = &[

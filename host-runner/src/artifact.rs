@@ -1,0 +1,87 @@
+//! Modules as artifacts: the metadata that Kubewarden reads from one, and OCI registries that keep them.
+//!
+//! The formats are those of `kwctl`, so that either tool reads what the other wrote: metadata is a custom section of the
+//! module, and in a registry a module is an OCI image manifest with one layer.
+
+mod metadata;
+mod registry;
+mod store;
+
+use std::io;
+use std::path::PathBuf;
+
+pub use metadata::{Metadata, PolicyType, Rule, annotate, metadata};
+pub use registry::{Location, Pulled, Registry};
+pub use store::{Digest, Store};
+
+/// Why a module could not be annotated, pushed, pulled or kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// It is not WebAssembly.
+    #[error("this is not a WebAssembly module")]
+    NotWasm {
+        /// Where it is not.
+        source: wasmparser::BinaryReaderError,
+    },
+    /// It has metadata already.
+    #[error("the module is annotated already; annotate the one that it was made from")]
+    AlreadyAnnotated,
+    /// Its metadata cannot be read or written.
+    #[error("the module's metadata is not what Kubewarden defines")]
+    Metadata {
+        /// Where it differs.
+        source: serde_json::Error,
+    },
+    /// The metadata says something that Kubewarden refuses.
+    #[error("the metadata cannot be used: {0}")]
+    Invalid(String),
+    /// Not `registry://HOST[:PORT]/NAME[:TAG][@sha256:DIGEST]`.
+    #[error("`{text}` is not the address of a module: {why}")]
+    Address {
+        /// What was written.
+        text: String,
+        /// Why not.
+        why: String,
+    },
+    /// The registry cannot be asked, or says no.
+    #[error("cannot {what} `{at}`{hint}")]
+    Registry {
+        /// What was being done.
+        what: &'static str,
+        /// The module's address.
+        at: String,
+        /// What may be the reason, beginning with a space, or nothing.
+        hint: String,
+        /// What the registry, or the way to it, says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// What the registry sent is not what was asked for.
+    #[error("`{at}`: the registry sent {what} whose digest is {found}, not {expected}; nothing of it is used")]
+    Digest {
+        /// The module's address.
+        at: String,
+        /// The manifest or the module.
+        what: &'static str,
+        /// The digest that was asked for.
+        expected: String,
+        /// The digest of what came.
+        found: String,
+    },
+    /// There is something else than a module.
+    #[error("`{at}` is not a module: {why}")]
+    NotAModule {
+        /// The module's address.
+        at: String,
+        /// What there is.
+        why: String,
+    },
+    /// The store cannot be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}

@@ -1,0 +1,371 @@
+//! Pushing modules to OCI registries, and pulling them.
+
+use std::fmt;
+use std::pin::Pin;
+use std::str::FromStr;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use docker_credential::{CredentialRetrievalError, DockerCredential};
+use oci_client::Reference;
+use oci_client::client::{Client, ClientConfig, ClientProtocol, Config, ImageLayer};
+use oci_client::errors::{OciDistributionError, OciErrorCode};
+use oci_client::manifest::{
+    IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageManifest, WASM_CONFIG_MEDIA_TYPE,
+    WASM_LAYER_MEDIA_TYPE,
+};
+use oci_client::secrets::RegistryAuth;
+use tokio::io::AsyncWrite;
+
+use super::{Digest, Error, Store, metadata};
+
+/// No module is larger. What a registry sends beyond it, or beyond what its manifest says, is not read.
+const MAX_MODULE: usize = 64 * 1024 * 1024;
+
+/// A registry that says nothing for this long has stopped.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Where a module is: `registry://HOST[:PORT]/NAME[:TAG][@sha256:DIGEST]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Location {
+    reference: Reference,
+    digest: Option<Digest>,
+}
+
+impl Location {
+    /// The digest of its manifest, if it says which.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
+    }
+
+    /// The same place, by digest.
+    fn at(&self, digest: Digest) -> Self {
+        let (registry, repository) = (self.reference.registry(), self.reference.repository());
+        Self {
+            reference: Reference::with_digest(registry.to_owned(), repository.to_owned(), digest.to_string()),
+            digest: Some(digest),
+        }
+    }
+}
+
+impl FromStr for Location {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let error = |why: String| Error::Address {
+            text: text.to_owned(),
+            why,
+        };
+        let address = text
+            .strip_prefix("registry://")
+            .ok_or_else(|| error("it does not begin with `registry://`".to_owned()))?;
+        // Docker completes `name` to `docker.io/library/name`. Here nobody means that.
+        let host = address.split_once('/').map_or("", |(host, _)| host);
+        if !host.contains(['.', ':']) && host != "localhost" {
+            return Err(error("it names no registry: `registry://HOST/NAME`".to_owned()));
+        }
+        let reference: Reference = address
+            .parse()
+            .map_err(|why: oci_client::ParseError| error(why.to_string()))?;
+        let digest = reference.digest().map(str::parse).transpose();
+        let digest = digest.map_err(|why: &str| error(why.to_owned()))?;
+        Ok(Self { reference, digest })
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "registry://{}", self.reference)
+    }
+}
+
+/// What was pulled.
+#[derive(Clone, Debug)]
+pub struct Pulled {
+    /// The module.
+    pub wasm: Vec<u8>,
+    /// Where it is, by digest.
+    pub at: Location,
+}
+
+/// OCI registries, spoken to over TLS, with the credentials that Docker's configuration has for them.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    /// Hosts, with their port if they have one, that are spoken to without TLS.
+    pub plain_http: Vec<String>,
+}
+
+impl Registry {
+    /// Pushes an annotated module, and says where it is, by digest.
+    pub fn push(&self, wasm: &[u8], to: &Location) -> Result<Location, Error> {
+        let Some(metadata) = metadata(wasm)? else {
+            return Err(Error::Invalid(
+                "the module is not annotated: `telewarden annotate` does that".to_owned(),
+            ));
+        };
+        let layers = [ImageLayer::new(wasm.to_vec(), WASM_LAYER_MEDIA_TYPE.to_owned(), None)];
+        let config = Config::new(&b"{}"[..], WASM_CONFIG_MEDIA_TYPE.to_owned(), None);
+        let manifest = OciImageManifest::build(&layers, &config, Some(metadata.of_manifest()));
+        let Login { auth, note } = Login::of(to);
+        let pushed = run(async {
+            let client = self.client(to)?;
+            client.push(&to.reference, &layers, config, &auth, Some(manifest)).await
+        });
+        let pushed = pushed.map_err(|source| failed("push to", to, note, source))?;
+        // The manifest's address ends with its digest.
+        let digest = pushed
+            .manifest_url
+            .rsplit('/')
+            .next()
+            .and_then(|digest| digest.parse().ok());
+        digest.map(|digest| to.at(digest)).ok_or_else(|| Error::NotAModule {
+            at: to.to_string(),
+            why: format!(
+                "the registry does not tell the manifest's digest: `{}`",
+                pushed.manifest_url
+            ),
+        })
+    }
+
+    /// Pulls a module. What the store has is not fetched, and what is fetched is kept there.
+    pub fn pull(&self, from: &Location, store: Option<&Store>) -> Result<Pulled, Error> {
+        let Login { auth, note } = Login::of(from);
+        let kept = |digest: &Digest| store.and_then(|store| store.get(digest));
+        let failed = |source| failed("pull", from, note.clone(), source);
+
+        let manifest = match from.digest.as_ref().and_then(kept) {
+            Some(manifest) => manifest,
+            None => {
+                let media_types = [OCI_IMAGE_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE];
+                let fetched = run(async {
+                    let client = self.client(from)?;
+                    client.pull_manifest_raw(&from.reference, &auth, &media_types).await
+                });
+                fetched.map_err(failed)?.0.to_vec()
+            }
+        };
+        let digest = Digest::of(&manifest);
+        verify(from, "a manifest", from.digest.as_ref().unwrap_or(&digest), &digest)?;
+        let (layer, layer_digest) = module_layer(from, &manifest)?;
+
+        let wasm = match kept(&layer_digest) {
+            Some(wasm) => wasm,
+            None => {
+                let mut wasm = Bounded::new(usize::try_from(layer.size).unwrap_or(0));
+                let fetched = run(async {
+                    let client = self.client(from)?;
+                    client
+                        .auth(&from.reference, &auth, oci_client::RegistryOperation::Pull)
+                        .await?;
+                    client.pull_blob(&from.reference, &layer, &mut wasm).await
+                });
+                fetched.map_err(failed)?;
+                wasm.bytes
+            }
+        };
+        verify(from, "a module", &layer_digest, &Digest::of(&wasm))?;
+        if let Some(store) = store {
+            store.put(&wasm)?;
+            store.put(&manifest)?;
+        }
+        Ok(Pulled {
+            wasm,
+            at: from.at(digest),
+        })
+    }
+
+    fn client(&self, at: &Location) -> Result<Client, OciDistributionError> {
+        let plain = self.plain_http.iter().any(|host| host == at.reference.registry());
+        ClientConfig {
+            protocol: if plain {
+                ClientProtocol::Http
+            } else {
+                ClientProtocol::Https
+            },
+            connect_timeout: Some(SILENCE),
+            read_timeout: Some(SILENCE),
+            user_agent: concat!("telewarden/", env!("CARGO_PKG_VERSION")),
+            ..ClientConfig::default()
+        }
+        .try_into()
+    }
+}
+
+/// Runs what talks to a registry. Nothing else happens meanwhile, so one thread does.
+fn run<T>(future: impl Future<Output = Result<T, OciDistributionError>>) -> Result<T, OciDistributionError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(future)
+}
+
+fn verify(at: &Location, what: &'static str, expected: &Digest, found: &Digest) -> Result<(), Error> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::Digest {
+        at: at.to_string(),
+        what,
+        expected: expected.to_string(),
+        found: found.to_string(),
+    })
+}
+
+/// The layer that is the module.
+fn module_layer(at: &Location, manifest: &[u8]) -> Result<(OciDescriptor, Digest), Error> {
+    let not_a_module = |why: String| Error::NotAModule {
+        at: at.to_string(),
+        why,
+    };
+    let manifest: OciImageManifest = serde_json::from_slice(manifest)
+        .map_err(|error| not_a_module(format!("its manifest cannot be read: {error}")))?;
+    let mut layers = manifest.layers.into_iter();
+    let layer = layers
+        .find(|layer| layer.media_type == WASM_LAYER_MEDIA_TYPE)
+        .ok_or_else(|| not_a_module(format!("it has no layer of type `{WASM_LAYER_MEDIA_TYPE}`")))?;
+    let digest = layer.digest.parse().map_err(|why: &str| not_a_module(why.to_owned()))?;
+    match usize::try_from(layer.size) {
+        Ok(size) if size <= MAX_MODULE => Ok((layer, digest)),
+        _ => Err(not_a_module(format!("its size is {} bytes", layer.size))),
+    }
+}
+
+/// What Docker's configuration has for a registry.
+struct Login {
+    auth: RegistryAuth,
+    /// Why there is nothing, where that is surprising.
+    note: Option<String>,
+}
+
+impl Login {
+    fn of(at: &Location) -> Self {
+        use CredentialRetrievalError::{ConfigNotFound, ConfigReadError, NoCredentialConfigured};
+        let anonymous = |note| Self {
+            auth: RegistryAuth::Anonymous,
+            note,
+        };
+        match docker_credential::get_credential(at.reference.registry()) {
+            Ok(DockerCredential::UsernamePassword(user, password)) => Self {
+                auth: RegistryAuth::Basic(user, password),
+                note: None,
+            },
+            Ok(DockerCredential::IdentityToken(_)) => anonymous(Some(
+                "Docker's configuration has an identity token, which is not supported".to_owned(),
+            )),
+            Err(ConfigNotFound | ConfigReadError | NoCredentialConfigured) => anonymous(None),
+            Err(error) => anonymous(Some(format!("Docker's configuration could not be used: {error}"))),
+        }
+    }
+}
+
+/// An error of the registry, and what may be done about it.
+fn failed(what: &'static str, at: &Location, note: Option<String>, source: OciDistributionError) -> Error {
+    let registry = at.reference.registry();
+    let login = || match &note {
+        Some(note) => format!(" ({note})"),
+        None => format!(" (log in with `docker login {registry}`)"),
+    };
+    let hint = match &source {
+        OciDistributionError::UnauthorizedError { .. } | OciDistributionError::AuthenticationFailure(_) => login(),
+        OciDistributionError::RegistryError { envelope, .. }
+            if envelope
+                .errors
+                .iter()
+                .any(|error| matches!(error.code, OciErrorCode::Denied | OciErrorCode::Unauthorized)) =>
+        {
+            login()
+        }
+        OciDistributionError::RequestError(error) if error.is_connect() => {
+            format!(" (a registry without TLS is named with `--plain-http {registry}`)")
+        }
+        _ => String::new(),
+    };
+    Error::Registry {
+        what,
+        at: at.to_string(),
+        hint,
+        source: source.into(),
+    }
+}
+
+/// Bytes in memory, no more than were announced.
+struct Bounded {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl Bounded {
+    fn new(limit: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            limit,
+        }
+    }
+}
+
+impl AsyncWrite for Bounded {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        if self.bytes.len() + bytes.len() > self.limit {
+            return Poll::Ready(Err(std::io::Error::other("it is longer than its manifest says")));
+        }
+        self.bytes.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::tag("registry://ghcr.io/telewarden/telewarden:v1", None)]
+    #[case::port("registry://localhost:5000/telewarden:v1", None)]
+    #[case::digest(
+        "registry://ghcr.io/a/b@sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+        Some("sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824")
+    )]
+    fn addresses_are_read(#[case] text: &str, #[case] digest: Option<&str>) {
+        let location: Location = text.parse().unwrap();
+        assert_eq!(location.to_string(), text);
+        assert_eq!(location.digest().map(ToString::to_string).as_deref(), digest);
+    }
+
+    #[rstest]
+    #[case::a_file("policy.wasm")]
+    #[case::no_host("registry://telewarden:v1")]
+    #[case::docker_hub_by_accident("registry://library/telewarden:v1")]
+    #[case::short_digest("registry://ghcr.io/a/b@sha256:2cf2")]
+    #[case::another_digest("registry://ghcr.io/a/b@md5:d41d8cd98f00b204e9800998ecf8427e")]
+    #[case::nothing("registry://")]
+    fn what_is_no_address_is_refused(#[case] text: &str) {
+        assert!(text.parse::<Location>().is_err());
+    }
+
+    #[rstest]
+    #[case::not_json("x", "cannot be read")]
+    #[case::an_image(
+        r#"{"schemaVersion":2,"config":{"mediaType":"a","digest":"b","size":1},"layers":[]}"#,
+        "no layer of type"
+    )]
+    #[case::too_large(
+        r#"{"schemaVersion":2,"config":{"mediaType":"a","digest":"b","size":1},"layers":[{"mediaType":
+           "application/vnd.wasm.content.layer.v1+wasm","size":999999999999,
+           "digest":"sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"}]}"#,
+        "999999999999 bytes"
+    )]
+    fn manifests_of_other_things_are_refused(#[case] manifest: &str, #[case] why: &str) {
+        let location = "registry://ghcr.io/a/b:v1".parse().unwrap();
+        let error = module_layer(&location, manifest.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+}

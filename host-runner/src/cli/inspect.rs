@@ -1,0 +1,73 @@
+//! `telewarden inspect`
+
+use clap::ValueEnum;
+use telewarden::artifact::{self, Digest, Metadata};
+
+use super::Status;
+use super::module::{self, RegistryArgs, read, store};
+use super::output;
+
+/// Print the metadata of a module
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A file, or registry://HOST/NAME[:TAG][@sha256:DIGEST]
+    #[arg(value_name = "FILE|ADDRESS")]
+    module: String,
+    /// How it is printed
+    #[arg(short, long, value_enum, default_value_t = Format::Yaml)]
+    output: Format,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// YAML, as in `metadata.yml`
+    Yaml,
+    /// JSON, as in the module
+    Json,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Module(#[from] module::Error),
+    #[error(transparent)]
+    Artifact(#[from] artifact::Error),
+    #[error("`{0}` has no metadata; `telewarden annotate` puts it there")]
+    None(String),
+    #[error("cannot write the metadata as YAML")]
+    Yaml(#[from] serde_yaml::Error),
+    #[error("cannot write the metadata as JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+pub(crate) fn run(args: &Args) -> Status {
+    match inspect(args) {
+        Ok(text) => output::print(&text),
+        Err(error) => {
+            output::say_error(&error);
+            Status::CouldNotRun
+        }
+    }
+}
+
+fn inspect(args: &Args) -> Result<String, Error> {
+    let wasm = if args.module.starts_with("registry://") {
+        let pulled = args.registry.registry().pull(&args.module.parse()?, store().as_ref())?;
+        output::say(&pulled.at);
+        pulled.wasm
+    } else {
+        read(args.module.as_ref())?
+    };
+    output::say(format_args!("{} bytes, {}", wasm.len(), Digest::of(&wasm)));
+    let metadata = artifact::metadata(&wasm)?.ok_or_else(|| Error::None(args.module.clone()))?;
+    Ok(text(&metadata, args.output)?)
+}
+
+fn text(metadata: &Metadata, format: Format) -> Result<String, Error> {
+    Ok(match format {
+        Format::Yaml => serde_yaml::to_string(metadata)?,
+        Format::Json => format!("{}\n", serde_json::to_string_pretty(metadata)?),
+    })
+}

@@ -1,0 +1,210 @@
+//! `telewarden policies`
+//!
+//! What is written here decides which requests reach the policy at all. Argo CD writes an Application's whole object
+//! whenever its status changes, many times a minute; none of that may cost a call.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde_json::{Map, Value, json};
+use telewarden_policy::annotation::PREFIX;
+
+use super::Status;
+use super::input;
+use super::output;
+use super::report::human;
+
+/// Print the ClusterAdmissionPolicies that have Kubewarden run the policy
+///
+/// One each for Applications, ApplicationSets and Namespaces. Their matchConditions let only those requests through of
+/// which an annotation of ours, the destination or the project changed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The administrator's settings, in YAML, which become the policies'; the defaults without
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// Where Kubewarden finds the module
+    #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_MODULE)]
+    module: String,
+    /// The PolicyServer that runs it
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    policy_server: String,
+    /// Whether what is wrong is refused, or only reported
+    #[arg(long, value_enum, default_value_t = Mode::Protect)]
+    mode: Mode,
+    /// Print the policies for these alone; can be given several times
+    #[arg(long, value_enum)]
+    only: Vec<Kind>,
+}
+
+const DEFAULT_MODULE: &str = concat!(
+    "registry://ghcr.io/telewarden/policies/telewarden:v",
+    env!("CARGO_PKG_VERSION")
+);
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Mode {
+    /// What is wrong is refused
+    Protect,
+    /// What is wrong is accepted, and reported in the policy server's log and metrics
+    Monitor,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Kind {
+    /// argoproj.io/v1alpha1 Application
+    Applications,
+    /// argoproj.io/v1alpha1 ApplicationSet
+    Applicationsets,
+    /// v1 Namespace
+    Namespaces,
+}
+
+pub(crate) fn run(args: &Args) -> Status {
+    let settings = match args.settings.as_deref().map(input::read_settings).transpose() {
+        Ok(settings) => settings
+            .and_then(|text| text.documents.into_iter().next())
+            .unwrap_or_else(|| json!({})),
+        Err(failure) => {
+            output::say(human::failure(&failure));
+            return Status::CouldNotRun;
+        }
+    };
+    // A policy whose settings are wrong takes its PolicyServer down with it.
+    let (_, findings) = telewarden_policy::settings::read(Some(&settings));
+    let errors: Vec<_> = findings.iter().filter(|finding| finding.is_error()).collect();
+    if !errors.is_empty() {
+        for error in errors {
+            let place = error
+                .place
+                .as_ref()
+                .map(|place| format!("{place}: "))
+                .unwrap_or_default();
+            output::say(format_args!("error: {place}{}: {}", error.code, error.message));
+        }
+        return Status::Findings;
+    }
+    let kinds = [Kind::Applications, Kind::Applicationsets, Kind::Namespaces];
+    let kinds = kinds
+        .into_iter()
+        .filter(|kind| args.only.is_empty() || args.only.contains(kind));
+    let documents = kinds.map(|kind| {
+        let policy = policy(kind, &settings, args);
+        Ok(format!("---\n{}", serde_yaml::to_string(&policy)?))
+    });
+    match documents.collect::<Result<String, serde_yaml::Error>>() {
+        Ok(text) => output::print(&text),
+        Err(error) => {
+            output::say_error(&error);
+            Status::CouldNotRun
+        }
+    }
+}
+
+fn policy(kind: Kind, settings: &Value, args: &Args) -> Value {
+    let (group, version, resource) = match kind {
+        Kind::Applications => ("argoproj.io", "v1alpha1", "applications"),
+        Kind::Applicationsets => ("argoproj.io", "v1alpha1", "applicationsets"),
+        Kind::Namespaces => ("", "v1", "namespaces"),
+    };
+    // An ApplicationSet is never written to.
+    let mutation = settings["mutation"].as_str().unwrap_or("none");
+    let mutating = mutation != "none" && kind != Kind::Applicationsets;
+    json!({
+        "apiVersion": "policies.kubewarden.io/v1",
+        "kind": "ClusterAdmissionPolicy",
+        "metadata": {"name": format!("telewarden-{resource}")},
+        "spec": {
+            "module": args.module,
+            "policyServer": args.policy_server,
+            "mode": match args.mode {
+                Mode::Protect => "protect",
+                Mode::Monitor => "monitor",
+            },
+            "mutating": mutating,
+            "backgroundAudit": true,
+            "rules": [{
+                "apiGroups": [group],
+                "apiVersions": [version],
+                "resources": [resource],
+                "operations": ["CREATE", "UPDATE"],
+            }],
+            "matchConditions": conditions(kind, settings["annotation"].as_str()),
+            // The operator checks again what it applies, so nothing that is wrong runs because nobody refused it, and a
+            // PolicyServer that is down holds up no deployment. What the policy itself writes must not be forged.
+            "failurePolicy": if mutating { "Fail" } else { "Ignore" },
+            "timeoutSeconds": 5,
+            "settings": settings,
+        },
+    })
+}
+
+/// The conditions, in CEL. All of them have to hold; each names what it lets through.
+fn conditions(kind: Kind, key: Option<&str>) -> Vec<Map<String, Value>> {
+    let annotated = match kind {
+        Kind::Applicationsets => "spec.template.metadata",
+        Kind::Applications | Kind::Namespaces => "metadata",
+    };
+    let of_object = format!("object.{annotated}.annotations");
+    let of_old = format!("oldObject.{annotated}.annotations");
+    let in_old = has("oldObject", &format!("{annotated}.annotations"));
+    let ours = ours(key);
+    let same = format!("{in_old} && k in {of_old} && {of_old}[k] == {of_object}[k]");
+    let mut changes = vec![
+        "request.operation == 'CREATE'".to_owned(),
+        format!("{of_object}.exists(k, {ours} && !({same}))"),
+        format!("({in_old} && {of_old}.exists(k, {ours} && !(k in {of_object})))"),
+    ];
+    let spec = match kind {
+        Kind::Applications => Some("spec"),
+        Kind::Applicationsets => Some("spec.template.spec"),
+        Kind::Namespaces => None,
+    };
+    let fields = spec
+        .into_iter()
+        .flat_map(|spec| ["destination", "project"].map(|field| format!("{spec}.{field}")));
+    changes.extend(fields.map(|path| {
+        let (new, old) = (has("object", &path), has("oldObject", &path));
+        format!("({new} ? object.{path} : null) != ({old} ? oldObject.{path} : null)")
+    }));
+    let conditions = [
+        (
+            "annotated",
+            format!(
+                "{} && {of_object}.exists(k, {ours})",
+                has("object", &format!("{annotated}.annotations"))
+            ),
+        ),
+        ("changed", changes.join(" || ")),
+        (
+            "stays",
+            "request.operation == 'CREATE' || !has(object.metadata.deletionTimestamp)".to_owned(),
+        ),
+    ];
+    let condition = |(name, expression): (&str, String)| {
+        let mut condition = Map::new();
+        condition.insert("name".to_owned(), json!(name));
+        condition.insert("expression".to_owned(), json!(expression));
+        condition
+    };
+    conditions.map(condition).into()
+}
+
+/// That `k` is the name of an annotation of ours.
+fn ours(key: Option<&str>) -> String {
+    match key.filter(|key| !key.starts_with(PREFIX)) {
+        None => format!("k.startsWith('{PREFIX}')"),
+        // The settings were checked: a name has no quote.
+        Some(key) => format!("(k.startsWith('{PREFIX}') || k == '{key}')"),
+    }
+}
+
+/// That a path is there, and every step to it.
+fn has(root: &str, path: &str) -> String {
+    let mut at = root.to_owned();
+    let steps = path.split('.').map(|step| {
+        at = format!("{at}.{step}");
+        format!("has({at})")
+    });
+    steps.collect::<Vec<_>>().join(" && ")
+}
