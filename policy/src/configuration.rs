@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::annotation::{Declaration, Endpoint, Input, metric_version};
+use crate::ordered::ordered_map;
 use crate::protocol::EndpointAnswer;
 use crate::settings::{Class, Names, Plugins, Settings, TemplateTable, TemplateValue, fill_table, has_placeholder};
 use crate::source::Source;
@@ -83,7 +84,7 @@ fn routed(instance: &TemplateTable, tag: &Key, names: &Names<'_>, settings: &Set
     let mut output = fill_table(instance, names);
     if let Some(text) = settings.inputs.tags.get(tag) {
         let value = Value::Replaceable(text.fill(names));
-        let tagpass = Table::from([(tag.clone(), Value::List(vec![value]))]);
+        let tagpass = ordered_map([(tag.clone(), Value::List(vec![value]))]);
         output.insert(key("tagpass"), Value::Table(tagpass));
     }
     output
@@ -97,7 +98,7 @@ pub(crate) fn inputs_of_source(source: &Source<'_>, declaration: &Declaration, s
         .global_tags
         .iter()
         .map(|(tag, text)| (tag.clone(), text.clone().into()));
-    add_inputs(&mut table, source, &endpoints, settings, &tags.collect());
+    add_inputs(&mut table, source, &endpoints, settings, &ordered_map(tags));
     table
 }
 
@@ -116,7 +117,7 @@ fn of_class(class: &Class, names: &Names<'_>, internal: bool) -> Table {
         }
     }
     if internal {
-        let internal = BTreeMap::from([(key("internal"), vec![Table::new()])]);
+        let internal = ordered_map([(key("internal"), vec![Table::new()])]);
         table.insert(key("inputs"), Value::Table(tables(internal)));
     }
     table
@@ -125,23 +126,19 @@ fn of_class(class: &Class, names: &Names<'_>, internal: bool) -> Table {
 fn fill_plugins(plugins: &Plugins, names: &Names<'_>) -> BTreeMap<Key, Vec<Table>> {
     let instances = plugins.iter().filter(|(_, instances)| !instances.is_empty());
     let fill = |instances: &Vec<TemplateTable>| instances.iter().map(|instance| fill_table(instance, names)).collect();
-    instances
-        .map(|(plugin, instances)| (plugin.clone(), fill(instances)))
-        .collect()
+    ordered_map(instances.map(|(plugin, instances)| (plugin.clone(), fill(instances))))
 }
 
 fn tables(plugins: BTreeMap<Key, Vec<Table>>) -> Table {
-    plugins
-        .into_iter()
-        .map(|(plugin, instances)| (plugin, Value::Tables(instances)))
-        .collect()
+    let instances = plugins.into_iter();
+    ordered_map(instances.map(|(plugin, instances)| (plugin, Value::Tables(instances))))
 }
 
 /// The outputs, and the one that answers the probes: without checks of its own it says that Telegraf lives, not that the
 /// database does (<https://github.com/influxdata/telegraf/tree/master/plugins/outputs/health>).
 fn add_outputs(table: &mut Table, mut outputs: BTreeMap<Key, Vec<Table>>) {
     let address = literal(&format!("http://:{HEALTH_PORT}"));
-    let health = Table::from([(key("service_address"), address.into())]);
+    let health = ordered_map([(key("service_address"), address.into())]);
     outputs.insert(key("health"), vec![health]);
     table.insert(key("outputs"), Value::Table(tables(outputs)));
 }
@@ -176,7 +173,7 @@ fn input(
     let (plugin, mut table) = match &endpoint.input {
         Input::Prometheus { urls, options, .. } => {
             let options = options.iter().map(|(name, setting)| (key(name), setting.value.clone()));
-            let mut table: Table = options.collect();
+            let mut table: Table = ordered_map(options);
             table.insert(key("urls"), Value::list(urls.iter().map(|url| url.literal().clone())));
             if let Some(name) = measurement(endpoint, &names, settings) {
                 table.insert(key("name_override"), Value::Replaceable(name));

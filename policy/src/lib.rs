@@ -7,6 +7,7 @@ mod application_set;
 mod configuration;
 pub mod diagnostic;
 mod located;
+mod ordered;
 mod payload;
 mod project;
 pub mod protocol;

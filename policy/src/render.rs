@@ -9,6 +9,7 @@ use crate::annotation::{self, Declaration, Endpoint, EndpointUrl, Input};
 use crate::application_set;
 use crate::configuration;
 use crate::diagnostic::{Diagnostic, Place, Problem};
+use crate::ordered::ordered_map;
 use crate::project::{Deployed, Projects, THIS_CLUSTER, THIS_SERVER};
 use crate::protocol::{
     Configuration, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer, VERSION,
@@ -339,7 +340,7 @@ fn render_source(
         let name = object_name(identity, endpoint, settings);
         let owner = Owner::Source { identity, endpoint };
         let table = configuration::of_source(source, declaration, &endpoints, class_settings, settings);
-        let files = BTreeMap::from([("telegraf.conf".to_owned(), to_toml(&table))]);
+        let files = ordered_map([("telegraf.conf".to_owned(), to_toml(&table))]);
         let namespace = source.namespace.as_str();
         rendered.objects.push(to_json(config_map(&name, namespace, owner, &files, settings)));
         if settings.network_policy {

@@ -16,6 +16,7 @@ use super::object::{Deployment, DeploymentSpec, Metadata, PodSpec, PodTemplate, 
 use super::{Owner, digest};
 use crate::annotation::Declaration;
 use crate::configuration::HEALTH_PORT;
+use crate::ordered::ordered_map;
 use crate::settings::{Names, Reload, ResourceList, Settings};
 
 /// Where the ConfigMap is mounted.
@@ -41,18 +42,15 @@ pub(crate) fn deployment(
     settings: &Settings,
 ) -> Deployment {
     let pod = &settings.pod;
-    let mut labels: BTreeMap<_, _> = pod
-        .labels
-        .iter()
-        .map(|(label, text)| (label.clone(), text.fill(names)))
-        .collect();
+    let labels = pod.labels.iter().map(|(label, text)| (label.clone(), text.fill(names)));
+    let mut labels = ordered_map(labels);
     labels.extend(owner.labels(settings));
     labels.extend(pod_labels(name));
     let annotations = pod
         .annotations
         .iter()
         .map(|(annotation, text)| (annotation.clone(), text.fill(names)));
-    let mut annotations: BTreeMap<_, _> = annotations.collect();
+    let mut annotations = ordered_map(annotations);
     if settings.reload == Reload::Rollout {
         let all: String = files.iter().map(|(name, text)| format!("{name}\n{text}\n")).collect();
         annotations.insert("telegraf.influxdata.com/config-digest".to_owned(), digest(&all));
@@ -207,7 +205,7 @@ fn resources(declaration: &Declaration, settings: &Settings) -> ResourceRequirem
         }
     }
     let list = |list: &ResourceList| {
-        Some(BTreeMap::from([
+        Some(ordered_map([
             ("cpu".to_owned(), Quantity(list.cpu.as_str().to_owned())),
             ("memory".to_owned(), Quantity(list.memory.as_str().to_owned())),
         ]))

@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::name::label_value;
 use super::object::Metadata;
+use crate::ordered::ordered_map;
 use crate::settings::Settings;
 use crate::source::Identity;
 
@@ -24,7 +25,7 @@ pub(crate) enum Owner<'a> {
 impl Owner<'_> {
     /// The labels by which an operator finds its own objects again, and people theirs.
     pub(crate) fn labels(&self, settings: &Settings) -> BTreeMap<String, String> {
-        let mut labels = BTreeMap::from([
+        let mut labels = ordered_map([
             ("app.kubernetes.io/name".to_owned(), "telegraf".to_owned()),
             ("app.kubernetes.io/component".to_owned(), "metrics".to_owned()),
             ("app.kubernetes.io/managed-by".to_owned(), "telewarden".to_owned()),
@@ -49,7 +50,7 @@ impl Owner<'_> {
             Self::Source { identity, .. } => identity.to_string(),
             Self::All => "all".to_owned(),
         };
-        BTreeMap::from([
+        ordered_map([
             (
                 "argocd.argoproj.io/compare-options".to_owned(),
                 "IgnoreExtraneous".to_owned(),
@@ -73,7 +74,7 @@ impl Owner<'_> {
 /// The label that a Deployment's pods alone have. A Deployment's selector cannot be changed, so it holds nothing else that
 /// settings or sources could change.
 pub(super) fn pod_labels(name: &str) -> BTreeMap<String, String> {
-    BTreeMap::from([
+    ordered_map([
         ("app.kubernetes.io/name".to_owned(), "telegraf".to_owned()),
         ("telegraf.influxdata.com/name".to_owned(), name.to_owned()),
     ])

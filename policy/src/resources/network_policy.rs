@@ -4,7 +4,7 @@
 //! A NetworkPolicy sees pods and their ports, not services and theirs, so inside the cluster it names namespaces
 //! (<https://kubernetes.io/docs/concepts/services-networking/network-policies/>).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use fluent_uri::Uri;
@@ -18,6 +18,7 @@ use super::Owner;
 use super::metadata::pod_selector;
 use super::object::NetworkPolicy;
 use crate::annotation::{EndpointUrl, service_namespace};
+use crate::ordered::ordered_map;
 use crate::settings::Settings;
 use crate::telegraf::{Table, Value, key};
 
@@ -150,7 +151,7 @@ fn peers_of_url(text: &str, cluster_domain: &str) -> Vec<Peer> {
 fn rule(peer: Peer) -> NetworkPolicyEgressRule {
     match peer {
         Peer::Namespace(namespace) => {
-            let name = BTreeMap::from([("kubernetes.io/metadata.name".to_owned(), namespace)]);
+            let name = ordered_map([("kubernetes.io/metadata.name".to_owned(), namespace)]);
             NetworkPolicyEgressRule {
                 to: Some(vec![NetworkPolicyPeer {
                     namespace_selector: Some(LabelSelector {

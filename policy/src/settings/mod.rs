@@ -342,7 +342,8 @@ impl Checker<'_> {
                 tags.insert(key, text);
             }
         }
-        let mut reserved_tags: BTreeSet<String> = tags.keys().map(|key| key.as_str().to_owned()).collect();
+        let mut reserved_tags = BTreeSet::new();
+        reserved_tags.extend(tags.keys().map(|key| key.as_str().to_owned()));
         for output in classes.values().flat_map(|class| class.outputs.values().flatten()) {
             reserved_tags.extend(tags_chosen_by(output));
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use crate::diagnostic::{Diagnostic, Place, Problem, escape_pointer};
+use crate::ordered::ordered_map;
 use crate::telegraf::{Key, Table, Value};
 
 /// What a placeholder stands for.
@@ -195,10 +196,7 @@ pub(crate) type TemplateTable = BTreeMap<Key, TemplateValue>;
 
 /// The values with their texts filled.
 pub(crate) fn fill_table(table: &TemplateTable, names: &Names<'_>) -> Table {
-    table
-        .iter()
-        .map(|(key, value)| (key.clone(), fill_value(value, names)))
-        .collect()
+    ordered_map(table.iter().map(|(key, value)| (key.clone(), fill_value(value, names))))
 }
 
 fn fill_value(value: &TemplateValue, names: &Names<'_>) -> Value {
