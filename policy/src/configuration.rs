@@ -55,6 +55,14 @@ pub(crate) fn outputs_of(class: &Class) -> Table {
 /// that it starts when there is no source.
 pub(crate) fn of_all<'a>(class: &Class, sources: impl Iterator<Item = Names<'a>>, settings: &Settings) -> Table {
     let mut table = of_class(class, &Names::NONE, true);
+    if settings.inputs.routing_tag.is_some()
+        && let Value::Table(agent) = table
+            .entry(key("agent"))
+            .or_insert_with(|| Value::Table(Table::new()))
+    {
+        // An option of the agent alone; in an input Telegraf passes over it.
+        agent.insert(key("always_include_local_tags"), Value::Boolean(true));
+    }
     let mut outputs: BTreeMap<Key, Vec<Table>> = BTreeMap::new();
     let sources: Vec<_> = sources.collect();
     for (plugin, instances) in &class.outputs {
@@ -200,7 +208,7 @@ fn input(
 }
 
 /// Makes sure that the routing tag is ours: a label that was scraped beats an input's tag, so a metric that brings one is
-/// dropped, and the tag survives the input's own tag filters.
+/// dropped. That the tag survives the input's own tag filters is the agent's `always_include_local_tags`, see [`of_all`].
 fn protect(table: &mut Table, tag: &Key) {
     let any = Value::list([literal("*")]);
     let tagdrop = table
@@ -209,7 +217,6 @@ fn protect(table: &mut Table, tag: &Key) {
     if let Value::Table(tagdrop) = tagdrop {
         tagdrop.insert(tag.clone(), any);
     }
-    table.insert(key("always_include_local_tags"), Value::Boolean(true));
 }
 
 /// The measurement's name, where it is not the metric's or the plugin's own.

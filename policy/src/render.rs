@@ -26,6 +26,10 @@ use crate::telegraf::to_toml;
 /// <https://kubernetes.io/docs/concepts/configuration/configmap/#motivation>.
 const MAX_CONFIG_MAP: usize = 1_048_576 - 4096;
 
+/// What all sources share in `standalone`. Telegraf reads files in the order of their names, and what `[agent]` says counts
+/// only for what is read after it: this name is before every source's.
+const SHARED_FILE: &str = "00-telegraf.conf";
+
 /// Renders every source of a request.
 pub fn render(request: &RenderRequest<'_>) -> RenderAnswer {
     let mut answer = RenderAnswer {
@@ -282,7 +286,7 @@ impl<'a> Renderer<'a> {
             outputs.insert(&source.identity, source.names(settings, ""));
         }
         let base = configuration::of_all(class, outputs.into_values(), settings);
-        files.insert("telegraf.conf".to_owned(), to_toml(&base));
+        files.insert(SHARED_FILE.to_owned(), to_toml(&base));
         let owner = Owner::All;
         let names = Names {
             application: &name,

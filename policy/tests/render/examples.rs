@@ -176,5 +176,8 @@ fn a_refused_source_keeps_its_file_in_standalone() {
     // Without a former file nothing is made up.
     let after = files(&rendered(&broken, &settings));
     assert!(!after.contains_key("application.argocd.a.conf"));
-    assert!(!after["telegraf.conf"].contains("bucket = \"a\""));
+    assert!(!after["00-telegraf.conf"].contains("bucket = \"a\""));
+    // What `[agent]` says counts for the files that are read after it.
+    assert_eq!(after.keys().next().map(String::as_str), Some("00-telegraf.conf"));
+    assert!(after["00-telegraf.conf"].contains("\nalways_include_local_tags = true\n"));
 }
