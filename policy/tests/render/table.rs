@@ -29,6 +29,11 @@ struct Repeat {
 }
 
 impl Case {
+    /// The settings alone.
+    pub(crate) fn settings(&self) -> &Value {
+        &self.settings
+    }
+
     /// The payload of `render`.
     pub(crate) fn request(&self) -> String {
         // In the order of the table, which is the order of the findings.
@@ -48,7 +53,7 @@ impl Case {
         let namespace = self.destination.as_deref().unwrap_or("argocd");
         json!({
             "protocol": 1,
-            "settings": self.settings,
+            "settings": self.settings(),
             "sources": [{
                 "apiVersion": "argoproj.io/v1alpha1",
                 "kind": "Application",
