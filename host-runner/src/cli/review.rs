@@ -1,6 +1,8 @@
 //! `telewarden review`
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +12,8 @@ use super::Status;
 use super::input;
 use super::module::{self, PolicyArgs};
 use super::output;
+use super::report::human;
+use super::yaml;
 
 /// Answer an AdmissionReview, or an AdmissionRequest alone, as Kubewarden would
 ///
@@ -28,8 +32,12 @@ pub(crate) struct Args {
 
 #[derive(Debug, thiserror::Error)]
 enum Error {
+    #[error("cannot read `{}`", file.display())]
+    Read { file: PathBuf, source: std::io::Error },
+    #[error("`{}` is not YAML: {message}", file.display())]
+    Syntax { file: PathBuf, message: String },
     #[error("{0}")]
-    Input(String),
+    Settings(String),
     #[error("`{}` holds {found} documents; one AdmissionReview or AdmissionRequest is reviewed at a time", file.display())]
     Documents { file: PathBuf, found: usize },
     #[error("`{}` is neither an AdmissionReview nor an AdmissionRequest: it has no `uid` and `operation`", file.display())]
@@ -58,11 +66,7 @@ pub(crate) fn run(args: &Args) -> Status {
 }
 
 fn review(args: &Args) -> Result<Value, Error> {
-    let read = input::read(std::slice::from_ref(&args.file));
-    if let Some(failure) = read.failures.into_iter().next() {
-        return Err(Error::Input(super::report::human::failure(&failure)));
-    }
-    let documents: Vec<_> = read.texts.into_iter().flat_map(|text| text.documents).collect();
+    let documents = documents(&args.file)?;
     let [document] = documents.as_slice() else {
         let (file, found) = (args.file.clone(), documents.len());
         return Err(Error::Documents { file, found });
@@ -71,7 +75,7 @@ fn review(args: &Args) -> Result<Value, Error> {
         Ok(settings) => settings
             .and_then(|text| text.documents.into_iter().next())
             .unwrap_or_default(),
-        Err(failure) => return Err(Error::Input(super::report::human::failure(&failure))),
+        Err(failure) => return Err(Error::Settings(human::failure(&failure))),
     };
 
     let is_review = document["kind"] == "AdmissionReview";
@@ -93,8 +97,21 @@ fn review(args: &Args) -> Result<Value, Error> {
     })
 }
 
+/// Reads the file. An AdmissionRequest alone has neither `apiVersion` nor `kind`, and so is none of the objects that the
+/// other commands look for.
+fn documents(file: &Path) -> Result<Vec<Value>, Error> {
+    let unreadable = |source| Error::Read { file: file.to_owned(), source };
+    let mut text = String::new();
+    let read = match file == Path::new("-") {
+        true => std::io::stdin().read_to_string(&mut text),
+        false => File::open(file).and_then(|mut file| file.read_to_string(&mut text)),
+    };
+    read.map_err(unreadable)?;
+    yaml::documents(&text).map_err(|error| Error::Syntax { file: file.to_owned(), message: error.message })
+}
+
 /// Kubewarden's answer to a policy's answer: an AdmissionResponse.
-pub(super) fn response(request: &Value, answer: &Value) -> Value {
+fn response(request: &Value, answer: &Value) -> Value {
     let mut response = Map::new();
     response.insert("uid".into(), request["uid"].clone());
     response.insert("allowed".into(), json!(answer["accepted"] == true));
