@@ -27,6 +27,9 @@ pub enum Error {
     /// It has metadata already.
     #[error("the module is annotated already; annotate the one that it was made from")]
     AlreadyAnnotated,
+    /// It has none, and would be of no use to Kubewarden.
+    #[error("the module is not annotated: `telewarden annotate` does that")]
+    NotAnnotated,
     /// Its metadata cannot be read or written.
     #[error("the module's metadata is not what Kubewarden defines")]
     Metadata {

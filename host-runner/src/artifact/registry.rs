@@ -98,11 +98,7 @@ pub struct Registry {
 impl Registry {
     /// Pushes an annotated module, and says where it is, by digest.
     pub fn push(&self, wasm: &[u8], to: &Location) -> Result<Location, Error> {
-        let Some(metadata) = metadata(wasm)? else {
-            return Err(Error::Invalid(
-                "the module is not annotated: `telewarden annotate` does that".to_owned(),
-            ));
-        };
+        let metadata = metadata(wasm)?.ok_or(Error::NotAnnotated)?;
         let layers = [ImageLayer::new(wasm.to_vec(), WASM_LAYER_MEDIA_TYPE.to_owned(), None)];
         let config = Config::new(&b"{}"[..], WASM_CONFIG_MEDIA_TYPE.to_owned(), None);
         let manifest = OciImageManifest::build(&layers, &config, Some(metadata.of_manifest()));
@@ -111,7 +107,7 @@ impl Registry {
             let client = self.client(to)?;
             client.push(&to.reference, &layers, config, &auth, Some(manifest)).await
         });
-        let pushed = pushed.map_err(|source| failed("push to", to, note, source))?;
+        let pushed = pushed.map_err(|source| self.failed("push to", to, note, source))?;
         // The manifest's address ends with its digest.
         let digest = pushed
             .manifest_url
@@ -131,7 +127,7 @@ impl Registry {
     pub fn pull(&self, from: &Location, store: Option<&Store>) -> Result<Pulled, Error> {
         let Login { auth, note } = Login::of(from);
         let kept = |digest: &Digest| store.and_then(|store| store.get(digest));
-        let failed = |source| failed("pull", from, note.clone(), source);
+        let failed = |source| self.failed("pull", from, note.clone(), source);
 
         let manifest = match from.digest.as_ref().and_then(kept) {
             Some(manifest) => manifest,
@@ -174,8 +170,13 @@ impl Registry {
         })
     }
 
+    /// Whether the registry is one of those that are spoken to without TLS.
+    fn is_plain(&self, at: &Location) -> bool {
+        self.plain_http.iter().any(|host| host == at.reference.registry())
+    }
+
     fn client(&self, at: &Location) -> Result<Client, OciDistributionError> {
-        let plain = self.plain_http.iter().any(|host| host == at.reference.registry());
+        let plain = self.is_plain(at);
         ClientConfig {
             protocol: if plain {
                 ClientProtocol::Http
@@ -188,6 +189,36 @@ impl Registry {
             ..ClientConfig::default()
         }
         .try_into()
+    }
+
+    /// An error of the registry, and what may be done about it.
+    fn failed(&self, what: &'static str, at: &Location, note: Option<String>, source: OciDistributionError) -> Error {
+        use OciDistributionError::{
+            AuthenticationFailure, RegistryError, RequestError, ServerError, UnauthorizedError,
+        };
+        let registry = at.reference.registry();
+        let denied = match &source {
+            UnauthorizedError { .. } | AuthenticationFailure(_) | ServerError { code: 401 | 403, .. } => true,
+            RegistryError { envelope, .. } => envelope
+                .errors
+                .iter()
+                .any(|error| matches!(error.code, OciErrorCode::Denied | OciErrorCode::Unauthorized)),
+            _ => false,
+        };
+        let hint = match (&source, note) {
+            (_, Some(note)) if denied => format!(" ({note})"),
+            (_, None) if denied => format!(" (log in with `docker login {registry}`)"),
+            (RequestError(error), _) if error.is_connect() && !self.is_plain(at) => {
+                format!(" (a registry without TLS is named with `--plain-http {registry}`)")
+            }
+            _ => String::new(),
+        };
+        Error::Registry {
+            what,
+            at: at.to_string(),
+            hint,
+            source: source.into(),
+        }
     }
 }
 
@@ -255,36 +286,6 @@ impl Login {
             Err(ConfigNotFound | ConfigReadError | NoCredentialConfigured) => anonymous(None),
             Err(error) => anonymous(Some(format!("Docker's configuration could not be used: {error}"))),
         }
-    }
-}
-
-/// An error of the registry, and what may be done about it.
-fn failed(what: &'static str, at: &Location, note: Option<String>, source: OciDistributionError) -> Error {
-    let registry = at.reference.registry();
-    let login = || match &note {
-        Some(note) => format!(" ({note})"),
-        None => format!(" (log in with `docker login {registry}`)"),
-    };
-    let hint = match &source {
-        OciDistributionError::UnauthorizedError { .. } | OciDistributionError::AuthenticationFailure(_) => login(),
-        OciDistributionError::RegistryError { envelope, .. }
-            if envelope
-                .errors
-                .iter()
-                .any(|error| matches!(error.code, OciErrorCode::Denied | OciErrorCode::Unauthorized)) =>
-        {
-            login()
-        }
-        OciDistributionError::RequestError(error) if error.is_connect() => {
-            format!(" (a registry without TLS is named with `--plain-http {registry}`)")
-        }
-        _ => String::new(),
-    };
-    Error::Registry {
-        what,
-        at: at.to_string(),
-        hint,
-        source: source.into(),
     }
 }
 

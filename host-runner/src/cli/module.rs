@@ -78,7 +78,7 @@ impl PolicyArgs {
 /// Where pulled modules are kept, unless the user turned that off.
 pub(crate) fn store() -> Option<Store> {
     match Cache::of_user() {
-        Cache::Folder(folder) => Some(Store::new(folder.join("modules"))),
+        Cache::Folder(folder) => Some(Store::new(folder.join("artifacts"))),
         Cache::Off => None,
     }
 }
