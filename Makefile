@@ -13,10 +13,10 @@ CARGO_DENY := 0.20.2
 POLICY := Cargo.toml Cargo.lock policy/Cargo.toml $(wildcard policy/build.rs) $(shell find policy/src)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test e2e bench deny fmt clean rust
+.PHONY: help demo publish test e2e bench deny fmt clean rust
 
 help: ## List what there is to make
-	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: policy.wasm ## Build everything, then render examples/argocd.yaml
 	cargo build --release --locked -p telewarden
@@ -27,6 +27,26 @@ policy.wasm: $(POLICY) $(wildcard scripts/*) | rust ## The policy, as one WebAss
 	@rm -f $@
 	scripts/wasm-cargo build --locked -p telewarden-policy --lib --profile wasm --target-dir $(WASM)
 	scripts/wasm-opt $(WASM)/wasm32-unknown-unknown/wasm/telewarden_policy.wasm $@
+
+# The same metadata either way; kwctl, where it is, also writes down its own version.
+ANNOTATE := $(if $(shell command -v kwctl),kwctl,$(TARGET)/release/telewarden) annotate
+
+annotated-policy.wasm: ## The module with what Kubewarden reads of it
+annotated-render.wasm: ## The same for raw requests, which renders
+annotated-policy.wasm: METADATA := metadata.yml
+annotated-render.wasm: METADATA := metadata-render.yml
+annotated-policy.wasm annotated-render.wasm: policy.wasm metadata.yml metadata-render.yml docs/kubewarden.md
+	@command -v kwctl >/dev/null || cargo build --release --locked -p telewarden
+	$(ANNOTATE) -m $(METADATA) -u docs/kubewarden.md -o $@ policy.wasm
+
+# PUBLISH=registry://HOST/PATH; the two artifacts go below it, under this version. kwctl, or else telewarden, pushes.
+PUBLISH := registry://ghcr.io/telewarden/policies
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n1)
+PUSH     = $(if $(shell command -v kwctl),kwctl,$(TARGET)/release/telewarden) push
+
+publish: annotated-policy.wasm annotated-render.wasm ## Push both artifacts to PUBLISH, and print where they are
+	@$(PUSH) annotated-policy.wasm $(PUBLISH)/telewarden:v$(VERSION)
+	@$(PUSH) annotated-render.wasm $(PUBLISH)/telewarden-render:v$(VERSION)
 
 test: policy.wasm ## Formatting, lints and every test but the end-to-end ones
 	cargo fmt --all --check
@@ -51,7 +71,7 @@ fmt: | rust ## Format the code
 	cargo fmt --all
 
 clean: ## Remove what was built; the cache folder stays
-	rm -rf target policy.wasm
+	rm -rf target policy.wasm annotated-policy.wasm annotated-render.wasm
 
 # Said here in a sentence, rather than by the first command that fails.
 rust:

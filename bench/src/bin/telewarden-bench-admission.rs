@@ -1,0 +1,142 @@
+//! Measures what admission costs on the hot path, beside a policy that accepts without reading and one that reads as
+//! Kubewarden's SDK does (`e2e/peers`). All run in the same host, in turn, so that a noisy machine is as noisy for all.
+//!
+//!     telewarden-bench-admission policy.wasm accept.wasm sdk.wasm
+//!
+//! Exit 1: ours costs more than it may.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use telewarden::{Cache, Error, Module, Options};
+
+const ROUNDS: usize = 200;
+const PAGE: usize = 64 * 1024;
+
+/// What ours may cost, of the floor, on a request that says nothing to us.
+const SMALL: f64 = 1.3;
+/// What ours may add to the floor, of what the SDK's way adds, on a large one.
+const LARGE: f64 = 0.5;
+/// What the guest may need of memory beyond the request.
+const MEMORY: usize = 256 * 1024;
+
+fn main() -> ExitCode {
+    let paths: Vec<_> = std::env::args_os().skip(1).collect();
+    let [ours, accept, sdk] = paths.as_slice() else {
+        eprintln!("usage: telewarden-bench-admission POLICY ACCEPT SDK");
+        return ExitCode::from(2);
+    };
+    let load = |path| Module::from_file(path, &Options::default()).unwrap_or_else(|error| panic!("{error}"));
+    let modules = [load(accept), load(ours), load(sdk)];
+
+    let small = payload("CREATE", &application(None, 0));
+    let large = payload("UPDATE", &application(Some("- redis: http://redis.argocd.svc:9121/metrics\n"), 1_200_000));
+    println!("{:<44} {:>9} {:>11} {:>11} {:>11}", "validate", "bytes", "accept", "ours", "SDK");
+    let [floor, ours_small, _] = row("no annotation", &modules, &small);
+    let small_ratio = ours_small / floor;
+    let [floor, ours_large, sdk_large] = row("1.2 MB Application, annotation unchanged", &modules, &large);
+    let large_ratio = (ours_large - floor) / (sdk_large - floor);
+    let beyond = memory(ours, &large).saturating_sub(memory(ours, &small)).saturating_sub(large.len());
+
+    let within = [
+        say("of the floor, without annotation", small_ratio, SMALL),
+        say("of what the SDK's way adds, large and unchanged", large_ratio, LARGE),
+        say("KiB of guest memory beyond the request", beyond as f64 / 1024.0, MEMORY as f64 / 1024.0),
+    ];
+    ExitCode::from(u8::from(within.contains(&false)))
+}
+
+fn say(what: &str, is: f64, may_be: f64) -> bool {
+    println!("{is:8.2} {what} (at most {may_be})");
+    is <= may_be
+}
+
+/// An Application whose status is so many bytes long.
+fn application(annotation: Option<&str>, status: usize) -> Value {
+    let resource = |index: usize| {
+        json!({
+            "group": "apps", "kind": "Deployment", "namespace": "argocd", "name": format!("resource-{index}"),
+            "status": "Synced", "version": "v1", "health": {"status": "Healthy"},
+        })
+    };
+    let each = resource(0).to_string().len() + 4;
+    let annotations = match annotation {
+        Some(text) => json!({"telegraf.influxdata.com/rubin-telegraf-operator": text}),
+        None => json!({"argocd.argoproj.io/sync-wave": "1"}),
+    };
+    json!({
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": "argocd", "namespace": "argocd", "annotations": annotations},
+        "spec": {
+            "project": "default",
+            "source": {"repoURL": "https://github.com/lsst-sqre/phalanx", "path": "applications/argocd"},
+            "destination": {"namespace": "argocd", "server": "https://kubernetes.default.svc"},
+        },
+        "status": {"resources": (0..status / each).map(resource).collect::<Vec<_>>()},
+    })
+}
+
+fn payload(operation: &str, object: &Value) -> Vec<u8> {
+    let kind = json!({"group": "argoproj.io", "version": "v1alpha1", "kind": "Application"});
+    let resource = json!({"group": "argoproj.io", "version": "v1alpha1", "resource": "applications"});
+    let old = if operation == "UPDATE" { object } else { &Value::Null };
+    let request = json!({
+        "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+        "kind": kind, "resource": resource, "requestKind": kind, "requestResource": resource,
+        "name": "argocd", "namespace": "argocd", "operation": operation,
+        "userInfo": {"username": "system:serviceaccount:argocd:argocd-application-controller", "groups": ["system:authenticated"]},
+        "object": object, "oldObject": old, "dryRun": false,
+    });
+    json!({"request": request, "settings": {}}).to_string().into_bytes()
+}
+
+/// Each module's median, in seconds.
+fn row(what: &str, modules: &[Module; 3], payload: &[u8]) -> [f64; 3] {
+    let mut times = [const { Vec::new() }; 3];
+    for _ in 0..ROUNDS {
+        for (module, times) in modules.iter().zip(&mut times) {
+            let started = Instant::now();
+            let answer = module.call("validate", payload).unwrap_or_else(|error| panic!("{error}"));
+            times.push(started.elapsed());
+            assert!(answer.starts_with(br#"{"accepted":true"#), "{}", String::from_utf8_lossy(&answer));
+        }
+    }
+    let medians = times.map(|mut times: Vec<Duration>| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    });
+    let [accept, ours, sdk] = medians;
+    println!("{what:<44} {:>9} {accept:>11.1?} {ours:>11.1?} {sdk:>11.1?}", payload.len());
+    medians.map(|median| median.as_secs_f64())
+}
+
+/// The least memory in which the module answers.
+fn memory(path: &std::ffi::OsStr, payload: &[u8]) -> usize {
+    let folder = tempfile::tempdir().expect("a folder");
+    let answers = |pages: usize| {
+        let options = Options {
+            memory: pages * PAGE,
+            cache: Cache::Folder(folder.path().to_owned()),
+            ..Options::default()
+        };
+        let module = Module::from_file(path, &options).unwrap_or_else(|error| panic!("{error}"));
+        match module.call("validate", payload) {
+            Ok(_) => true,
+            Err(Error::OutOfMemory { .. } | Error::Link { .. } | Error::Trap { .. }) => false,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let (mut too_few, mut enough) = (0, 1024);
+    while enough - too_few > 1 {
+        let between = too_few.midpoint(enough);
+        if answers(between) {
+            enough = between;
+        } else {
+            too_few = between;
+        }
+    }
+    enough * PAGE
+}
