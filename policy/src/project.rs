@@ -147,6 +147,7 @@ impl Projects {
 
 impl Spec {
     /// `isDestinationMatched`, for this cluster. One entry that denies is enough; else one that matches is needed.
+    #[expect(clippy::if_same_then_else, reason = "the conditions stand as Argo CD has them, to be compared line for line")]
     fn permits_destination(&self, namespace: &str) -> Result<bool, String> {
         let mut permitted = false;
         for entry in &self.destinations {

@@ -517,7 +517,7 @@ impl Checker<'_> {
                 at
             };
             for field in ["apiVersion", "kind", "metadata/name"] {
-                if !text(field).is_some_and(|value| value.as_str().is_some_and(|text| !text.is_empty())) {
+                if text(field).and_then(Json::as_str).unwrap_or_default().is_empty() {
                     let why = format!("the extra resource has no `{}`", field.replace('/', "."));
                     self.report(&pointer, Problem::ExtraResource { why });
                 }
