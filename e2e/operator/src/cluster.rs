@@ -1,0 +1,604 @@
+//! The API server and its database.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::config::AuthInfo;
+use kube::core::GroupVersionKind;
+use kube::{Api, Client, Config};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{Application, covers, eventually};
+
+/// The token of somebody who may do everything.
+pub const ADMIN: &str = "admin-token";
+/// The token of the ServiceAccount that the operator runs as.
+pub const SERVICE_ACCOUNT: &str = "operator-token";
+
+/// A cluster without nodes: objects are stored and watched, and nothing runs.
+pub struct Cluster {
+    folder: TempDir,
+    etcd: Child,
+    api_server: Child,
+    port: u16,
+    etcd_port: u16,
+    /// As somebody who may do everything.
+    pub client: Client,
+    /// Of the API server's own, and more.
+    flags: Vec<String>,
+}
+
+/// A request that the API server has answered.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditEvent {
+    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`.
+    pub verb: String,
+    /// Whose request it was.
+    pub user: User,
+    /// What it was about. Absent for paths that are no objects.
+    #[serde(default)]
+    pub object_ref: ObjectRef,
+    /// Path and parameters.
+    #[serde(rename = "requestURI")]
+    pub request_uri: String,
+    /// The answer's code.
+    pub response_status: Option<ResponseStatus>,
+    /// The program that asked.
+    #[serde(default)]
+    pub user_agent: String,
+}
+
+/// Who asked.
+#[derive(Clone, Debug, Deserialize)]
+pub struct User {
+    /// Their name.
+    pub username: String,
+}
+
+/// What a request is about.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ObjectRef {
+    /// The kind's plural.
+    pub resource: String,
+    /// Its group.
+    pub api_group: String,
+    /// The object's namespace.
+    pub namespace: String,
+    /// The object's name.
+    pub name: String,
+}
+
+/// How it was answered.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ResponseStatus {
+    /// The HTTP status.
+    pub code: u16,
+}
+
+impl AuditEvent {
+    /// True for a request that changed something, or tried to.
+    pub fn is_write(&self) -> bool {
+        let writes = ["create", "update", "patch", "delete", "deletecollection"];
+        writes.contains(&self.verb.as_str()) && !self.request_uri.contains("dryRun=All")
+    }
+
+    /// True for what belongs to the operator's own keeping: its Lease, and Events, which are a courtesy.
+    pub fn is_housekeeping(&self) -> bool {
+        ["leases", "events"].contains(&self.object_ref.resource.as_str())
+    }
+}
+
+/// A part from `e2e/provision`, which `e2e/operator/run` hands over.
+fn part(variable: &str) -> PathBuf {
+    match std::env::var_os(variable) {
+        Some(path) => path.into(),
+        None => panic!("{variable} is not set: run these tests with e2e/operator/run"),
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+fn spawn(command: &mut Command, log: &Path) -> Child {
+    let log = File::create(log).expect("create a log");
+    command
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("one more handle"))
+        .stderr(log);
+    command.spawn().expect("start a part")
+}
+
+impl Cluster {
+    /// A new and empty cluster with Argo CD's kinds, the namespaces `argocd` and `telewarden`, and a project that permits
+    /// everything.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with more flags for the API server.
+    pub async fn start_with(flags: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let key = rcgen::KeyPair::generate().expect("a key");
+        fs::write(folder.path().join("accounts.key"), key.serialize_pem()).expect("write the accounts' key");
+        fs::write(folder.path().join("accounts.pem"), key.public_key_pem()).expect("write the accounts' public key");
+        let tokens = format!(
+            "{ADMIN},admin,admin,system:masters\n\
+             {SERVICE_ACCOUNT},system:serviceaccount:telewarden:telewarden-operator,operator,\
+             \"system:serviceaccounts,system:serviceaccounts:telewarden\"\n"
+        );
+        fs::write(folder.path().join("tokens.csv"), tokens).expect("write the tokens");
+        let policy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived, ResponseStarted]\n\
+                      rules: [{level: None, users: ['system:apiserver']}, {level: Metadata}]\n";
+        fs::write(folder.path().join("audit.yaml"), policy).expect("write the audit policy");
+        let (port, etcd_port) = (free_port(), free_port());
+        let client = client(port, ADMIN);
+        let etcd = start_etcd(folder.path(), etcd_port, free_port());
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let api_server = start_api_server(folder.path(), port, etcd_port, &flags);
+        let mut cluster = Self {
+            folder,
+            etcd,
+            api_server,
+            port,
+            etcd_port,
+            client,
+            flags,
+        };
+        cluster.is_up().await;
+        cluster.create_all(include_str!("../crds/argocd.yaml")).await;
+        for (group, version, kind) in [
+            ("argoproj.io", "v1alpha1", "Application"),
+            ("argoproj.io", "v1alpha1", "AppProject"),
+            ("ricoberger.de", "v1alpha1", "VaultSecret"),
+        ] {
+            let api = cluster.all(group, version, kind);
+            eventually(|| async {
+                api.list(&ListParams::default())
+                    .await
+                    .map(drop)
+                    .map_err(|e| e.to_string())
+            })
+            .await;
+        }
+        for namespace in ["argocd", "telewarden"] {
+            cluster.namespace(namespace).await;
+        }
+        cluster
+            .create_all(include_str!("../../../deploy/operator/rbac.yaml"))
+            .await;
+        cluster
+            .project("default", json!({"destinations": [{"server": "*", "namespace": "*"}]}))
+            .await;
+        cluster
+    }
+
+    async fn is_up(&mut self) {
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        let over = self.api_server.try_wait().expect("look at the API server");
+        assert!(over.is_none(), "the API server has ended: {}", self.log("kube-apiserver.log"));
+        let path = "/readyz";
+        eventually(|| async {
+            let request = http::Request::get(path).body(Vec::new()).expect("a request");
+            let answer = self.client.request_text(request).await;
+            answer
+                .map(drop)
+                .map_err(|error| format!("{error}\n{}", self.log("kube-apiserver.log")))
+        })
+        .await;
+    }
+
+    /// The last lines of a log.
+    pub fn log(&self, name: &str) -> String {
+        let text = fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+        let lines: Vec<_> = text.lines().rev().take(40).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    /// Where the tests' files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Kills the API server as a power cut would.
+    pub fn kill_api_server(&mut self) {
+        self.api_server.kill().expect("kill the API server");
+        self.api_server.wait().expect("wait for it");
+    }
+
+    /// Starts it again, with other flags than before if there are any.
+    pub async fn restart_api_server(&mut self, flags: &[&str]) {
+        self.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        self.api_server = start_api_server(self.folder.path(), self.port, self.etcd_port, &self.flags);
+        self.is_up().await;
+    }
+
+    /// Has etcd forget all but the newest version of everything, so that watches that are behind expire.
+    pub async fn compact(&self) {
+        let version = self
+            .all("", "v1", "Namespace")
+            .list(&ListParams::default())
+            .await
+            .expect("list");
+        let revision: i64 = version
+            .metadata
+            .resource_version
+            .expect("a version")
+            .parse()
+            .expect("a number");
+        let body = json!({"revision": revision.to_string(), "physical": true}).to_string();
+        let request = format!(
+            "POST /v3/kv/compaction HTTP/1.1\r\nHost: etcd\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", self.etcd_port))
+            .await
+            .expect("connect to etcd");
+        stream.write_all(request.as_bytes()).await.expect("ask etcd");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("etcd's answer");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    /// A kubeconfig for a token.
+    pub fn kubeconfig(&self, token: &str) -> PathBuf {
+        let path = self.folder.path().join(format!("{token}.kubeconfig"));
+        let config = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "e2e", "cluster": {
+                "server": format!("https://127.0.0.1:{}", self.port),
+                "insecure-skip-tls-verify": true,
+            }}],
+            "users": [{"name": "e2e", "user": {"token": token}}],
+            "contexts": [{"name": "e2e", "context": {"cluster": "e2e", "user": "e2e", "namespace": "telewarden"}}],
+            "current-context": "e2e",
+        });
+        fs::write(&path, config.to_string()).expect("write a kubeconfig");
+        path
+    }
+
+    /// Every request so far.
+    pub fn audit(&self) -> Vec<AuditEvent> {
+        let text = fs::read_to_string(self.folder.path().join("audit.log")).unwrap_or_default();
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
+    /// How many writes of owned objects there were from operators.
+    pub fn writes(&self) -> usize {
+        let from_operator = |event: &&AuditEvent| event.user.username.contains("operator");
+        self.audit()
+            .iter()
+            .filter(from_operator)
+            .filter(|event| event.is_write() && !event.is_housekeeping())
+            .count()
+    }
+
+    /// The API of a kind in all namespaces.
+    pub fn all(&self, group: &str, version: &str, kind: &str) -> Api<DynamicObject> {
+        Api::all_with(self.client.clone(), &resource(group, version, kind))
+    }
+
+    /// The API of a kind in a namespace.
+    pub fn of(&self, namespace: &str, group: &str, version: &str, kind: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), namespace, &resource(group, version, kind))
+    }
+
+    /// Creates every object of a text.
+    pub async fn create_all(&self, text: &str) {
+        for document in serde_yaml::Deserializer::from_str(text) {
+            let value = Value::deserialize(document).expect("YAML");
+            if !value.is_null() {
+                self.put(&value).await;
+            }
+        }
+    }
+
+    /// Creates an object, or brings it to what is given.
+    pub async fn put(&self, object: &Value) {
+        let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let (group, version) = text("/apiVersion")
+            .rsplit_once('/')
+            .unwrap_or(("", text("/apiVersion")));
+        let api = match text("/metadata/namespace") {
+            "" => self.all(group, version, text("/kind")),
+            namespace => self.of(namespace, group, version, text("/kind")),
+        };
+        let params = PatchParams::apply("e2e").force();
+        let put = api.patch(text("/metadata/name"), &params, &Patch::Apply(object)).await;
+        put.unwrap_or_else(|error| panic!("cannot put {object}: {error}"));
+    }
+
+    /// A namespace.
+    pub async fn namespace(&self, name: &str) {
+        self.put(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
+            .await;
+    }
+
+    /// An AppProject.
+    pub async fn project(&self, name: &str, spec: Value) {
+        let metadata = json!({"name": name, "namespace": "argocd"});
+        self.put(
+            &json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": metadata, "spec": spec}),
+        )
+        .await;
+    }
+
+    /// Deletes an Application.
+    pub async fn delete_application(&self, name: &str) {
+        let api = self.of("argocd", "argoproj.io", "v1alpha1", "Application");
+        api.delete(name, &DeleteParams::default())
+            .await
+            .expect("delete an Application");
+    }
+
+    /// Deletes an object of any kind.
+    pub async fn delete(&self, namespace: &str, group: &str, kind: &str, name: &str) {
+        let api = self.of(namespace, group, "v1", kind);
+        api.delete(name, &DeleteParams::default())
+            .await
+            .expect("delete an object");
+    }
+
+    /// A namespace goes away for good. There is no controller here that would empty it.
+    pub async fn config_map(&self, namespace: &str, name: &str) -> Option<ConfigMap> {
+        Api::namespaced(self.client.clone(), namespace)
+            .get_opt(name)
+            .await
+            .expect("get a ConfigMap")
+    }
+
+    /// Creates a ConfigMap that is nobody's.
+    pub async fn create_config_map(&self, namespace: &str, name: &str, data: &[(&str, &str)]) {
+        let map = json!({"metadata": {"name": name}, "data": data.iter().copied().collect::<std::collections::BTreeMap<_, _>>()});
+        let map: ConfigMap = serde_json::from_value(map).expect("a ConfigMap");
+        let api = Api::<ConfigMap>::namespaced(self.client.clone(), namespace);
+        api.create(&PostParams::default(), &map)
+            .await
+            .expect("create a ConfigMap");
+    }
+
+    /// Everything with an instance's label, by kind, namespace and name.
+    pub async fn owned_by(&self, instance: &str) -> Vec<Value> {
+        let params = ListParams::default().labels(&format!("telegraf.influxdata.com/instance={instance}"));
+        let mut owned = Vec::new();
+        for (group, version, kind) in [
+            ("", "v1", "ConfigMap"),
+            ("apps", "v1", "Deployment"),
+            ("networking.k8s.io", "v1", "NetworkPolicy"),
+            ("ricoberger.de", "v1alpha1", "VaultSecret"),
+        ] {
+            let list = self
+                .all(group, version, kind)
+                .list(&params)
+                .await
+                .expect("list owned objects");
+            for object in list.items {
+                let mut object = serde_json::to_value(object).expect("JSON");
+                object["apiVersion"] = json!(if group.is_empty() {
+                    version.to_owned()
+                } else {
+                    format!("{group}/{version}")
+                });
+                object["kind"] = json!(kind);
+                owned.push(object);
+            }
+        }
+        owned
+    }
+
+    /// The names of everything that the operator owns, such as `Deployment nublado/telegraf-nublado`, sorted.
+    pub async fn owned(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.owned_by("telewarden").await.iter().map(name_of).collect();
+        names.sort();
+        names
+    }
+
+    /// Waits until the operator owns exactly these.
+    pub async fn owns(&self, expected: &[&str]) {
+        let mut expected: Vec<_> = expected.iter().map(|name| (*name).to_owned()).collect();
+        expected.sort();
+        eventually(|| async {
+            let owned = self.owned().await;
+            (owned == expected)
+                .then_some(())
+                .ok_or_else(|| format!("owned are {owned:#?}, expected {expected:#?}"))
+        })
+        .await;
+    }
+
+    /// Waits until the cluster holds what the module renders of the Applications and Namespaces in it, and nothing else.
+    pub async fn is_as_rendered(&self, settings: &Value) {
+        let settings = settings.to_string();
+        eventually(|| async {
+            let sources = self.sources().await;
+            let expected = crate::objects::render(&settings, &sources);
+            let owned = self.owned_by("telewarden").await;
+            for object in &expected {
+                let found = owned.iter().find(|owned| name_of(owned) == name_of(object));
+                let Some(found) = found else {
+                    return Err(format!("{} is missing", name_of(object)));
+                };
+                covers(object, found).map_err(|why| format!("{} is not as rendered: {why}", name_of(object)))?;
+            }
+            let extra = owned
+                .iter()
+                .find(|owned| !expected.iter().any(|object| name_of(object) == name_of(owned)));
+            extra.map_or(Ok(()), |extra| Err(format!("{} is too much", name_of(extra))))
+        })
+        .await;
+    }
+
+    async fn sources(&self) -> Vec<Value> {
+        let mut sources = Vec::new();
+        for (group, version, kind) in [("argoproj.io", "v1alpha1", "Application"), ("", "v1", "Namespace")] {
+            let list = self
+                .all(group, version, kind)
+                .list(&ListParams::default())
+                .await
+                .expect("list sources");
+            sources.extend(list.items.into_iter().map(|object| {
+                let mut object = serde_json::to_value(object).expect("JSON");
+                object["apiVersion"] = json!(if group.is_empty() {
+                    version.to_owned()
+                } else {
+                    format!("{group}/{version}")
+                });
+                object["kind"] = json!(kind);
+                object
+            }));
+        }
+        sources
+    }
+
+    /// Events about an object, oldest first.
+    pub async fn events(&self, about: &str) -> Vec<Event> {
+        let list = Api::<Event>::all(self.client.clone())
+            .list(&ListParams::default())
+            .await
+            .expect("list Events");
+        let mut events: Vec<_> = list.items;
+        events.retain(|event| {
+            event
+                .regarding
+                .as_ref()
+                .is_some_and(|of| of.name.as_deref() == Some(about))
+        });
+        events.sort_by_key(|event| event.event_time.as_ref().map(|time| time.0));
+        events
+    }
+
+    /// Waits for an Event, and answers what it says.
+    pub async fn event(&self, about: &str, reason: &str) -> String {
+        let found = std::sync::Mutex::new(String::new());
+        eventually(|| async {
+            let events = self.events(about).await;
+            let event = events.iter().rfind(|event| event.reason.as_deref() == Some(reason));
+            let Some(event) = event else {
+                return Err(format!("no Event {reason} about {about} in {events:#?}"));
+            };
+            *found.lock().expect("a lock") = event.note.clone().unwrap_or_default();
+            Ok(())
+        })
+        .await;
+        found.into_inner().expect("a lock")
+    }
+
+    /// Writes an Application.
+    pub async fn application(&self, application: &Application) {
+        self.put(&application.object()).await;
+    }
+
+    /// Whether a namespace is there.
+    pub async fn has_namespace(&self, name: &str) -> bool {
+        Api::<Namespace>::all(self.client.clone())
+            .get_opt(name)
+            .await
+            .expect("get a namespace")
+            .is_some()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for child in [&mut self.api_server, &mut self.etcd] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!(
+                "--- the end of kube-apiserver's log\n{}",
+                self.log("kube-apiserver.log")
+            );
+        }
+    }
+}
+
+fn name_of(object: &Value) -> String {
+    let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    format!(
+        "{} {}/{}",
+        text("/kind"),
+        text("/metadata/namespace"),
+        text("/metadata/name")
+    )
+}
+
+fn resource(group: &str, version: &str, kind: &str) -> ApiResource {
+    let gvk = GroupVersionKind::gvk(group, version, kind);
+    match kind {
+        "NetworkPolicy" => ApiResource::from_gvk_with_plural(&gvk, "networkpolicies"),
+        _ => ApiResource::from_gvk(&gvk),
+    }
+}
+
+/// A client for a token.
+fn client(port: u16, token: &str) -> Client {
+    let url = format!("https://127.0.0.1:{port}").parse().expect("a URL");
+    let mut config = Config::new(url);
+    config.accept_invalid_certs = true;
+    config.auth_info = AuthInfo {
+        token: Some(token.to_owned().into()),
+        ..AuthInfo::default()
+    };
+    Client::try_from(config).expect("a client")
+}
+
+fn start_etcd(folder: &Path, port: u16, peer_port: u16) -> Child {
+    let url = format!("http://127.0.0.1:{port}");
+    let peer = format!("http://127.0.0.1:{peer_port}");
+    let mut command = Command::new(part("TELEWARDEN_E2E_ETCD"));
+    command.arg("--data-dir").arg(folder.join("etcd"));
+    command.args([
+        "--unsafe-no-fsync",
+        "--log-level=warn",
+        "--quota-backend-bytes=8589934592",
+    ]);
+    for (flag, value) in [
+        ("--listen-client-urls", &url),
+        ("--advertise-client-urls", &url),
+        ("--listen-peer-urls", &peer),
+        ("--initial-advertise-peer-urls", &peer),
+    ] {
+        command.arg(format!("{flag}={value}"));
+    }
+    command.arg(format!("--initial-cluster=default={peer}"));
+    spawn(&mut command, &folder.join("etcd.log"))
+}
+
+fn start_api_server(folder: &Path, port: u16, etcd_port: u16, flags: &[String]) -> Child {
+    let mut command = Command::new(part("TELEWARDEN_E2E_KUBE_APISERVER"));
+    let file = |flag: &str, name: &str| format!("{flag}={}", folder.join(name).display());
+    command.args([
+        format!("--etcd-servers=http://127.0.0.1:{etcd_port}"),
+        format!("--secure-port={port}"),
+        "--bind-address=127.0.0.1".to_owned(),
+        file("--cert-dir", "certificates"),
+        file("--token-auth-file", "tokens.csv"),
+        file("--service-account-key-file", "accounts.pem"),
+        file("--service-account-signing-key-file", "accounts.key"),
+        "--service-account-issuer=https://e2e".to_owned(),
+        "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+        "--authorization-mode=RBAC".to_owned(),
+        "--disable-admission-plugins=ServiceAccount".to_owned(),
+        file("--audit-policy-file", "audit.yaml"),
+        file("--audit-log-path", "audit.log"),
+        "--audit-log-mode=blocking".to_owned(),
+        "--allow-privileged=false".to_owned(),
+    ]);
+    command.args(flags);
+    spawn(&mut command, &folder.join("kube-apiserver.log"))
+}

@@ -1,0 +1,166 @@
+//! The operator as a process.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::{Cluster, SERVICE_ACCOUNT, eventually};
+
+/// Tells the logs of several operators apart.
+static STARTED: AtomicUsize = AtomicUsize::new(0);
+
+/// A running operator.
+pub struct Operator {
+    child: Child,
+    port: u16,
+    log: PathBuf,
+}
+
+fn program() -> Command {
+    let path =
+        std::env::var_os("TELEWARDEN_E2E_OPERATOR").expect("TELEWARDEN_E2E_OPERATOR: run these with e2e/operator/run");
+    Command::new(path)
+}
+
+impl Cluster {
+    /// Runs a command of the operator to its end.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        let output = program()
+            .args(arguments)
+            .env("KUBECONFIG", self.kubeconfig(SERVICE_ACCOUNT))
+            .stdin(Stdio::null())
+            .output();
+        output.expect("run the operator")
+    }
+
+    /// Writes settings to a file.
+    pub fn settings(&self, settings: &Value) -> PathBuf {
+        let path = self.folder().join("settings.yaml");
+        // At once, as a mounted ConfigMap changes.
+        let new = self.folder().join("settings.new");
+        fs::write(&new, serde_yaml::to_string(settings).expect("YAML")).expect("write settings");
+        fs::rename(new, &path).expect("replace the settings");
+        path
+    }
+
+    /// Starts an operator and waits until it is ready.
+    pub async fn operator(&self, arguments: &[&str]) -> Operator {
+        let operator = self.unready_operator(arguments);
+        operator.is_ready().await;
+        operator
+    }
+
+    /// Starts an operator under settings and waits until it is ready.
+    pub async fn operator_with(&self, settings: &Value) -> Operator {
+        let path = self.settings(settings);
+        self.operator(&["--settings", path.to_str().expect("a path")]).await
+    }
+
+    /// Starts an operator.
+    pub fn unready_operator(&self, arguments: &[&str]) -> Operator {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port")
+            .port();
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let log = self.folder().join(format!("operator-{number}.log"));
+        let mut command = program();
+        command.args([
+            "run",
+            "--log",
+            "debug,hyper=info,kube=info,tower=info,rustls=info,h2=info",
+            "--lease",
+            "3",
+        ]);
+        command.arg("--listen").arg(format!("127.0.0.1:{port}")).args(arguments);
+        command
+            .env("KUBECONFIG", self.kubeconfig(SERVICE_ACCOUNT))
+            .env("POD_NAME", format!("operator-{number}"));
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).expect("create a log"));
+        Operator {
+            child: command.spawn().expect("start the operator"),
+            port,
+            log,
+        }
+    }
+}
+
+impl Operator {
+    /// Waits until `/readyz` says so.
+    pub async fn is_ready(&self) {
+        eventually(|| async {
+            match self.get("/readyz").await {
+                Some((200, _)) => Ok(()),
+                answer => Err(format!("/readyz answers {answer:?}; log:\n{}", self.log())),
+            }
+        })
+        .await;
+    }
+
+    /// A page of its HTTP server.
+    pub async fn get(&self, path: &str) -> Option<(u16, String)> {
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.ok()?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+    }
+
+    /// The value of a metric with all its labels, such as `telewarden_errors_total{reason="conflict"}`.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let (_, text) = self.get("/metrics").await?;
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// True while it runs.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().expect("look at the operator").is_none()
+    }
+
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it as the kubelet does, and waits.
+    pub fn stop(mut self) -> ExitStatus {
+        let id = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &id]).status().expect("run kill");
+        self.child.wait().expect("wait for the operator")
+    }
+
+    /// Ends it without a warning.
+    pub fn kill(mut self) {
+        self.child.kill().expect("kill the operator");
+        self.child.wait().expect("wait for the operator");
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().rev().take(60).collect();
+            eprintln!("--- the end of the operator's log");
+            lines.iter().rev().for_each(|line| eprintln!("{line}"));
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! What happens to a source happens to what runs for it.
+
+use serde_json::json;
+use telewarden_e2e_operator::{Application, Cluster, annotation, eventually, for_a_while, redis};
+
+const REDIS: [&str; 2] = ["ConfigMap redis/telegraf-redis", "Deployment redis/telegraf-redis"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn annotate_change_break_mend_and_remove() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    let _operator = cluster.operator(&[]).await;
+
+    cluster.application(&Application::named("redis")).await;
+    for_a_while(|| async {
+        cluster
+            .owned()
+            .await
+            .is_empty()
+            .then_some(())
+            .ok_or("something was applied".to_owned())
+    })
+    .await;
+
+    cluster.application(&redis()).await;
+    cluster.owns(&REDIS).await;
+    cluster.is_as_rendered(&json!({})).await;
+    assert!(cluster.event("redis", "Applied").await.contains("created"));
+
+    cluster
+        .application(&redis().annotated(&annotation("redis", &["server", "exporter"])))
+        .await;
+    cluster.is_as_rendered(&json!({})).await;
+    let changed = cluster
+        .config_map("redis", "telegraf-redis")
+        .await
+        .expect("it is there")
+        .data;
+    assert!(
+        changed
+            .as_ref()
+            .is_some_and(|data| data["telegraf.conf"].contains("http://exporter.redis.svc:9121/metrics"))
+    );
+
+    cluster
+        .application(&redis().annotated("- server: \"http://evil.example/metrics\"\n"))
+        .await;
+    let note = cluster.event("redis", "Refused").await;
+    assert!(note.contains("TW") && note.contains("line 1"), "{note}");
+    let running = cluster
+        .config_map("redis", "telegraf-redis")
+        .await
+        .expect("what runs keeps running")
+        .data;
+    assert_eq!(running, changed, "what runs stays as it was");
+
+    cluster.application(&redis()).await;
+    cluster.is_as_rendered(&json!({})).await;
+
+    cluster.application(&redis().annotated("")).await;
+    cluster.owns(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delete_the_application_also_while_the_operator_is_down() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    let operator = cluster.operator(&[]).await;
+    cluster.application(&redis()).await;
+    cluster.owns(&REDIS).await;
+    cluster.delete_application("redis").await;
+    cluster.owns(&[]).await;
+
+    cluster.application(&redis()).await;
+    cluster.owns(&REDIS).await;
+    assert!(operator.stop().success(), "it stops gracefully");
+    cluster.delete_application("redis").await;
+    let _operator = cluster.operator(&[]).await;
+    cluster.owns(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn change_the_destination() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    cluster.namespace("elsewhere").await;
+    let operator = cluster.operator(&[]).await;
+    cluster.application(&redis()).await;
+    cluster.owns(&REDIS).await;
+    let elsewhere = redis().to("elsewhere").annotated(&annotation("elsewhere", &["server"]));
+    cluster.application(&elsewhere).await;
+    cluster
+        .owns(&[
+            "ConfigMap elsewhere/telegraf-redis",
+            "Deployment elsewhere/telegraf-redis",
+        ])
+        .await;
+
+    operator.kill();
+    cluster.application(&redis()).await;
+    let _operator = cluster.operator(&[]).await;
+    cluster.owns(&REDIS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_does_not_exist_yet_is_waited_for() {
+    let cluster = Cluster::start().await;
+    let _operator = cluster.operator(&[]).await;
+    cluster.application(&redis()).await;
+    assert!(cluster.event("redis", "WaitingForNamespace").await.contains("redis"));
+    assert!(!cluster.has_namespace("redis").await, "it is not created");
+    cluster.namespace("redis").await;
+    cluster.owns(&REDIS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_applications_and_a_namespace_share_one_namespace() {
+    let cluster = Cluster::start().await;
+    let _operator = cluster.operator(&[]).await;
+    let annotation_of = annotation("redis", &["server"]);
+    cluster
+        .put(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {
+            "name": "redis", "annotations": {"telegraf.influxdata.com/rubin-telegraf-operator": annotation_of},
+        }}))
+        .await;
+    cluster.application(&redis()).await;
+    cluster
+        .application(&Application {
+            name: "sentinel".to_owned(),
+            ..redis()
+        })
+        .await;
+    cluster
+        .owns(&[
+            "ConfigMap redis/telegraf",
+            "ConfigMap redis/telegraf-redis",
+            "ConfigMap redis/telegraf-sentinel",
+            "Deployment redis/telegraf",
+            "Deployment redis/telegraf-redis",
+            "Deployment redis/telegraf-sentinel",
+        ])
+        .await;
+    cluster.is_as_rendered(&json!({})).await;
+    cluster.delete_application("sentinel").await;
+    cluster
+        .owns(&[
+            "ConfigMap redis/telegraf",
+            "ConfigMap redis/telegraf-redis",
+            "Deployment redis/telegraf",
+            "Deployment redis/telegraf-redis",
+        ])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_four_endpoints_and_names_of_253_characters() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    let _operator = cluster.operator(&[]).await;
+    let long = |last: &str| {
+        let label = "x".repeat(50);
+        let name = format!("{label}.{label}.{label}.{label}.{}", "x".repeat(48));
+        format!("{name}{last}")
+    };
+    for last in ["a", "b"] {
+        assert_eq!(long(last).len(), 253);
+        cluster
+            .application(&Application {
+                name: long(last),
+                ..redis()
+            })
+            .await;
+    }
+    let names: Vec<String> = (0..64).map(|number| format!("exporter-{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    cluster
+        .application(&redis().annotated(&annotation("redis", &names)))
+        .await;
+    cluster.is_as_rendered(&json!({})).await;
+    eventually(|| async {
+        let owned = cluster.owned().await.len();
+        (owned == 6)
+            .then_some(())
+            .ok_or_else(|| format!("{owned} objects are owned"))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_of_another_cluster_is_skipped() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    let _operator = cluster.operator(&[]).await;
+    cluster.application(&redis()).await;
+    cluster.owns(&REDIS).await;
+    cluster
+        .application(&Application {
+            server: "https://other.example".to_owned(),
+            ..redis()
+        })
+        .await;
+    assert!(
+        cluster
+            .event("redis", "Skipped")
+            .await
+            .contains("https://other.example")
+    );
+    cluster.owns(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_project_does_not_permit_is_refused_until_it_does() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    let _operator = cluster.operator(&[]).await;
+    cluster
+        .application(&Application {
+            project: "team".to_owned(),
+            ..redis()
+        })
+        .await;
+    assert!(cluster.event("redis", "Refused").await.contains("does not exist"));
+    let everything = json!({"server": "*", "namespace": "*"});
+    cluster
+        .project(
+            "team",
+            json!({"destinations": [everything, {"server": "*", "namespace": "!red*"}]}),
+        )
+        .await;
+    eventually(|| async {
+        let note = cluster.event("redis", "Refused").await;
+        note.contains("does not permit namespace").then_some(()).ok_or(note)
+    })
+    .await;
+    assert!(cluster.owned().await.is_empty());
+    cluster.project("team", json!({"destinations": [everything]})).await;
+    cluster.owns(&REDIS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_not_repeated_and_a_status_update_costs_nothing() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    let operator = cluster.operator(&[]).await;
+    let broken = redis().annotated("- server: [");
+    cluster.application(&broken).await;
+    cluster.event("redis", "Refused").await;
+    let refused = || async {
+        let events = cluster.events("redis").await;
+        events
+            .iter()
+            .filter(|event| event.reason.as_deref() == Some("Refused"))
+            .count()
+    };
+    for revision in 0..20 {
+        let mut object = broken.object();
+        object["status"] = json!({"sync": {"revision": revision.to_string()}});
+        cluster.put(&object).await;
+    }
+    operator.kill();
+    let operator = cluster.operator(&[]).await;
+    for_a_while(|| async {
+        (refused().await == 1)
+            .then_some(())
+            .ok_or("the Event is repeated".to_owned())
+    })
+    .await;
+    let calls = operator.metric("telewarden_module_call_duration_seconds_count").await;
+    cluster
+        .put(&{
+            let mut object = broken.object();
+            object["status"] = json!({"sync": {"revision": "last"}});
+            object
+        })
+        .await;
+    for_a_while(|| async {
+        let now = operator.metric("telewarden_module_call_duration_seconds_count").await;
+        (now == calls)
+            .then_some(())
+            .ok_or(format!("the module was called: {calls:?}, {now:?}"))
+    })
+    .await;
+}
