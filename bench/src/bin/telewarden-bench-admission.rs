@@ -129,7 +129,7 @@ fn memory(path: &std::ffi::OsStr, payload: &[u8]) -> usize {
             Err(error) => panic!("{error}"),
         }
     };
-    let (mut too_few, mut enough) = (0, 1024);
+    let (mut too_few, mut enough) = (0_usize, 1024);
     while enough - too_few > 1 {
         let between = too_few.midpoint(enough);
         if answers(between) {
