@@ -146,6 +146,16 @@ impl Server {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Counts in every request until now, without a copy.
+    pub fn sum(&self, count: impl Fn(&Request) -> usize) -> usize {
+        self.requests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .map(count)
+            .sum()
+    }
+
     /// How many requests there were until now.
     pub fn count(&self) -> usize {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).len()

@@ -60,6 +60,22 @@ impl Recorder {
         self.0.requests().iter().map(write).collect()
     }
 
+    /// How many lines begin like this: quick, where there are many.
+    pub fn lines(&self, beginning: &str) -> usize {
+        let beginning = beginning.as_bytes();
+        let of = |body: &[u8]| {
+            body.split(|byte| *byte == b'\n')
+                .filter(|line| line.starts_with(beginning))
+                .count()
+        };
+        self.0.sum(|request| of(&request.body))
+    }
+
+    /// How many requests there were until now.
+    pub fn count(&self) -> usize {
+        self.0.count()
+    }
+
     /// Every point until now, by bucket.
     pub fn points(&self) -> BTreeMap<String, Vec<Point>> {
         let mut points: BTreeMap<String, Vec<Point>> = BTreeMap::new();

@@ -1,0 +1,176 @@
+//! Secrets stay: whatever somebody writes into an annotation, the token reaches nobody but the configured output.
+//!
+//! `e2e/hostile/` has a file for each attempt. In it `CAPTURE` is the one host and port that the settings allow, where a
+//! server records what Telegraf sends; `says` is either `harmless` or the codes with which it is refused.
+//! `TELEWARDEN_BLESS=1` writes the codes anew.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use telewarden_e2e_telegraf::{
+    Recorder, Reply, Server, TOKEN, Telegraf, application, eventually, merged, on_loopback, outputs_to, repository,
+    try_render, whole,
+};
+use telewarden_policy::protocol::{Outcome, RenderAnswer, SourceAnswer};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Attempt {
+    says: String,
+    annotation: Option<String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+    #[serde(default)]
+    settings: Value,
+}
+
+fn attempts() -> Vec<(PathBuf, Attempt)> {
+    let folder = fs::read_dir(repository("e2e/hostile")).expect("the hostile annotations");
+    let mut paths: Vec<_> = folder.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).expect("a file");
+        let attempt = serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        (path, attempt)
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// What the core makes of an attempt.
+fn answer(attempt: &Attempt, capture: &str, output: &str, topology: &str) -> RenderAnswer {
+    let port = capture.rsplit(':').next().unwrap_or_default();
+    let fill = |text: &str| text.replace("CAPTUREPORT", port).replace("CAPTURE", capture);
+    let mut source = application("argocd", "");
+    let annotations = attempt
+        .annotation
+        .iter()
+        .map(|text| (telewarden_e2e_telegraf::ANNOTATION, text));
+    let others = attempt.annotations.iter().map(|(name, text)| (name.as_str(), text));
+    let all: serde_json::Map<_, _> = annotations
+        .chain(others)
+        .map(|(name, text)| (name.to_owned(), fill(text).into()))
+        .collect();
+    source["metadata"]["annotations"] = all.into();
+    let agent = json!({"interval": "200ms", "flush_interval": "200ms"});
+    let settings = json!({
+        "topology": topology,
+        "classes": {"default": {"agent": agent}},
+        "endpoints": {"hosts": ["127.0.0.1"]},
+    });
+    let settings = merged(merged(on_loopback(), outputs_to(output)), settings);
+    let settings = match attempt.settings.clone() {
+        Value::Null => settings,
+        own => merged(settings, own),
+    };
+    try_render(&settings, &[source], &BTreeMap::new())
+}
+
+fn said(source: &SourceAnswer) -> String {
+    if source.outcome != Outcome::Refused {
+        return "harmless".to_owned();
+    }
+    let errors = source.diagnostics.iter().filter(|finding| finding.is_error());
+    let codes: Vec<_> = errors.map(|finding| finding.code.as_ref()).collect();
+    format!("refused {}", codes.join(" "))
+}
+
+#[test]
+fn there_are_enough_attempts() {
+    assert!(attempts().len() >= 150);
+}
+
+#[test]
+fn each_attempt_is_refused_or_harmless_as_its_file_says() {
+    let mut wrong = Vec::new();
+    for (path, attempt) in attempts() {
+        let answer = answer(&attempt, "127.0.0.1:80", "http://127.0.0.1:1", "application");
+        let said = said(&answer.sources[0]);
+        if said != attempt.says {
+            if std::env::var_os("TELEWARDEN_BLESS").is_some() {
+                let text = fs::read_to_string(&path).expect("a file");
+                fs::write(
+                    &path,
+                    text.replace(&format!("says: {}\n", attempt.says), &format!("says: {said}\n")),
+                )
+                .expect("a file that can be written");
+            }
+            wrong.push(format!(
+                "{}: the file says {}, the core {said}",
+                path.display(),
+                attempt.says
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn capture() -> Server {
+    // Labels that would be an answer to whoever asked for one.
+    Server::start(|_| Reply::new(200, "text/plain", "x{t=\"1\"} 1\ny{prometheus_app=\"other\"} 1\n"))
+}
+
+/// The capture endpoint would see a token that goes astray.
+#[test]
+fn the_capture_endpoint_sees_a_token() {
+    let capture = capture();
+    let text = format!(
+        "[agent]\ninterval = \"200ms\"\nomit_hostname = true\nskip_processors_after_aggregators = true\n\
+         [[inputs.prometheus]]\nurls = [\"{}\"]\n[[outputs.health]]\nservice_address = \"http://:8888\"\n",
+        capture.url("/metrics?t=${INFLUX_TOKEN}")
+    );
+    let telegraf = Telegraf::start_text(&text);
+    eventually("a request with the token", || {
+        let leaked = capture.requests().iter().any(|request| request.text().contains(TOKEN));
+        leaked.then_some(()).ok_or_else(|| telegraf.log())
+    });
+}
+
+#[test]
+fn no_attempt_gets_the_token_or_another_host() {
+    let mut ran = 0;
+    for (path, attempt) in attempts().into_iter().filter(|(_, attempt)| attempt.says == "harmless") {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let capture = capture();
+        let output = Recorder::answering(|_| Reply::empty(204));
+        // A port that an attempt leaves out is the scheme's own, where nobody listens.
+        let elsewhere =
+            fs::read_to_string(&path).is_ok_and(|text| !text.contains("CAPTURE/") && !text.contains("CAPTURE"));
+        let rendered = whole(answer(&attempt, &capture.address(), &output.url(), "application"));
+        let mut telegraf = Telegraf::start(&rendered);
+        eventually(&name, || {
+            telegraf.process().assert_runs();
+            (capture.count() > 0 || elsewhere)
+                .then_some(())
+                .ok_or_else(|| telegraf.log())
+        });
+        telegraf.process().stop();
+        for request in capture.requests() {
+            assert!(!request.text().contains(TOKEN), "{name}: {}", request.text());
+            assert_eq!(request.header("host"), Some(capture.address().as_str()), "{name}");
+        }
+        for mut request in output.requests() {
+            assert_eq!(
+                request.header("authorization"),
+                Some(format!("Token {TOKEN}").as_str()),
+                "{name}"
+            );
+            request.headers.retain(|(header, _)| header != "authorization");
+            assert!(!request.text().contains(TOKEN), "{name}: {}", request.text());
+            assert_eq!(request.parameter("bucket"), Some("argocd"), "{name}");
+        }
+        // A request to anybody else would have failed, and Telegraf tells of it.
+        let log = telegraf.log();
+        let astray: Vec<_> = log
+            .lines()
+            .filter(|line| line.contains(" E! ") || line.contains("evil.example"))
+            .collect();
+        assert!(elsewhere || astray.is_empty(), "{name}: {}", astray.join("\n"));
+        assert!(!log.contains(TOKEN), "{name}: the token is in the log");
+        ran += 1;
+    }
+    println!("{ran} harmless attempts ran");
+}

@@ -1,0 +1,471 @@
+//! From an annotation to a query's answer: exporters, the real Telegraf, a proxy that records, and a real database.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use telewarden_e2e_telegraf::{
+    Database, Exporter, Exposition, Point, Recorder, TOKEN, Telegraf, application, eventually, examples, merged,
+    namespace, node_exporter, on_loopback, outputs_to, read_yaml, render, rendered, whole,
+};
+
+/// A database with a recording proxy in front of it.
+struct End {
+    database: Database,
+    recorder: Recorder,
+}
+
+impl End {
+    fn new() -> Self {
+        let database = Database::start();
+        let recorder = Recorder::before(database.address());
+        Self { database, recorder }
+    }
+
+    /// Settings that scrape loopback and write to this database.
+    fn settings(&self) -> Value {
+        merged(on_loopback(), outputs_to(&self.recorder.url()))
+    }
+
+    /// Waits until these series are there, and then no other of theirs is: `name{tag="value"} value`, without the URL tag.
+    fn expect(&self, prefix: &str, expected: &[&str]) {
+        let expected: BTreeSet<String> = expected.iter().map(|&series| series.to_owned()).collect();
+        let mut found = BTreeSet::new();
+        eventually("the series", || {
+            found = self.spelled(prefix);
+            expected
+                .is_subset(&found)
+                .then_some(())
+                .ok_or_else(|| format!("{found:#?}"))
+        });
+        assert_eq!(found, expected);
+    }
+
+    fn spelled(&self, prefix: &str) -> BTreeSet<String> {
+        let series = self
+            .database
+            .series()
+            .into_iter()
+            .filter(|series| series.name.starts_with(prefix));
+        series
+            .map(|series| {
+                let tags = series.tags.iter().filter(|(tag, _)| *tag != "url");
+                let tags: Vec<_> = tags.map(|(tag, value)| format!("{tag}={value:?}")).collect();
+                let last = series.values.last().copied().unwrap_or(f64::NAN);
+                format!("{}{{{}}} {last}", series.name, tags.join(","))
+            })
+            .collect()
+    }
+
+    /// Every write went where the settings say, with the token.
+    fn assert_writes(&self, organization: &str, buckets: &[&str]) {
+        let writes = self.recorder.writes();
+        let mut found = BTreeSet::new();
+        for write in &writes {
+            assert_eq!(write.path, "/api/v2/write");
+            assert_eq!(write.organization, organization);
+            assert_eq!(write.authorization, format!("Token {TOKEN}"));
+            found.insert(write.bucket.as_str());
+        }
+        assert_eq!(found, buckets.iter().copied().collect());
+    }
+}
+
+#[test]
+fn an_application_with_several_endpoints() {
+    let end = End::new();
+    let (classic, open) = (
+        Exporter::known(Exposition::Classic),
+        Exporter::known(Exposition::OpenMetrics),
+    );
+    let (_node, node_url) = node_exporter();
+    let annotation = format!(
+        "- redis: {}\n- server: {}\n- node: {node_url}",
+        classic.url(),
+        open.url()
+    );
+    let rendered = whole(render(&end.settings(), &[application("argo-cd", &annotation)]));
+    let _telegraf = Telegraf::start(&rendered);
+    end.expect(
+        "prometheus_redis_",
+        &[
+            r#"prometheus_redis_job_seconds_bucket{le="+Inf",prometheus_app="argo_cd"} 4"#,
+            r#"prometheus_redis_job_seconds_bucket{le="0.5",prometheus_app="argo_cd"} 2"#,
+            r#"prometheus_redis_job_seconds_count{prometheus_app="argo_cd"} 4"#,
+            r#"prometheus_redis_job_seconds_sum{prometheus_app="argo_cd"} 2.5"#,
+            r#"prometheus_redis_jobs_total{code="200",prometheus_app="argo_cd",queue="in"} 42"#,
+            r#"prometheus_redis_queue_length{prometheus_app="argo_cd",queue="in"} 3"#,
+            r#"prometheus_redis_queue_length{prometheus_app="argo_cd",queue="out"} 5"#,
+        ],
+    );
+    end.expect(
+        // From OpenMetrics Telegraf takes a counter's name without the suffix.
+        "prometheus_server_",
+        &[
+            r#"prometheus_server_jobs{code="200",prometheus_app="argo_cd",queue="in"} 42"#,
+            r#"prometheus_server_queue_length{prometheus_app="argo_cd",queue="in"} 3"#,
+            r#"prometheus_server_queue_length{prometheus_app="argo_cd",queue="out"} 5"#,
+        ],
+    );
+    eventually("the machine's load", || {
+        let load = end
+            .database
+            .query(r#"prometheus_node_node_load1{prometheus_app="argo_cd"}"#);
+        matches!(load[..], [load] if load >= 0.0)
+            .then_some(())
+            .ok_or_else(|| format!("{load:?}"))
+    });
+    assert_eq!(
+        end.database.query(r#"prometheus_redis_queue_length{queue="in"}"#),
+        [3.0]
+    );
+    end.assert_writes("square", &["argo_cd"]);
+}
+
+#[test]
+fn options_of_endpoints_do_what_they_say() {
+    let end = End::new();
+    let exporter = || Exporter::known(Exposition::Classic);
+    let (one, two, often, seldom) = (exporter(), exporter(), exporter(), exporter());
+    let annotation = json!({
+        "one": {
+            "url": one.url(), "metric_version": 1, "namepass": ["queue_*", "jobs_total"], "tagdrop": {"queue": ["out"]},
+            "tags": {"tier": "back \"end\", a=b\\c"}, "url_tag": "endpoint",
+        },
+        "two": {
+            "urls": [two.url()], "fieldinclude": ["queue_length", "jobs_*"], "fieldexclude": ["jobs_total"],
+            "taginclude": ["queue", "tier", "prometheus_app"], "tags": {"tier": "front"}, "enable_request_metrics": true,
+        },
+        "often": often.url(),
+        "seldom": {"url": seldom.url(), "interval": "3s", "timeout": "2s", "content_length_limit": "1MB"},
+    });
+    let rendered = whole(render(
+        &end.settings(),
+        &[application("portal", &annotation.to_string())],
+    ));
+    let _telegraf = Telegraf::start(&rendered);
+    // Version 1: a measurement for each metric, whose only field is its kind.
+    let endpoint = one.url();
+    let tags = format!(r#"endpoint={endpoint:?},prometheus_app="portal",queue="in",tier="back \"end\", a=b\\c""#);
+    end.expect("queue_", &[&format!("queue_length_gauge{{{tags}}} 3")]);
+    end.expect("jobs_", &[&format!(r#"jobs_total_counter{{code="200",{tags}}} 42"#)]);
+    end.expect("job_", &[]);
+    end.expect(
+        "prometheus_two_queue_length",
+        &[
+            r#"prometheus_two_queue_length{prometheus_app="portal",queue="in",tier="front"} 3"#,
+            r#"prometheus_two_queue_length{prometheus_app="portal",queue="out",tier="front"} 5"#,
+        ],
+    );
+    end.expect("prometheus_two_job", &[]);
+    eventually("scrapes", || match (often.scrapes(), seldom.scrapes()) {
+        (often @ 12.., seldom @ 2..) if often > 2 * seldom => Ok(()),
+        counts => Err(format!("{counts:?}")),
+    });
+}
+
+#[test]
+fn a_namespace_and_its_other_annotations() {
+    let end = End::new();
+    let exporter = Exporter::of("# TYPE up gauge\nup 1\n");
+    let mut source = namespace("monitoring", &format!("a.b-c: {}", exporter.url()));
+    let annotations = json!({
+        "telegraf.influxdata.com/global-tag-literal-team": "square",
+        "telegraf.influxdata.com/internal": "true",
+        "telegraf.influxdata.com/interval": "1s",
+    });
+    source = merged(source, json!({"metadata": {"annotations": annotations}}));
+    let settings = merged(
+        end.settings(),
+        json!({"classes": {"default": {"globalTags": {"cluster": "here"}}}}),
+    );
+    let _telegraf = Telegraf::start(&whole(render(&settings, &[source])));
+    let own = r#"prometheus_a.b-c_up{cluster="here",prometheus_app="monitoring",team="square"} 1"#;
+    end.expect("prometheus_", &[own]);
+    eventually("Telegraf's own metrics", || {
+        let found = end.database.query(r#"internal_agent_metrics_gathered{team="square"}"#);
+        (found.len() == 1).then_some(()).ok_or_else(|| format!("{found:?}"))
+    });
+    end.assert_writes("square", &["monitoring"]);
+}
+
+#[test]
+fn toml_inputs() {
+    let end = End::new();
+    let (one, two) = (Exporter::of("a 1\n"), Exporter::of("a 2\nb 3\n"));
+    let toml = format!(
+        "[[inputs.prometheus]]\nalias = \"vault\"\nurls = [\"{}\"]\n[inputs.prometheus.tags]\ntier = \"secrets\"\n\
+         [[inputs.prometheus]]\nurls = [\"{}\"]\nmetric_version = 1\nnamepass = [\"b\"]\n",
+        one.url(),
+        two.url()
+    );
+    let mut source = application("vault", "");
+    source["metadata"]["annotations"] = json!({"telegraf.influxdata.com/inputs": toml});
+    let _telegraf = Telegraf::start(&whole(render(&end.settings(), &[source])));
+    end.expect(
+        "prometheus_",
+        &[r#"prometheus_vault_a{prometheus_app="vault",tier="secrets"} 1"#],
+    );
+    end.expect("b_", &[r#"b_value{prometheus_app="vault"} 3"#]);
+    end.expect("a_", &[]);
+}
+
+#[test]
+fn a_telegraf_for_each_endpoint() {
+    let end = End::new();
+    let (one, two) = (Exporter::of("x 1\n"), Exporter::of("x 2\n"));
+    let settings = merged(end.settings(), json!({"topology": "endpoint"}));
+    let annotation = format!("one: {}\ntwo: {}", one.url(), two.url());
+    let all = rendered(render(&settings, &[application("argo-cd", &annotation)])).remove(0);
+    let names: Vec<_> = all
+        .configurations
+        .iter()
+        .map(|configuration| configuration.name.clone())
+        .collect();
+    assert_eq!(names.len(), 2);
+    for name in &names {
+        let (before, telegraf) = (end.recorder.writes().len(), Telegraf::start_named(&all, name));
+        eventually("a write", || {
+            (end.recorder.writes().len() > before)
+                .then_some(())
+                .ok_or_else(|| telegraf.log())
+        });
+    }
+    end.expect(
+        "prometheus_",
+        &[
+            r#"prometheus_one_x{prometheus_app="argo_cd"} 1"#,
+            r#"prometheus_two_x{prometheus_app="argo_cd"} 2"#,
+        ],
+    );
+}
+
+#[test]
+fn one_telegraf_for_all_keeps_buckets_apart() {
+    let end = End::new();
+    let good = Exporter::of("x 1\n");
+    // A label of the routing tag's name beats the input's own tag. It must not get this metric into the other's bucket.
+    let sly = Exporter::of("y 1\nz{prometheus_app=\"good\"} 1\n");
+    let both = Exporter::of("x 3\n");
+    let settings = merged(end.settings(), json!({"topology": "standalone"}));
+    let filtered = json!({"sly": {"url": sly.url(), "taginclude": ["nothing"]}, "plain": sly.url()}).to_string();
+    let sources = [
+        application("good", &format!("x: {}", good.url())),
+        application("sly", &filtered),
+        namespace("both", &format!("x: {}", both.url())),
+    ];
+    let shared = render(&settings, &sources).shared.expect("a shared Telegraf");
+    let _telegraf = Telegraf::start(&shared);
+    end.expect(
+        "prometheus_",
+        &[
+            r#"prometheus_plain_y{prometheus_app="sly"} 1"#,
+            r#"prometheus_sly_y{prometheus_app="sly"} 1"#,
+            r#"prometheus_x_x{prometheus_app="both"} 3"#,
+            r#"prometheus_x_x{prometheus_app="good"} 1"#,
+        ],
+    );
+    end.assert_writes("square", &["good", "sly", "both"]);
+    for (bucket, points) in end.recorder.points() {
+        let strange = |point: &&Point| point.tags.get("prometheus_app") != Some(&bucket);
+        assert_eq!(points.iter().find(strange), None, "in bucket {bucket}");
+    }
+}
+
+#[test]
+fn two_classes_with_two_outputs() {
+    let (ours, theirs, all) = (End::new(), End::new(), End::new());
+    let exporter = Exporter::of("x 1\n");
+    let output = |end: &End, bucket: &str| {
+        let token = "${INFLUX_TOKEN}";
+        json!({"urls": [end.recorder.url()], "organization": "square", "bucket": bucket, "token": token})
+    };
+    let outputs =
+        |end: &End| json!({"outputs": {"influxdb_v2": [output(end, "{bucket}"), output(&all, "everything")]}});
+    let agent = on_loopback()["classes"]["default"].clone();
+    let class = |end: &End| merged(agent.clone(), outputs(end));
+    let settings = merged(
+        on_loopback(),
+        json!({"classes": {"default": class(&ours), "gold": class(&theirs)}}),
+    );
+    for class in ["default", "gold"] {
+        let mut source = application(&format!("app-{class}"), &format!("x: {}", exporter.url()));
+        source["metadata"]["annotations"]["telegraf.influxdata.com/class"] = json!(class);
+        let _telegraf = Telegraf::start(&whole(render(&settings, &[source])));
+        let tag = format!("prometheus_x_x{{prometheus_app=\"app_{class}\"}} 1");
+        let end = if class == "gold" { &theirs } else { &ours };
+        end.expect("prometheus_", &[&tag]);
+        eventually("the second output", || {
+            all.spelled("prometheus_")
+                .contains(&tag)
+                .then_some(())
+                .ok_or_else(String::new)
+        });
+    }
+    ours.assert_writes("square", &["app_default"]);
+    theirs.assert_writes("square", &["app_gold"]);
+    all.assert_writes("square", &["everything"]);
+}
+
+/// The settings of `examples/rubin` as they are, save for where and how often.
+#[test]
+fn the_settings_of_rubin() {
+    let end = End::new();
+    let exporter = Exporter::known(Exposition::Classic);
+    let rubin = read_yaml("examples/rubin/settings.yaml").remove(0);
+    let settings = merged(rubin, end.settings());
+    let settings = merged(settings, json!({"inputs": {"allowedPlugins": ["prometheus", "file"]}}));
+    let states = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(
+        states.path(),
+        "state,of=a status=\"healthy\"\nstate,of=b status=\"critical\"\n",
+    )
+    .expect("a file");
+    let toml = format!(
+        "[[inputs.file]]\nalias = \"s\"\nfiles = [{:?}]\ndata_format = \"influx\"\n",
+        states.path()
+    );
+    let mut source = application("nublado", &format!("hub: {}", exporter.url()));
+    source["metadata"]["annotations"]["telegraf.influxdata.com/inputs"] = json!(toml);
+    let _telegraf = Telegraf::start(&whole(render(&settings, &[source])));
+    end.expect(
+        "prometheus_hub_queue",
+        &[
+            r#"prometheus_hub_queue_length{cluster="data.lsst.cloud",prometheus_app="nublado",queue="in"} 3"#,
+            r#"prometheus_hub_queue_length{cluster="data.lsst.cloud",prometheus_app="nublado",queue="out"} 5"#,
+        ],
+    );
+    end.expect(
+        // The database keeps numbers alone; `status` itself is a text.
+        "state_status_code",
+        &[
+            r#"state_status_code{cluster="data.lsst.cloud",of="a",prometheus_app="nublado"} 1"#,
+            r#"state_status_code{cluster="data.lsst.cloud",of="b",prometheus_app="nublado"} 3"#,
+        ],
+    );
+    end.assert_writes("square", &["nublado"]);
+}
+
+/// Series by bucket: measurement, tags and field.
+fn series_by_bucket(recorder: &Recorder) -> BTreeMap<String, BTreeSet<String>> {
+    let series = |points: Vec<Point>| {
+        let name = |point: Point| {
+            let Point {
+                measurement,
+                tags,
+                fields,
+            } = point;
+            fields
+                .into_keys()
+                .map(move |field| format!("{measurement} {tags:?} {field}"))
+        };
+        points.into_iter().flat_map(name).collect()
+    };
+    recorder
+        .points()
+        .into_iter()
+        .map(|(bucket, points)| (bucket, series(points)))
+        .collect()
+}
+
+/// `central/telegraf.conf` is what ours replaces, written by hand: an output for each endpoint, all with the `tagpass` of
+/// their application, so that a metric is written once for each endpoint of its application.
+#[test]
+fn the_central_configuration_that_this_replaces() {
+    let names = ["argocd", "ingress-nginx", "nublado"];
+    let sources: Vec<_> = examples().into_iter().flat_map(|(_, sources)| sources).collect();
+    let sources = sources
+        .into_iter()
+        .filter(|source| names.iter().any(|name| source["metadata"]["name"] == *name));
+    let sources: Vec<_> = sources.collect();
+    assert_eq!(sources.len(), 3);
+
+    // The same exporters stand in for the hosts of both.
+    let mut central = std::fs::read_to_string(telewarden_e2e_telegraf::repository(
+        "e2e/telegraf/central/telegraf.conf",
+    ))
+    .expect("the central configuration");
+    let mut annotations: Vec<String> = sources
+        .iter()
+        .map(|source| source["metadata"]["annotations"].to_string())
+        .collect();
+    let hosts = [
+        "argocd-application-controller-metrics.argocd.svc:8082",
+        "argocd-notifications-controller-metrics.argocd.svc:9001",
+        "argocd-redis-metrics.argocd.svc:9121",
+        "argocd-repo-server-metrics.argocd.svc:8084",
+        "argocd-server-metrics.argocd.svc:8083",
+        "ingress-nginx-controller-metrics.ingress-nginx:10254",
+        "hub.nublado:8081",
+    ];
+    let exporters: Vec<_> = hosts.iter().map(|_| Exporter::known(Exposition::Classic)).collect();
+    for (host, exporter) in hosts.iter().zip(&exporters) {
+        let (from, to) = (format!("http://{host}/metrics"), exporter.url());
+        assert!(central.contains(&from), "{from}");
+        assert!(
+            annotations.iter().any(|annotation| annotation.contains(&from)),
+            "{from}"
+        );
+        central = central.replace(&from, &to);
+        annotations
+            .iter_mut()
+            .for_each(|annotation| *annotation = annotation.replace(&from, &to));
+    }
+    let sources: Vec<_> = sources
+        .into_iter()
+        .zip(annotations)
+        .map(|(mut source, annotations)| {
+            source["metadata"]["annotations"] = serde_json::from_str(&annotations).expect("JSON");
+            source
+        })
+        .collect();
+
+    let run = |telegraf: &dyn Fn(&Recorder) -> Telegraf| {
+        let recorder = Recorder::answering(|_| telewarden_e2e_telegraf::Reply::empty(204));
+        let before: Vec<_> = exporters.iter().map(Exporter::scrapes).collect();
+        let mut telegraf = telegraf(&recorder);
+        for (exporter, before) in exporters.iter().zip(before) {
+            eventually("two scrapes", || {
+                (exporter.scrapes() >= before + 2)
+                    .then_some(())
+                    .ok_or_else(|| telegraf.log())
+            });
+        }
+        telegraf.process().stop();
+        recorder
+    };
+    let rubin = read_yaml("examples/rubin/settings.yaml").remove(0);
+    let ours = run(&|recorder| {
+        let settings = merged(rubin.clone(), merged(on_loopback(), outputs_to(&recorder.url())));
+        let settings = merged(settings, json!({"topology": "standalone"}));
+        Telegraf::start(&render(&settings, &sources).shared.expect("a shared Telegraf"))
+    });
+    let theirs =
+        run(&|recorder| Telegraf::start_text(&central.replace("https://monitoring.lsst.codes", &recorder.url())));
+
+    let (ours_by_bucket, theirs_by_bucket) = (series_by_bucket(&ours), series_by_bucket(&theirs));
+    let buckets = |series: &BTreeMap<String, BTreeSet<String>>| series.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(buckets(&theirs_by_bucket), ["argocd", "ingress_nginx", "nublado"]);
+    // The base file's `inputs.internal` carries no routing tag, and so reaches no bucket: nothing is left over.
+    assert_eq!(ours_by_bucket, theirs_by_bucket);
+
+    let lines_of = |recorder: &Recorder| {
+        // How often the very same point was sent.
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        for request in recorder.requests() {
+            for line in String::from_utf8_lossy(&request.body).lines() {
+                *seen
+                    .entry(format!("{:?} {line}", request.parameter("bucket")))
+                    .or_default() += 1;
+            }
+        }
+        let (all, different): (usize, usize) = (seen.values().sum(), seen.len());
+        (all, different, seen.into_values().max().unwrap_or(0))
+    };
+    let (our_lines, their_lines) = (lines_of(&ours), lines_of(&theirs));
+    println!("points sent, different points, most often sent: ours {our_lines:?}, central {their_lines:?}");
+    assert_eq!(our_lines.0, our_lines.1, "ours sends a point once");
+    assert_eq!(
+        their_lines.2, 5,
+        "the central one sends a point of argocd's once for each of its five endpoints"
+    );
+}
