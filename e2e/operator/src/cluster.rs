@@ -186,7 +186,11 @@ impl Cluster {
     async fn is_up(&mut self) {
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
         let over = self.api_server.try_wait().expect("look at the API server");
-        assert!(over.is_none(), "the API server has ended: {}", self.log("kube-apiserver.log"));
+        assert!(
+            over.is_none(),
+            "the API server has ended: {}",
+            self.log("kube-apiserver.log")
+        );
         let path = "/readyz";
         eventually(|| async {
             let request = http::Request::get(path).body(Vec::new()).expect("a request");

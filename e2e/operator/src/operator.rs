@@ -19,6 +19,7 @@ pub struct Operator {
     child: Child,
     port: u16,
     log: PathBuf,
+    name: String,
 }
 
 fn program() -> Command {
@@ -69,6 +70,7 @@ impl Cluster {
             .port();
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let log = self.folder().join(format!("operator-{number}.log"));
+        let name = format!("operator-{number}");
         let mut command = program();
         command.args([
             "run",
@@ -80,7 +82,7 @@ impl Cluster {
         command.arg("--listen").arg(format!("127.0.0.1:{port}")).args(arguments);
         command
             .env("KUBECONFIG", self.kubeconfig(SERVICE_ACCOUNT))
-            .env("POD_NAME", format!("operator-{number}"));
+            .env("POD_NAME", &name);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -89,6 +91,7 @@ impl Cluster {
             child: command.spawn().expect("start the operator"),
             port,
             log,
+            name,
         }
     }
 }
@@ -121,6 +124,11 @@ impl Operator {
         let (_, text) = self.get("/metrics").await?;
         text.lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    /// The name of the pod that it takes itself for.
+    pub fn name(&self) -> String {
+        self.name.clone()
     }
 
     /// What it logged.

@@ -1,0 +1,128 @@
+//! The commands that end.
+
+use std::fs;
+
+use serde_json::json;
+use telewarden_e2e_operator::{Cluster, annotation, redis};
+
+const REDIS: [&str; 2] = ["ConfigMap redis/telegraf-redis", "Deployment redis/telegraf-redis"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn diff_says_what_once_would_do_and_once_does_it() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    cluster.application(&redis()).await;
+
+    let diff = cluster.command(&["diff"]);
+    assert_eq!(diff.status.code(), Some(1), "{diff:?}");
+    let text = String::from_utf8_lossy(&diff.stdout).into_owned();
+    assert!(
+        text.contains("# ConfigMap redis/telegraf-redis would be created"),
+        "{text}"
+    );
+    assert!(
+        text.contains("+") && text.contains("http://server.redis.svc:9121/metrics"),
+        "{text}"
+    );
+    let dry = cluster.command(&["run", "--once", "--dry-run"]);
+    assert_eq!(dry.status.code(), Some(0), "{dry:?}");
+    assert!(cluster.owned().await.is_empty(), "neither writes");
+
+    let once = cluster.command(&["run", "--once"]);
+    assert_eq!(once.status.code(), Some(0), "{once:?}");
+    assert_eq!(cluster.owned().await, REDIS);
+    let diff = cluster.command(&["diff"]);
+    assert_eq!(
+        (diff.status.code(), diff.stdout.as_slice()),
+        (Some(0), b"".as_slice()),
+        "{diff:?}"
+    );
+
+    cluster
+        .application(&redis().annotated(&annotation("redis", &["other"])))
+        .await;
+    let diff = cluster.command(&["diff"]);
+    let text = String::from_utf8_lossy(&diff.stdout).into_owned();
+    assert_eq!(diff.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("# ConfigMap redis/telegraf-redis would be changed"),
+        "{text}"
+    );
+    assert!(
+        text.lines()
+            .any(|line| line.starts_with('-') && line.contains("server.redis.svc")),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn apply_needs_no_operator_and_none_takes_what_it_applied_for_its_own() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    let file = cluster.folder().join("redis.yaml");
+    let write = |annotation: &str| {
+        let object = redis().annotated(annotation).object();
+        fs::write(&file, serde_yaml::to_string(&object).expect("YAML")).expect("write a file");
+    };
+    let path = file.to_str().expect("a path");
+    write(&redis().annotation);
+    let applied = cluster.command(&["apply", path]);
+    assert_eq!(applied.status.code(), Some(0), "{applied:?}");
+    assert_eq!(cluster.owned_by("telewarden-apply").await.len(), 2);
+    let again = cluster.command(&["apply", path]);
+    let text = String::from_utf8_lossy(&again.stdout).into_owned();
+    assert_eq!(
+        text.lines().filter(|line| line.ends_with("unchanged")).count(),
+        2,
+        "{text}"
+    );
+
+    let once = cluster.command(&["run", "--once"]);
+    assert_eq!(once.status.code(), Some(0), "{once:?}");
+    assert_eq!(
+        cluster.owned_by("telewarden-apply").await.len(),
+        2,
+        "an operator leaves it alone"
+    );
+
+    write("");
+    let kept = cluster.command(&["apply", path]);
+    assert_eq!(kept.status.code(), Some(0), "{kept:?}");
+    assert_eq!(
+        cluster.owned_by("telewarden-apply").await.len(),
+        2,
+        "nothing is pruned unless told to"
+    );
+    let pruned = cluster.command(&["apply", "--prune", path]);
+    assert_eq!(pruned.status.code(), Some(0), "{pruned:?}");
+    assert_eq!(cluster.owned_by("telewarden-apply").await.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_can_come_from_the_policy_itself() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    cluster.application(&redis()).await;
+    let settings = json!({"pod": {"labels": {"team": "one"}}});
+    cluster
+        .put(&json!({
+            "apiVersion": "policies.kubewarden.io/v1",
+            "kind": "ClusterAdmissionPolicy",
+            "metadata": {"name": "telewarden"},
+            "spec": {"settings": settings},
+        }))
+        .await;
+    cluster
+        .create_all(
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: settings}\nrules:\n\
+             - {apiGroups: [policies.kubewarden.io], resources: [clusteradmissionpolicies], verbs: [get, list, watch]}\n---\n\
+             apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: settings}\n\
+             roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: settings}\n\
+             subjects: [{kind: ServiceAccount, name: telewarden-operator, namespace: telewarden}]\n",
+        )
+        .await;
+    let _operator = cluster
+        .operator(&["--settings-from", "clusteradmissionpolicy/telewarden"])
+        .await;
+    cluster.is_as_rendered(&settings).await;
+}

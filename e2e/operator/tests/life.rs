@@ -1,0 +1,186 @@
+//! The operator's own life, and that of the API server.
+
+use serde_json::json;
+use telewarden_e2e_operator::{Application, Cluster, annotation, eventually, for_a_while, redis};
+
+const REDIS: [&str; 2] = ["ConfigMap redis/telegraf-redis", "Deployment redis/telegraf-redis"];
+
+async fn applications(cluster: &Cluster, count: usize) {
+    for number in 0..count {
+        let name = format!("app-{number}");
+        cluster.namespace(&name).await;
+        cluster
+            .application(&Application::named(&name).annotated(&annotation(&name, &["server"])))
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_point_of_many_edits_the_cluster_ends_as_rendered() {
+    let cluster = Cluster::start().await;
+    for name in ["a", "b", "c", "d"] {
+        cluster.namespace(name).await;
+    }
+    // Edits and kills are at random, and the same in every run: a xorshift of 64 bits.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = |below: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % below
+    };
+    let mut operator = Some(cluster.unready_operator(&[]));
+    for edit in 0..200 {
+        let name = ["a", "b", "c", "d"][random(4) as usize];
+        let to = ["a", "b", "c", "d"][random(4) as usize];
+        let endpoints = ["one", "two", "three"];
+        let application = Application::named(name).to(to);
+        match random(6) {
+            0 => cluster.application(&application.annotated("")).await,
+            1 => {
+                let api = cluster.of("argocd", "argoproj.io", "v1alpha1", "Application");
+                let _ = api.delete(name, &Default::default()).await;
+            }
+            _ => {
+                let count = 1 + random(3) as usize;
+                cluster
+                    .application(&application.annotated(&annotation(to, &endpoints[..count])))
+                    .await;
+            }
+        }
+        if random(5) == 0 || operator.is_none() {
+            if let Some(running) = operator.take() {
+                tokio::time::sleep(std::time::Duration::from_millis(random(400))).await;
+                running.kill();
+            }
+            // Whoever was killed holds the lease until it runs out.
+            operator = Some(cluster.unready_operator(&["--no-leader-election"]));
+        }
+        if edit % 50 == 49 {
+            cluster.is_as_rendered(&json!({})).await;
+        }
+    }
+    cluster.is_as_rendered(&json!({})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_server_is_killed_and_restarted_during_a_roll_out() {
+    let mut cluster = Cluster::start().await;
+    let operator = cluster.operator(&["--no-leader-election"]).await;
+    applications(&cluster, 20).await;
+    cluster.kill_api_server();
+    cluster.restart_api_server(&[]).await;
+    cluster.is_as_rendered(&json!({})).await;
+
+    // What happens while nobody watches, and is forgotten before anybody asks.
+    cluster.kill_api_server();
+    cluster.restart_api_server(&[]).await;
+    cluster.delete_application("app-0").await;
+    cluster
+        .application(&Application::named("app-1").annotated(&annotation("app-1", &["other"])))
+        .await;
+    cluster.compact().await;
+    cluster.is_as_rendered(&json!({})).await;
+    drop(operator);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_throttles_is_asked_again() {
+    // Two requests at once are all that it takes, watches aside.
+    let flags = [
+        "--max-requests-inflight=2",
+        "--max-mutating-requests-inflight=1",
+        "--enable-priority-and-fairness=false",
+    ];
+    let cluster = Cluster::start_with(&[]).await;
+    applications(&cluster, 30).await;
+    let mut cluster = cluster;
+    cluster.kill_api_server();
+    cluster.restart_api_server(&flags).await;
+    let operator = cluster.unready_operator(&["--no-leader-election", "--at-once", "32"]);
+    cluster.is_as_rendered(&json!({})).await;
+    drop(operator);
+    let throttled = cluster
+        .audit()
+        .iter()
+        .filter(|event| event.user.username.contains("operator"))
+        .filter(|event| event.response_status.as_ref().is_some_and(|status| status.code == 429))
+        .count();
+    println!("{throttled} requests were throttled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_operators_one_writes_and_the_other_takes_over() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    let first = cluster.operator(&[]).await;
+    eventually(|| async {
+        (first.metric("telewarden_leader").await == Some(1.0))
+            .then_some(())
+            .ok_or("the first does not lead".to_owned())
+    })
+    .await;
+    let second = cluster.operator(&[]).await;
+    for_a_while(|| async {
+        (second.metric("telewarden_leader").await == Some(0.0))
+            .then_some(())
+            .ok_or("the second leads too".to_owned())
+    })
+    .await;
+    cluster.application(&redis()).await;
+    cluster.owns(&REDIS).await;
+    assert_eq!(second.metric("telewarden_writes_total{verb=\"created\"}").await, None);
+    first.kill();
+    cluster
+        .application(&redis().annotated(&annotation("redis", &["other"])))
+        .await;
+    cluster.is_as_rendered(&json!({})).await;
+    assert_eq!(second.metric("telewarden_leader").await, Some(1.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_the_module_fails_on_does_not_hold_up_the_others() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    cluster.namespace("large").await;
+    // Enough for a small request, and not for one that holds a mebibyte's half.
+    let operator = cluster.operator(&["--module-memory", "2"]).await;
+    let large = format!("# {}\n{}", "x".repeat(200_000), annotation("large", &["server"]));
+    cluster
+        .application(&Application::named("large").annotated(&large))
+        .await;
+    cluster.application(&redis()).await;
+    cluster.owns(&REDIS).await;
+    assert!(cluster.event("large", "Failed").await.contains("memory"));
+    assert!(
+        operator
+            .metric("telewarden_errors_total{reason=\"memory\"}")
+            .await
+            .is_some_and(|errors| errors > 0.0)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_do_not_validate_are_refused_and_the_old_ones_stay() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    let operator = cluster
+        .operator_with(&json!({"pod": {"labels": {"team": "one"}}}))
+        .await;
+    cluster.application(&redis()).await;
+    cluster.owns(&REDIS).await;
+    cluster.settings(&json!({"topologie": "standalone"}));
+    assert!(
+        cluster
+            .event(&operator.name(), "SettingsRefused")
+            .await
+            .contains("topologie")
+    );
+    cluster
+        .is_as_rendered(&json!({"pod": {"labels": {"team": "one"}}}))
+        .await;
+    cluster.settings(&json!({"pod": {"labels": {"team": "two"}}}));
+    cluster
+        .is_as_rendered(&json!({"pod": {"labels": {"team": "two"}}}))
+        .await;
+}

@@ -1,0 +1,217 @@
+//! What is owned stays as rendered, and what is not owned stays as it is.
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use telewarden_e2e_operator::{Cluster, annotation, eventually, for_a_while, redis};
+
+const REDIS: [&str; 2] = ["ConfigMap redis/telegraf-redis", "Deployment redis/telegraf-redis"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owned_object_that_is_edited_or_deleted_comes_back() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    let _operator = cluster.operator(&[]).await;
+    cluster.application(&redis()).await;
+    cluster.owns(&REDIS).await;
+
+    cluster.delete("redis", "", "ConfigMap", "telegraf-redis").await;
+    cluster.owns(&REDIS).await;
+    cluster.is_as_rendered(&json!({})).await;
+
+    let maps = Api::<ConfigMap>::namespaced(cluster.client.clone(), "redis");
+    let edit = json!({"data": {"telegraf.conf": "# mine now"}});
+    maps.patch("telegraf-redis", &PatchParams::default(), &Patch::Merge(&edit))
+        .await
+        .expect("edit it");
+    cluster.is_as_rendered(&json!({})).await;
+
+    let deployments = cluster.of("redis", "apps", "v1", "Deployment");
+    let edit = json!({"spec": {"replicas": 3}});
+    deployments
+        .patch("telegraf-redis", &PatchParams::default(), &Patch::Merge(&edit))
+        .await
+        .expect("edit it");
+    cluster.is_as_rendered(&json!({})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_that_is_no_longer_rendered_goes_away() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    let settings = |selector| json!({"pod": {"nodeSelector": selector}});
+    let _operator = cluster
+        .operator_with(&settings(json!({"disk": "fast", "arch": "arm64"})))
+        .await;
+    cluster.application(&redis()).await;
+    cluster.owns(&REDIS).await;
+    let selector = || async {
+        let api = cluster.of("redis", "apps", "v1", "Deployment");
+        let deployment = api.get("telegraf-redis").await.expect("get it");
+        deployment.data["spec"]["template"]["spec"]["nodeSelector"].clone()
+    };
+    assert_eq!(selector().await, json!({"disk": "fast", "arch": "arm64"}));
+    cluster.settings(&settings(json!({"disk": "fast"})));
+    eventually(|| async {
+        let selector = selector().await;
+        (selector == json!({"disk": "fast"}))
+            .then_some(())
+            .ok_or(selector.to_string())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_config_map_of_the_same_name_is_never_touched() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    cluster
+        .create_config_map("redis", "telegraf-redis", &[("theirs", "1")])
+        .await;
+    let before = cluster.config_map("redis", "telegraf-redis").await;
+    let operator = cluster.operator(&[]).await;
+    cluster.application(&redis()).await;
+    assert!(
+        cluster
+            .event("redis", "ForeignObject")
+            .await
+            .contains("ConfigMap redis/telegraf-redis")
+    );
+    cluster
+        .application(&redis().annotated(&annotation("redis", &["server", "exporter"])))
+        .await;
+    for_a_while(|| async {
+        let now = cluster.config_map("redis", "telegraf-redis").await;
+        (now == before).then_some(()).ok_or(format!("it is now {now:?}"))
+    })
+    .await;
+    assert!(
+        operator
+            .metric("telewarden_errors_total{reason=\"foreign\"}")
+            .await
+            .is_some_and(|errors| errors > 0.0)
+    );
+    cluster.delete("redis", "", "ConfigMap", "telegraf-redis").await;
+    cluster.owns(&REDIS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_of_another_instance_is_never_touched() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    let operator = cluster.operator_with(&json!({"instance": "other"})).await;
+    cluster.application(&redis()).await;
+    eventually(|| async {
+        let owned = cluster.owned_by("other").await.len();
+        (owned == 2).then_some(()).ok_or(format!("{owned} are owned"))
+    })
+    .await;
+    operator.kill();
+    let _operator = cluster.operator(&[]).await;
+    assert!(
+        cluster
+            .event("redis", "ForeignObject")
+            .await
+            .contains("instance `other`")
+    );
+    cluster.delete_application("redis").await;
+    for_a_while(|| async {
+        (cluster.owned_by("other").await.len() == 2)
+            .then_some(())
+            .ok_or("pruned".to_owned())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_with_everything_in_place_writes_nothing() {
+    let cluster = Cluster::start().await;
+    for namespace in ["redis", "nublado", "gafaelfawr"] {
+        cluster.namespace(namespace).await;
+        let of = telewarden_e2e_operator::Application::named(namespace);
+        cluster
+            .application(&of.annotated(&annotation(namespace, &["server", "exporter"])))
+            .await;
+    }
+    let operator = cluster.operator(&[]).await;
+    cluster.is_as_rendered(&json!({})).await;
+    assert!(operator.stop().success());
+    let writes = cluster.writes();
+    let operator = cluster.operator(&[]).await;
+    eventually(|| async {
+        let unchanged = operator
+            .metric("telewarden_reconciles_total{result=\"unchanged\"}")
+            .await;
+        unchanged
+            .is_some_and(|unchanged| unchanged >= 3.0)
+            .then_some(())
+            .ok_or("not all were looked at".to_owned())
+    })
+    .await;
+    for_a_while(|| async {
+        let now = cluster.writes();
+        (now == writes).then_some(()).ok_or(format!("{} writes", now - writes))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn switching_topologies_leaves_nothing_behind() {
+    let cluster = Cluster::start().await;
+    for namespace in ["redis", "nublado", "telegraf"] {
+        cluster.namespace(namespace).await;
+    }
+    let nublado = telewarden_e2e_operator::Application::named("nublado");
+    cluster
+        .application(&nublado.annotated(&annotation("nublado", &["hub", "proxy"])))
+        .await;
+    cluster.application(&redis()).await;
+    let settings = |topology: &str| json!({"topology": topology});
+    let _operator = cluster.operator_with(&settings("application")).await;
+    cluster.is_as_rendered(&settings("application")).await;
+    for topology in ["endpoint", "standalone", "application", "standalone", "endpoint"] {
+        cluster.settings(&settings(topology));
+        cluster.is_as_rendered(&settings(topology)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_standalone_a_broken_annotation_keeps_its_file() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("telegraf").await;
+    cluster.namespace("redis").await;
+    let settings = json!({"topology": "standalone"});
+    let _operator = cluster.operator_with(&settings).await;
+    cluster.application(&redis()).await;
+    cluster.is_as_rendered(&settings).await;
+    let file = || async {
+        let map = cluster
+            .config_map("telegraf", "telegraf")
+            .await
+            .expect("the one ConfigMap");
+        map.data
+            .unwrap_or_default()
+            .get("application.argocd.redis.conf")
+            .cloned()
+    };
+    let before = file().await;
+    assert!(before.is_some());
+    cluster.application(&redis().annotated("- server: [")).await;
+    cluster.event("redis", "Refused").await;
+    for_a_while(|| async {
+        (file().await == before)
+            .then_some(())
+            .ok_or("its file has changed".to_owned())
+    })
+    .await;
+    cluster.delete_application("redis").await;
+    eventually(|| async {
+        file()
+            .await
+            .is_none()
+            .then_some(())
+            .ok_or("its file is still there".to_owned())
+    })
+    .await;
+}
