@@ -31,6 +31,7 @@ mod seen;
 mod settings;
 mod watch;
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;

@@ -133,8 +133,9 @@ impl Live {
                 namespace: metadata.namespace.take().unwrap_or_default(),
                 name: metadata.name.take()?,
             },
-            uid: metadata.uid.take()?,
-            resource_version: metadata.resource_version.take()?,
+            // What would be created has neither.
+            uid: metadata.uid.take().unwrap_or_default(),
+            resource_version: metadata.resource_version.take().unwrap_or_default(),
             source,
             created,
             deleting: metadata.deletion_timestamp.is_some(),

@@ -265,6 +265,13 @@ async fn an_event_is_not_repeated_and_a_status_update_costs_nothing() {
             .ok_or("the Event is repeated".to_owned())
     })
     .await;
+    eventually(|| async {
+        let refused = operator.metric("telewarden_reconciles_total{result=\"refused\"}").await;
+        (refused == Some(1.0))
+            .then_some(())
+            .ok_or("it was not looked at".to_owned())
+    })
+    .await;
     let calls = operator.metric("telewarden_module_call_duration_seconds_count").await;
     cluster
         .put(&{
