@@ -74,13 +74,14 @@ impl Error {
         }
     }
 
-    /// True if the same attempt may well succeed in a moment. Everything else is tried again too, but not soon.
+    /// True if the same attempt may well succeed in a moment. Everything else is tried again too, but not soon. An API
+    /// server that has just started forbids everything until it has read its roles.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Api {
                 source: kube::Error::Api(status),
                 ..
-            } => matches!(status.code, 404 | 409 | 410 | 429 | 500..),
+            } => matches!(status.code, 403 | 404 | 409 | 410 | 429 | 500..),
             Self::Api { .. } | Self::Timeout { .. } | Self::Foreign { .. } => true,
             _ => false,
         }
