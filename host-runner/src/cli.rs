@@ -3,6 +3,7 @@
 mod annotate;
 mod check;
 mod completions;
+mod explain;
 mod input;
 mod inspect;
 mod locate;
@@ -43,6 +44,7 @@ struct Cli {
 enum Command {
     Validate(validate::Args),
     Render(render::Args),
+    Explain(explain::Args),
     Schema(schema::Args),
     Rule(rule::Args),
     Review(review::Args),
@@ -78,6 +80,7 @@ pub(crate) fn main() -> ExitCode {
     match cli.command {
         Command::Validate(args) => validate::run(&args),
         Command::Render(args) => render::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Rule(args) => rule::run(&args),
         Command::Review(args) => review::run(&args),
