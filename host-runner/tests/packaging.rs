@@ -56,7 +56,10 @@ fn artifact_hub_package() -> Value {
     let version = annotation("io.kubewarden.policy.version");
     let source = annotation("io.kubewarden.policy.source");
     let image = format!("{}:v{version}", annotation("io.kubewarden.policy.ociUrl"));
-    let keywords: Vec<_> = annotation("io.artifacthub.keywords").split(',').map(str::trim).collect();
+    let keywords: Vec<_> = annotation("io.artifacthub.keywords")
+        .split(',')
+        .map(str::trim)
+        .collect();
     let (name, email) = annotation("io.kubewarden.policy.author").split_once(" <").unwrap();
     json!({
         "version": version,
@@ -140,7 +143,9 @@ fn every_question_is_one_of_the_settings() {
         }
         // As Rancher's form sends them: nested.
         let mut at = &mut answers;
-        let (parents, last) = variable.rsplit_once('.').map_or((None, variable), |(parents, last)| (Some(parents), last));
+        let (parents, last) = variable
+            .rsplit_once('.')
+            .map_or((None, variable), |(parents, last)| (Some(parents), last));
         for parent in parents.into_iter().flat_map(|parents| parents.split('.')) {
             at = at.entry(parent).or_insert_with(|| json!({})).as_object_mut().unwrap();
         }
@@ -175,7 +180,10 @@ fn policies_are_for_the_settings_that_are_given() {
     };
     let (code, printed, _) = policies("annotation: example.com/endpoints\nmutation: digest\n");
     assert_eq!(code, Some(0));
-    let keys = printed.replace("''", "'").matches("k == 'example.com/endpoints'").count();
+    let keys = printed
+        .replace("''", "'")
+        .matches("k == 'example.com/endpoints'")
+        .count();
     assert_eq!(keys, 9, "{printed}");
     assert_eq!(printed.matches("mutating: true").count(), 2);
     assert_eq!(printed.matches("failurePolicy: Fail").count(), 2);
@@ -191,9 +199,20 @@ fn a_module_is_annotated_and_inspected() {
     let folder = tempfile::tempdir().unwrap();
     let annotated = folder.path().join("annotated.wasm");
     let annotated = annotated.to_str().unwrap();
-    for (metadata, title) in [("metadata.yml", "telewarden"), ("metadata-render.yml", "telewarden-render")] {
-        let (code, _, said) =
-            telewarden(&["annotate", "-m", metadata, "-u", "CONTRIBUTING.md", "policy.wasm", "-o", annotated]);
+    for (metadata, title) in [
+        ("metadata.yml", "telewarden"),
+        ("metadata-render.yml", "telewarden-render"),
+    ] {
+        let (code, _, said) = telewarden(&[
+            "annotate",
+            "-m",
+            metadata,
+            "-u",
+            "CONTRIBUTING.md",
+            "policy.wasm",
+            "-o",
+            annotated,
+        ]);
         assert_eq!(code, Some(0), "{said}");
         let (code, printed, said) = telewarden(&["inspect", annotated]);
         assert_eq!(code, Some(0), "{said}");

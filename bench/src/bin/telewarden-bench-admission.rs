@@ -32,18 +32,30 @@ fn main() -> ExitCode {
     let modules = [load(accept), load(ours), load(sdk)];
 
     let small = payload("CREATE", &application(None, 0));
-    let large = payload("UPDATE", &application(Some("- redis: http://redis.argocd.svc:9121/metrics\n"), 1_200_000));
-    println!("{:<44} {:>9} {:>11} {:>11} {:>11}", "validate", "bytes", "accept", "ours", "SDK");
+    let large = payload(
+        "UPDATE",
+        &application(Some("- redis: http://redis.argocd.svc:9121/metrics\n"), 1_200_000),
+    );
+    println!(
+        "{:<44} {:>9} {:>11} {:>11} {:>11}",
+        "validate", "bytes", "accept", "ours", "SDK"
+    );
     let [floor, ours_small, _] = row("no annotation", &modules, &small);
     let small_ratio = ours_small / floor;
     let [floor, ours_large, sdk_large] = row("1.2 MB Application, annotation unchanged", &modules, &large);
     let large_ratio = (ours_large - floor) / (sdk_large - floor);
-    let beyond = memory(ours, &large).saturating_sub(memory(ours, &small)).saturating_sub(large.len());
+    let beyond = memory(ours, &large)
+        .saturating_sub(memory(ours, &small))
+        .saturating_sub(large.len());
 
     let within = [
         say("of the floor, without annotation", small_ratio, SMALL),
         say("of what the SDK's way adds, large and unchanged", large_ratio, LARGE),
-        say("KiB of guest memory beyond the request", beyond as f64 / 1024.0, MEMORY as f64 / 1024.0),
+        say(
+            "KiB of guest memory beyond the request",
+            beyond as f64 / 1024.0,
+            MEMORY as f64 / 1024.0,
+        ),
     ];
     ExitCode::from(u8::from(within.contains(&false)))
 }
@@ -99,9 +111,15 @@ fn row(what: &str, modules: &[Module; 3], payload: &[u8]) -> [f64; 3] {
     for _ in 0..ROUNDS {
         for (module, times) in modules.iter().zip(&mut times) {
             let started = Instant::now();
-            let answer = module.call("validate", payload).unwrap_or_else(|error| panic!("{error}"));
+            let answer = module
+                .call("validate", payload)
+                .unwrap_or_else(|error| panic!("{error}"));
             times.push(started.elapsed());
-            assert!(answer.starts_with(br#"{"accepted":true"#), "{}", String::from_utf8_lossy(&answer));
+            assert!(
+                answer.starts_with(br#"{"accepted":true"#),
+                "{}",
+                String::from_utf8_lossy(&answer)
+            );
         }
     }
     let medians = times.map(|mut times: Vec<Duration>| {
@@ -109,7 +127,10 @@ fn row(what: &str, modules: &[Module; 3], payload: &[u8]) -> [f64; 3] {
         times[times.len() / 2]
     });
     let [accept, ours, sdk] = medians;
-    println!("{what:<44} {:>9} {accept:>11.1?} {ours:>11.1?} {sdk:>11.1?}", payload.len());
+    println!(
+        "{what:<44} {:>9} {accept:>11.1?} {ours:>11.1?} {sdk:>11.1?}",
+        payload.len()
+    );
     medians.map(|median| median.as_secs_f64())
 }
 

@@ -100,14 +100,20 @@ fn review(args: &Args) -> Result<Value, Error> {
 /// Reads the file. An AdmissionRequest alone has neither `apiVersion` nor `kind`, and so is none of the objects that the
 /// other commands look for.
 fn documents(file: &Path) -> Result<Vec<Value>, Error> {
-    let unreadable = |source| Error::Read { file: file.to_owned(), source };
+    let unreadable = |source| Error::Read {
+        file: file.to_owned(),
+        source,
+    };
     let mut text = String::new();
     let read = match file == Path::new("-") {
         true => std::io::stdin().read_to_string(&mut text),
         false => File::open(file).and_then(|mut file| file.read_to_string(&mut text)),
     };
     read.map_err(unreadable)?;
-    yaml::documents(&text).map_err(|error| Error::Syntax { file: file.to_owned(), message: error.message })
+    yaml::documents(&text).map_err(|error| Error::Syntax {
+        file: file.to_owned(),
+        message: error.message,
+    })
 }
 
 /// Kubewarden's answer to a policy's answer: an AdmissionResponse.
