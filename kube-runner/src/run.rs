@@ -389,9 +389,12 @@ impl Operator {
         let mut kinds: BTreeSet<GroupKind> = named.collect();
         kinds.extend(remembered.iter().filter(|kind| seen.has_kind(kind)).cloned());
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
-        while kinds != *remembered {
+        if kinds == *remembered {
+            return Ok(());
+        }
+        loop {
             match inventory.write(&kinds).await {
-                Ok(()) => break,
+                Ok(()) => return Ok(()),
                 Err(error) if self.until == Until::Idle && backoff.tries() >= 5 => return Err(error),
                 Err(error) => {
                     tracing::warn!(error = %error.chain(), "the inventory was not written");
@@ -399,7 +402,6 @@ impl Operator {
                 }
             }
         }
-        Ok(())
     }
 
     /// Ends when the API server knows a kind that it did not know.

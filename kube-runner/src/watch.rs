@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -337,61 +336,58 @@ pub(crate) async fn start(
 }
 
 /// Follows one kind for ever: lists, watches, and lists again when the API server has forgotten where we were.
-fn follow<K>(
+async fn follow<K>(
     what: String,
     api: Api<K>,
     config: watcher::Config,
     watch: Watch,
     listed: tokio::sync::mpsc::Sender<()>,
-) -> impl Future<Output = ()> + Send
-where
+) where
     K: Watched,
     K::DynamicType: Clone,
 {
-    async move {
-        let mut listed = Some(listed);
-        let mut known = BTreeSet::new();
-        let mut before: Option<BTreeSet<K::Id>> = None;
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
-        let mut events = pin!(watcher(api, config));
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(event) => {
-                    backoff.reset();
-                    match event {
-                        // A list that broke off starts again: what was known before the first try still counts.
-                        Event::Init => before.get_or_insert_default().append(&mut known),
-                        Event::InitApply(object) | Event::Apply(object) => {
-                            known.insert(object.id(&watch));
-                            object.put(&watch);
-                        }
-                        Event::Delete(object) => {
-                            let id = object.id(&watch);
-                            known.remove(&id);
-                            K::remove(&id, &watch);
-                        }
-                        Event::InitDone => {
-                            let gone = before.take().unwrap_or_default();
-                            gone.difference(&known).for_each(|id| K::remove(id, &watch));
-                            tracing::debug!(what, objects = known.len(), "listed");
-                            listed = None;
-                        }
+    let mut listed = Some(listed);
+    let mut known = BTreeSet::new();
+    let mut before: Option<BTreeSet<K::Id>> = None;
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
+    let mut events = pin!(watcher(api, config));
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => {
+                backoff.reset();
+                match event {
+                    // A list that broke off starts again: what was known before the first try still counts.
+                    Event::Init => before.get_or_insert_default().append(&mut known),
+                    Event::InitApply(object) | Event::Apply(object) => {
+                        known.insert(object.id(&watch));
+                        object.put(&watch);
                     }
-                }
-                Err(error) => {
-                    let delay = backoff.next();
-                    match &error {
-                        watcher::Error::WatchError(status) if status.code == 410 => {
-                            tracing::debug!(what, "the watch has expired, listing again");
-                        }
-                        _ => tracing::warn!(what, error = %chain(&error), retry_in = ?delay, "the watch failed"),
+                    Event::Delete(object) => {
+                        let id = object.id(&watch);
+                        known.remove(&id);
+                        K::remove(&id, &watch);
                     }
-                    tokio::time::sleep(delay).await;
+                    Event::InitDone => {
+                        let gone = before.take().unwrap_or_default();
+                        gone.difference(&known).for_each(|id| K::remove(id, &watch));
+                        tracing::debug!(what, objects = known.len(), "listed");
+                        listed = None;
+                    }
                 }
             }
+            Err(error) => {
+                let delay = backoff.next();
+                match &error {
+                    watcher::Error::WatchError(status) if status.code == 410 => {
+                        tracing::debug!(what, "the watch has expired, listing again");
+                    }
+                    _ => tracing::warn!(what, error = %chain(&error), retry_in = ?delay, "the watch failed"),
+                }
+                tokio::time::sleep(delay).await;
+            }
         }
-        drop(listed);
     }
+    drop(listed);
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -215,3 +215,39 @@ async fn in_standalone_a_broken_annotation_keeps_its_file() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_that_the_settings_forget_is_pruned_also_after_a_restart() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    cluster
+        .create_all(
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: extra}\nrules:\n\
+             - {apiGroups: [ricoberger.de], resources: [vaultsecrets], verbs: [get, list, watch, create, patch, delete]}\n\
+             - {apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [get, list, watch, create, patch, delete]}\n\
+             ---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: extra}\n\
+             roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: extra}\n\
+             subjects: [{kind: ServiceAccount, name: telewarden-operator, namespace: telewarden}]\n",
+        )
+        .await;
+    let settings = json!({"networkPolicy": true, "extraResources": [{
+        "apiVersion": "ricoberger.de/v1alpha1",
+        "kind": "VaultSecret",
+        "metadata": {"name": "telegraf-{application}"},
+        "spec": {"path": "secret/telegraf", "type": "Opaque"},
+    }]});
+    let operator = cluster.operator_with(&settings).await;
+    cluster.application(&redis()).await;
+    cluster
+        .owns(&[
+            REDIS[0],
+            REDIS[1],
+            "NetworkPolicy redis/telegraf-redis",
+            "VaultSecret redis/telegraf-redis",
+        ])
+        .await;
+    cluster.is_as_rendered(&settings).await;
+    operator.kill();
+    let _operator = cluster.operator_with(&json!({})).await;
+    cluster.owns(&REDIS).await;
+}
