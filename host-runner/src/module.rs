@@ -222,12 +222,16 @@ fn config(options: &Options) -> Config {
     config.epoch_interruption(true);
     // A backtrace of a stripped module names no function, and hides the trap's own message behind it.
     config.wasm_backtrace_max_frames(None);
-    // What only backtraces and profilers read would be more than half of what is kept, and read in again each time.
+    // Only backtraces and profilers read these, and whatever is kept is read in again by each process.
     config.generate_address_map(false);
     config.native_unwind_info(cfg!(windows));
     if let Cache::Folder(folder) = &options.cache {
         let mut cache = wasmtime::CacheConfig::new();
         cache.with_directory(folder);
+        // A command that runs for ten milliseconds spends most of them reading its code in. A small window is quicker to
+        // unpack than a small file is to read, and better compression later, in the background, would undo it.
+        cache.with_baseline_compression_level(1);
+        cache.with_optimized_compression_usage_counter_threshold(u64::MAX);
         config.cache(wasmtime::Cache::new(cache).ok());
     }
     config
