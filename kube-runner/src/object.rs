@@ -203,7 +203,7 @@ fn covers(rendered: &Value, live: &Value) -> bool {
 fn is_within(rendered: &Value, live: &Value, quantities: bool) -> bool {
     match (rendered, live) {
         (Value::Object(rendered), Value::Object(live)) => rendered.iter().all(|(field, value)| {
-            let quantities = matches!(field.as_str(), "requests" | "limits");
+            let quantities = quantities || matches!(field.as_str(), "requests" | "limits");
             is_within(value, live.get(field).unwrap_or(&Value::Null), quantities)
         }),
         // What is empty is not stored.

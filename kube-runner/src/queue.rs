@@ -82,12 +82,17 @@ where
         tokio::select! {
             () = &mut stop => break,
             Some(key) = keys.recv() => {
-                let key: Arc<str> = key.into();
-                if let Some(at) = due.remove(&key) {
-                    delayed.remove(&(at, key.clone()));
-                }
-                if queued.insert(key.clone()) {
-                    waiting.push_back(key);
+                // All that has come by now: a key that was named often is worked on once.
+                let mut next = Some(key);
+                while let Some(key) = next {
+                    let key: Arc<str> = key.into();
+                    if let Some(at) = due.remove(&key) {
+                        delayed.remove(&(at, key.clone()));
+                    }
+                    if queued.insert(key.clone()) {
+                        waiting.push_back(key);
+                    }
+                    next = keys.try_recv().ok();
                 }
             }
             Some(done) = running.join_next() => {
