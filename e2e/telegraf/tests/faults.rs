@@ -124,7 +124,10 @@ fn an_endpoint_that_answers_as_much_as_is_taken() {
         }
         text += &line;
     }
-    let (mut telegraf, database) = answering(move || Reply::new(200, "text/plain", text.clone()));
+    let server = Server::start(move |_| Reply::new(200, "text/plain", text.clone()));
+    // As often as settings allow unless they say otherwise.
+    let bad = json!({"url": server.url("/metrics"), "interval": "10s"});
+    let (mut telegraf, database) = beside_a_good_one(&bad, || server.count() > 0);
     eventually("points of the large endpoint", || {
         telegraf.process().assert_runs();
         (points(&database, "prometheus_bad") > 0)
