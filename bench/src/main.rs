@@ -43,7 +43,10 @@ fn calls() {
         ..Options::default()
     });
     let module = module.unwrap_or_else(|error| panic!("the module does not load: {error}"));
-    println!("{:<10} {:>9} {:>12} {:>12} {:>8}", "operation", "endpoints", "native", "module", "ratio");
+    println!(
+        "{:<10} {:>9} {:>12} {:>12} {:>8}",
+        "operation", "endpoints", "native", "module", "ratio"
+    );
     for endpoints in [1, 5, 64] {
         let application = application(endpoints);
         let render = json!({"protocol": 1, "sources": [application]}).to_string();
@@ -62,7 +65,11 @@ fn calls() {
 
 fn row(operation: &str, endpoints: usize, module: &Module, payload: &str, native: impl Fn(&str) -> Vec<u8>) {
     let in_module = || module.call(operation, payload.as_bytes()).expect("an answer");
-    assert_eq!(native(payload), in_module(), "{operation} of {endpoints} endpoints differs");
+    assert_eq!(
+        native(payload),
+        in_module(),
+        "{operation} of {endpoints} endpoints differs"
+    );
     let [native, in_module] = medians(200, [&|| drop(native(payload)), &|| drop(in_module())]);
     let ratio = in_module.as_secs_f64() / native.as_secs_f64();
     println!("{operation:<10} {endpoints:>9} {native:>12.1?} {in_module:>12.1?} {ratio:>7.1}x");
@@ -88,15 +95,25 @@ fn processes(command: &Path) {
     };
     let [cold] = medians(5, [&cold]);
     run(&validate, &warm_cache);
-    let [version, warm] = medians(40, [
-        &|| run(&["--version".as_ref()], &warm_cache),
-        &|| run(&validate, &warm_cache),
-    ]);
+    let [version, warm] = medians(
+        40,
+        [&|| run(&["--version".as_ref()], &warm_cache), &|| {
+            run(&validate, &warm_cache)
+        }],
+    );
     let ratio = |time: Duration| time.as_secs_f64() / version.as_secs_f64();
     println!("\n{:<36} {:>12} {:>8}", "process", "time", "ratio");
     println!("{:<36} {version:>12.1?} {:>7.1}x", "telewarden --version", 1.0);
-    println!("{:<36} {warm:>12.1?} {:>7.1}x", "telewarden validate, warm", ratio(warm));
-    println!("{:<36} {cold:>12.1?} {:>7.1}x", "telewarden validate, cold", ratio(cold));
+    println!(
+        "{:<36} {warm:>12.1?} {:>7.1}x",
+        "telewarden validate, warm",
+        ratio(warm)
+    );
+    println!(
+        "{:<36} {cold:>12.1?} {:>7.1}x",
+        "telewarden validate, cold",
+        ratio(cold)
+    );
 }
 
 /// The median time of each of several things, run in turn.

@@ -26,12 +26,7 @@ use clap::{Parser, Subcommand};
 
 /// Check and render the scrape annotations of Argo CD Applications and Kubernetes Namespaces, as the policy does.
 #[derive(Debug, Parser)]
-#[command(
-    name = "telewarden",
-    version,
-    max_term_width = 100,
-    propagate_version = false
-)]
+#[command(name = "telewarden", version, max_term_width = 100, propagate_version = false)]
 #[command(after_help = "Exit status: 0 fine, 1 findings, 2 could not run. Reference: docs/cli.md")]
 struct Cli {
     #[command(flatten)]

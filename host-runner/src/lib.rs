@@ -36,6 +36,6 @@ pub use error::Error;
 pub use module::{Cache, Module, Options};
 pub use telewarden_policy::diagnostic::{Diagnostic, Place, Position, Range, Severity};
 pub use telewarden_policy::protocol::{
-    ClusterView, Configuration, EndpointAnswer, Outcome, RenderAnswer, RenderRequest, Rendered,
-    SourceAnswer, VERSION as PROTOCOL,
+    ClusterView, Configuration, EndpointAnswer, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer,
+    VERSION as PROTOCOL,
 };

@@ -106,14 +106,10 @@ struct ValidatePayload<'a> {
 impl Module {
     /// Compiles a module, or finds its code in the cache.
     pub fn new(wasm: &[u8], options: &Options) -> Result<Self, Error> {
-        let compile_error = |source: wasmtime::Error| Error::Compile {
-            source: source.into(),
-        };
+        let compile_error = |source: wasmtime::Error| Error::Compile { source: source.into() };
         let engine = Engine::new(&config(options)).map_err(compile_error)?;
         let module = wasmtime::Module::from_binary(&engine, wasm).map_err(compile_error)?;
-        let guest = instance::link(&engine, &module).map_err(|source| Error::Link {
-            source: source.into(),
-        })?;
+        let guest = instance::link(&engine, &module).map_err(|source| Error::Link { source: source.into() })?;
         Ok(Self(Arc::new(Compiled {
             clock: Clock::new(&engine),
             engine,
@@ -160,10 +156,7 @@ impl Module {
     /// Kubewarden's `validate_settings`.
     pub fn validate_settings(&self, settings: &Value) -> Result<Value, Error> {
         const OPERATION: &str = "validate_settings";
-        decode(
-            OPERATION,
-            &self.call(OPERATION, &encode(OPERATION, settings)?)?,
-        )
+        decode(OPERATION, &self.call(OPERATION, &encode(OPERATION, settings)?)?)
     }
 
     /// Kubewarden's `protocol_version`.
@@ -202,12 +195,8 @@ impl Module {
                 operation,
                 source: trap.into(),
             }),
-            (_, Some(Failure::NotAGuest(source))) => Err(Error::Link {
-                source: source.into(),
-            }),
-            (Err(wapc::errors::Error::GuestCallFailure(message)), None) => {
-                Err(Error::Guest { operation, message })
-            }
+            (_, Some(Failure::NotAGuest(source))) => Err(Error::Link { source: source.into() }),
+            (Err(wapc::errors::Error::GuestCallFailure(message)), None) => Err(Error::Guest { operation, message }),
             (Err(error), None) => Err(Error::Guest {
                 operation,
                 message: error.to_string(),
@@ -259,8 +248,5 @@ fn refuse_host_call(
     operation: &str,
     _: &[u8],
 ) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
-    Err(format!(
-        "host call `{binding}/{namespace}/{operation}` refused: this host has no capabilities"
-    )
-    .into())
+    Err(format!("host call `{binding}/{namespace}/{operation}` refused: this host has no capabilities").into())
 }

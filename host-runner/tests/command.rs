@@ -34,12 +34,7 @@ struct Place {
 impl Place {
     /// One where the module always gives this answer.
     fn answering(answer: &Value) -> Self {
-        Self::with_call(
-            &escape(&answer.to_string()),
-            answer.to_string().len(),
-            "$response",
-            1,
-        )
+        Self::with_call(&escape(&answer.to_string()), answer.to_string().len(), "$response", 1)
     }
 
     /// One where the module says what it was asked, as an error.
@@ -90,10 +85,7 @@ impl Place {
         fs::write(&module, &self.module).expect("it is written");
         fs::create_dir_all(self.path("")).expect("a folder");
         let mut command = Command::new(env!("CARGO_BIN_EXE_telewarden"));
-        command
-            .args(args)
-            .current_dir(self.path(""))
-            .stdin(Stdio::null());
+        command.args(args).current_dir(self.path("")).stdin(Stdio::null());
         if matches!(args[0], "validate" | "render") {
             command.arg("--policy").arg(module);
         }
@@ -150,13 +142,8 @@ impl Ran {
     }
 
     fn all(&self) -> String {
-        let code = self
-            .code
-            .map_or_else(|| "none".to_owned(), |code| code.to_string());
-        format!(
-            "{}--- standard error\n{}--- exit {code}\n",
-            self.out, self.err
-        )
+        let code = self.code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+        format!("{}--- standard error\n{}--- exit {code}\n", self.out, self.err)
     }
 }
 
@@ -187,13 +174,7 @@ fn source(index: usize, name: &str, outcome: &str, more: Value) -> Value {
     source
 }
 
-fn diagnostic(
-    code: &str,
-    severity: &str,
-    message: &str,
-    start: (u32, u32),
-    end: (u32, u32),
-) -> Value {
+fn diagnostic(code: &str, severity: &str, message: &str, start: (u32, u32), end: (u32, u32)) -> Value {
     json!({
         "code": code,
         "severity": severity,
@@ -210,21 +191,9 @@ fn diagnostic(
 
 /// One error with help and one warning, in the file that [`APPLICATION`] is.
 fn refused() -> Value {
-    let mut error = diagnostic(
-        "TW103",
-        "error",
-        "the scheme `ftp` is not allowed",
-        (2, 10),
-        (2, 13),
-    );
+    let mut error = diagnostic("TW103", "error", "the scheme `ftp` is not allowed", (2, 10), (2, 13));
     error["help"] = "write `http` or `https`".into();
-    let warning = diagnostic(
-        "TW104",
-        "warning",
-        "a name that is doubtful",
-        (1, 3),
-        (1, 13),
-    );
+    let warning = diagnostic("TW104", "warning", "a name that is doubtful", (1, 3), (1, 13));
     answer(json!([source(
         0,
         "argocd",
@@ -235,13 +204,7 @@ fn refused() -> Value {
 
 /// A warning alone.
 fn doubtful() -> Value {
-    let warning = diagnostic(
-        "TW104",
-        "warning",
-        "a name that is doubtful",
-        (1, 3),
-        (1, 13),
-    );
+    let warning = diagnostic("TW104", "warning", "a name that is doubtful", (1, 3), (1, 13));
     answer(json!([source(
         0,
         "argocd",
@@ -289,19 +252,13 @@ fn findings_for_github() {
     let mut answer = refused();
     answer["sources"][0]["diagnostics"][1]["message"] = "100%\r\n::error::mine".into();
     let place = Place::answering(&answer).file("a,b:c.yaml", APPLICATION);
-    insta::assert_snapshot!(
-        place
-            .run(&["validate", "--format", "github", "a,b:c.yaml"])
-            .out
-    );
+    insta::assert_snapshot!(place.run(&["validate", "--format", "github", "a,b:c.yaml"]).out);
 }
 
 #[test]
 fn findings_as_sarif() {
     let place = Place::answering(&refused()).file("apps/my argocd.yaml", APPLICATION);
-    let mut log = place
-        .run(&["validate", "--format", "sarif", "./apps"])
-        .json();
+    let mut log = place.run(&["validate", "--format", "sarif", "./apps"]).json();
     let run = &mut log["runs"][0];
     run["tool"]["driver"]["semanticVersion"] = "[version]".into();
     // The words are the policy's. That they are there, and found by their index, is the command's.
@@ -344,10 +301,7 @@ fn a_report_is_as_its_schema_says() {
         let report = place
             .run(&["validate", "--format", "json", "a.yaml", "b.yaml", "c.yaml"])
             .json();
-        let errors: Vec<_> = validator
-            .iter_errors(&report)
-            .map(|error| error.to_string())
-            .collect();
+        let errors: Vec<_> = validator.iter_errors(&report).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{errors:#?}");
         assert_eq!(report["failures"].as_array().map(Vec::len), Some(2));
     }
@@ -372,18 +326,14 @@ fn the_published_schema_is_what_the_command_prints() {
 #[test]
 fn places_are_those_of_the_document_and_the_item() {
     let item = |indentation: &str, text: &str| -> String {
-        text.lines()
-            .map(|line| format!("{indentation}{line}\n"))
-            .collect()
+        text.lines().map(|line| format!("{indentation}{line}\n")).collect()
     };
     let list = format!(
         "apiVersion: v1\nkind: List\nitems:\n  -\n{}  -\n{}",
         item("    ", APPLICATION),
         item("    ", APPLICATION)
     );
-    let file = format!(
-        "# first\n{APPLICATION}---\napiVersion: v1\nkind: Secret\n---\n# nothing\n---\n{list}"
-    );
+    let file = format!("# first\n{APPLICATION}---\napiVersion: v1\nkind: Secret\n---\n# nothing\n---\n{list}");
     let found = |index, item: Option<usize>| {
         let diagnostic = diagnostic("TW103", "error", "no", (2, 10), (2, 13));
         source(
@@ -403,9 +353,7 @@ fn places_are_those_of_the_document_and_the_item() {
         .file("a.yaml", &file)
         .file("b.yaml", APPLICATION);
 
-    let report = place
-        .run(&["validate", "--format", "json", "a.yaml", "b.yaml"])
-        .json();
+    let report = place.run(&["validate", "--format", "json", "a.yaml", "b.yaml"]).json();
     let findings = report["findings"].as_array().expect("a list");
     let texts = [file.as_str(), &file, &file, APPLICATION];
     let mut lines = BTreeSet::new();
@@ -413,11 +361,7 @@ fn places_are_those_of_the_document_and_the_item() {
         let line = finding["line"].as_u64().expect("a number") as usize;
         let column = finding["column"].as_u64().expect("a number") as usize;
         let written = text.lines().nth(line - 1).expect("the line is there");
-        assert_eq!(
-            written.get(column - 1..column + 2),
-            Some("ftp"),
-            "{finding}"
-        );
+        assert_eq!(written.get(column - 1..column + 2), Some("ftp"), "{finding}");
         lines.insert((finding["file"].to_string(), line));
     }
     assert_eq!(lines.len(), 4, "each is another place: {lines:?}");
@@ -434,15 +378,15 @@ fn places_are_those_of_the_document_and_the_item() {
 #[test]
 fn everything_is_asked_in_one_call_and_as_it_is_written() {
     let place = Place::echoing()
-        .file("a.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {annotations: {x: 30, y: '30', z: no}}\n---\n- no object\n")
+        .file(
+            "a.yaml",
+            "apiVersion: v1\nkind: Namespace\nmetadata: {annotations: {x: 30, y: '30', z: no}}\n---\n- no object\n",
+        )
         .file("b/c.json", r#"{"apiVersion": "v1", "kind": "List", "items": []}"#)
         .file("b/d.yml", "kind: Other\napiVersion: v1\n")
         .file("settings.yaml", "topology: endpoint\n");
     let ran = place.run(&["validate", "b", "a.yaml", "--settings", "settings.yaml"]);
-    let (_, request) = ran
-        .err
-        .split_once("`render`: ")
-        .expect("it says what it was asked");
+    let (_, request) = ran.err.split_once("`render`: ").expect("it says what it was asked");
     let request = request.lines().next().expect("a line");
     assert_eq!(
         serde_json::from_str::<Value>(request).expect("it is JSON"),
@@ -493,16 +437,10 @@ fn a_folder_is_searched() {
         .file("chart/.hidden.yaml", "a: [\n")
         .file("apps/deeper/argocd.yaml", APPLICATION);
     let ran = place.run(&["validate", "--format", "json", "."]);
-    assert_eq!(
-        ran.json()["summary"]["skipped"],
-        json!({"templates": 2, "notYaml": 2})
-    );
+    assert_eq!(ran.json()["summary"]["skipped"], json!({"templates": 2, "notYaml": 2}));
     assert_eq!(ran.json()["summary"]["files"], 6);
     assert_eq!(ran.json()["failures"], json!([]));
-    assert_eq!(
-        ran.json()["findings"][0]["file"],
-        "./apps/deeper/argocd.yaml"
-    );
+    assert_eq!(ran.json()["findings"][0]["file"], "./apps/deeper/argocd.yaml");
     assert!(
         ran.err
             .ends_with("; skipped 2 templates and 2 files that are not YAML\n"),
@@ -625,10 +563,7 @@ fn what_is_rendered_as_json_is_a_list() {
     let place = Place::answering(&rendered()).file("a.yaml", APPLICATION);
     let ran = place.run(&["render", "-o", "json", "a.yaml"]);
     let list = ran.json();
-    assert_eq!(
-        (&list["apiVersion"], &list["kind"]),
-        (&json!("v1"), &json!("List"))
-    );
+    assert_eq!((&list["apiVersion"], &list["kind"]), (&json!("v1"), &json!("List")));
     assert_eq!(list["items"], rendered()["sources"][0]["objects"]);
 }
 
@@ -644,10 +579,7 @@ fn what_is_rendered_as_toml_is_the_configuration_alone() {
 fn a_source_that_was_refused_does_not_keep_another_from_being_printed() {
     let mut answer = rendered();
     let refused = refused()["sources"][0].take();
-    answer["sources"]
-        .as_array_mut()
-        .expect("a list")
-        .push(refused);
+    answer["sources"].as_array_mut().expect("a list").push(refused);
     answer["sources"][1]["index"] = 1.into();
     let place = Place::answering(&answer)
         .file("a.yaml", APPLICATION)
@@ -655,15 +587,13 @@ fn a_source_that_was_refused_does_not_keep_another_from_being_printed() {
     let ran = place.run(&["render", "a.yaml", "b.yaml"]);
     assert!(ran.out.contains("kind: Deployment"), "{}", ran.out);
     assert!(
-        ran.err
-            .contains("error[TW103]: the scheme `ftp` is not allowed"),
+        ran.err.contains("error[TW103]: the scheme `ftp` is not allowed"),
         "{}",
         ran.err
     );
     assert!(
-        ran.err.ends_with(
-            "2 sources, 1 endpoint, 2 objects; refused: argoproj.io/Application/argocd/argocd\n"
-        ),
+        ran.err
+            .ends_with("2 sources, 1 endpoint, 2 objects; refused: argoproj.io/Application/argocd/argocd\n"),
         "{}",
         ran.err
     );
@@ -677,10 +607,7 @@ fn two_configurations() -> Value {
     second["namespace"] = "redis".into();
     second["configurations"][0]["files"] = json!({"base.conf": "base\n", "a.conf": "a\n"});
     second["objects"] = json!([{"kind": "ConfigMap", "metadata": {"name": "telegraf-argocd", "namespace": "redis"}}]);
-    answer["sources"]
-        .as_array_mut()
-        .expect("a list")
-        .push(second);
+    answer["sources"].as_array_mut().expect("a list").push(second);
     answer
 }
 
@@ -738,19 +665,10 @@ fn a_name_leads_nowhere_else() {
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     let written: BTreeSet<_> = below(place.folder.path())
         .into_iter()
-        .filter(|path| {
-            !before.contains(path) && !path.starts_with("cache/") && path != "policy.wasm"
-        })
+        .filter(|path| !before.contains(path) && !path.starts_with("cache/") && path != "policy.wasm")
         .collect();
-    assert!(
-        written.iter().all(|path| path.starts_with("work/out/")),
-        "{written:#?}"
-    );
-    assert_eq!(
-        written.len(),
-        9,
-        "no file took the place of another: {written:#?}"
-    );
+    assert!(written.iter().all(|path| path.starts_with("work/out/")), "{written:#?}");
+    assert_eq!(written.len(), 9, "no file took the place of another: {written:#?}");
 }
 
 #[test]
@@ -785,12 +703,7 @@ fn who_stops_reading_is_not_an_error() {
         .read_line(&mut first)
         .expect("it prints");
     let ran = Ran::from(child.wait_with_output().expect("it ends"));
-    assert_eq!(
-        (first.as_str(), ran.code),
-        ("---\n", Some(0)),
-        "{}",
-        ran.err
-    );
+    assert_eq!((first.as_str(), ran.code), ("---\n", Some(0)), "{}", ran.err);
 }
 
 #[rstest]
@@ -835,11 +748,7 @@ fn every_rule_is_listed_and_explained() {
     for line in list.out.lines() {
         let code = line.split(' ').next().expect("a word");
         let explained = place.run(&["rule", &code.to_lowercase()]);
-        assert!(
-            explained.out.starts_with(&format!("# {code} ")),
-            "{}",
-            explained.out
-        );
+        assert!(explained.out.starts_with(&format!("# {code} ")), "{}", explained.out);
     }
     let unknown = place.run(&["rule", "TW999"]);
     assert_eq!((unknown.code, unknown.out.as_str()), (Some(2), ""));
@@ -851,14 +760,7 @@ fn every_rule_is_listed_and_explained() {
 
 #[rstest]
 fn schemas_are_schemas(
-    #[values(
-        "settings",
-        "annotation",
-        "render-request",
-        "render-answer",
-        "validate-report"
-    )]
-    what: &str,
+    #[values("settings", "annotation", "render-request", "render-answer", "validate-report")] what: &str,
 ) {
     let ran = Place::echoing().run(&["schema", what]);
     assert_eq!(ran.code, Some(0));
@@ -875,10 +777,7 @@ fn completions(#[values("bash", "zsh", "fish", "elvish", "powershell")] shell: &
 #[test]
 fn version() {
     let ran = Place::echoing().run(&["--version"]);
-    assert_eq!(
-        ran.out,
-        concat!("telewarden ", env!("CARGO_PKG_VERSION"), "\n")
-    );
+    assert_eq!(ran.out, concat!("telewarden ", env!("CARGO_PKG_VERSION"), "\n"));
 }
 
 /// The files below a folder, by their paths from it.
@@ -889,12 +788,7 @@ fn below(folder: &Path) -> BTreeSet<String> {
             if path.is_dir() {
                 visit(root, &path, found);
             } else {
-                found.insert(
-                    path.strip_prefix(root)
-                        .expect("it is below")
-                        .display()
-                        .to_string(),
-                );
+                found.insert(path.strip_prefix(root).expect("it is below").display().to_string());
             }
         }
     }

@@ -78,9 +78,7 @@ fn render(wasm: &[u8]) -> Result<telewarden::RenderAnswer, Error> {
 
 #[test]
 fn a_call_without_end_is_stopped() {
-    assert!(
-        matches!(call(&on_call(ENDLESS)), Err(Error::Deadline { operation, .. }) if operation == "anything")
-    );
+    assert!(matches!(call(&on_call(ENDLESS)), Err(Error::Deadline { operation, .. }) if operation == "anything"));
 }
 
 #[test]
@@ -156,10 +154,7 @@ fn a_trap_of_one_call_does_not_reach_the_next() {
          (i32.const 1)",
     ));
     for _ in 0..3 {
-        assert!(matches!(
-            module.call("anything", b""),
-            Err(Error::Trap { .. })
-        ));
+        assert!(matches!(module.call("anything", b""), Err(Error::Trap { .. })));
     }
 }
 
@@ -203,9 +198,7 @@ fn an_error_of_the_guest_is_its_own_words() {
              (call $guest_error (i32.const 1024) (i32.const 17))
              (i32.const 0))"#,
     );
-    assert!(
-        matches!(call(&wasm), Err(Error::Guest { message, .. }) if message == "no such operation")
-    );
+    assert!(matches!(call(&wasm), Err(Error::Guest { message, .. }) if message == "no such operation"));
 }
 
 #[test]
@@ -245,15 +238,12 @@ fn a_host_call_is_refused_and_the_guest_is_told() {
 #[case::no_version(r#"{"sources": []}"#)]
 #[case::half_an_answer(r#"{"protocol": 1, "sources": []}"#)]
 fn an_answer_that_is_none_is_not_decoded(#[case] answer: &str) {
-    assert!(
-        matches!(render(&answering(answer)), Err(Error::Decode { operation, .. }) if operation == "render")
-    );
+    assert!(matches!(render(&answering(answer)), Err(Error::Decode { operation, .. }) if operation == "render"));
 }
 
 #[test]
 fn an_answer_of_another_version_is_told_apart_whatever_it_holds() {
-    let error = render(&answering(r#"{"protocol": 2, "everything": "different"}"#))
-        .expect_err("it is version 2");
+    let error = render(&answering(r#"{"protocol": 2, "everything": "different"}"#)).expect_err("it is version 2");
     assert!(matches!(error, Error::Protocol { found: 2 }), "{error:?}");
 }
 
@@ -279,14 +269,8 @@ fn validate_sends_the_payload_that_kubewarden_sends() {
         module.validate(&request, &settings).expect("it answers"),
         json!({"request": request, "settings": settings})
     );
-    assert_eq!(
-        module.validate_settings(&settings).expect("it answers"),
-        settings
-    );
-    assert_eq!(
-        module.validate_settings(&Value::Null).expect("it answers"),
-        Value::Null
-    );
+    assert_eq!(module.validate_settings(&settings).expect("it answers"), settings);
+    assert_eq!(module.validate_settings(&Value::Null).expect("it answers"), Value::Null);
 }
 
 #[rstest]
@@ -294,10 +278,7 @@ fn validate_sends_the_payload_that_kubewarden_sends() {
 #[case::empty(Vec::new())]
 #[case::text(b"(module)".to_vec())]
 fn what_is_no_module_does_not_compile(#[case] bytes: Vec<u8>) {
-    assert!(matches!(
-        Module::new(&bytes, &options()),
-        Err(Error::Compile { .. })
-    ));
+    assert!(matches!(Module::new(&bytes, &options()), Err(Error::Compile { .. })));
 }
 
 #[rstest]
@@ -310,10 +291,7 @@ fn what_is_no_module_does_not_compile(#[case] bytes: Vec<u8>) {
 )]
 fn what_does_not_fit_the_host_does_not_load(#[case] text: &str) {
     let wasm = wat::parse_str(text).expect("the text is WebAssembly");
-    assert!(matches!(
-        Module::new(&wasm, &options()),
-        Err(Error::Link { .. })
-    ));
+    assert!(matches!(Module::new(&wasm, &options()), Err(Error::Link { .. })));
 }
 
 #[test]

@@ -19,15 +19,26 @@ fn render_answers_alike_natively_and_as_webassembly() {
         let native = render::render(&serde_json::from_str(&request).unwrap());
         let native = serde_json::to_string(&native).unwrap();
         let in_module = String::from_utf8(module.call("render", request.as_bytes()).unwrap()).unwrap();
-        assert_eq!(in_module, native, "{}, which the table expects to be {:?}", case.name, case.expect);
+        assert_eq!(
+            in_module, native,
+            "{}, which the table expects to be {:?}",
+            case.name, case.expect
+        );
     }
 }
 
 #[test]
 fn kubewardens_own_host_runs_the_module_unchanged() {
-    let provider = WasmtimeEngineProviderBuilder::new().module_bytes(embedded::WASM).build().unwrap();
+    let provider = WasmtimeEngineProviderBuilder::new()
+        .module_bytes(embedded::WASM)
+        .build()
+        .unwrap();
     // No host capability: whatever the module asked for would be refused.
-    let host = WapcHost::new(Box::new(provider), Some(Box::new(|_, _, _, _, _| Err("no host calls".into())))).unwrap();
+    let host = WapcHost::new(
+        Box::new(provider),
+        Some(Box::new(|_, _, _, _, _| Err("no host calls".into()))),
+    )
+    .unwrap();
     assert_eq!(host.call("protocol_version", b"").unwrap(), br#""v1""#);
     for case in cases() {
         let request: serde_json::Value = serde_json::from_str(&case.request()).unwrap();

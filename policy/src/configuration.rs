@@ -56,9 +56,7 @@ pub(crate) fn outputs_of(class: &Class) -> Table {
 pub(crate) fn of_all<'a>(class: &Class, sources: impl Iterator<Item = Names<'a>>, settings: &Settings) -> Table {
     let mut table = of_class(class, &Names::NONE, true);
     if settings.inputs.routing_tag.is_some()
-        && let Value::Table(agent) = table
-            .entry(key("agent"))
-            .or_insert_with(|| Value::Table(Table::new()))
+        && let Value::Table(agent) = table.entry(key("agent")).or_insert_with(|| Value::Table(Table::new()))
     {
         // An option of the agent alone; in an input Telegraf passes over it.
         agent.insert(key("always_include_local_tags"), Value::Boolean(true));

@@ -103,7 +103,10 @@ impl Projects {
                 return None;
             }
             let project = serde_json::from_str::<Project>(raw.get());
-            Some((metadata.name, project.map(|project| project.spec).map_err(|error| error.to_string())))
+            Some((
+                metadata.name,
+                project.map(|project| project.spec).map_err(|error| error.to_string()),
+            ))
         });
         Self(read.collect())
     }
@@ -120,21 +123,34 @@ impl Projects {
             Some(Ok(spec)) => spec,
         };
         let from = deployed.application_namespace;
-        if from != argocd && !spec.source_namespaces.iter().any(|entry| matches_glob_or_regex(entry, from)) {
-            return Err(format!("takes no Applications from namespace `{from}`: see its `spec.sourceNamespaces`"));
+        if from != argocd
+            && !spec
+                .source_namespaces
+                .iter()
+                .any(|entry| matches_glob_or_regex(entry, from))
+        {
+            return Err(format!(
+                "takes no Applications from namespace `{from}`: see its `spec.sourceNamespaces`"
+            ));
         }
         let namespace = deployed.namespace;
         if !spec.permits_destination(namespace)? {
-            return Err(format!("does not permit namespace `{namespace}` of this cluster: see its `spec.destinations`"));
+            return Err(format!(
+                "does not permit namespace `{namespace}` of this cluster: see its `spec.destinations`"
+            ));
         }
         if spec.permit_only_project_scoped_clusters {
             return Err(
-                "permits only the clusters that are scoped to it, and which those are is not known here".to_owned()
+                "permits only the clusters that are scoped to it, and which those are is not known here".to_owned(),
             );
         }
         for (group, kind) in deployed_kinds(settings) {
             if !spec.permits_kind(&group, &kind)? {
-                let kind = if group.is_empty() { kind } else { format!("{kind}.{group}") };
+                let kind = if group.is_empty() {
+                    kind
+                } else {
+                    format!("{kind}.{group}")
+                };
                 return Err(format!(
                     "does not permit objects of kind `{kind}`: see its `spec.namespaceResourceBlacklist` and \
                      `spec.namespaceResourceWhitelist`"
@@ -147,7 +163,10 @@ impl Projects {
 
 impl Spec {
     /// `isDestinationMatched`, for this cluster. One entry that denies is enough; else one that matches is needed.
-    #[expect(clippy::if_same_then_else, reason = "the conditions stand as Argo CD has them, to be compared line for line")]
+    #[expect(
+        clippy::if_same_then_else,
+        reason = "the conditions stand as Argo CD has them, to be compared line for line"
+    )]
     fn permits_destination(&self, namespace: &str) -> Result<bool, String> {
         let mut permitted = false;
         for entry in &self.destinations {
@@ -202,7 +221,9 @@ fn unreadable(pattern: &str) -> String {
 /// An entry of `sourceNamespaces`. One that cannot be read grants nothing.
 fn matches_glob_or_regex(entry: &str, namespace: &str) -> bool {
     let regex = entry.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
-    regex.and_then(|regex| Regex::new(regex).ok()).is_some_and(|regex| regex.is_match(namespace))
+    regex
+        .and_then(|regex| Regex::new(regex).ok())
+        .is_some_and(|regex| regex.is_match(namespace))
         || Pattern::glob(entry).is_some_and(|glob| glob.matches(namespace))
 }
 
@@ -212,11 +233,21 @@ fn deployed_kinds(settings: &Settings) -> Vec<(String, String)> {
     if settings.topology == Topology::Standalone {
         return Vec::new();
     }
-    let own = [("", "ConfigMap"), ("apps", "Deployment"), ("networking.k8s.io", "NetworkPolicy")];
-    let own = own.into_iter().filter(|(_, kind)| settings.network_policy || *kind != "NetworkPolicy");
+    let own = [
+        ("", "ConfigMap"),
+        ("apps", "Deployment"),
+        ("networking.k8s.io", "NetworkPolicy"),
+    ];
+    let own = own
+        .into_iter()
+        .filter(|(_, kind)| settings.network_policy || *kind != "NetworkPolicy");
     let own = own.map(|(group, kind)| (group.to_owned(), kind.to_owned()));
     let extra = settings.extra_resources.iter().filter_map(|object| {
-        let group = object.get("apiVersion")?.as_str()?.rsplit_once('/').map_or("", |(group, _)| group);
+        let group = object
+            .get("apiVersion")?
+            .as_str()?
+            .rsplit_once('/')
+            .map_or("", |(group, _)| group);
         Some((group.to_owned(), object.get("kind")?.as_str()?.to_owned()))
     });
     own.chain(extra).collect()

@@ -11,9 +11,7 @@ use crate::configuration;
 use crate::diagnostic::{Diagnostic, Place, Problem};
 use crate::ordered::ordered_map;
 use crate::project::{Deployed, Projects, THIS_CLUSTER, THIS_SERVER};
-use crate::protocol::{
-    Configuration, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer, VERSION,
-};
+use crate::protocol::{Configuration, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer, VERSION};
 use crate::resources::{
     ConfigFiles, Owner, config_map, deployment, extra_resources, file_name, is_open, network_policy, object_name,
     shared_name, to_json,
@@ -44,11 +42,17 @@ pub fn render(request: &RenderRequest<'_>) -> RenderAnswer {
         answer.diagnostics.push(problem.diagnostic());
         return answer;
     }
-    let document = match request.settings.map(|settings| serde_json::from_str::<Json>(settings.get())).transpose() {
+    let document = match request
+        .settings
+        .map(|settings| serde_json::from_str::<Json>(settings.get()))
+        .transpose()
+    {
         Ok(document) => document,
         Err(error) => {
             let error = error.to_string();
-            answer.diagnostics.push(Problem::Settings { error, nearest: None }.at(Place::pointer("")));
+            answer
+                .diagnostics
+                .push(Problem::Settings { error, nearest: None }.at(Place::pointer("")));
             return answer;
         }
     };
@@ -58,7 +62,10 @@ pub fn render(request: &RenderRequest<'_>) -> RenderAnswer {
         return answer;
     };
     warn_of_open_egress(&settings, &mut answer.diagnostics);
-    let projects = request.cluster.as_ref().map(|cluster| Projects::read(&cluster.projects, &settings));
+    let projects = request
+        .cluster
+        .as_ref()
+        .map(|cluster| Projects::read(&cluster.projects, &settings));
     let mut renderer = Renderer::new(&settings, projects, &request.previous);
     for (index, raw) in request.sources.iter().enumerate() {
         renderer.object(raw, index, None, &mut answer.sources);
@@ -129,7 +136,9 @@ impl<'a> Renderer<'a> {
     fn readable(&mut self, object: &Object<'a>, index: usize, item: Option<usize>, answers: &mut Vec<SourceAnswer>) {
         match object.kind() {
             Some(Kind::List) if item.is_none() => {
-                let items = object.items.map(|items| serde_json::from_str::<Vec<&'a RawValue>>(items.get()));
+                let items = object
+                    .items
+                    .map(|items| serde_json::from_str::<Vec<&'a RawValue>>(items.get()));
                 for (item, raw) in items.and_then(Result::ok).unwrap_or_default().into_iter().enumerate() {
                     self.object(raw, index, Some(item), answers);
                 }
@@ -251,7 +260,8 @@ impl<'a> Renderer<'a> {
 
     /// Why Argo CD would not deploy there for the source, if it would not.
     fn project_refuses(&self, source: &Source<'_>) -> Option<Diagnostic> {
-        let (Identity::Application { namespace, .. }, Some((project, _))) = (&source.identity, &source.application) else {
+        let (Identity::Application { namespace, .. }, Some((project, _))) = (&source.identity, &source.application)
+        else {
             return None;
         };
         let deployed = Deployed {
@@ -297,12 +307,23 @@ impl<'a> Renderer<'a> {
         let mut objects = extra_resources(owner, namespace, &names, settings);
         objects.push(to_json(config_map(&name, namespace, owner, &files, settings)));
         if settings.network_policy {
-            let urls = self.shared.iter().flat_map(|(_, declaration)| urls(&declaration.endpoints));
+            let urls = self
+                .shared
+                .iter()
+                .flat_map(|(_, declaration)| urls(&declaration.endpoints));
             objects.push(to_json(network_policy(&name, namespace, owner, urls, &base, settings)));
         }
         let read = (ConfigFiles::Directory, &files);
         let declaration = Declaration::default();
-        objects.push(to_json(deployment(&name, namespace, owner, read, &declaration, &names, settings)));
+        objects.push(to_json(deployment(
+            &name,
+            namespace,
+            owner,
+            read,
+            &declaration,
+            &names,
+            settings,
+        )));
         let rendered = Rendered {
             namespace: Some(namespace.to_owned()),
             class: Some(settings.default_class.clone()),
@@ -327,7 +348,10 @@ fn render_source(
 ) -> Rendered {
     let identity = &source.identity;
     let names = source.names(settings, "");
-    let whole = Owner::Source { identity, endpoint: None };
+    let whole = Owner::Source {
+        identity,
+        endpoint: None,
+    };
     let mut rendered = Rendered {
         namespace: Some(source.namespace.clone()),
         class: Some(class.to_owned()),
@@ -335,9 +359,11 @@ fn render_source(
         objects: extra_resources(whole, &source.namespace, &names, settings),
     };
     let groups: Vec<(Option<&str>, Vec<&Endpoint>)> = match settings.topology {
-        Topology::Endpoint => {
-            declaration.endpoints.iter().map(|endpoint| (Some(endpoint.name.as_str()), vec![endpoint])).collect()
-        }
+        Topology::Endpoint => declaration
+            .endpoints
+            .iter()
+            .map(|endpoint| (Some(endpoint.name.as_str()), vec![endpoint]))
+            .collect(),
         Topology::Application | Topology::Standalone => vec![(None, declaration.endpoints.iter().collect())],
     };
     for (endpoint, endpoints) in groups {
@@ -346,13 +372,27 @@ fn render_source(
         let table = configuration::of_source(source, declaration, &endpoints, class_settings, settings);
         let files = ordered_map([("telegraf.conf".to_owned(), to_toml(&table))]);
         let namespace = source.namespace.as_str();
-        rendered.objects.push(to_json(config_map(&name, namespace, owner, &files, settings)));
+        rendered
+            .objects
+            .push(to_json(config_map(&name, namespace, owner, &files, settings)));
         if settings.network_policy {
-            let urls = endpoints.iter().flat_map(|endpoint| urls(std::slice::from_ref(*endpoint)));
-            rendered.objects.push(to_json(network_policy(&name, namespace, owner, urls, &table, settings)));
+            let urls = endpoints
+                .iter()
+                .flat_map(|endpoint| urls(std::slice::from_ref(*endpoint)));
+            rendered
+                .objects
+                .push(to_json(network_policy(&name, namespace, owner, urls, &table, settings)));
         }
         let read = (ConfigFiles::One, &files);
-        rendered.objects.push(to_json(deployment(&name, namespace, owner, read, declaration, &names, settings)));
+        rendered.objects.push(to_json(deployment(
+            &name,
+            namespace,
+            owner,
+            read,
+            declaration,
+            &names,
+            settings,
+        )));
         rendered.configurations.push(Configuration { name, files });
     }
     rendered
@@ -398,7 +438,11 @@ pub(crate) fn read_source<'a>(
             return None;
         }
     };
-    let namespace = object.metadata.namespace.as_deref().unwrap_or(&settings.sources.argocd_namespace);
+    let namespace = object
+        .metadata
+        .namespace
+        .as_deref()
+        .unwrap_or(&settings.sources.argocd_namespace);
     if !is_dns_label(namespace) {
         let name = namespace.to_owned();
         findings.push(Problem::NotANamespace { name }.at(Place::pointer("/metadata/namespace")));
@@ -436,7 +480,11 @@ fn unreadable_source(raw: &RawValue) -> Option<String> {
 
 fn too_large(rendered: &Rendered) -> Option<Diagnostic> {
     let size = |configuration: &Configuration| {
-        configuration.files.iter().map(|(name, text)| name.len() + text.len()).sum::<usize>()
+        configuration
+            .files
+            .iter()
+            .map(|(name, text)| name.len() + text.len())
+            .sum::<usize>()
     };
     let size = rendered.configurations.iter().map(size).max().unwrap_or(0);
     (size > MAX_CONFIG_MAP).then(|| {
@@ -449,7 +497,11 @@ fn too_large(rendered: &Rendered) -> Option<Diagnostic> {
 fn warn_of_open_egress(settings: &Settings, findings: &mut Vec<Diagnostic>) {
     let domain = &settings.endpoints.cluster_domain;
     let open = |class: &Class| is_open(&configuration::outputs_of(class), domain);
-    for (name, _) in settings.classes.iter().filter(|(_, class)| settings.network_policy && open(class)) {
+    for (name, _) in settings
+        .classes
+        .iter()
+        .filter(|(_, class)| settings.network_policy && open(class))
+    {
         let problem = Problem::OpenEgress { class: name.clone() };
         findings.push(problem.at(Place::pointer(format!("/classes/{name}/outputs"))));
     }

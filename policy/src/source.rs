@@ -204,7 +204,11 @@ pub(crate) fn is_dns_subdomain(text: &str) -> bool {
 
 impl Source<'_> {
     /// What placeholders stand for.
-    pub(crate) fn names<'s>(&'s self, settings: &'s crate::settings::Settings, endpoint: &'s str) -> crate::settings::Names<'s> {
+    pub(crate) fn names<'s>(
+        &'s self,
+        settings: &'s crate::settings::Settings,
+        endpoint: &'s str,
+    ) -> crate::settings::Names<'s> {
         crate::settings::Names {
             application: self.identity.name(),
             namespace: &self.namespace,

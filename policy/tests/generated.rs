@@ -46,10 +46,23 @@ fn the_page_of_rules_is_that_of_the_code() {
     };
     for rule in rules::all() {
         let code = rule.code;
-        let _ = writeln!(page, "| [{code}](#{}) | {} | {} |", code.to_lowercase(), severity(rule.severity), rule.summary);
+        let _ = writeln!(
+            page,
+            "| [{code}](#{}) | {} | {} |",
+            code.to_lowercase(),
+            severity(rule.severity),
+            rule.summary
+        );
     }
     for rule in rules::all() {
-        let _ = write!(page, "\n## {}\n\n{} ({})\n\n{}\n", rule.code, rule.summary, severity(rule.severity), rule.why);
+        let _ = write!(
+            page,
+            "\n## {}\n\n{} ({})\n\n{}\n",
+            rule.code,
+            rule.summary,
+            severity(rule.severity),
+            rule.why
+        );
         for (title, yaml) in [("Example", rule.example), ("Instead", rule.instead)] {
             if !yaml.is_empty() {
                 let _ = write!(page, "\n{title}:\n\n```yaml\n{}\n```\n", yaml.trim_end());

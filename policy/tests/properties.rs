@@ -52,18 +52,20 @@ fn hostile() -> impl Strategy<Value = String> {
 /// An endpoint's options in which any text may be hostile.
 fn options() -> impl Strategy<Value = Value> {
     let url = prop_oneof![3 => Just("http://a.argocd.svc:8080/metrics".to_owned()), 1 => hostile()];
-    (url, hostile(), hostile(), hostile(), proptest::option::of(hostile())).prop_map(|(url, tag, value, pattern, key)| {
-        let mut options = json!({
-            "url": url,
-            "tags": {tag.clone(): value.clone(), "tier": value},
-            "fieldinclude": [pattern.clone()],
-            "tagdrop": {"tier": [pattern]},
-        });
-        if let Some(key) = key {
-            options[key] = json!(true);
-        }
-        options
-    })
+    (url, hostile(), hostile(), hostile(), proptest::option::of(hostile())).prop_map(
+        |(url, tag, value, pattern, key)| {
+            let mut options = json!({
+                "url": url,
+                "tags": {tag.clone(): value.clone(), "tier": value},
+                "fieldinclude": [pattern.clone()],
+                "tagdrop": {"tier": [pattern]},
+            });
+            if let Some(key) = key {
+                options[key] = json!(true);
+            }
+            options
+        },
+    )
 }
 
 fn outcome(answer: &RenderAnswer) -> (Outcome, &[Diagnostic]) {
@@ -72,7 +74,12 @@ fn outcome(answer: &RenderAnswer) -> (Outcome, &[Diagnostic]) {
 
 /// Nothing that an annotation says is live in the configuration.
 fn assert_dead(answer: &RenderAnswer) {
-    for text in answer.sources[0].rendered.configurations.iter().flat_map(|all| all.files.values()) {
+    for text in answer.sources[0]
+        .rendered
+        .configurations
+        .iter()
+        .flat_map(|all| all.files.values())
+    {
         let of_settings = text.replace("${INFLUX_TOKEN}\"", "\"");
         assert!(!of_settings.contains('$') && !of_settings.contains("@{"), "{text}");
     }

@@ -62,12 +62,7 @@ pub(crate) fn check(selection: &Selection) -> Checked {
     report.summary.skipped = skipped;
 
     let mut answer = RenderAnswer::default();
-    match selection
-        .settings
-        .as_deref()
-        .map(input::read_settings)
-        .transpose()
-    {
+    match selection.settings.as_deref().map(input::read_settings).transpose() {
         Ok(settings) => {
             let texts: Vec<_> = texts.iter().map(Located::new).collect();
             let (origins, sources) = sources(&texts);
@@ -77,9 +72,7 @@ pub(crate) fn check(selection: &Selection) -> Checked {
                     report.add_answer(&answered, settings.as_ref(), &origins);
                     answer = answered;
                 }
-                Err(error) => report
-                    .failures
-                    .push(Failure::new(output::with_causes(&error))),
+                Err(error) => report.failures.push(Failure::new(output::with_causes(&error))),
             }
         }
         Err(failure) => report.failures.push(failure),
@@ -100,11 +93,7 @@ fn sources<'a>(texts: &'a [Located<'a>]) -> (Vec<Origin<'a>>, Vec<&'a Value>) {
         .unzip()
 }
 
-fn ask(
-    selection: &Selection,
-    settings: Option<&Text>,
-    sources: &[&Value],
-) -> Result<RenderAnswer, module::Error> {
+fn ask(selection: &Selection, settings: Option<&Text>, sources: &[&Value]) -> Result<RenderAnswer, module::Error> {
     // A request cannot fail to be written, but its contract takes JSON that is written already.
     let raw = |value: &Value| {
         serde_json::value::to_raw_value(value).map_err(|source| Error::Encode {
@@ -139,28 +128,18 @@ impl<'a> Located<'a> {
     fn tree(&self) -> Option<&Tree> {
         let tree = self.tree.get_or_init(|| {
             // Two libraries read the file. Where they do not agree what a document is, no place can be trusted.
-            Tree::parse(&self.text.text)
-                .filter(|tree| tree.documents() == self.text.documents.len())
+            Tree::parse(&self.text.text).filter(|tree| tree.documents() == self.text.documents.len())
         });
         tree.as_ref()
     }
 
     /// A finding at its place in this file. `within` is where its object is in the document.
-    fn finding(
-        &self,
-        document: usize,
-        within: &str,
-        diagnostic: &Diagnostic,
-        source: Option<&str>,
-    ) -> Finding {
+    fn finding(&self, document: usize, within: &str, diagnostic: &Diagnostic, source: Option<&str>) -> Finding {
         let place = diagnostic.place.clone().map(|mut place| {
             place.pointer.insert_str(0, within);
             place
         });
-        let annotation = diagnostic
-            .place
-            .as_ref()
-            .and_then(telewarden::Place::annotation_key);
+        let annotation = diagnostic.place.as_ref().and_then(telewarden::Place::annotation_key);
         // Without a place it is about the whole object, which begins somewhere.
         let place = place.unwrap_or_else(|| telewarden::Place::pointer(within));
         let seen = self.text.documents[document]
@@ -186,18 +165,11 @@ impl<'a> Located<'a> {
 }
 
 impl Report {
-    fn add_answer(
-        &mut self,
-        answer: &RenderAnswer,
-        settings: Option<&Located<'_>>,
-        origins: &[Origin<'_>],
-    ) {
+    fn add_answer(&mut self, answer: &RenderAnswer, settings: Option<&Located<'_>>, origins: &[Origin<'_>]) {
         for diagnostic in &answer.diagnostics {
             self.settings_refused |= diagnostic.is_error();
             self.findings.push(match settings {
-                Some(settings) if diagnostic.place.is_some() => {
-                    settings.finding(0, "", diagnostic, None)
-                }
+                Some(settings) if diagnostic.place.is_some() => settings.finding(0, "", diagnostic, None),
                 _ => Finding::new(diagnostic),
             });
         }

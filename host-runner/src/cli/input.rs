@@ -137,9 +137,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> Input {
                     Ok(path) => files.push((path, Origin::Found)),
                     Err(error) => {
                         let name = error.path().unwrap_or(path).display().to_string();
-                        let message = error
-                            .io_error()
-                            .map_or_else(|| error.to_string(), ToString::to_string);
+                        let message = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
                         input
                             .failures
                             .push(Failure::of_file(&name, format!("cannot read: {message}")));
@@ -174,9 +172,7 @@ fn progress(files: u64) -> ProgressBar {
 /// The YAML and JSON files of a folder and those below, by name. Links to files are followed, links to folders are not: they
 /// may lead in a circle.
 fn find(folder: &Path) -> impl Iterator<Item = walkdir::Result<PathBuf>> {
-    let is_hidden = |entry: &DirEntry| {
-        entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".")
-    };
+    let is_hidden = |entry: &DirEntry| entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
     WalkDir::new(folder)
         .sort_by_file_name()
         .into_iter()
@@ -208,25 +204,16 @@ impl Input {
         let failure = match read.and_then(parse) {
             Ok((text, documents)) => {
                 if documents.iter().any(is_object) {
-                    self.texts.push(Text {
-                        name,
-                        text,
-                        documents,
-                    });
+                    self.texts.push(Text { name, text, documents });
                 }
                 return;
             }
             Err(Unreadable::Io(error)) => Failure::of_file(&name, format!("cannot read: {error}")),
             Err(Unreadable::TooLarge) => {
                 let limit = yaml::MAX_BYTES / (1024 * 1024);
-                Failure::of_file(
-                    &name,
-                    format!("larger than {limit} MiB, the most that is read"),
-                )
+                Failure::of_file(&name, format!("larger than {limit} MiB, the most that is read"))
             }
-            Err(Unreadable::Syntax { text, .. })
-                if origin == Origin::Found && text.contains("{{") =>
-            {
+            Err(Unreadable::Syntax { text, .. }) if origin == Origin::Found && text.contains("{{") => {
                 self.skipped.templates += 1;
                 return;
             }
@@ -253,24 +240,19 @@ impl Input {
 /// Reads the settings: one document.
 pub(crate) fn read_settings(path: &Path) -> Result<Text, Failure> {
     let name = path.display().to_string();
-    let (text, mut documents) =
-        open(path)
-            .and_then(read_text)
-            .and_then(parse)
-            .map_err(|error| match error {
-                Unreadable::Io(error) => {
-                    Failure::of_file(&name, format!("cannot read the settings: {error}"))
-                }
-                Unreadable::TooLarge => Failure::of_file(&name, "the settings are too large"),
-                Unreadable::NotText => {
-                    Failure::of_file(&name, "the settings are not YAML: they are not UTF-8 text")
-                }
-                Unreadable::Syntax { text, error } => {
-                    let mut failure = Failure::of_syntax(&name, &text, error);
-                    failure.message = format!("the settings are not YAML: {}", failure.message);
-                    failure
-                }
-            })?;
+    let (text, mut documents) = open(path)
+        .and_then(read_text)
+        .and_then(parse)
+        .map_err(|error| match error {
+            Unreadable::Io(error) => Failure::of_file(&name, format!("cannot read the settings: {error}")),
+            Unreadable::TooLarge => Failure::of_file(&name, "the settings are too large"),
+            Unreadable::NotText => Failure::of_file(&name, "the settings are not YAML: they are not UTF-8 text"),
+            Unreadable::Syntax { text, error } => {
+                let mut failure = Failure::of_syntax(&name, &text, error);
+                failure.message = format!("the settings are not YAML: {}", failure.message);
+                failure
+            }
+        })?;
     if documents.len() > 1 {
         return Err(Failure::of_file(
             &name,
@@ -281,11 +263,7 @@ pub(crate) fn read_settings(path: &Path) -> Result<Text, Failure> {
     if documents == [Value::Null] {
         documents = vec![Value::Object(Default::default())];
     }
-    Ok(Text {
-        name,
-        text,
-        documents,
-    })
+    Ok(Text { name, text, documents })
 }
 
 fn open(path: &Path) -> Result<File, Unreadable> {
@@ -296,10 +274,7 @@ fn read_text(reader: impl Read) -> Result<String, Unreadable> {
     let mut bytes = Vec::new();
     // One more than is read says that there is more. The file's own length may change, or be none, as a pipe's.
     let limit = yaml::MAX_BYTES as u64 + 1;
-    let read = reader
-        .take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(Unreadable::Io)?;
+    let read = reader.take(limit).read_to_end(&mut bytes).map_err(Unreadable::Io)?;
     if read as u64 == limit {
         return Err(Unreadable::TooLarge);
     }

@@ -132,12 +132,7 @@ impl Tree {
     }
 
     /// Where a place is. `text` is what the module was given at the pointer, if that was text.
-    pub(crate) fn locate(
-        &self,
-        document: usize,
-        place: &Place,
-        text: Option<&str>,
-    ) -> Option<Region> {
+    pub(crate) fn locate(&self, document: usize, place: &Place, text: Option<&str>) -> Option<Region> {
         let found = self.resolve(*self.documents.get(document)?, &place.pointer);
         if !found.whole || place.key {
             return Some(self.key_or_first_line(found));
@@ -178,10 +173,7 @@ impl Tree {
                     }
                 }
                 None => {
-                    return Found {
-                        whole: false,
-                        ..found
-                    };
+                    return Found { whole: false, ..found };
                 }
             }
         }
@@ -200,17 +192,11 @@ impl Tree {
         }
     }
 
-    fn merged_child(
-        &self,
-        entries: &[(usize, usize)],
-        token: &str,
-    ) -> Option<(Option<usize>, usize)> {
+    fn merged_child(&self, entries: &[(usize, usize)], token: &str) -> Option<(Option<usize>, usize)> {
         let (_, merged) = entries.iter().find(|(key, _)| self.is_text(*key, "<<"))?;
         let merged = self.follow(*merged);
         match &self.nodes[merged].kind {
-            Kind::Sequence(items) => items
-                .iter()
-                .find_map(|item| self.child(self.follow(*item), token)),
+            Kind::Sequence(items) => items.iter().find_map(|item| self.child(self.follow(*item), token)),
             _ => self.child(merged, token),
         }
     }
@@ -229,9 +215,7 @@ impl Tree {
 
     fn key_or_first_line(&self, found: Found) -> Region {
         match found.key {
-            Some(key) if self.is_one_line(key) => {
-                self.region(self.nodes[key].start, self.trimmed_end(key))
-            }
+            Some(key) if self.is_one_line(key) => self.region(self.nodes[key].start, self.trimmed_end(key)),
             Some(key) => self.first_line(key),
             None => self.first_line(found.node),
         }
@@ -261,11 +245,7 @@ impl Tree {
     fn trimmed_end(&self, node: usize) -> usize {
         let Node { start, end, .. } = self.nodes[node];
         let written = self.chars.get(start..end).unwrap_or_default();
-        let blank = written
-            .iter()
-            .rev()
-            .take_while(|c| c.is_ascii_whitespace())
-            .count();
+        let blank = written.iter().rev().take_while(|c| c.is_ascii_whitespace()).count();
         end.max(start) - blank
     }
 
@@ -309,11 +289,7 @@ impl Tree {
             Some(run) => run.at,
             None => after(first.checked_sub(1)?)?,
         };
-        let end = if last > first {
-            after(last - 1)?
-        } else {
-            start
-        };
+        let end = if last > first { after(last - 1)? } else { start };
         Some(self.region(start, end))
     }
 
@@ -327,17 +303,12 @@ impl Tree {
 
     /// Where each character of a scalar's text is written.
     fn align(&self, node: usize) -> Option<Vec<Run>> {
-        let Node {
-            start, ref kind, ..
-        } = self.nodes[node];
+        let Node { start, ref kind, .. } = self.nodes[node];
         let Kind::Scalar { text, style } = kind else {
             return None;
         };
         // A carriage return alone is a line break for YAML and none for an editor.
-        let mut ends = self
-            .chars
-            .iter()
-            .zip(self.chars.iter().skip(1).chain([&'\n']));
+        let mut ends = self.chars.iter().zip(self.chars.iter().skip(1).chain([&'\n']));
         if ends.any(|(c, next)| *c == '\r' && *next != '\n') || text.contains('\r') {
             return None;
         }
@@ -402,12 +373,7 @@ impl Tree {
                     at: self.chars.len(),
                     len: 0,
                 };
-                runs.extend(
-                    breaks
-                        .into_iter()
-                        .chain(std::iter::repeat(end))
-                        .take(newlines),
-                );
+                runs.extend(breaks.into_iter().chain(std::iter::repeat(end)).take(newlines));
             } else if newlines == breaks.len() {
                 runs.extend(breaks);
             } else if folded && newlines + 1 == breaks.len() && newlines > 0 {

@@ -12,21 +12,13 @@ use super::Status;
 /// Prints a result as it is.
 pub(crate) fn print(text: &str) -> Status {
     let mut stdout = io::stdout().lock();
-    written(
-        stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush()),
-    )
+    written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
 }
 
 /// Prints a result for people, in colour where that is wanted.
 pub(crate) fn print_styled(text: &str) -> Status {
     let mut stdout = AutoStream::auto(io::stdout().lock());
-    written(
-        stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush()),
-    )
+    written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
 }
 
 /// Prints what is said beside the result. Names in it may be anybody's: nothing in them reaches the terminal as a command.
@@ -72,9 +64,7 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
 fn written(result: io::Result<()>) -> Status {
     match result {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            say(format_args!(
-                "error: cannot write to standard output: {error}"
-            ));
+            say(format_args!("error: cannot write to standard output: {error}"));
             Status::CouldNotRun
         }
         _ => Status::Fine,

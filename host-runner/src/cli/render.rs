@@ -56,9 +56,7 @@ pub(crate) fn run(args: &Args) -> Status {
     let Checked { report, answer } = check::check(&args.selection);
     let written = match (&args.out_dir, args.output) {
         (Some(folder), Format::Toml) => write_files(folder, configuration_files(&answer)),
-        (Some(folder), format) => {
-            object_files(&answer, format).and_then(|files| write_files(folder, files))
-        }
+        (Some(folder), format) => object_files(&answer, format).and_then(|files| write_files(folder, files)),
         (None, Format::Toml) => only_configuration(&answer).map(output::print),
         (None, Format::Yaml) => documents(&answer).map(|text| output::print(&text)),
         (None, Format::Json) => Ok(output::print(&list(&answer))),
@@ -141,9 +139,7 @@ fn list(answer: &RenderAnswer) -> String {
 }
 
 fn only_configuration(answer: &RenderAnswer) -> Result<&str, Error> {
-    let configurations: Vec<_> = rendered(answer)
-        .flat_map(|rendered| &rendered.configurations)
-        .collect();
+    let configurations: Vec<_> = rendered(answer).flat_map(|rendered| &rendered.configurations).collect();
     let mut files = configurations
         .iter()
         .flat_map(|configuration| configuration.files.values());
@@ -164,17 +160,8 @@ fn object_files(answer: &RenderAnswer, format: Format) -> Result<Vec<OutFile>, E
     objects(answer)
         .map(|object| {
             let part = |pointer| object.pointer(pointer).and_then(Value::as_str);
-            let parts = [
-                part("/metadata/namespace"),
-                part("/kind"),
-                part("/metadata/name"),
-            ];
-            let name = parts
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join("_")
-                .to_lowercase();
+            let parts = [part("/metadata/namespace"), part("/kind"), part("/metadata/name")];
+            let name = parts.into_iter().flatten().collect::<Vec<_>>().join("_").to_lowercase();
             let (extension, text) = match format {
                 Format::Json => ("json", format!("{object:#}\n")),
                 Format::Yaml | Format::Toml => ("yaml", document(object)?),

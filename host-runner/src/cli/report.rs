@@ -160,10 +160,7 @@ impl Report {
     pub(crate) fn status(&self, strict: bool) -> Status {
         if !self.failures.is_empty() || self.settings_refused {
             Status::CouldNotRun
-        } else if self.summary.errors > 0
-            || self.summary.refused > 0
-            || (strict && self.summary.warnings > 0)
-        {
+        } else if self.summary.errors > 0 || self.summary.refused > 0 || (strict && self.summary.warnings > 0) {
             Status::Findings
         } else {
             Status::Fine

@@ -4,8 +4,7 @@ use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny, MapAccess, SeqAccess,
-    VariantAccess, Visitor,
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 use serde_json::{Map, Number, Value};
 
@@ -49,10 +48,7 @@ pub(crate) fn documents(text: &str) -> Result<Vec<Value>, SyntaxError> {
 fn message(error: &serde_yaml::Error) -> String {
     let text = error.to_string();
     match error.location() {
-        Some(at) => text.replace(
-            &format!(" at line {} column {}", at.line(), at.column()),
-            "",
-        ),
+        Some(at) => text.replace(&format!(" at line {} column {}", at.line(), at.column()), ""),
         None => text,
     }
 }
@@ -169,12 +165,10 @@ impl<'de> Visitor<'de> for Node<'_> {
 fn merge(map: &mut Map<String, Value>) {
     let merged = match map.get("<<") {
         Some(Value::Object(_)) => map.shift_remove("<<").into_iter().collect(),
-        Some(Value::Array(items)) if items.iter().all(Value::is_object) => {
-            match map.shift_remove("<<") {
-                Some(Value::Array(items)) => items,
-                _ => return,
-            }
-        }
+        Some(Value::Array(items)) if items.iter().all(Value::is_object) => match map.shift_remove("<<") {
+            Some(Value::Array(items)) => items,
+            _ => return,
+        },
         _ => return,
     };
     for (key, value) in merged
@@ -238,11 +232,7 @@ mod tests {
     #[case::template("a: {{ .Values.a }}", "")]
     fn refuses_what_is_not_yaml(#[case] text: &str, #[case] contained: &str) {
         let error = documents(text).expect_err("it is not YAML");
-        let said = format!(
-            "{}, line {}",
-            error.message,
-            error.position.map_or(0, |(line, _)| line)
-        );
+        let said = format!("{}, line {}", error.message, error.position.map_or(0, |(line, _)| line));
         assert!(said.contains(contained), "{said}");
     }
 
@@ -258,27 +248,17 @@ mod tests {
 
     #[test]
     fn refuses_many_aliases_of_one_large_node() {
-        let text = format!(
-            "a: &a [{}]\nb: [{}]\n",
-            "x, ".repeat(10_000),
-            "*a, ".repeat(10_000)
-        );
+        let text = format!("a: &a [{}]\nb: [{}]\n", "x, ".repeat(10_000), "*a, ".repeat(10_000));
         let error = documents(&text).expect_err("that is 100 million nodes");
         assert!(
-            error
-                .message
-                .ends_with("its aliases stand for too much text"),
+            error.message.ends_with("its aliases stand for too much text"),
             "{error:?}"
         );
     }
 
     #[test]
     fn refuses_many_aliases_of_one_long_text() {
-        let text = format!(
-            "a: &a {}\nb: [{}]\n",
-            "x".repeat(100_000),
-            "*a, ".repeat(10_000)
-        );
+        let text = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), "*a, ".repeat(10_000));
         assert!(documents(&text).is_err());
     }
 

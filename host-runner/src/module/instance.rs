@@ -8,10 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use wapc::{HOST_NAMESPACE, ModuleState, WebAssemblyEngineProvider, wapc_functions as names};
 use wasmtime::error::{Result, bail, format_err};
-use wasmtime::{
-    Caller, Engine, Extern, InstancePre, Linker, Memory, Module, ResourceLimiter, Store, Trap,
-    TypedFunc,
-};
+use wasmtime::{Caller, Engine, Extern, InstancePre, Linker, Memory, Module, ResourceLimiter, Store, Trap, TypedFunc};
 
 /// Functions that a guest can refer to indirectly. A module of ours has some hundred.
 const TABLE_ELEMENTS: usize = 100_000;
@@ -118,22 +115,13 @@ impl WebAssemblyEngineProvider for Instance {
         store.limiter(|guest| guest);
         // One deadline for all of it: start functions are part of the call that they are run for.
         store.set_epoch_deadline(self.ticks);
-        let guest_call = self
-            .start(&mut store)
-            .map_err(|failure| self.failure.put(failure))?;
+        let guest_call = self.start(&mut store).map_err(|failure| self.failure.put(failure))?;
         self.running = Some((store, guest_call));
         Ok(())
     }
 
-    fn call(
-        &mut self,
-        operation: i32,
-        payload: i32,
-    ) -> Result<i32, Box<dyn StdError + Send + Sync>> {
-        let (store, guest_call) = self
-            .running
-            .as_mut()
-            .ok_or("the instance was not started")?;
+    fn call(&mut self, operation: i32, payload: i32) -> Result<i32, Box<dyn StdError + Send + Sync>> {
+        let (store, guest_call) = self.running.as_mut().ok_or("the instance was not started")?;
         let result = guest_call.call(&mut *store, (operation, payload));
         result.map_err(|error| self.failure.put(failure(store.data(), error)))
     }
@@ -174,10 +162,7 @@ impl ResourceLimiter for Guest {
 pub(super) fn link(engine: &Engine, module: &Module) -> Result<InstancePre<Guest>> {
     let is_guest = matches!(module.get_export(names::GUEST_CALL), Some(ty) if ty.func().is_some());
     if !is_guest {
-        bail!(
-            "it does not export `{}`: it is not a waPC guest",
-            names::GUEST_CALL
-        );
+        bail!("it does not export `{}`: it is not a waPC guest", names::GUEST_CALL);
     }
 
     let mut linker = Linker::<Guest>::new(engine);
@@ -251,11 +236,9 @@ pub(super) fn link(engine: &Engine, module: &Module) -> Result<InstancePre<Guest
                 .unwrap_or(Ok(()))
         },
     )?;
-    linker.func_wrap(
-        wapc,
-        names::HOST_RESPONSE_LEN_FN,
-        |caller: Caller<'_, Guest>| length(caller.data().host.host_response_len()),
-    )?;
+    linker.func_wrap(wapc, names::HOST_RESPONSE_LEN_FN, |caller: Caller<'_, Guest>| {
+        length(caller.data().host.host_response_len())
+    })?;
     linker.func_wrap(
         wapc,
         names::HOST_ERROR_FN,
@@ -264,19 +247,9 @@ pub(super) fn link(engine: &Engine, module: &Module) -> Result<InstancePre<Guest
             write(&mut caller, pointer, error.as_bytes())
         },
     )?;
-    linker.func_wrap(
-        wapc,
-        names::HOST_ERROR_LEN_FN,
-        |caller: Caller<'_, Guest>| {
-            length(
-                caller
-                    .data()
-                    .host
-                    .get_host_error()
-                    .map_or(0, |error| error.len()),
-            )
-        },
-    )?;
+    linker.func_wrap(wapc, names::HOST_ERROR_LEN_FN, |caller: Caller<'_, Guest>| {
+        length(caller.data().host.get_host_error().map_or(0, |error| error.len()))
+    })?;
     linker.instantiate_pre(module)
 }
 
@@ -298,11 +271,7 @@ fn read<'a>(caller: &'a mut Caller<'_, Guest>, pointer: u32, length: u32) -> Res
     memory
         .data(caller)
         .get(start..start.saturating_add(length as usize))
-        .ok_or_else(|| {
-            format_err!(
-                "the module passed {length} bytes at {pointer}, which are not all in its memory"
-            )
-        })
+        .ok_or_else(|| format_err!("the module passed {length} bytes at {pointer}, which are not all in its memory"))
 }
 
 fn read_text(caller: &mut Caller<'_, Guest>, pointer: u32, length: u32) -> Result<String> {

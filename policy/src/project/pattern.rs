@@ -18,7 +18,10 @@ enum Part {
     /// `*` and, since namespaces and servers are not split at separators, `**`.
     Any,
     /// `[a-z]`, `[abc]`, `[!abc]`: one character within, or outside of, these ranges.
-    Ranges { ranges: Vec<(char, char)>, not: bool },
+    Ranges {
+        ranges: Vec<(char, char)>,
+        not: bool,
+    },
     /// `{a,b}`
     Either(Vec<Pattern>),
 }
@@ -168,7 +171,11 @@ fn read_path_class(rest: &mut Peekable<Chars<'_>>) -> Option<Part> {
             return Some(Part::Ranges { ranges, not });
         }
         let low = end(rest)?;
-        let high = if rest.next_if_eq(&'-').is_some() { end(rest)? } else { low };
+        let high = if rest.next_if_eq(&'-').is_some() {
+            end(rest)?
+        } else {
+            low
+        };
         ranges.push((low, high));
     }
 }

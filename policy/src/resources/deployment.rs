@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EnvFromSource, HTTPGetAction, PodSecurityContext,
-    Probe, ResourceRequirements, SeccompProfile, SecretEnvSource, SecurityContext, VolumeMount,
+    Capabilities, Container, ContainerPort, EnvFromSource, HTTPGetAction, PodSecurityContext, Probe,
+    ResourceRequirements, SeccompProfile, SecretEnvSource, SecurityContext, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;

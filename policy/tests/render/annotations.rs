@@ -1,6 +1,5 @@
 //! The table of annotations, through the native core.
 
-
 use super::table::{Case, cases};
 use telewarden_policy::diagnostic::Diagnostic;
 use telewarden_policy::protocol::{Outcome, RenderAnswer};

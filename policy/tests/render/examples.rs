@@ -1,14 +1,13 @@
 //! What the examples render to, as snapshots, and what holds for everything that is rendered.
 
-
 use std::path::Path;
 
+use super::table::cases;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use rstest::rstest;
 use serde_json::{Value, json};
-use super::table::cases;
 use telewarden_policy::protocol::RenderAnswer;
 use telewarden_policy::render::render;
 
@@ -33,7 +32,10 @@ fn shown(answer: &RenderAnswer) -> String {
         }
     }
     let of_sources = answer.sources.iter().map(|source| &source.rendered);
-    for configuration in of_sources.chain(&answer.shared).flat_map(|rendered| &rendered.configurations) {
+    for configuration in of_sources
+        .chain(&answer.shared)
+        .flat_map(|rendered| &rendered.configurations)
+    {
         for (name, file) in &configuration.files {
             text += &format!("\n# {}: {name}\n{file}", configuration.name);
         }
@@ -43,7 +45,10 @@ fn shown(answer: &RenderAnswer) -> String {
 
 fn objects(answer: &RenderAnswer) -> Vec<Value> {
     let of_sources = answer.sources.iter().map(|source| &source.rendered);
-    of_sources.chain(&answer.shared).flat_map(|rendered| rendered.objects.clone()).collect()
+    of_sources
+        .chain(&answer.shared)
+        .flat_map(|rendered| rendered.objects.clone())
+        .collect()
 }
 
 #[rstest]
@@ -86,7 +91,9 @@ fn the_other_topologies_render(#[case] topology: &str) {
 
 /// Every answer of the table and of the examples, under settings that render everything.
 fn all_answers() -> Vec<RenderAnswer> {
-    let of_table = cases().into_iter().map(|case| render(&serde_json::from_str(&case.request()).unwrap()));
+    let of_table = cases()
+        .into_iter()
+        .map(|case| render(&serde_json::from_str(&case.request()).unwrap()));
     let everything = json!({
         "networkPolicy": true,
         "reload": "rollout",
@@ -105,7 +112,10 @@ fn all_answers() -> Vec<RenderAnswer> {
     let topologies = ["application", "endpoint", "standalone"].map(|topology| {
         let mut settings = everything.clone();
         settings["topology"] = topology.into();
-        rendered(&["argocd.yaml", "options.yaml", "namespace.yaml", "toml-inputs.yaml"].map(read), &settings)
+        rendered(
+            &["argocd.yaml", "options.yaml", "namespace.yaml", "toml-inputs.yaml"].map(read),
+            &settings,
+        )
     });
     of_table.chain(topologies).collect()
 }
@@ -127,7 +137,10 @@ fn every_object_is_one_of_kubernetes_and_nothing_is_lost() {
         assert_eq!(kept, object);
         seen.insert(kind);
     }
-    assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["ConfigMap", "Deployment", "NetworkPolicy", "Secret"]);
+    assert_eq!(
+        seen.into_iter().collect::<Vec<_>>(),
+        ["ConfigMap", "Deployment", "NetworkPolicy", "Secret"]
+    );
 }
 
 #[test]
@@ -136,8 +149,14 @@ fn no_object_is_argo_cds_own_and_each_is_ours() {
         let metadata = &object["metadata"];
         assert_eq!(metadata["labels"]["app.kubernetes.io/instance"], Value::Null);
         assert_eq!(metadata["annotations"]["argocd.argoproj.io/tracking-id"], Value::Null);
-        assert_eq!(metadata["annotations"]["argocd.argoproj.io/compare-options"], "IgnoreExtraneous");
-        assert_eq!(metadata["annotations"]["argocd.argoproj.io/sync-options"], "Prune=false");
+        assert_eq!(
+            metadata["annotations"]["argocd.argoproj.io/compare-options"],
+            "IgnoreExtraneous"
+        );
+        assert_eq!(
+            metadata["annotations"]["argocd.argoproj.io/sync-options"],
+            "Prune=false"
+        );
         assert_eq!(metadata["labels"]["app.kubernetes.io/managed-by"], "telewarden");
         assert_eq!(metadata["labels"]["telegraf.influxdata.com/instance"], "telewarden");
         assert!(metadata["annotations"]["telegraf.influxdata.com/source"].is_string());
@@ -150,7 +169,12 @@ fn no_object_is_argo_cds_own_and_each_is_ours() {
 
 #[test]
 fn equal_input_is_equal_output() {
-    let bytes = || all_answers().iter().map(|answer| serde_json::to_string(answer).unwrap()).collect::<Vec<_>>();
+    let bytes = || {
+        all_answers()
+            .iter()
+            .map(|answer| serde_json::to_string(answer).unwrap())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(bytes(), bytes());
 }
 
@@ -167,7 +191,10 @@ fn a_refused_source_keeps_its_file_in_standalone() {
         })
     };
     let files = |answer: &RenderAnswer| answer.shared.as_ref().unwrap().configurations[0].files.clone();
-    let good = [application("a", "x: http://x.a.svc:1/metrics"), application("b", "x: http://x.b.svc:1/metrics")];
+    let good = [
+        application("a", "x: http://x.a.svc:1/metrics"),
+        application("b", "x: http://x.b.svc:1/metrics"),
+    ];
     let before = files(&rendered(&good, &settings));
     let broken = [application("a", "x: nonsense"), good[1].clone()];
     let request = json!({"protocol": 1, "settings": settings, "sources": broken, "previous": before}).to_string();

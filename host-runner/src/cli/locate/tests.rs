@@ -47,9 +47,7 @@ fn locate(file: &str, document: usize, place: &Place) -> Option<Region> {
     let documents = yaml::documents(file).expect("the file is YAML");
     let tree = Tree::parse(file).expect("the file is YAML");
     assert_eq!(tree.documents(), documents.len());
-    let text = documents[document]
-        .pointer(&place.pointer)
-        .and_then(Value::as_str);
+    let text = documents[document].pointer(&place.pointer).and_then(Value::as_str);
     tree.locate(document, place, text)
 }
 
@@ -96,11 +94,7 @@ fn the_second_endpoint_is_found_however_it_is_written(#[case] value: &str) {
 #[case::only_line_breaks("«|+»\n\n\n", range((2, 1), (2, 1)))]
 fn parts_of_a_text(#[case] value: &str, #[case] range: Range) {
     let (file, region) = marked(&format!("{NAME}{value}"));
-    assert_eq!(
-        locate(&file, 0, &annotation(Some(range))),
-        Some(region),
-        "{file}"
-    );
+    assert_eq!(locate(&file, 0, &annotation(Some(range))), Some(region), "{file}");
 }
 
 #[rstest]
@@ -130,11 +124,7 @@ fn values_by_pointer(#[case] file: &str, #[case] pointer: &str) {
         region.start.column -= 1;
         region.end.column -= 1;
     }
-    assert_eq!(
-        locate(&file, 0, &Place::pointer(pointer)),
-        Some(region),
-        "{file}"
-    );
+    assert_eq!(locate(&file, 0, &Place::pointer(pointer)), Some(region), "{file}");
 }
 
 #[rstest]
@@ -175,10 +165,7 @@ fn a_lone_carriage_return_is_only_its_line() {
         ..Place::pointer("/a")
     };
     let region = Tree::parse(file).and_then(|tree| tree.locate(0, &place, None));
-    assert_eq!(
-        region.map(|region| region.start),
-        Some(Position { line: 1, column: 4 })
-    );
+    assert_eq!(region.map(|region| region.start), Some(Position { line: 1, column: 4 }));
 }
 
 /// Writes one scalar and notes where each character of its text begins.
@@ -343,15 +330,9 @@ fn write_double_quoted(writer: &mut Writer, text: &str, indentation: usize, choi
 }
 
 fn write_plain(writer: &mut Writer, text: &str, indentation: usize, choices: &mut Choices) {
-    write_words(
-        writer,
-        text,
-        &" ".repeat(4 + indentation),
-        choices,
-        |writer, c| {
-            writer.note(&c.to_string());
-        },
-    );
+    write_words(writer, text, &" ".repeat(4 + indentation), choices, |writer, c| {
+        writer.note(&c.to_string());
+    });
     writer.put("\n");
 }
 
@@ -369,14 +350,10 @@ fn any_text() -> impl Strategy<Value = String> {
 fn words(word: &'static str) -> impl Strategy<Value = String> {
     let line = proptest::collection::vec(word, 1..5).prop_map(|words| words.join(" "));
     let breaks = "\n{1,3}";
-    (
-        line.clone(),
-        proptest::collection::vec((breaks, line), 0..4),
-    )
-        .prop_map(|(first, rest)| {
-            rest.into_iter()
-                .fold(first, |text, (breaks, line)| text + &breaks + &line)
-        })
+    (line.clone(), proptest::collection::vec((breaks, line), 0..4)).prop_map(|(first, rest)| {
+        rest.into_iter()
+            .fold(first, |text, (breaks, line)| text + &breaks + &line)
+    })
 }
 
 fn styled() -> impl Strategy<Value = (&'static str, String)> {

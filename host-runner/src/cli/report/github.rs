@@ -10,9 +10,7 @@ use crate::cli::input::Failure;
 /// One command for each finding and each failure.
 pub(crate) fn commands(report: &Report) -> String {
     let findings = report.findings.iter().map(finding);
-    findings
-        .chain(report.failures.iter().map(failure))
-        .collect()
+    findings.chain(report.failures.iter().map(failure)).collect()
 }
 
 fn finding(finding: &Finding) -> String {
@@ -34,17 +32,11 @@ fn finding(finding: &Finding) -> String {
             ("endLine", finding.end_line.map(|line| line.to_string())),
             (
                 "col",
-                finding
-                    .column
-                    .filter(|_| one_line)
-                    .map(|column| column.to_string()),
+                finding.column.filter(|_| one_line).map(|column| column.to_string()),
             ),
             (
                 "endColumn",
-                finding
-                    .end_column
-                    .filter(|_| one_line)
-                    .map(|column| column.to_string()),
+                finding.end_column.filter(|_| one_line).map(|column| column.to_string()),
             ),
             ("title", Some(finding.code.clone())),
         ],
@@ -70,18 +62,12 @@ fn command(name: &str, properties: &[(&str, Option<String>)], message: &str) -> 
         .filter_map(|(key, value)| Some(format!("{key}={}", escape_property(value.as_ref()?))))
         .collect();
     let space = if properties.is_empty() { "" } else { " " };
-    format!(
-        "::{name}{space}{}::{}\n",
-        properties.join(","),
-        escape(message)
-    )
+    format!("::{name}{space}{}::{}\n", properties.join(","), escape(message))
 }
 
 /// As `escapeData` of `@actions/core`: what is not escaped could begin a command of its own.
 fn escape(text: &str) -> String {
-    text.replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A")
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// As `escapeProperty` of `@actions/core`.

@@ -15,11 +15,7 @@ pub(crate) fn findings(report: &Report) -> String {
         text += &renderer.render(&[group(finding)]);
         text += "\n\n";
     }
-    let mut codes: Vec<_> = report
-        .findings
-        .iter()
-        .map(|finding| finding.code.as_str())
-        .collect();
+    let mut codes: Vec<_> = report.findings.iter().map(|finding| finding.code.as_str()).collect();
     codes.sort_unstable();
     codes.dedup();
     if !codes.is_empty() {
@@ -55,9 +51,7 @@ fn group(finding: &Finding) -> Group<'_> {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level
-        .primary_title(plain(&finding.message))
-        .id(plain(&finding.code));
+    let title = level.primary_title(plain(&finding.message)).id(plain(&finding.code));
     let mut group = match finding {
         Finding {
             file: Some(file),
@@ -67,21 +61,14 @@ fn group(finding: &Finding) -> Group<'_> {
             ..
         } => {
             // The rest of what spans lines is left to the reader: its beginning is where to look.
-            let end = finding
-                .end_column
-                .filter(|_| finding.end_line == Some(*line));
+            let end = finding.end_column.filter(|_| finding.end_line == Some(*line));
             title.element(snippet(file, source, *line, *column, end))
         }
-        Finding {
-            file: Some(file), ..
-        } => title.element(Origin::path(plain(file))),
+        Finding { file: Some(file), .. } => title.element(Origin::path(plain(file))),
         _ => Group::with_title(title),
     };
     if let Some(source) = &finding.source {
-        let annotation = finding
-            .annotation
-            .as_ref()
-            .map(|name| format!(", annotation {name}"));
+        let annotation = finding.annotation.as_ref().map(|name| format!(", annotation {name}"));
         let note = format!("in {source}{}", annotation.unwrap_or_default());
         group = group.element(Level::NOTE.message(plain(&note)));
     }
@@ -101,10 +88,7 @@ fn snippet<'a>(
 ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
     let byte = |column: u32| {
         let index = (column as usize).saturating_sub(1);
-        source
-            .char_indices()
-            .nth(index)
-            .map_or(source.len(), |(byte, _)| byte)
+        source.char_indices().nth(index).map_or(source.len(), |(byte, _)| byte)
     };
     let start = byte(column);
     let end = end.map_or(source.len(), byte).max(start);

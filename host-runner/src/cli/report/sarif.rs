@@ -24,11 +24,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
 
 /// One log with one run.
 pub(crate) fn log(report: &Report) -> String {
-    let mut codes: Vec<_> = report
-        .findings
-        .iter()
-        .map(|finding| finding.code.as_str())
-        .collect();
+    let mut codes: Vec<_> = report.findings.iter().map(|finding| finding.code.as_str()).collect();
     codes.sort_unstable();
     codes.dedup();
     let rules: Vec<_> = codes
@@ -90,12 +86,9 @@ fn result(finding: &Finding, rule: Option<usize>) -> Value {
     });
     if let Some(file) = &finding.file {
         let mut location = json!({"physicalLocation": {"artifactLocation": artifact(file)}});
-        if let (Some(line), Some(column), Some(end_line), Some(end_column)) = (
-            finding.line,
-            finding.column,
-            finding.end_line,
-            finding.end_column,
-        ) {
+        if let (Some(line), Some(column), Some(end_line), Some(end_column)) =
+            (finding.line, finding.column, finding.end_line, finding.end_column)
+        {
             location["physicalLocation"]["region"] = json!({
                 "startLine": line,
                 "startColumn": column,
@@ -104,8 +97,7 @@ fn result(finding: &Finding, rule: Option<usize>) -> Value {
             });
         }
         if let Some(source) = &finding.source {
-            location["logicalLocations"] =
-                json!([{"fullyQualifiedName": source, "kind": "resource"}]);
+            location["logicalLocations"] = json!([{"fullyQualifiedName": source, "kind": "resource"}]);
         }
         result["locations"] = json!([location]);
     }
