@@ -1,5 +1,6 @@
 //! The module answers with the same bytes as the core that it is built from, on the table that the core's own tests run,
 //! and in the pair of libraries that Kubewarden itself runs policies with.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "../../policy/tests/render/table.rs"]
 mod table;

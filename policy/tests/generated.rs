@@ -1,6 +1,7 @@
 //! What is made from the code and committed: schemas for editors, and the rules as a page.
 //!
 //! `GENERATE=1 cargo test -p telewarden-policy --features schema --test generated` writes them anew.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fmt::Write;
 use std::path::Path;

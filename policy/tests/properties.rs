@@ -1,4 +1,5 @@
 //! What holds for any annotation.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

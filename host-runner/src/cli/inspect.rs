@@ -62,7 +62,7 @@ fn inspect(args: &Args) -> Result<String, Error> {
     };
     output::say(format_args!("{} bytes, {}", wasm.len(), Digest::of(&wasm)));
     let metadata = artifact::metadata(&wasm)?.ok_or_else(|| Error::None(args.module.clone()))?;
-    Ok(text(&metadata, args.output)?)
+    text(&metadata, args.output)
 }
 
 fn text(metadata: &Metadata, format: Format) -> Result<String, Error> {

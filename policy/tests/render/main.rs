@@ -1,4 +1,5 @@
 //! The core's main job, through the native library.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod annotations;
 mod examples;
