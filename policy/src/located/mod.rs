@@ -75,6 +75,16 @@ impl Node {
     }
 }
 
+/// Reports a text that is too large to be read. True if it did.
+fn report_too_large(annotation: &str, text: &str, findings: &mut Vec<Diagnostic>) -> bool {
+    let size = text.len();
+    if size > MAX_BYTES {
+        let limit = MAX_BYTES;
+        findings.push(Problem::TooLarge { size, limit }.at(Place::annotation(annotation, None)));
+    }
+    size > MAX_BYTES
+}
+
 /// Reports the second of two equal keys of a map.
 fn report_duplicates(entries: &[(Key, Node)], findings: &mut Vec<Diagnostic>) {
     let mut seen = std::collections::BTreeSet::new();

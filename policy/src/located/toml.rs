@@ -3,17 +3,12 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Data, Key, MAX_BYTES, MAX_DEPTH, Node};
+use super::{Data, Key, MAX_DEPTH, Node, report_too_large};
 use crate::diagnostic::{Diagnostic, Place, Position, Problem, Range};
 
 /// Reads an annotation's value. Whatever is wrong is added to the findings; `None` when no tree could be read.
 pub(crate) fn from_toml(annotation: &str, text: &str, findings: &mut Vec<Diagnostic>) -> Option<Node> {
-    if text.len() > MAX_BYTES {
-        let problem = Problem::TooLarge {
-            size: text.len(),
-            limit: MAX_BYTES,
-        };
-        findings.push(problem.at(Place::annotation(annotation, None)));
+    if report_too_large(annotation, text, findings) {
         return None;
     }
     let lines = Lines::new(annotation, text);

@@ -2,19 +2,14 @@
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-use super::{Data, Key, MAX_BYTES, MAX_DEPTH, Node, report_duplicates};
+use super::{Data, Key, MAX_DEPTH, Node, report_duplicates, report_too_large};
 use crate::diagnostic::{Diagnostic, Place, Position, Problem, Range};
 
 /// Reads an annotation's value. Whatever is wrong is added to the findings; `None` when no tree could be read.
 ///
 /// Scalars are read by YAML 1.2's core schema (<https://yaml.org/spec/1.2.2/#103-core-schema>), so `no` and `on` are text.
 pub(crate) fn from_yaml(annotation: &str, text: &str, findings: &mut Vec<Diagnostic>) -> Option<Node> {
-    if text.len() > MAX_BYTES {
-        let problem = Problem::TooLarge {
-            size: text.len(),
-            limit: MAX_BYTES,
-        };
-        findings.push(problem.at(Place::annotation(annotation, None)));
+    if report_too_large(annotation, text, findings) {
         return None;
     }
     let mut reader = Reader {
