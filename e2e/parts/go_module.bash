@@ -12,11 +12,15 @@ go_toolchain() {
     fi
 }
 
+# What Go fetches and compiles is several GB that nothing needs afterwards: it lies beside `$staging` until the build ends.
+trap 'rm -rf "${staging:?}.go"' EXIT
+
 # go_program OUTPUT PACKAGE [FLAGS...]: no cgo, so that what is built runs on any Linux; checksums as in go.sum.
 go_program() {
     local output=$1 package=$2
     shift 2
-    CGO_ENABLED=0 GOWORK=off GOFLAGS='-mod=readonly -trimpath -buildvcs=false' \
+    CGO_ENABLED=0 GOWORK=off GOFLAGS='-mod=readonly -trimpath -buildvcs=false -modcacherw' \
+        GOCACHE=$staging.go/build GOMODCACHE=$staging.go/modules \
         go build -o "$output" "$@" "$package"
 }
 
