@@ -6,7 +6,6 @@ mod completions;
 mod explain;
 mod input;
 mod inspect;
-mod locate;
 mod module;
 mod output;
 mod policies;
@@ -18,7 +17,6 @@ mod review;
 mod rule;
 mod schema;
 mod validate;
-mod yaml;
 
 use std::process::ExitCode;
 

@@ -6,7 +6,13 @@ pub mod annotation;
 mod application_set;
 mod configuration;
 pub mod diagnostic;
+#[cfg(feature = "host")]
+pub mod flow;
+#[cfg(feature = "host")]
+pub mod kubectl;
 mod located;
+#[cfg(feature = "host")]
+pub mod manifest;
 mod ordered;
 mod payload;
 mod project;

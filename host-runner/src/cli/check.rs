@@ -1,14 +1,12 @@
 //! Asking the module about everything that was read, in one call, and finding each answer's place in the files.
 
-use std::cell::OnceCell;
 use std::path::PathBuf;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 use telewarden::{Diagnostic, Error, Outcome, RenderAnswer, RenderRequest, SourceAnswer};
 
-use super::input::{self, Failure, Input, Text};
-use super::locate::Tree;
+use super::input::{self, Failure, Input, Settings, Text};
 use super::module::{self, PolicyArgs};
 use super::output;
 use super::report::{self, Finding, Report};
@@ -36,14 +34,8 @@ pub(crate) struct Checked {
 
 /// Where an object of the request is from.
 struct Origin<'a> {
-    text: &'a Located<'a>,
-    document: usize,
-}
-
-/// A text whose nodes are located when the first is asked for: most files have no findings.
-struct Located<'a> {
     text: &'a Text,
-    tree: OnceCell<Option<Tree>>,
+    document: usize,
 }
 
 /// Reads, asks, and reports.
@@ -64,11 +56,9 @@ pub(crate) fn check(selection: &Selection) -> Checked {
     let mut answer = RenderAnswer::default();
     match selection.settings.as_deref().map(input::read_settings).transpose() {
         Ok(settings) => {
-            let texts: Vec<_> = texts.iter().map(Located::new).collect();
             let (origins, sources) = sources(&texts);
             match ask(selection, settings.as_ref(), &sources) {
                 Ok(answered) => {
-                    let settings = settings.as_ref().map(Located::new);
                     report.add_answer(&answered, settings.as_ref(), &origins);
                     answer = answered;
                 }
@@ -81,19 +71,15 @@ pub(crate) fn check(selection: &Selection) -> Checked {
     Checked { report, answer }
 }
 
-fn sources<'a>(texts: &'a [Located<'a>]) -> (Vec<Origin<'a>>, Vec<&'a Value>) {
-    texts
-        .iter()
-        .flat_map(|text| {
-            let documents = text.text.documents.iter().enumerate();
-            documents
-                .filter(|(_, value)| input::is_object(value))
-                .map(move |(document, value)| (Origin { text, document }, value))
-        })
-        .unzip()
+fn sources(texts: &[Text]) -> (Vec<Origin<'_>>, Vec<&Value>) {
+    let objects = texts.iter().flat_map(|text| {
+        let objects = text.manifest.objects();
+        objects.map(move |(document, value)| (Origin { text, document }, value))
+    });
+    objects.unzip()
 }
 
-fn ask(selection: &Selection, settings: Option<&Text>, sources: &[&Value]) -> Result<RenderAnswer, module::Error> {
+fn ask(selection: &Selection, settings: Option<&Settings>, sources: &[&Value]) -> Result<RenderAnswer, module::Error> {
     // A request cannot fail to be written, but its contract takes JSON that is written already.
     let raw = |value: &Value| {
         serde_json::value::to_raw_value(value).map_err(|source| Error::Encode {
@@ -101,7 +87,7 @@ fn ask(selection: &Selection, settings: Option<&Text>, sources: &[&Value]) -> Re
             source,
         })
     };
-    let settings = settings.map(|text| raw(&text.documents[0])).transpose()?;
+    let settings = settings.map(|settings| raw(&settings.value)).transpose()?;
     let sources = sources
         .iter()
         .map(|source| raw(source))
@@ -117,59 +103,30 @@ fn ask(selection: &Selection, settings: Option<&Text>, sources: &[&Value]) -> Re
     Ok(answer)
 }
 
-impl<'a> Located<'a> {
-    fn new(text: &'a Text) -> Self {
-        Self {
-            text,
-            tree: OnceCell::new(),
-        }
-    }
-
-    fn tree(&self) -> Option<&Tree> {
-        let tree = self.tree.get_or_init(|| {
-            // Two libraries read the file. Where they do not agree what a document is, no place can be trusted.
-            Tree::parse(&self.text.text).filter(|tree| tree.documents() == self.text.documents.len())
-        });
-        tree.as_ref()
-    }
-
-    /// A finding at its place in this file. `within` is where its object is in the document.
-    fn finding(&self, document: usize, within: &str, diagnostic: &Diagnostic, source: Option<&str>) -> Finding {
-        let place = diagnostic.place.clone().map(|mut place| {
-            place.pointer.insert_str(0, within);
-            place
-        });
-        let annotation = diagnostic.place.as_ref().and_then(telewarden::Place::annotation_key);
-        // Without a place it is about the whole object, which begins somewhere.
-        let place = place.unwrap_or_else(|| telewarden::Place::pointer(within));
-        let seen = self.text.documents[document]
-            .pointer(&place.pointer)
-            .and_then(Value::as_str);
-        let tree = self.tree();
-        let region = tree.and_then(|tree| tree.locate(document, &place, seen));
+impl Text {
+    /// A finding at its place in this file. `item` is its object's number in the document, where that is a List.
+    fn finding(&self, document: usize, item: Option<usize>, diagnostic: &Diagnostic, source: Option<&str>) -> Finding {
+        let region = self.manifest.locate(document, item, diagnostic);
         Finding {
-            file: Some(self.text.name.clone()),
-            line_text: region
-                .as_ref()
-                .zip(tree)
-                .map(|(region, tree)| tree.line(region.start.line)),
-            line: region.as_ref().map(|region| region.start.line),
-            column: region.as_ref().map(|region| region.start.column),
-            end_line: region.as_ref().map(|region| region.end.line),
-            end_column: region.as_ref().map(|region| region.end.column),
+            file: Some(self.name.clone()),
+            line_text: region.map(|region| self.manifest.line(region.start.line)),
+            line: region.map(|region| region.start.line),
+            column: region.map(|region| region.start.column),
+            end_line: region.map(|region| region.end.line),
+            end_column: region.map(|region| region.end.column),
             source: source.map(str::to_owned),
-            annotation,
+            annotation: diagnostic.place.as_ref().and_then(telewarden::Place::annotation_key),
             ..Finding::new(diagnostic)
         }
     }
 }
 
 impl Report {
-    fn add_answer(&mut self, answer: &RenderAnswer, settings: Option<&Located<'_>>, origins: &[Origin<'_>]) {
+    fn add_answer(&mut self, answer: &RenderAnswer, settings: Option<&Settings>, origins: &[Origin<'_>]) {
         for diagnostic in &answer.diagnostics {
             self.settings_refused |= diagnostic.is_error();
             self.findings.push(match settings {
-                Some(settings) if diagnostic.place.is_some() => settings.finding(0, "", diagnostic, None),
+                Some(settings) if diagnostic.place.is_some() => settings.text.finding(0, None, diagnostic, None),
                 _ => Finding::new(diagnostic),
             });
         }
@@ -187,14 +144,13 @@ impl Report {
             let Some(Origin { text, document }) = origins.get(*index) else {
                 continue;
             };
-            let within = item.map_or_else(String::new, |item| format!("/items/{item}"));
             let findings = diagnostics
                 .iter()
-                .map(|diagnostic| text.finding(*document, &within, diagnostic, Some(identity)));
+                .map(|diagnostic| text.finding(*document, *item, diagnostic, Some(identity)));
             self.findings.extend(findings);
             self.sources.push(report::Source {
                 source: identity.clone(),
-                file: text.text.name.clone(),
+                file: text.name.clone(),
                 document: document + 1,
                 item: item.map(|item| item + 1),
                 outcome: *outcome,

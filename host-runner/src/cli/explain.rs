@@ -1,11 +1,10 @@
 //! `telewarden explain`
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use clap::ValueEnum;
-use telewarden::{Configuration, EndpointAnswer, Outcome, RenderAnswer, Rendered, SourceAnswer};
-use toml::{Table, Value};
+use telewarden::{EndpointAnswer, Outcome, RenderAnswer, Rendered};
+use telewarden_policy::flow::{Flow, FlowSource, Output, Telegraf};
 
 use super::Status;
 use super::check::{self, Checked};
@@ -103,13 +102,17 @@ fn scraped(endpoint: &EndpointAnswer) -> String {
 
 fn of_rendered(rendered: &Rendered) -> String {
     let mut text = String::new();
-    let mut outputs: Vec<_> = rendered.configurations.iter().flat_map(outputs_of).collect();
-    outputs.dedup();
+    let alone = RenderAnswer {
+        shared: Some(rendered.clone()),
+        ..RenderAnswer::default()
+    };
+    let outputs = Flow::of(&alone).outputs;
     if !outputs.is_empty() {
         text += "  sends to\n";
     }
-    for output in outputs {
-        text += &format!("    {}\n", output.join(", "));
+    for Output { plugin, details } in outputs {
+        let parts: Vec<_> = std::iter::once(plugin).chain(details).collect();
+        text += &format!("    {}\n", parts.join(", "));
     }
     if !rendered.objects.is_empty() {
         let namespace = rendered.namespace.as_deref().unwrap_or_default();
@@ -122,132 +125,43 @@ fn of_rendered(rendered: &Rendered) -> String {
     text
 }
 
-/// The configuration as it is written, all of its files as one. What cannot be read explains nothing.
-fn tables(configuration: &Configuration, section: &str) -> Vec<(String, Table)> {
-    let files = configuration
-        .files
-        .values()
-        .filter_map(|text| text.parse::<Table>().ok());
-    let sections = files.filter_map(|mut file| match file.remove(section) {
-        Some(Value::Table(plugins)) => Some(plugins),
-        _ => None,
-    });
-    let plugins = sections.flatten().filter_map(|(plugin, instances)| match instances {
-        Value::Array(instances) => Some((plugin, instances)),
-        _ => None,
-    });
-    let instances = plugins.flat_map(|(plugin, instances)| {
-        let tables = instances.into_iter().filter_map(|instance| match instance {
-            Value::Table(table) => Some(table),
-            _ => None,
-        });
-        tables.map(move |table| (plugin.clone(), table)).collect::<Vec<_>>()
-    });
-    instances.collect()
-}
-
-/// Where metrics go: for each output its plugin and what tells it from others. The one that answers the probes sends
-/// nothing.
-fn outputs_of(configuration: &Configuration) -> Vec<Vec<String>> {
-    let outputs = tables(configuration, "outputs")
-        .into_iter()
-        .filter(|(plugin, _)| plugin != "health");
-    outputs
-        .map(|(plugin, table)| {
-            let told = ["urls", "organization", "bucket", "database", "files"]
-                .into_iter()
-                .filter_map(|name| {
-                    let text = plain_text(table.get(name)?)?;
-                    Some(if name == "urls" { text } else { format!("{name} {text}") })
-                });
-            std::iter::once(plugin).chain(told).collect()
-        })
-        .collect()
-}
-
-fn plain_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Array(items) => Some(items.iter().filter_map(plain_text).collect::<Vec<_>>().join(" ")),
-        _ => None,
-    }
-}
-
 /// <https://mermaid.js.org/syntax/flowchart.html>
 fn picture(answer: &RenderAnswer) -> String {
+    let Flow {
+        sources,
+        telegrafs,
+        outputs,
+    } = Flow::of(answer);
     let mut text = "flowchart LR\n".to_owned();
-    let mut outputs = BTreeMap::new();
-    let shared = answer.shared.iter().flat_map(|shared| &shared.configurations);
-    let shared: Vec<_> = shared
-        .map(|configuration| (configuration, "shared".to_owned()))
-        .collect();
-    for (number, source) in answer.sources.iter().enumerate() {
-        let SourceAnswer {
-            endpoints, rendered, ..
-        } = source;
-        if endpoints.is_empty() {
-            continue;
-        }
-        let own = rendered.configurations.iter().enumerate();
-        let own: Vec<_> = own
-            .map(|(index, configuration)| (configuration, format!("t{number}_{index}")))
-            .collect();
-        let _ = writeln!(text, "  subgraph s{number}[\"{}\"]", label(&[&source.source]));
+    let mut arrows = String::new();
+    // Text is written to a string, which takes it all.
+    for (number, FlowSource { source, endpoints }) in sources.iter().enumerate() {
+        _ = writeln!(text, "  subgraph s{number}[\"{}\"]", label(&[source]));
         for (index, endpoint) in endpoints.iter().enumerate() {
-            let urls = endpoint.urls.join(" ");
-            let every = endpoint
-                .interval
-                .as_ref()
-                .map(|interval| format!("every {interval}"))
-                .unwrap_or_default();
-            let _ = writeln!(
-                text,
-                "    e{number}_{index}[\"{}\"]",
-                label(&[&endpoint.name, &urls, &every])
-            );
-        }
-        text += "  end\n";
-        for (configuration, id) in &own {
-            draw_telegraf(&mut text, configuration, id, &mut outputs);
-        }
-        for (index, endpoint) in endpoints.iter().enumerate() {
-            let reads = |configuration: &Configuration| {
-                let inputs = tables(configuration, "inputs");
-                inputs
-                    .iter()
-                    .any(|(_, input)| input.get("alias").and_then(Value::as_str) == Some(&endpoint.name))
-            };
-            let telegraf = own
-                .iter()
-                .chain(&shared)
-                .find(|(configuration, _)| reads(configuration));
-            if let Some((_, id)) = telegraf {
-                let _ = writeln!(text, "  e{number}_{index} --> {id}");
+            let every = endpoint.interval.as_ref().map(|interval| format!("every {interval}"));
+            let lines = [
+                &endpoint.name,
+                &endpoint.urls.join(" "),
+                every.as_deref().unwrap_or_default(),
+            ];
+            _ = writeln!(text, "    e{number}_{index}[\"{}\"]", label(&lines));
+            if let Some(telegraf) = endpoint.telegraf {
+                _ = writeln!(arrows, "  e{number}_{index} --> t{telegraf}");
             }
         }
+        text += "  end\n";
     }
-    for (configuration, id) in &shared {
-        draw_telegraf(&mut text, configuration, id, &mut outputs);
-    }
-    text
-}
-
-fn draw_telegraf(
-    text: &mut String,
-    configuration: &Configuration,
-    id: &str,
-    outputs: &mut BTreeMap<Vec<String>, usize>,
-) {
-    let _ = writeln!(text, "  {id}([\"{}\"])", label(&["Telegraf", &configuration.name]));
-    for output in outputs_of(configuration) {
-        let next = outputs.len();
-        let number = *outputs.entry(output.clone()).or_insert(next);
-        if number == next {
-            let parts: Vec<_> = output.iter().map(String::as_str).collect();
-            let _ = writeln!(text, "  o{number}[(\"{}\")]", label(&parts));
+    for (number, Telegraf { name, outputs, .. }) in telegrafs.iter().enumerate() {
+        _ = writeln!(text, "  t{number}([\"{}\"])", label(&["Telegraf", name]));
+        for output in outputs {
+            _ = writeln!(arrows, "  t{number} --> o{output}");
         }
-        let _ = writeln!(text, "  {id} --> o{number}");
     }
+    for (number, Output { plugin, details }) in outputs.iter().enumerate() {
+        let lines: Vec<_> = std::iter::once(plugin).chain(details).map(String::as_str).collect();
+        _ = writeln!(text, "  o{number}[(\"{}\")]", label(&lines));
+    }
+    text + &arrows
 }
 
 /// Lines of a label, in which nothing is Mermaid's or HTML's: names may be anybody's.
@@ -299,9 +213,9 @@ mod tests {
     fn it_is_drawn_and_names_stay_text() {
         let expected = "flowchart LR\n  subgraph s0[\"argoproj.io/Application/argocd/argo#34;cd\"]\n    \
             e0_0[\"redis<br>http://redis.argocd.svc:9121/metrics<br>every 60s\"]\n  end\n  \
-            t0_0([\"Telegraf<br>telegraf-argocd\"])\n  \
-            o0[(\"influxdb_v2<br>http://db:8086<br>organization square<br>bucket argocd\")]\n  t0_0 --> o0\n  \
-            e0_0 --> t0_0\n";
+            t0([\"Telegraf<br>telegraf-argocd\"])\n  \
+            o0[(\"influxdb_v2<br>http://db:8086<br>organization square<br>bucket argocd\")]\n  e0_0 --> t0\n  \
+            t0 --> o0\n";
         assert_eq!(picture(&answer()), expected);
     }
 }

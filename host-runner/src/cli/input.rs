@@ -9,9 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use telewarden_policy::manifest::{MAX_BYTES, Manifest, SyntaxError};
 use walkdir::{DirEntry, WalkDir};
-
-use super::yaml::{self, SyntaxError};
 
 /// Reading fewer files than this takes less time than looking at a progress bar.
 const FILES_WORTH_A_PROGRESS_BAR: u64 = 200;
@@ -31,9 +30,14 @@ pub(crate) struct Input {
 #[derive(Debug)]
 pub(crate) struct Text {
     pub(crate) name: String,
-    pub(crate) text: String,
-    /// Every document, also those that are no objects: places are counted in documents.
-    pub(crate) documents: Vec<Value>,
+    pub(crate) manifest: Manifest,
+}
+
+/// The settings, and the file that they are from.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) value: Value,
+    pub(crate) text: Text,
 }
 
 /// Files of a folder that are not what they are called.
@@ -202,15 +206,15 @@ impl Input {
             open(path).and_then(read_text)
         };
         let failure = match read.and_then(parse) {
-            Ok((text, documents)) => {
-                if documents.iter().any(is_object) {
-                    self.texts.push(Text { name, text, documents });
+            Ok(manifest) => {
+                if manifest.objects().next().is_some() {
+                    self.texts.push(Text { name, manifest });
                 }
                 return;
             }
             Err(Unreadable::Io(error)) => Failure::of_file(&name, format!("cannot read: {error}")),
             Err(Unreadable::TooLarge) => {
-                let limit = yaml::MAX_BYTES / (1024 * 1024);
+                let limit = MAX_BYTES / (1024 * 1024);
                 Failure::of_file(&name, format!("larger than {limit} MiB, the most that is read"))
             }
             Err(Unreadable::Syntax { text, .. }) if origin == Origin::Found && text.contains("{{") => {
@@ -238,9 +242,9 @@ impl Input {
 }
 
 /// Reads the settings: one document.
-pub(crate) fn read_settings(path: &Path) -> Result<Text, Failure> {
+pub(crate) fn read_settings(path: &Path) -> Result<Settings, Failure> {
     let name = path.display().to_string();
-    let (text, mut documents) = open(path)
+    let manifest = open(path)
         .and_then(read_text)
         .and_then(parse)
         .map_err(|error| match error {
@@ -253,17 +257,14 @@ pub(crate) fn read_settings(path: &Path) -> Result<Text, Failure> {
                 failure
             }
         })?;
-    if documents.len() > 1 {
+    let Some(value) = manifest.settings() else {
         return Err(Failure::of_file(
             &name,
             "the settings are one document, and this file has several",
         ));
-    }
-    // Nothing but comments: the defaults.
-    if documents == [Value::Null] {
-        documents = vec![Value::Object(Default::default())];
-    }
-    Ok(Text { name, text, documents })
+    };
+    let text = Text { name, manifest };
+    Ok(Settings { value, text })
 }
 
 fn open(path: &Path) -> Result<File, Unreadable> {
@@ -273,7 +274,7 @@ fn open(path: &Path) -> Result<File, Unreadable> {
 fn read_text(reader: impl Read) -> Result<String, Unreadable> {
     let mut bytes = Vec::new();
     // One more than is read says that there is more. The file's own length may change, or be none, as a pipe's.
-    let limit = yaml::MAX_BYTES as u64 + 1;
+    let limit = MAX_BYTES as u64 + 1;
     let read = reader.take(limit).read_to_end(&mut bytes).map_err(Unreadable::Io)?;
     if read as u64 == limit {
         return Err(Unreadable::TooLarge);
@@ -281,14 +282,6 @@ fn read_text(reader: impl Read) -> Result<String, Unreadable> {
     String::from_utf8(bytes).map_err(|_| Unreadable::NotText)
 }
 
-fn parse(text: String) -> Result<(String, Vec<Value>), Unreadable> {
-    match yaml::documents(&text) {
-        Ok(documents) => Ok((text, documents)),
-        Err(error) => Err(Unreadable::Syntax { text, error }),
-    }
-}
-
-/// Whether a document says what it is. Which kinds matter the module decides.
-pub(crate) fn is_object(document: &Value) -> bool {
-    document["apiVersion"].is_string() && document["kind"].is_string()
+fn parse(text: String) -> Result<Manifest, Unreadable> {
+    Manifest::parse(text).map_err(|(text, error)| Unreadable::Syntax { text, error })
 }

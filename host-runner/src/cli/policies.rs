@@ -62,9 +62,7 @@ enum Kind {
 
 pub(crate) fn run(args: &Args) -> Status {
     let settings = match args.settings.as_deref().map(input::read_settings).transpose() {
-        Ok(settings) => settings
-            .and_then(|text| text.documents.into_iter().next())
-            .unwrap_or_else(|| json!({})),
+        Ok(settings) => settings.map(|settings| settings.value).unwrap_or_else(|| json!({})),
         Err(failure) => {
             output::say(human::failure(&failure));
             return Status::CouldNotRun;

@@ -4,16 +4,15 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
+use telewarden_policy::admission::review::Review;
+use telewarden_policy::manifest::Manifest;
 
 use super::Status;
 use super::input;
 use super::module::{self, PolicyArgs};
 use super::output;
 use super::report::human;
-use super::yaml;
 
 /// Answer an AdmissionReview, or an AdmissionRequest alone, as Kubewarden would
 ///
@@ -66,40 +65,26 @@ pub(crate) fn run(args: &Args) -> Status {
 }
 
 fn review(args: &Args) -> Result<Value, Error> {
-    let documents = documents(&args.file)?;
-    let [document] = documents.as_slice() else {
-        let (file, found) = (args.file.clone(), documents.len());
+    let manifest = read(&args.file)?;
+    let [document] = manifest.documents() else {
+        let (file, found) = (args.file.clone(), manifest.documents().len());
         return Err(Error::Documents { file, found });
     };
     let settings = match args.settings.as_deref().map(input::read_settings).transpose() {
-        Ok(settings) => settings
-            .and_then(|text| text.documents.into_iter().next())
-            .unwrap_or_default(),
+        Ok(settings) => settings.map(|settings| settings.value).unwrap_or_default(),
         Err(failure) => return Err(Error::Settings(human::failure(&failure))),
     };
 
-    let is_review = document["kind"] == "AdmissionReview";
-    let request = if is_review { &document["request"] } else { document };
-    if !request["uid"].is_string() || !request["operation"].is_string() {
-        return Err(Error::NoRequest {
-            file: args.file.clone(),
-        });
-    }
-    let answer = args.policy.load()?.validate(request, &settings)?;
-    let response = response(request, &answer);
-    Ok(match is_review {
-        true => json!({
-            "apiVersion": document["apiVersion"],
-            "kind": "AdmissionReview",
-            "response": response,
-        }),
-        false => response,
-    })
+    let review = Review::read(document.clone()).ok_or_else(|| Error::NoRequest {
+        file: args.file.clone(),
+    })?;
+    let answer = args.policy.load()?.validate(review.request(), &settings)?;
+    Ok(review.answer(&answer))
 }
 
 /// Reads the file. An AdmissionRequest alone has neither `apiVersion` nor `kind`, and so is none of the objects that the
 /// other commands look for.
-fn documents(file: &Path) -> Result<Vec<Value>, Error> {
+fn read(file: &Path) -> Result<Manifest, Error> {
     let unreadable = |source| Error::Read {
         file: file.to_owned(),
         source,
@@ -110,36 +95,8 @@ fn documents(file: &Path) -> Result<Vec<Value>, Error> {
         false => File::open(file).and_then(|mut file| file.read_to_string(&mut text)),
     };
     read.map_err(unreadable)?;
-    yaml::documents(&text).map_err(|error| Error::Syntax {
+    Manifest::parse(text).map_err(|(_, error)| Error::Syntax {
         file: file.to_owned(),
         message: error.message,
     })
-}
-
-/// Kubewarden's answer to a policy's answer: an AdmissionResponse.
-fn response(request: &Value, answer: &Value) -> Value {
-    let mut response = Map::new();
-    response.insert("uid".into(), request["uid"].clone());
-    response.insert("allowed".into(), json!(answer["accepted"] == true));
-    let object = &request["object"];
-    if let Some(mutated) = answer.get("mutated_object").filter(|mutated| !mutated.is_null()) {
-        let patch = json_patch::diff(object, mutated);
-        if !patch.0.is_empty() {
-            response.insert("patchType".into(), json!("JSONPatch"));
-            response.insert("patch".into(), json!(STANDARD.encode(json!(patch).to_string())));
-        }
-    }
-    let status: Map<_, _> = ["message", "code"]
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), answer.get(name)?.clone())))
-        .collect();
-    if !status.is_empty() {
-        response.insert("status".into(), status.into());
-    }
-    for (ours, theirs) in [("audit_annotations", "auditAnnotations"), ("warnings", "warnings")] {
-        if let Some(value) = answer.get(ours) {
-            response.insert(theirs.into(), value.clone());
-        }
-    }
-    response.into()
 }

@@ -9,6 +9,8 @@
 //! - Whatever has an error is refused, with all of its errors.
 
 mod request;
+#[cfg(feature = "host")]
+pub mod review;
 mod text;
 mod written;
 

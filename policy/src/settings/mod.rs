@@ -47,6 +47,13 @@ pub struct Settings {
     pub(crate) mutation: Mutation,
 }
 
+impl Settings {
+    /// The annotation whose value names endpoints.
+    pub fn annotation(&self) -> &str {
+        &self.annotation
+    }
+}
+
 /// Where metrics go.
 #[derive(Clone, Debug)]
 pub(crate) struct Class {

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::Value;
 
+use super::super::yaml;
 use super::*;
-use crate::cli::yaml;
 
 const POINTER: &str = "/metadata/annotations/example.org~1text";
 

@@ -9,18 +9,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
-use telewarden::{Place, Position, Range};
 
-/// A run of characters in a file.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Region {
-    pub(crate) start: Position,
-    /// After the last character.
-    pub(crate) end: Position,
-}
+use super::Region;
+use crate::diagnostic::{Place, Position, Range};
 
 /// The nodes of a file, with their places.
-pub(crate) struct Tree {
+#[derive(Debug)]
+pub(super) struct Tree {
     chars: Vec<char>,
     /// The first character of each line.
     lines: Vec<usize>,
@@ -29,12 +24,14 @@ pub(crate) struct Tree {
     alignments: RefCell<HashMap<usize, Option<Rc<[Run]>>>>,
 }
 
+#[derive(Debug)]
 struct Node {
     start: usize,
     end: usize,
     kind: Kind,
 }
 
+#[derive(Debug)]
 enum Kind {
     Scalar { text: String, style: ScalarStyle },
     Sequence(Vec<usize>),
@@ -60,7 +57,7 @@ struct Found {
 
 impl Tree {
     /// Reads a text; nothing if it is not YAML.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         // It would count as a character of the first line.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut tree = Self {
@@ -127,12 +124,12 @@ impl Tree {
     }
 
     /// How many documents there are, for who counted them in another way.
-    pub(crate) fn documents(&self) -> usize {
+    pub(super) fn documents(&self) -> usize {
         self.documents.len()
     }
 
     /// Where a place is. `text` is what the module was given at the pointer, if that was text.
-    pub(crate) fn locate(&self, document: usize, place: &Place, text: Option<&str>) -> Option<Region> {
+    pub(super) fn locate(&self, document: usize, place: &Place, text: Option<&str>) -> Option<Region> {
         let found = self.resolve(*self.documents.get(document)?, &place.pointer);
         if !found.whole || place.key {
             return Some(self.key_or_first_line(found));
@@ -149,7 +146,7 @@ impl Tree {
     }
 
     /// The characters of a line of the file, without its end.
-    pub(crate) fn line(&self, line: u32) -> String {
+    pub(super) fn line(&self, line: u32) -> String {
         let Some(&start) = self.lines.get((line as usize).saturating_sub(1)) else {
             return String::new();
         };

@@ -9,21 +9,22 @@ use serde::de::{
 use serde_json::{Map, Number, Value};
 
 /// A file may be this large. What Kubernetes stores is at most 1.5 MiB an object; this is a List of many.
-pub(crate) const MAX_BYTES: usize = 32 * 1024 * 1024;
+pub const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 /// What aliases may add to a document, in nodes and characters, beyond what its own text holds.
 const ALIAS_BUDGET: usize = 1024 * 1024;
 
 /// Why a text is not YAML, and where.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct SyntaxError {
-    pub(crate) message: String,
+pub struct SyntaxError {
+    /// What is wrong, without the place.
+    pub message: String,
     /// Line and column, from 1.
-    pub(crate) position: Option<(u32, u32)>,
+    pub position: Option<(u32, u32)>,
 }
 
 /// The documents of a text.
-pub(crate) fn documents(text: &str) -> Result<Vec<Value>, SyntaxError> {
+pub(super) fn documents(text: &str) -> Result<Vec<Value>, SyntaxError> {
     // Most JSON is YAML, but not all: `"\ud83d\ude00"` is one character there and an error here.
     if text.trim_start().starts_with(['{', '['])
         && let Ok(value) = serde_json::from_str(text)

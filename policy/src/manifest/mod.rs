@@ -1,0 +1,93 @@
+//! Kubernetes objects and settings as people keep them: YAML or JSON, one document or several, with places in the text.
+//!
+//! The module is handed JSON, and answers with JSON pointers. Whoever starts from a text reads it here, and finds here
+//! where in it an answer's place is.
+
+mod places;
+mod yaml;
+
+use std::cell::OnceCell;
+
+use serde_json::Value;
+
+use crate::diagnostic::{Diagnostic, Place, Position};
+use places::Tree;
+use yaml::documents;
+pub use yaml::{MAX_BYTES, SyntaxError};
+
+/// A run of characters in a text.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Region {
+    /// The first character.
+    pub start: Position,
+    /// The character after the last.
+    pub end: Position,
+}
+
+/// A text and the documents in it.
+#[derive(Debug)]
+pub struct Manifest {
+    text: String,
+    documents: Vec<Value>,
+    /// Read when the first place is asked for: most texts have no findings.
+    tree: OnceCell<Option<Tree>>,
+}
+
+impl Manifest {
+    /// Reads a text. With an error it is given back.
+    pub fn parse(text: String) -> Result<Self, (String, SyntaxError)> {
+        match documents(&text) {
+            Ok(documents) => Ok(Self {
+                text,
+                documents,
+                tree: OnceCell::new(),
+            }),
+            Err(error) => Err((text, error)),
+        }
+    }
+
+    /// The settings that it is, unless it has several documents. Nothing but comments stands for the defaults.
+    pub fn settings(&self) -> Option<Value> {
+        match self.documents.as_slice() {
+            [] | [Value::Null] => Some(Value::Object(Default::default())),
+            [settings] => Some(settings.clone()),
+            _ => None,
+        }
+    }
+
+    /// Every document, also those that are no objects: places are counted in documents.
+    pub fn documents(&self) -> &[Value] {
+        &self.documents
+    }
+
+    /// The documents that say what they are, with their numbers. Which kinds matter the core decides.
+    pub fn objects(&self) -> impl Iterator<Item = (usize, &Value)> {
+        let says = |value: &Value| value["apiVersion"].is_string() && value["kind"].is_string();
+        let documents = self.documents.iter().enumerate();
+        documents.filter(move |(_, value)| says(value))
+    }
+
+    /// Where in the text a finding is. `item` is its object's number in the document, where that is a List.
+    pub fn locate(&self, document: usize, item: Option<usize>, finding: &Diagnostic) -> Option<Region> {
+        // Without a place it is about the whole object, which begins somewhere.
+        let mut place = finding.place.clone().unwrap_or_else(|| Place::pointer(""));
+        if let Some(item) = item {
+            place.pointer.insert_str(0, &format!("/items/{item}"));
+        }
+        let seen = self.documents.get(document)?.pointer(&place.pointer);
+        self.tree()?.locate(document, &place, seen.and_then(Value::as_str))
+    }
+
+    /// A line of the text, without its end.
+    pub fn line(&self, number: u32) -> String {
+        self.tree().map(|tree| tree.line(number)).unwrap_or_default()
+    }
+
+    fn tree(&self) -> Option<&Tree> {
+        let tree = self.tree.get_or_init(|| {
+            // Two libraries read the text. Where they do not agree what a document is, no place can be trusted.
+            Tree::parse(&self.text).filter(|tree| tree.documents() == self.documents.len())
+        });
+        tree.as_ref()
+    }
+}
