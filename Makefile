@@ -13,7 +13,7 @@ CARGO_DENY := 0.20.2
 POLICY := Cargo.toml Cargo.lock policy/Cargo.toml $(wildcard policy/build.rs) $(shell find policy/src)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo publish test e2e bench deny fmt clean rust
+.PHONY: help demo publish playground test e2e bench deny fmt clean rust
 
 help: ## List what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,16 @@ publish: annotated-policy.wasm annotated-render.wasm ## Push both artifacts to P
 	@$(PUSH) annotated-policy.wasm $(PUBLISH)/telewarden:v$(VERSION)
 	@$(PUSH) annotated-render.wasm $(PUBLISH)/telewarden-render:v$(VERSION)
 
+# What a browser gets is not made smaller by scripts/wasm-opt: compressed, as it goes over the wire, it grows.
+playground: | rust ## The core for JavaScript, and the page on it: playground/dist/npm and playground/dist/page
+	@command -v npm >/dev/null || { echo "npm is not here: install Node 20 or later (Debian: 'apt-get install npm')" >&2; exit 1; }
+	scripts/wasm-cargo build --locked -p telewarden-playground --lib --profile wasm --target-dir $(WASM)
+	cargo run --locked -p telewarden-playground --features bindgen --bin bindgen -- \
+		$(WASM)/wasm32-unknown-unknown/wasm/telewarden_playground.wasm playground/dist/npm
+	cp playground/npm/* playground/dist/npm
+	sed -i.old 's/"version": ".*"/"version": "$(VERSION)"/' playground/dist/npm/package.json && rm playground/dist/npm/package.json.old
+	cd playground && npm ci --no-audit --no-fund && npm run build
+
 test: policy.wasm ## Formatting, lints and every test but the end-to-end ones
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -71,7 +81,7 @@ fmt: | rust ## Format the code
 	cargo fmt --all
 
 clean: ## Remove what was built; the cache folder stays
-	rm -rf target policy.wasm annotated-policy.wasm annotated-render.wasm
+	rm -rf target playground/dist playground/node_modules policy.wasm annotated-policy.wasm annotated-render.wasm
 
 # Said here in a sentence, rather than by the first command that fails.
 rust:

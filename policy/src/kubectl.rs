@@ -30,7 +30,11 @@ pub fn annotate(object: &Value, settings: &Settings) -> Option<String> {
     }
     _ = write!(command, " {resource} {name}");
     let bare = command.len();
-    let annotations = object.metadata.annotations.iter().flat_map(|annotations| &annotations.0);
+    let annotations = object
+        .metadata
+        .annotations
+        .iter()
+        .flat_map(|annotations| &annotations.0);
     for (name, value) in annotations {
         if name.starts_with(PREFIX) || name.as_ref() == settings.annotation {
             let value: String = serde_json::from_str(RawValue::get(value)).ok()?;
@@ -69,7 +73,10 @@ mod tests {
         });
         let metadata = json!({"name": "argo-cd", "namespace": "argocd", "annotations": annotations});
         let object = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": metadata});
-        let script = format!("kubectl() {{ printf '%s\\0' \"$@\"; }}\n{}", command(&object).expect("a command"));
+        let script = format!(
+            "kubectl() {{ printf '%s\\0' \"$@\"; }}\n{}",
+            command(&object).expect("a command")
+        );
         let output = Command::new("sh").args(["-c", &script]).output().expect("a shell");
         let words = String::from_utf8(output.stdout).expect("text");
         let words: Vec<_> = words.split_terminator('\0').collect();

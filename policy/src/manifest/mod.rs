@@ -4,6 +4,7 @@
 //! where in it an answer's place is.
 
 mod places;
+mod writer;
 mod yaml;
 
 use std::cell::OnceCell;
@@ -12,6 +13,7 @@ use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, Place, Position};
 use places::Tree;
+pub use writer::write;
 use yaml::documents;
 pub use yaml::{MAX_BYTES, SyntaxError};
 

@@ -1,0 +1,72 @@
+//! What JavaScript calls: decoding and encoding, nothing else.
+//!
+//! Objects cross as JSON text, which the browser's own parser reads: that is less code, and faster, than building them
+//! one property at a time.
+#![allow(unsafe_code, reason = "the macro's exports")]
+#![allow(missing_docs, reason = "documented where they are decided")]
+
+use serde::Serialize;
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = include_str!("../npm/types.d.ts");
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = JSON, js_name = parse, catch)]
+    fn parse(text: &str) -> Result<JsValue, JsValue>;
+}
+
+/// Says what is wrong or doubtful, and where. What cannot be read is a finding too.
+#[wasm_bindgen(unchecked_return_type = "Checked")]
+pub fn check(source: &str, settings: &str) -> Result<JsValue, JsValue> {
+    object(&crate::check(source, settings))
+}
+
+/// Renders every object of a text. Throws where it is not YAML.
+#[wasm_bindgen(unchecked_return_type = "RenderAnswer")]
+pub fn render(source: &str, settings: &str) -> Result<JsValue, JsValue> {
+    object(&crate::render(source, settings).map_err(thrown)?)
+}
+
+/// Answers an AdmissionReview, or an AdmissionRequest alone, as Kubewarden would. Throws at anything else.
+#[wasm_bindgen(unchecked_return_type = "Record<string, unknown>")]
+pub fn review(request: &str, settings: &str) -> Result<JsValue, JsValue> {
+    object(&crate::review(request, settings).map_err(thrown)?)
+}
+
+/// The documentation of a rule, if there is one with this code.
+#[wasm_bindgen(unchecked_return_type = "Rule | undefined")]
+pub fn rule(code: &str) -> Result<JsValue, JsValue> {
+    crate::rule(code).map_or(Ok(JsValue::UNDEFINED), |rule| object(&rule))
+}
+
+/// A JSON Schema.
+#[wasm_bindgen(unchecked_return_type = "Record<string, unknown>")]
+pub fn schema(
+    #[wasm_bindgen(unchecked_param_type = "\"annotation\" | \"settings\"")] kind: &str,
+) -> Result<JsValue, JsValue> {
+    let schema = crate::schema(kind);
+    schema.map_or_else(
+        || {
+            Err(thrown(format!(
+                "there is no schema `{kind}`: there are `annotation` and `settings`"
+            )))
+        },
+        parse,
+    )
+}
+
+/// Everything about a text and its settings at once, for who shows it as it is typed.
+#[wasm_bindgen(unchecked_return_type = "Evaluation")]
+pub fn evaluate(source: &str, settings: &str) -> Result<JsValue, JsValue> {
+    object(&crate::evaluate(source, settings))
+}
+
+fn object(value: &impl Serialize) -> Result<JsValue, JsValue> {
+    parse(&serde_json::to_string(value).map_err(thrown)?)
+}
+
+fn thrown(error: impl ToString) -> JsValue {
+    JsError::new(&error.to_string()).into()
+}

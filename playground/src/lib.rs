@@ -1,0 +1,392 @@
+//! The core of telewarden for JavaScript: YAML or JSON in, objects out.
+//!
+//! Nothing is decided here. What is written is read, the core is asked, and its answers are handed on, with the places in
+//! the text that they are about.
+#![deny(unsafe_code)]
+
+pub mod javascript;
+#[cfg(test)]
+mod types;
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+use telewarden_policy::admission::{self, review::Review};
+use telewarden_policy::diagnostic::rules;
+use telewarden_policy::diagnostic::{Diagnostic, Position, Severity};
+use telewarden_policy::flow::Flow;
+use telewarden_policy::kubectl;
+use telewarden_policy::manifest::{self, Manifest, SyntaxError};
+use telewarden_policy::protocol::{Outcome, RenderAnswer, RenderRequest, SourceAnswer, VERSION};
+use telewarden_policy::settings;
+
+/// Everything about a text and its settings at once, for who shows it as it is typed.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Evaluation {
+    /// What `check` finds.
+    pub checked: Checked,
+    /// What `render` answers. It is absent, and everything that follows is empty, where a text could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<RenderAnswer>,
+    /// The objects as YAML, in the order in which they should be applied.
+    pub manifests: String,
+    /// What admission says to the creation of each source.
+    pub admissions: Vec<Admission>,
+    /// What is scraped, by which Telegraf, and where it goes.
+    pub flow: Flow,
+    /// For each source that has annotations of ours the `kubectl` command that sets them.
+    pub commands: Vec<String>,
+    /// The annotation whose value names endpoints.
+    pub annotation: String,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Checked {
+    /// What is wrong or doubtful: first about the settings, then source by source.
+    pub findings: Vec<Finding>,
+    /// Every Application, Namespace and ApplicationSet.
+    pub sources: Vec<CheckedSource>,
+}
+
+/// One finding, at its place in one of the texts.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Finding {
+    /// The text that it is about.
+    pub text: Text,
+    /// The rule, such as `TW103`; absent where the text is not YAML.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// The object that it is about, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The first character; absent where it is about the whole text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<Position>,
+    /// The character after the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<Position>,
+}
+
+/// One of the two texts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum Text {
+    /// The objects.
+    Source,
+    /// The administrator's settings.
+    Settings,
+}
+
+/// One source that was checked.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct CheckedSource {
+    /// Which object it is, as `argoproj.io/Application/<namespace>/<name>` or `Namespace/<name>`.
+    pub source: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// How many endpoints it asks for.
+    pub endpoints: usize,
+}
+
+/// What admission says to the creation of one source.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Admission {
+    /// Which object it is.
+    pub source: String,
+    /// The `AdmissionResponse`.
+    pub response: Value,
+}
+
+/// A rule's documentation. All text is Markdown.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Rule {
+    /// `TW` and three digits.
+    pub code: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// What a finding means for the source.
+    pub severity: Severity,
+    /// What it looks for, in one sentence.
+    pub summary: &'static str,
+    /// Why that is worth a finding.
+    pub why: &'static str,
+    /// What raises it, in YAML; empty where a few lines cannot show it.
+    pub example: &'static str,
+    /// The same without the problem; empty where there is nothing to write instead.
+    pub instead: &'static str,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Says what is wrong or doubtful, and where. What cannot be read is a finding too.
+pub fn check(source: &str, settings: &str) -> Checked {
+    Texts::read(source, settings).map_or_else(|findings| findings, |texts| texts.checked(&texts.render()))
+}
+
+/// Renders every object of a text. Settings of no text at all are the defaults.
+pub fn render(source: &str, settings: &str) -> Result<RenderAnswer, Error> {
+    let unreadable = |checked: Checked| {
+        let messages: Vec<_> = checked.findings.into_iter().map(|finding| finding.message).collect();
+        Error(messages.join("; "))
+    };
+    Ok(Texts::read(source, settings).map_err(unreadable)?.render())
+}
+
+/// Answers an AdmissionReview, or an AdmissionRequest alone, as Kubewarden would.
+pub fn review(request: &str, settings: &str) -> Result<Value, Error> {
+    let parse = |what: &str, text: &str| {
+        let parsed = Manifest::parse(text.to_owned());
+        parsed.map_err(|(_, error)| Error(format!("the {what} is not YAML: {}", error.message)))
+    };
+    let settings = parse("settings document", settings)?
+        .settings()
+        .ok_or_else(|| Error(SEVERAL_SETTINGS.to_owned()))?;
+    let request = parse("request", request)?;
+    let review = match request.documents() {
+        [document] => Review::read(document.clone()),
+        _ => None,
+    };
+    let neither = "this is neither an AdmissionReview nor an AdmissionRequest: it has no `uid` and `operation`";
+    let review = review.ok_or_else(|| Error(neither.to_owned()))?;
+    Ok(answer(&review, &settings))
+}
+
+/// The documentation of a rule.
+pub fn rule(code: &str) -> Option<Rule> {
+    let rules::RuleDoc {
+        code,
+        name,
+        severity,
+        summary,
+        why,
+        example,
+        instead,
+    } = *rules::find(code)?;
+    Some(Rule {
+        code,
+        name,
+        severity,
+        summary,
+        why,
+        example,
+        instead,
+    })
+}
+
+/// A JSON Schema, as text: of the `annotation`'s value, or of the `settings`.
+pub fn schema(kind: &str) -> Option<&'static str> {
+    match kind {
+        "annotation" => Some(include_str!("../../schemas/annotation.schema.json")),
+        "settings" => Some(include_str!("../../schemas/settings.schema.json")),
+        _ => None,
+    }
+}
+
+/// Everything about a text and its settings at once.
+pub fn evaluate(source: &str, settings: &str) -> Evaluation {
+    let mut evaluation = Evaluation {
+        checked: Checked::default(),
+        answer: None,
+        manifests: String::new(),
+        admissions: Vec::new(),
+        flow: Flow::default(),
+        commands: Vec::new(),
+        annotation: String::new(),
+    };
+    let (defaults, _) = settings::read(None);
+    let texts = match Texts::read(source, settings) {
+        Ok(texts) => texts,
+        Err(findings) => {
+            evaluation.checked = findings;
+            evaluation.annotation = defaults
+                .map(|settings| settings.annotation().to_owned())
+                .unwrap_or_default();
+            return evaluation;
+        }
+    };
+    let answer = texts.render();
+    let (chosen, _) = settings::read(Some(&texts.chosen));
+    for source in &answer.sources {
+        let Some(object) = texts.object(source) else { continue };
+        evaluation.admissions.push(Admission {
+            source: source.source.clone(),
+            response: self::answer(&Review::of_creation(object), &texts.chosen),
+        });
+        let command = chosen.as_ref().and_then(|settings| kubectl::annotate(object, settings));
+        evaluation.commands.extend(command);
+    }
+    evaluation.manifests = manifests(&answer);
+    evaluation.checked = texts.checked(&answer);
+    evaluation.flow = Flow::of(&answer);
+    let in_effect = chosen.or(defaults);
+    evaluation.annotation = in_effect
+        .map(|settings| settings.annotation().to_owned())
+        .unwrap_or_default();
+    evaluation.answer = Some(answer);
+    evaluation
+}
+
+const SEVERAL_SETTINGS: &str = "the settings are one document, and these are several";
+
+/// What was written, once it could be read.
+struct Texts {
+    source: Manifest,
+    settings: Manifest,
+    chosen: Value,
+}
+
+impl Texts {
+    /// Reads both. Whatever could not be read is found together.
+    fn read(source: &str, settings: &str) -> Result<Self, Checked> {
+        let source = read(Text::Source, source);
+        let settings = read(Text::Settings, settings).and_then(|settings| match settings.settings() {
+            Some(chosen) => Ok((settings, chosen)),
+            None => Err(unreadable(Text::Settings, SEVERAL_SETTINGS.to_owned(), None)),
+        });
+        match (source, settings) {
+            (Ok(source), Ok((settings, chosen))) => Ok(Self {
+                source,
+                settings,
+                chosen,
+            }),
+            (source, settings) => Err(Checked {
+                findings: settings.err().into_iter().chain(source.err()).collect(),
+                sources: Vec::new(),
+            }),
+        }
+    }
+
+    fn render(&self) -> RenderAnswer {
+        // A value of JSON can always be written.
+        let raw = |value: &Value| to_raw_value(value).ok();
+        let objects: Vec<Box<RawValue>> = self.source.objects().filter_map(|(_, object)| raw(object)).collect();
+        telewarden_policy::render::render(&RenderRequest {
+            protocol: VERSION,
+            settings: raw(&self.chosen).as_deref(),
+            sources: objects.iter().map(AsRef::as_ref).collect(),
+            cluster: None,
+            previous: Default::default(),
+        })
+    }
+
+    fn checked(&self, answer: &RenderAnswer) -> Checked {
+        let of_settings = answer.diagnostics.iter().map(|diagnostic| {
+            let region = self
+                .settings
+                .locate(0, None, diagnostic)
+                .filter(|_| diagnostic.place.is_some());
+            finding(
+                Text::Settings,
+                diagnostic,
+                None,
+                region.map(|region| (region.start, region.end)),
+            )
+        });
+        let mut findings: Vec<_> = of_settings.collect();
+        for source in &answer.sources {
+            let document = self.source.objects().nth(source.index).map(|(document, _)| document);
+            findings.extend(source.diagnostics.iter().map(|diagnostic| {
+                let region = document.and_then(|document| self.source.locate(document, source.item, diagnostic));
+                let region = region.map(|region| (region.start, region.end));
+                finding(Text::Source, diagnostic, Some(&source.source), region)
+            }));
+        }
+        let sources = answer.sources.iter().map(|source| CheckedSource {
+            source: source.source.clone(),
+            outcome: source.outcome,
+            endpoints: source.endpoints.len(),
+        });
+        Checked {
+            findings,
+            sources: sources.collect(),
+        }
+    }
+
+    /// The object that an answer is about.
+    fn object(&self, answer: &SourceAnswer) -> Option<&Value> {
+        let (_, object) = self.source.objects().nth(answer.index)?;
+        match answer.item {
+            Some(item) => object["items"].get(item),
+            None => Some(object),
+        }
+    }
+}
+
+fn read(which: Text, text: &str) -> Result<Manifest, Finding> {
+    Manifest::parse(text.to_owned()).map_err(|(_, SyntaxError { message, position })| {
+        let position = position.map(|(line, column)| Position { line, column });
+        unreadable(which, format!("not YAML: {message}"), position)
+    })
+}
+
+fn unreadable(text: Text, message: String, start: Option<Position>) -> Finding {
+    Finding {
+        text,
+        code: None,
+        severity: Severity::Error,
+        message,
+        help: None,
+        source: None,
+        start,
+        end: None,
+    }
+}
+
+fn finding(text: Text, diagnostic: &Diagnostic, source: Option<&str>, region: Option<(Position, Position)>) -> Finding {
+    let (start, end) = region.unzip();
+    Finding {
+        text,
+        code: Some(diagnostic.code.to_string()),
+        severity: diagnostic.severity,
+        message: diagnostic.message.clone(),
+        help: diagnostic.help.clone(),
+        source: source.map(str::to_owned),
+        start,
+        end,
+    }
+}
+
+fn answer(review: &Review, settings: &Value) -> Value {
+    let payload = serde_json::json!({"request": review.request(), "settings": settings}).to_string();
+    // Both are structures of text and numbers, which are always JSON.
+    let answer = serde_json::to_value(admission::validate(payload.as_bytes())).unwrap_or_default();
+    review.answer(&answer)
+}
+
+fn manifests(answer: &RenderAnswer) -> String {
+    let of_sources = answer.sources.iter().map(|source| &source.rendered);
+    manifest::write(of_sources.chain(&answer.shared).flat_map(|rendered| &rendered.objects))
+}
