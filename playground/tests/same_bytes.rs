@@ -42,12 +42,13 @@ fn render_answers_alike_natively_as_webassembly_and_in_javascript() {
     let answers = in_javascript(&calls);
     assert!(answers.len() > 50, "the table is there");
     for (case, answer) in cases().iter().zip(&answers) {
+        let told = format!("{}, which the table expects to be {:?}", case.name, case.expect);
         let request = case.request();
         let native = telewarden_policy::render::render(&serde_json::from_str(&request).unwrap());
         let native = serde_json::to_string(&native).unwrap();
         let in_module = String::from_utf8(module.call("render", request.as_bytes()).unwrap()).unwrap();
-        assert_eq!(*answer, native, "{}", case.name);
-        assert_eq!(*answer, in_module, "{}", case.name);
+        assert_eq!(*answer, native, "{told}");
+        assert_eq!(*answer, in_module, "{told}");
     }
 }
 
