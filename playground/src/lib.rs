@@ -20,10 +20,10 @@ use telewarden_policy::flow::Flow;
 use telewarden_policy::kubectl;
 use telewarden_policy::manifest::{self, Manifest, SyntaxError};
 use telewarden_policy::protocol::{Outcome, RenderAnswer, RenderRequest, SourceAnswer, VERSION};
-use telewarden_policy::settings;
+use telewarden_policy::settings::{self, Settings};
 
 /// Everything about a text and its settings at once, for who shows it as it is typed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Evaluation {
@@ -217,46 +217,43 @@ pub fn schema(kind: &str) -> Option<&'static str> {
 
 /// Everything about a text and its settings at once.
 pub fn evaluate(source: &str, settings: &str) -> Evaluation {
-    let mut evaluation = Evaluation {
-        checked: Checked::default(),
-        answer: None,
-        manifests: String::new(),
-        admissions: Vec::new(),
-        flow: Flow::default(),
-        commands: Vec::new(),
-        annotation: String::new(),
-    };
     let (defaults, _) = settings::read(None);
     let texts = match Texts::read(source, settings) {
         Ok(texts) => texts,
-        Err(findings) => {
-            evaluation.checked = findings;
-            evaluation.annotation = defaults
-                .map(|settings| settings.annotation().to_owned())
-                .unwrap_or_default();
-            return evaluation;
+        Err(checked) => {
+            return Evaluation {
+                checked,
+                annotation: annotation(defaults.as_ref()),
+                ..Evaluation::default()
+            };
         }
     };
     let answer = texts.render();
     let (chosen, _) = settings::read(Some(&texts.chosen));
-    for source in &answer.sources {
-        let Some(object) = texts.object(source) else { continue };
-        evaluation.admissions.push(Admission {
-            source: source.source.clone(),
-            response: self::answer(&Review::of_creation(object), &texts.chosen),
-        });
-        let command = chosen.as_ref().and_then(|settings| kubectl::annotate(object, settings));
-        evaluation.commands.extend(command);
+    let objects = || {
+        let sources = answer.sources.iter();
+        sources.filter_map(|source| Some((source.source.clone(), texts.object(source)?)))
+    };
+    let admissions = objects().map(|(source, object)| Admission {
+        source,
+        response: self::answer(&Review::of_creation(object), &texts.chosen),
+    });
+    let commands = objects().filter_map(|(_, object)| kubectl::annotate(object, chosen.as_ref()?));
+    Evaluation {
+        checked: texts.checked(&answer),
+        manifests: manifests(&answer),
+        admissions: admissions.collect(),
+        flow: Flow::of(&answer),
+        commands: commands.collect(),
+        annotation: annotation(chosen.as_ref().or(defaults.as_ref())),
+        answer: Some(answer),
     }
-    evaluation.manifests = manifests(&answer);
-    evaluation.checked = texts.checked(&answer);
-    evaluation.flow = Flow::of(&answer);
-    let in_effect = chosen.or(defaults);
-    evaluation.annotation = in_effect
+}
+
+fn annotation(settings: Option<&Settings>) -> String {
+    settings
         .map(|settings| settings.annotation().to_owned())
-        .unwrap_or_default();
-    evaluation.answer = Some(answer);
-    evaluation
+        .unwrap_or_default()
 }
 
 const SEVERAL_SETTINGS: &str = "the settings are one document, and these are several";
@@ -271,19 +268,23 @@ struct Texts {
 impl Texts {
     /// Reads both. Whatever could not be read is found together.
     fn read(source: &str, settings: &str) -> Result<Self, Checked> {
-        let source = read(Text::Source, source);
-        let settings = read(Text::Settings, settings).and_then(|settings| match settings.settings() {
-            Some(chosen) => Ok((settings, chosen)),
-            None => Err(unreadable(Text::Settings, SEVERAL_SETTINGS.to_owned(), None)),
+        let mut findings = Vec::new();
+        let settings = read(Text::Settings, settings, &mut findings).and_then(|settings| {
+            let chosen = settings.settings();
+            if chosen.is_none() {
+                findings.push(unreadable(Text::Settings, SEVERAL_SETTINGS.to_owned(), None));
+            }
+            Some((settings, chosen?))
         });
+        let source = read(Text::Source, source, &mut findings);
         match (source, settings) {
-            (Ok(source), Ok((settings, chosen))) => Ok(Self {
+            (Some(source), Some((settings, chosen))) => Ok(Self {
                 source,
                 settings,
                 chosen,
             }),
-            (source, settings) => Err(Checked {
-                findings: settings.err().into_iter().chain(source.err()).collect(),
+            _ => Err(Checked {
+                findings,
                 sources: Vec::new(),
             }),
         }
@@ -345,11 +346,15 @@ impl Texts {
     }
 }
 
-fn read(which: Text, text: &str) -> Result<Manifest, Finding> {
-    Manifest::parse(text.to_owned()).map_err(|(_, SyntaxError { message, position })| {
-        let position = position.map(|(line, column)| Position { line, column });
-        unreadable(which, format!("not YAML: {message}"), position)
-    })
+fn read(which: Text, text: &str, findings: &mut Vec<Finding>) -> Option<Manifest> {
+    match Manifest::parse(text.to_owned()) {
+        Ok(manifest) => Some(manifest),
+        Err((_, SyntaxError { message, position })) => {
+            let position = position.map(|(line, column)| Position { line, column });
+            findings.push(unreadable(which, format!("not YAML: {message}"), position));
+            None
+        }
+    }
 }
 
 fn unreadable(text: Text, message: String, start: Option<Position>) -> Finding {

@@ -87,7 +87,7 @@ impl Manifest {
 
     fn tree(&self) -> Option<&Tree> {
         let tree = self.tree.get_or_init(|| {
-            // Two libraries read the text. Where they do not agree what a document is, no place can be trusted.
+            // JSON is read by another library. Where the two do not agree what a document is, no place can be trusted.
             Tree::parse(&self.text).filter(|tree| tree.documents() == self.documents.len())
         });
         tree.as_ref()

@@ -273,9 +273,8 @@ impl Tree {
         let Kind::Scalar { text, .. } = &self.nodes[node].kind else {
             return None;
         };
-        // Two libraries read the file. What one of them did not see the other cannot place. (They differ on the line break
-        // of a block scalar that ends with the file, and without one.)
-        if seen.is_some_and(|seen| seen.trim_end_matches('\n') != text.trim_end_matches('\n')) {
+        // JSON is read by another library: what that did not see this one cannot place.
+        if seen.is_some_and(|seen| seen != text) {
             return None;
         }
         let runs = self.alignment(node)?;

@@ -1,18 +1,18 @@
 //! YAML and JSON text as the JSON that the Kubernetes API would be sent.
 
-use std::cell::Cell;
-use std::fmt;
+use std::collections::BTreeMap;
 
-use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny, MapAccess, SeqAccess, VariantAccess, Visitor,
-};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 use serde_json::{Map, Number, Value};
 
 /// A file may be this large. What Kubernetes stores is at most 1.5 MiB an object; this is a List of many.
 pub const MAX_BYTES: usize = 32 * 1024 * 1024;
 
-/// What aliases may add to a document, in nodes and characters, beyond what its own text holds.
+/// What anchors and aliases may add to a document, in nodes and characters, beyond three times its own text.
 const ALIAS_BUDGET: usize = 1024 * 1024;
+
+/// As deep as `serde_json` reads.
+const MAX_DEPTH: usize = 127;
 
 /// Why a text is not YAML, and where.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -31,135 +31,225 @@ pub(super) fn documents(text: &str) -> Result<Vec<Value>, SyntaxError> {
     {
         return Ok(vec![value]);
     }
-    // An alias can refer to a node that holds aliases, or one large node can be referred to many times: a few KiB of text
-    // that mean gigabytes. Text without aliases never holds more nodes and characters than three times its length.
-    let budget = Cell::new(3 * text.len() + ALIAS_BUDGET);
-    serde_yaml::Deserializer::from_str(text)
-        .map(|document| Node(&budget).deserialize(document))
-        .collect::<Result<_, _>>()
-        .map_err(|error| SyntaxError {
-            position: error
-                .location()
-                .map(|location| (saturate(location.line()), saturate(location.column()))),
-            message: message(&error),
-        })
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = Reader {
+        documents: Vec::new(),
+        open: Vec::new(),
+        anchors: BTreeMap::new(),
+        budget: 3 * text.len() + ALIAS_BUDGET,
+    };
+    let mut parser = Parser::new_from_str(text);
+    while let Some(event) = parser.next_event() {
+        let (event, span) = event.map_err(|error| at(error.marker(), scan_error(&error)))?;
+        reader.take(event).map_err(|message| at(&span.start, message))?;
+    }
+    // A text of comments is a document too.
+    if reader.documents.is_empty() {
+        reader.documents.push(Value::Null);
+    }
+    Ok(reader.documents)
 }
 
-/// The error without its position, which is reported beside it.
-fn message(error: &serde_yaml::Error) -> String {
-    let text = error.to_string();
-    match error.location() {
-        Some(at) => text.replace(&format!(" at line {} column {}", at.line(), at.column()), ""),
-        None => text,
+fn scan_error(error: &ScanError) -> String {
+    error.info().to_owned()
+}
+
+fn at(marker: &Marker, message: String) -> SyntaxError {
+    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    SyntaxError {
+        message,
+        position: Some((number(marker.line().max(1)), number(marker.col()).saturating_add(1))),
     }
 }
 
-fn saturate(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
+/// What was read so far. There is no recursion in it: a text decides how deep it is.
+struct Reader {
+    documents: Vec<Value>,
+    /// The collections that are open, outermost first, each with its anchor.
+    open: Vec<(Open, usize)>,
+    anchors: BTreeMap<usize, Value>,
+    /// An alias can refer to a node that holds aliases, or one large node can be referred to many times: a few KiB of text
+    /// that mean gigabytes.
+    budget: usize,
 }
 
-/// Any node, within a budget.
-#[derive(Clone, Copy)]
-struct Node<'a>(&'a Cell<usize>);
+enum Open {
+    Sequence(Vec<Value>),
+    /// The entries, and the key that waits for its value.
+    Mapping(Map<String, Value>, Option<String>),
+}
 
-impl Node<'_> {
-    fn spend<E: serde::de::Error>(self, cost: usize) -> Result<(), E> {
-        let left = self.0.get().checked_sub(cost);
-        self.0
-            .set(left.ok_or_else(|| E::custom("its aliases stand for too much text"))?);
+impl Reader {
+    fn take(&mut self, event: Event<'_>) -> Result<(), String> {
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let value = scalar(&text, style, tag.as_deref())?;
+                self.add(value, anchor)
+            }
+            Event::Alias(anchor) => {
+                let value = self.anchors.get(&anchor).ok_or("unknown anchor")?;
+                let depth = spend(value, &mut self.budget)?;
+                let value = value.clone();
+                self.check_depth(depth)?;
+                self.add(value, 0)
+            }
+            Event::SequenceStart(anchor, _) => self.begin(Open::Sequence(Vec::new()), anchor),
+            Event::MappingStart(anchor, _) => self.begin(Open::Mapping(Map::new(), None), anchor),
+            Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
+                Some((Open::Sequence(items), anchor)) => self.add(items.into(), anchor),
+                Some((Open::Mapping(mut map, _), anchor)) => {
+                    merge(&mut map);
+                    self.add(map.into(), anchor)
+                }
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, open: Open, anchor: usize) -> Result<(), String> {
+        self.check_depth(1)?;
+        self.open.push((open, anchor));
+        Ok(())
+    }
+
+    fn check_depth(&self, more: usize) -> Result<(), String> {
+        match self.open.len() + more > MAX_DEPTH {
+            true => Err(format!("nested deeper than {MAX_DEPTH} levels")),
+            false => Ok(()),
+        }
+    }
+
+    /// A node that is whole.
+    fn add(&mut self, value: Value, anchor: usize) -> Result<(), String> {
+        if anchor != 0 {
+            spend(&value, &mut self.budget)?;
+            self.anchors.insert(anchor, value.clone());
+        }
+        match self.open.last_mut() {
+            None => self.documents.push(value),
+            Some((Open::Sequence(items), _)) => items.push(value),
+            Some((Open::Mapping(map, key), _)) => match key.take() {
+                Some(key) => _ = map.insert(key, value),
+                None => {
+                    let name = match value {
+                        Value::String(name) => name,
+                        Value::Array(_) | Value::Object(_) => return Err("a key that is not text".to_owned()),
+                        // `1: x` and `true: x`, as kubectl reads them.
+                        other => other.to_string(),
+                    };
+                    if map.contains_key(&name) {
+                        return Err(format!("duplicate key `{name}`"));
+                    }
+                    *key = Some(name);
+                }
+            },
+        }
         Ok(())
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Node<'_> {
-    type Value = Value;
+/// Pays for a copy of a node; gives back how deep it is.
+fn spend(value: &Value, budget: &mut usize) -> Result<usize, String> {
+    let mut pay = |cost: usize| {
+        *budget = budget.checked_sub(cost).ok_or("its aliases stand for too much text")?;
+        Ok::<_, String>(())
+    };
+    let mut deepest = 0;
+    let mut rest = vec![(value, 0)];
+    while let Some((value, depth)) = rest.pop() {
+        deepest = deepest.max(depth);
+        pay(1)?;
+        match value {
+            Value::String(text) => pay(text.len())?,
+            Value::Array(items) => rest.extend(items.iter().map(|item| (item, depth + 1))),
+            Value::Object(map) => {
+                for (key, value) in map {
+                    pay(key.len())?;
+                    rest.push((value, depth + 1));
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    Ok(deepest)
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        self.spend(1)?;
-        deserializer.deserialize_any(self)
+/// What a scalar means: <https://yaml.org/spec/1.2.2/#103-core-schema>. A local tag, such as `!Ref`, counts for nothing:
+/// Kubernetes knows none.
+fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, String> {
+    let plain = style == ScalarStyle::Plain;
+    let Some(tag) = tag.filter(|tag| tag.is_yaml_core_schema()) else {
+        return if plain { resolve(text) } else { Ok(text.into()) };
+    };
+    let resolved = match tag.suffix.as_str() {
+        "bool" | "int" | "float" | "null" => resolve(text)?,
+        _ => return Ok(text.into()),
+    };
+    let matches = match tag.suffix.as_str() {
+        "bool" => resolved.is_boolean(),
+        "null" => resolved.is_null(),
+        "int" => resolved.is_i64() || resolved.is_u64(),
+        _ => resolved.is_number(),
+    };
+    match matches {
+        true => Ok(resolved),
+        false => Err(format!("`{text}` is not what its tag `!!{}` says", tag.suffix)),
     }
 }
 
-impl<'de> Visitor<'de> for Node<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value that JSON has")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    /// What is not there at all: a document of comments.
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i128<E: serde::de::Error>(self, value: i128) -> Result<Value, E> {
-        self.visit_f64(value as f64)
-    }
-
-    fn visit_u128<E: serde::de::Error>(self, value: u128) -> Result<Value, E> {
-        self.visit_f64(value as f64)
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value)
-            .map(Value::Number)
-            .ok_or_else(|| E::custom(format_args!("the number {value} cannot be written in JSON")))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Value, E> {
-        self.spend(value.len())?;
-        Ok(value.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(value) = items.next_element_seed(self)? {
-            values.push(value);
-        }
-        Ok(values.into())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
-        while let Some(key) = entries.next_key_seed(self)? {
-            let key = match key {
-                Value::String(key) => key,
-                Value::Array(_) | Value::Object(_) => {
-                    return Err(A::Error::custom("a key that is not text"));
-                }
-                // `1: x` and `true: x`, as kubectl reads them.
-                scalar => scalar.to_string(),
-            };
-            if map.contains_key(&key) {
-                return Err(A::Error::custom(format_args!("duplicate key `{key}`")));
+fn resolve(text: &str) -> Result<Value, String> {
+    Ok(match text {
+        "" | "~" | "null" | "Null" | "NULL" => Value::Null,
+        "true" | "True" | "TRUE" => true.into(),
+        "false" | "False" | "FALSE" => false.into(),
+        _ => match number(text) {
+            None => text.into(),
+            Some(number) => {
+                let number = number.map_err(|value| format!("the number {value} cannot be written in JSON"))?;
+                Value::Number(number)
             }
-            map.insert(key, entries.next_value_seed(self)?);
-        }
-        merge(&mut map);
-        Ok(map.into())
-    }
+        },
+    })
+}
 
-    /// A local tag, such as `!Ref`: Kubernetes knows none, so only what it stands before counts.
-    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Value, A::Error> {
-        let (IgnoredAny, content) = tagged.variant()?;
-        content.newtype_variant_seed(self)
+/// A number, if the text is one; an error for those that JSON has not.
+fn number(text: &str) -> Option<Result<Number, f64>> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        return None;
     }
+    let float = |value: f64| Number::from_f64(value).ok_or(value);
+    let integer = |digits: &str, radix| {
+        let value = i128::from(u64::from_str_radix(digits, radix).ok()?);
+        let value = if negative { -value } else { value };
+        let exact = u64::try_from(value).map(Number::from);
+        Some(exact.or_else(|_| i64::try_from(value).map(Number::from)))
+    };
+    for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] {
+        if let Some(digits) = digits.strip_prefix(prefix).filter(|digits| !digits.starts_with('+')) {
+            return integer(digits, radix)?.ok().map(Ok);
+        }
+    }
+    match digits {
+        ".inf" | ".Inf" | ".INF" => return Some(float(if negative { f64::NEG_INFINITY } else { f64::INFINITY })),
+        ".nan" | ".NaN" | ".NAN" => return Some(float(f64::NAN)),
+        _ => {}
+    }
+    if digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        // `007` is a name, not seven.
+        if digits.len() > 1 && digits.starts_with('0') {
+            return None;
+        }
+        if let Some(Ok(exact)) = integer(digits, 10) {
+            return Some(Ok(exact));
+        }
+    }
+    let value: f64 = digits.parse().ok()?;
+    value.is_finite().then(|| float(if negative { -value } else { value }))
 }
 
 /// `<<: *defaults`. What a mapping says itself goes before what it merges, and the first merged goes before the next.
@@ -235,6 +325,46 @@ mod tests {
         let error = documents(text).expect_err("it is not YAML");
         let said = format!("{}, line {}", error.message, error.position.map_or(0, |(line, _)| line));
         assert!(said.contains(contained), "{said}");
+    }
+
+    /// Every manifest that is about, and what is made of characters that mean something.
+    mod as_another_library_reads {
+        use proptest::prelude::*;
+
+        use super::*;
+
+        fn theirs(text: &str) -> Option<Value> {
+            serde_json::to_value(serde_yaml::from_str::<serde_yaml::Value>(text).ok()?).ok()
+        }
+
+        #[test]
+        fn the_examples() {
+            let folders = ["../examples", "../examples/rubin", "../deploy", "tests/cases"];
+            let mut read = 0;
+            for folder in folders {
+                for file in std::fs::read_dir(folder).expect("the folder is there") {
+                    let file = file.expect("a file").path();
+                    if file.extension().is_some_and(|extension| extension == "yaml") {
+                        let text = std::fs::read_to_string(&file).expect("text");
+                        if let Some(theirs) = theirs(&text) {
+                            assert_eq!(documents(&text), Ok(vec![theirs]), "{}", file.display());
+                            read += 1;
+                        }
+                    }
+                }
+            }
+            assert!(read > 5, "the examples are there");
+        }
+
+        proptest! {
+            #[test]
+            fn scalars(text in "[-+]?(0[xob])?[0-9.]{0,4}(e[-+]?[0-9])?|[a-zA-Z~.<0-9:+-]{1,6}") {
+                let text = format!("a: {text}");
+                if let Some(theirs) = theirs(&text) {
+                    prop_assert_eq!(documents(&text), Ok(vec![theirs]));
+                }
+            }
+        }
     }
 
     #[test]
