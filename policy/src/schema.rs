@@ -89,13 +89,21 @@ pub fn annotation() -> Schema {
                 "description": "What to scrape: `http` or `https`, a host within the settings' patterns, no credentials.",
                 "type": "string",
                 "format": "uri",
-                "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[^$#@/]+(/[^$#]*)?(\\?[^$#]*)?$",
+                "pattern": url_pattern(),
             },
             "text": {"type": "string", "pattern": NOT_REPLACED},
             "scalar": {"anyOf": [{"$ref": "#/$defs/text"}, {"type": ["number", "boolean"]}]},
         },
     });
     into_schema(schema)
+}
+
+/// A URL as far as a pattern can tell: RFC 3986 without credentials, fragment and `$`, and a host as it is spelled here.
+fn url_pattern() -> String {
+    let name = "[a-z0-9_-]+(\\.[a-z0-9_-]+)*";
+    let port = "0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
+    let character = "[A-Za-z0-9._~!&'()*+,;=:@/-]|%[0-9A-Fa-f]{2}";
+    format!("^[Hh][Tt][Tt][Pp][Ss]?://({name}|\\[[0-9A-Fa-f:.]+\\])(:{port})?(/({character})*)?(\\?({character}|\\?)*)?$")
 }
 
 /// Text without `$` and `@{`, which Telegraf would replace, and without control characters.

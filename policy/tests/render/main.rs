@@ -3,4 +3,6 @@
 
 mod annotations;
 mod examples;
+#[cfg(feature = "schema")]
+mod schema;
 mod table;

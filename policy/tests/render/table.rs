@@ -20,6 +20,9 @@ pub(crate) struct Case {
     settings: Value,
     /// What the module says.
     pub(crate) expect: Vec<String>,
+    /// Why the JSON Schema does not say the same.
+    #[allow(dead_code, reason = "not everybody who includes this asks")]
+    pub(crate) schema: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -34,13 +37,18 @@ impl Case {
         &self.settings
     }
 
+    /// The text of the usual annotation.
+    #[allow(dead_code, reason = "not everybody who includes this asks")]
+    pub(crate) fn annotation(&self) -> Option<String> {
+        let repeated = self.repeat.as_ref().map(|repeat| repeat.text.repeat(repeat.times));
+        Some(self.annotation.clone()? + &repeated.unwrap_or_default())
+    }
+
     /// The payload of `render`.
     pub(crate) fn request(&self) -> String {
         // In the order of the table, which is the order of the findings.
         let mut annotations = serde_json::Map::new();
-        let repeated = self.repeat.as_ref().map(|repeat| repeat.text.repeat(repeat.times));
-        if let Some(text) = &self.annotation {
-            let text = text.clone() + &repeated.unwrap_or_default();
+        if let Some(text) = self.annotation() {
             annotations.insert("telegraf.influxdata.com/rubin-telegraf-operator".into(), text.into());
         }
         let others: BTreeMap<usize, (String, Value)> = (0..)
