@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use tempfile::TempDir;
 
 use crate::http::{get, send};
 use crate::process::{Process, eventually, free_port};
@@ -10,8 +11,9 @@ use crate::process::{Process, eventually, free_port};
 /// A time series database on loopback.
 #[derive(Debug)]
 pub struct Database {
-    _process: Process,
+    process: Option<Process>,
     address: String,
+    folder: TempDir,
 }
 
 /// A series with all its values.
@@ -27,21 +29,41 @@ pub struct Series {
 
 impl Database {
     /// Starts an empty one, and waits until it answers.
+    ///
+    /// # Panics
+    /// When it does not.
     pub fn start() -> Self {
-        let address = format!("127.0.0.1:{}", free_port());
-        let process = Process::start(&crate::part("victoria-metrics"), |command, folder| {
-            command.arg(format!("-storageDataPath={}", folder.join("data").display()));
-            command.arg(format!("-httpListenAddr={address}"));
+        let mut database = Self {
+            process: None,
+            address: format!("127.0.0.1:{}", free_port()),
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        };
+        database.start_again();
+        database
+    }
+
+    /// Stops it: who connects is refused.
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.stop();
+        }
+    }
+
+    /// Starts it where it was, with what it had, and waits until it answers.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn start_again(&mut self) {
+        let process = Process::start(&crate::part("victoria-metrics"), |command, _| {
+            command.arg(format!("-storageDataPath={}", self.folder.path().display()));
+            command.arg(format!("-httpListenAddr={}", self.address));
             command.args(["-search.latencyOffset=0s", "-search.disableCache"]);
         });
-        eventually("the database", || match get(&address, "/health") {
+        eventually("the database", || match get(&self.address, "/health") {
             Ok((200, _)) => Ok(()),
             other => Err(format!("{other:?}\n{}", process.log())),
         });
-        Self {
-            _process: process,
-            address,
-        }
+        self.process = Some(process);
     }
 
     /// Where it listens.

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use telewarden_e2e_telegraf::{
-    Body, Exporter, Recorder, Reply, Request, Server, Telegraf, application, eventually, free_port, merged,
+    Body, Database, Exporter, Recorder, Reply, Request, Server, Telegraf, application, eventually, free_port, merged,
     on_loopback, outputs_to, render, whole,
 };
 
@@ -154,14 +156,19 @@ fn an_endpoint_that_redirects_is_followed() {
     });
 }
 
+/// An exporter of one metric, `n`: how often it was scraped before.
+fn counting_exporter() -> Server {
+    let count = AtomicU32::new(0);
+    Server::start(move |_| {
+        let n = count.fetch_add(1, Ordering::Relaxed);
+        Reply::new(200, "text/plain", format!("n {n}\n"))
+    })
+}
+
 /// An exporter that counts its scrapes, and a database that answers with a status until it is told better. Everything
 /// that was scraped in the meantime arrives.
 fn nothing_is_lost(trouble: &'static (impl Fn() -> Reply + Sync)) -> Telegraf {
-    let count = AtomicU32::new(0);
-    let exporter = Server::start(move |_| {
-        let n = count.fetch_add(1, Ordering::Relaxed);
-        Reply::new(200, "text/plain", format!("n {n}\n"))
-    });
+    let exporter = counting_exporter();
     let status = Arc::new(AtomicU16::new(0));
     let told = Arc::clone(&status);
     let database = Recorder::answering(move |_: &Request| match told.load(Ordering::Relaxed) {
@@ -216,6 +223,46 @@ fn a_database_that_is_down() {
 fn a_database_that_asks_for_patience() {
     let telegraf = nothing_is_lost(&|| Reply::empty(429).with("Retry-After", "2"));
     assert_said(&telegraf, "429");
+}
+
+/// The real database, stopped: nobody listens where metrics go. A minute is a restart, and most of an hour's worth fits
+/// into the buffer.
+#[test]
+fn a_database_that_is_gone_for_a_minute() {
+    let mut database = Database::start();
+    let exporter = counting_exporter();
+    let settings = merged(on_loopback(), outputs_to(&format!("http://{}", database.address())));
+    let annotation = format!("x: {}", exporter.url("/metrics"));
+    let mut telegraf = Telegraf::start(&whole(render(&settings, &[application("argocd", &annotation)])));
+    let kept = |database: &Database| -> BTreeSet<usize> {
+        let series = database.series();
+        let of_exporter = series.iter().filter(|series| series.name == "prometheus_x_n");
+        of_exporter
+            .flat_map(|series| &series.values)
+            .map(|&n| n as usize)
+            .collect()
+    };
+    eventually("the first metrics", || {
+        (kept(&database).len() >= 2).then_some(()).ok_or_else(|| telegraf.log())
+    });
+    database.stop();
+    let stopped = exporter.count();
+    sleep(Duration::from_secs(60));
+    telegraf.process().assert_runs();
+    assert_eq!(telegraf.health(), Ok(()), "it lives, whatever the database does");
+    assert_said(&telegraf, "connection refused");
+    let scraped = exporter.count();
+    assert!(scraped > stopped + 10, "{stopped} scrapes, then {scraped}");
+    database.start_again();
+    eventually("everything that was scraped", || {
+        telegraf.process().assert_runs();
+        let kept = kept(&database);
+        let missing: Vec<_> = (0..scraped).filter(|n| !kept.contains(n)).collect();
+        missing
+            .is_empty()
+            .then_some(())
+            .ok_or_else(|| format!("missing {missing:?}\n{}", telegraf.log()))
+    });
 }
 
 /// What does not fit into the buffer is lost, the oldest first.

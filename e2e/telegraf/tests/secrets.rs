@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use telewarden_e2e_telegraf::{
-    Recorder, Reply, Server, TOKEN, Telegraf, application, eventually, merged, on_loopback, outputs_to, repository,
-    try_render, whole,
+    Recorder, Reply, Server, TOKEN, Telegraf, application, eventually, merged, on_loopback, outputs_to, rendered,
+    repository, try_render,
 };
 use telewarden_policy::protocol::{Outcome, RenderAnswer, SourceAnswer};
 
@@ -83,23 +83,29 @@ fn there_are_enough_attempts() {
     assert!(attempts().len() >= 150);
 }
 
+const TOPOLOGIES: [&str; 3] = ["application", "endpoint", "standalone"];
+
 #[test]
 fn each_attempt_is_refused_or_harmless_as_its_file_says() {
     let mut wrong = Vec::new();
-    for (path, attempt) in attempts() {
-        let answer = answer(&attempt, "127.0.0.1:80", "http://127.0.0.1:1", "application");
+    let attempts = attempts();
+    for (topology, (path, attempt)) in TOPOLOGIES
+        .iter()
+        .flat_map(|topology| attempts.iter().map(move |a| (topology, a)))
+    {
+        let answer = answer(attempt, "127.0.0.1:80", "http://127.0.0.1:1", topology);
         let said = said(&answer.sources[0]);
         if said != attempt.says {
             if std::env::var_os("TELEWARDEN_BLESS").is_some() {
                 let text = fs::read_to_string(&path).expect("a file");
                 fs::write(
-                    &path,
+                    path,
                     text.replace(&format!("says: {}\n", attempt.says), &format!("says: {said}\n")),
                 )
                 .expect("a file that can be written");
             }
             wrong.push(format!(
-                "{}: the file says {}, the core {said}",
+                "{}, {topology}: the file says {}, the core {said}",
                 path.display(),
                 attempt.says
             ));
@@ -131,23 +137,48 @@ fn the_capture_endpoint_sees_a_token() {
 
 #[test]
 fn no_attempt_gets_the_token_or_another_host() {
+    no_attempt_gets_it("application");
+}
+
+#[test]
+fn nor_does_it_where_each_endpoint_has_a_telegraf() {
+    no_attempt_gets_it("endpoint");
+}
+
+#[test]
+fn nor_does_it_in_a_telegraf_for_all() {
+    no_attempt_gets_it("standalone");
+}
+
+fn no_attempt_gets_it(topology: &str) {
     let mut ran = 0;
     for (path, attempt) in attempts().into_iter().filter(|(_, attempt)| attempt.says == "harmless") {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let capture = capture();
         let output = Recorder::answering(|_| Reply::empty(204));
         // A port that an attempt leaves out is the scheme's own, where nobody listens.
-        let elsewhere =
-            fs::read_to_string(&path).is_ok_and(|text| !text.contains("CAPTURE/") && !text.contains("CAPTURE"));
-        let rendered = whole(answer(&attempt, &capture.address(), &output.url(), "application"));
-        let mut telegraf = Telegraf::start(&rendered);
-        eventually(&name, || {
-            telegraf.process().assert_runs();
-            (capture.count() > 0 || elsewhere)
-                .then_some(())
-                .ok_or_else(|| telegraf.log())
-        });
-        telegraf.process().stop();
+        let elsewhere = fs::read_to_string(&path).is_ok_and(|text| !text.contains("CAPTURE"));
+        let rendered = rendered(answer(&attempt, &capture.address(), &output.url(), topology)).remove(0);
+        for configuration in &rendered.configurations {
+            let before = capture.count();
+            let mut telegraf = Telegraf::start_named(&rendered, &configuration.name);
+            eventually(&name, || {
+                telegraf.process().assert_runs();
+                (capture.count() > before || elsewhere)
+                    .then_some(())
+                    .ok_or_else(|| telegraf.log())
+            });
+            telegraf.process().stop();
+            // A request to anybody else would have failed, and Telegraf tells of it.
+            let log = telegraf.log();
+            let astray: Vec<_> = log
+                .lines()
+                .filter(|line| line.contains(" E! ") || line.contains("evil.example"))
+                .collect();
+            assert!(elsewhere || astray.is_empty(), "{name}: {}", astray.join("\n"));
+            assert!(!log.contains(TOKEN), "{name}: the token is in the log");
+            ran += 1;
+        }
         for request in capture.requests() {
             assert!(!request.text().contains(TOKEN), "{name}: {}", request.text());
             assert_eq!(request.header("host"), Some(capture.address().as_str()), "{name}");
@@ -162,15 +193,6 @@ fn no_attempt_gets_the_token_or_another_host() {
             assert!(!request.text().contains(TOKEN), "{name}: {}", request.text());
             assert_eq!(request.parameter("bucket"), Some("argocd"), "{name}");
         }
-        // A request to anybody else would have failed, and Telegraf tells of it.
-        let log = telegraf.log();
-        let astray: Vec<_> = log
-            .lines()
-            .filter(|line| line.contains(" E! ") || line.contains("evil.example"))
-            .collect();
-        assert!(elsewhere || astray.is_empty(), "{name}: {}", astray.join("\n"));
-        assert!(!log.contains(TOKEN), "{name}: the token is in the log");
-        ran += 1;
     }
-    println!("{ran} harmless attempts ran");
+    println!("{topology}: {ran} Telegrafs ran with harmless attempts");
 }
