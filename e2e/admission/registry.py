@@ -6,30 +6,17 @@ import hashlib
 import http.server
 import json
 import os
-import pathlib
-import shutil
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 import unittest
 import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-TELEWARDEN = os.environ["TELEWARDEN"]
+from parts import ROOT, TELEWARDEN, annotated, folder_of, free_port, part
+
 WASM = "application/vnd.wasm.content.layer.v1+wasm"
 CONFIG = "application/vnd.wasm.config.v1+json"
-
-
-def part(name):
-    return os.environ["TELEWARDEN_PART_" + name.replace("-", "_").upper()]
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def sha256(data):
@@ -101,13 +88,10 @@ class Half:
 class Artifacts(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="telewarden-e2e-"))
-        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        cls.folder = folder_of(cls)
         cls.registry = Registry(cls.folder / "registry")
         cls.addClassCleanup(cls.registry.stop)
-        cls.wasm = cls.folder / "annotated.wasm"
-        subprocess.run([TELEWARDEN, "annotate", "-m", ROOT / "metadata.yml", "-u", ROOT / "docs/kubewarden.md",
-                        ROOT / "policy.wasm", "-o", cls.wasm], check=True)
+        cls.wasm = annotated(cls.folder)
 
     def setUp(self):
         self.cache = self.folder / f"cache-{self.id().rsplit('.', 1)[1]}"

@@ -8,34 +8,18 @@ import collections
 import http.server
 import json
 import os
-import pathlib
 import secrets
-import shutil
-import socket
 import ssl
 import subprocess
-import tempfile
 import threading
 import time
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-TELEWARDEN = os.environ["TELEWARDEN"]
-KEY = "telegraf.influxdata.com/rubin-telegraf-operator"
+from parts import GOOD, KEY, ROOT, TELEWARDEN, application, folder_of, free_port, part
+
 DIGEST = "telegraf.influxdata.com/rendered-digest"
-GOOD = "- redis: http://redis.argocd.svc:9121/metrics\n"
 OTHER_GOOD = "- server: http://server.argocd.svc:8083/metrics\n"
 BAD = '- redis: http://redis.elsewhere.svc:9121/metrics\n- "a b": ftp://x\n'
-
-
-def part(name):
-    return os.environ["TELEWARDEN_PART_" + name.replace("-", "_").upper()]
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Webhook:
@@ -157,25 +141,10 @@ class Cluster:
             time.sleep(0.3)
 
 
-def application(name, text=GOOD, **metadata):
-    annotations = {} if text is None else {KEY: text}
-    return {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Application",
-        "metadata": {"name": name, "namespace": "argocd", "annotations": annotations, **metadata},
-        "spec": {
-            "project": "default",
-            "source": {"repoURL": "https://example.com/r", "path": "."},
-            "destination": {"namespace": "argocd", "server": "https://kubernetes.default.svc"},
-        },
-    }
-
-
 class Admission(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="telewarden-e2e-"))
-        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        cls.folder = folder_of(cls)
         cls.webhook = Webhook(cls.folder)
         cls.cluster = Cluster(cls.folder)
         cls.addClassCleanup(cls.cluster.stop)
