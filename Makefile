@@ -8,12 +8,13 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 WASM   := target/wasm-build
 
 CARGO_DENY := 0.20.2
+CARGO_FUZZ := 0.13.2
 
 # Folders too: a file that went away is a change.
 POLICY := Cargo.toml Cargo.lock policy/Cargo.toml $(wildcard policy/build.rs) $(shell find policy/src)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo publish playground test e2e bench deny fmt clean rust
+.PHONY: help demo publish playground test e2e bench fuzz deny fmt clean rust
 
 help: ## List what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +71,19 @@ e2e: policy.wasm ## Test against the real things: see e2e/
 bench: policy.wasm ## Measure: see bench/
 	@test -x bench/run || { echo 'make bench: there is no bench/run' >&2; exit 1; }
 	bench/run
+
+# FUZZ_SECONDS for each target. No sanitizer: they look for what safe Rust cannot do wrong, and need a nightly compiler.
+FUZZ_SECONDS := 60
+FUZZ_TARGETS := $(basename $(notdir $(wildcard policy/fuzz/targets/*.rs)))
+fuzz: export PATH := $(PATH):$(CACHE)/cargo-fuzz-$(CARGO_FUZZ)/bin
+fuzz: | rust ## Throw generated text at all that reads some: see policy/fuzz/
+	@command -v cargo-fuzz >/dev/null || \
+		cargo install --locked cargo-fuzz --version $(CARGO_FUZZ) --root $(CACHE)/cargo-fuzz-$(CARGO_FUZZ)
+	@set -e; cd policy; for target in $(FUZZ_TARGETS); do \
+		mkdir -p ../target/fuzz/corpus/$$target; \
+		cargo fuzz run --sanitizer none --target-dir ../target/fuzz $$target \
+			../target/fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=10; \
+	done
 
 deny: export PATH := $(PATH):$(CACHE)/cargo-deny-$(CARGO_DENY)/bin
 deny: | rust ## Check the licences and sources of dependencies
