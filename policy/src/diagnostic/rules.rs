@@ -645,7 +645,7 @@ rules! {
     TW408 ProjectRefuses { project: String, why: String } Error {
         summary: "The Application's AppProject does not permit what would be deployed.",
         message: "project `{project}` {why}",
-        help: help("change the project's `spec.destinations`, or the Application's project"),
+        help: help("change that part of the project, or the Application's project"),
         why: "Argo CD would not deploy there for this Application, and neither may we \
               (<https://argo-cd.readthedocs.io/en/stable/user-guide/projects/>).",
         example: "",
