@@ -103,7 +103,9 @@ fn url_pattern() -> String {
     let name = "[a-z0-9_-]+(\\.[a-z0-9_-]+)*";
     let port = "0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
     let character = "[A-Za-z0-9._~!&'()*+,;=:@/-]|%[0-9A-Fa-f]{2}";
-    format!("^[Hh][Tt][Tt][Pp][Ss]?://({name}|\\[[0-9A-Fa-f:.]+\\])(:{port})?(/({character})*)?(\\?({character}|\\?)*)?$")
+    format!(
+        "^[Hh][Tt][Tt][Pp][Ss]?://({name}|\\[[0-9A-Fa-f:.]+\\])(:{port})?(/({character})*)?(\\?({character}|\\?)*)?$"
+    )
 }
 
 /// Text without `$` and `@{`, which Telegraf would replace, and without control characters.
