@@ -22,7 +22,7 @@ export async function serve(folder) {
         try {
             if (name.includes("..") || !pathname.startsWith("/some/path/")) throw new Error("not here");
             const body = gzipSync(await readFile(fileURLToPath(new URL(name, folder))));
-            sent.set(name, body.length);
+            sent.set(name, (sent.get(name) ?? 0) + body.length);
             response.writeHead(200, { "Content-Type": TYPES[extname(name)], "Content-Encoding": "gzip" }).end(body);
         } catch {
             response.writeHead(404).end();

@@ -25,6 +25,8 @@ const nested = parseMixed(({ name, from, to }, input) => {
 
 const languages = {
     yaml: yamlLanguage.configure({ wrap: nested }),
+    // JSON is YAML. The messages in it are long.
+    json: [yamlLanguage, EditorView.lineWrapping],
     toml: tomlLanguage,
     shell: StreamLanguage.define(shell),
 };

@@ -55,7 +55,7 @@ const tabs: Tab[] = [
     {
         id: "admission",
         title: "Admission",
-        language: "yaml",
+        language: "json",
         files: ({ admissions }) => admissions.map(({ source, response }) => ({ name: `${source}.json`, text: text(response) })),
         none: "There is no object that admission would be asked about.",
     },

@@ -189,7 +189,7 @@ list:
 
     fn value() -> impl Strategy<Value = Value> {
         let words = prop::sample::select(vec![
-            "yes", "~", "a: b", "- a", "#", "a #b", "|", "1e3", "a:", "\u{feff}", "\u{85}",
+            "true", "null", "yes", "~", "a: b", "- a", "#", "a #b", "|", "1e3", "a:", "\u{feff}", "\u{85}",
         ]);
         let text = prop_oneof![
             any::<String>(),
