@@ -47,6 +47,9 @@ pub enum Error {
         /// Why not.
         why: String,
     },
+    /// A module that is run is named by its digest.
+    #[error("`{0}` names no digest, and a tag can be moved; `telewarden pull` prints the address with the digest")]
+    NoDigest(String),
     /// The registry cannot be asked, or says no.
     #[error("cannot {what} `{at}`{hint}")]
     Registry {

@@ -50,9 +50,18 @@ pub(crate) struct Policy {
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
 
-    /// Another module than the built-in one
-    #[arg(long, value_name = "FILE")]
+    /// Another module than the built-in one: a file, or registry://HOST/NAME@sha256:DIGEST
+    #[arg(long, value_name = "FILE|ADDRESS")]
     pub(crate) policy: Option<String>,
+
+    /// Speak to this registry without TLS; can be given several times
+    #[arg(
+        long,
+        value_name = "HOST[:PORT]",
+        env = "TELEWARDEN_PLAIN_HTTP",
+        value_delimiter = ','
+    )]
+    pub(crate) plain_http: Vec<String>,
 
     /// How long one call of the module may take, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 5000)]

@@ -37,8 +37,8 @@ pub(crate) enum Error {
     Yaml { what: String, why: String },
     #[error("{0}")]
     Leadership(&'static str),
-    #[error("not in this version: {0}")]
-    Unsupported(&'static str),
+    #[error(transparent)]
+    Artifact(#[from] telewarden::artifact::Error),
 }
 
 impl Error {
@@ -70,7 +70,7 @@ impl Error {
             Self::Settings { .. } => "settings",
             Self::File { .. } | Self::Yaml { .. } => "file",
             Self::Leadership(_) => "leadership",
-            Self::Unsupported(_) => "unsupported",
+            Self::Artifact(_) => "artifact",
         }
     }
 

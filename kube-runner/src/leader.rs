@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::PostParams;
 use kube::{Api, Client};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::error::Error;
@@ -23,16 +24,34 @@ pub(crate) struct Candidate {
     duration: Duration,
     /// The lease as it was last seen, and when that was.
     seen: Option<(Lease, Instant)>,
+    leads: watch::Sender<Until>,
+}
+
+/// Until when a candidate may write. `None` before it leads.
+pub(crate) type Until = Option<Instant>;
+
+/// Whether it is not too late to write.
+pub(crate) fn may_write(until: Until) -> bool {
+    until.is_some_and(|until| Instant::now() < until)
 }
 
 impl Candidate {
-    pub(crate) fn new(client: &Client, namespace: &str, name: String, identity: String, duration: Duration) -> Self {
+    /// A candidate, which says until when it may write whenever it has taken or renewed the Lease.
+    pub(crate) fn new(
+        client: &Client,
+        namespace: &str,
+        name: String,
+        identity: String,
+        duration: Duration,
+        leads: watch::Sender<Until>,
+    ) -> Self {
         Self {
             api: Api::namespaced(client.clone(), namespace),
             name,
             identity,
             duration,
             seen: None,
+            leads,
         }
     }
 
@@ -61,19 +80,15 @@ impl Candidate {
 
     /// Renews for as long as that goes well.
     pub(crate) async fn stay(&mut self) -> Error {
-        let mut renewed = Instant::now();
         loop {
             tokio::time::sleep(self.duration / 5).await;
-            let left = (renewed + self.give_up_after()).saturating_duration_since(Instant::now());
-            let asked = Instant::now();
-            match tokio::time::timeout(left, self.try_hold()).await {
-                // What counts is when it was asked: the answer may have been long under way.
-                Ok(Ok(None)) => renewed = asked,
+            let until = self.leads.borrow().unwrap_or_else(Instant::now);
+            match tokio::time::timeout_at(until, self.try_hold()).await {
                 Ok(Ok(Some(_))) => return Error::Leadership("another operator has taken the lease"),
                 Ok(Err(error)) => tracing::warn!(error = %error.chain(), "the lease was not renewed"),
-                Err(_) => {}
+                Ok(Ok(None)) | Err(_) => {}
             }
-            if renewed.elapsed() >= self.give_up_after() {
+            if !may_write(*self.leads.borrow()) {
                 return Error::Leadership("the lease could not be renewed in time");
             }
         }
@@ -97,6 +112,8 @@ impl Candidate {
             doing: format!("hold the lease {}", self.name),
             source,
         };
+        // What counts is when it was asked: the answer may be long under way.
+        let until = Instant::now() + self.give_up_after();
         let now = MicroTime(Timestamp::now());
         let found = self.api.get_opt(&self.name).await.map_err(doing)?;
         let Some(lease) = found else {
@@ -107,7 +124,7 @@ impl Candidate {
                 },
                 spec: Some(self.spec(now.clone(), now, 0)),
             };
-            return self.took(self.api.create(&PostParams::default(), &lease).await);
+            return self.took(self.api.create(&PostParams::default(), &lease).await, until);
         };
         let spec = lease.spec.clone().unwrap_or_default();
         let holder = spec.holder_identity.clone().filter(|holder| !holder.is_empty());
@@ -133,12 +150,13 @@ impl Candidate {
         let mut next = lease;
         next.spec = Some(self.spec(acquired, now, transitions));
         // With the version that was read: of two who try, one is refused.
-        self.took(self.api.replace(&self.name, &PostParams::default(), &next).await)
+        self.took(self.api.replace(&self.name, &PostParams::default(), &next).await, until)
     }
 
-    fn took(&mut self, result: Result<Lease, kube::Error>) -> Result<Option<String>, Error> {
+    fn took(&mut self, result: Result<Lease, kube::Error>, until: Instant) -> Result<Option<String>, Error> {
         match result {
             Ok(lease) => {
+                self.leads.send_replace(Some(until));
                 self.seen = Some((lease, Instant::now()));
                 Ok(None)
             }

@@ -67,6 +67,7 @@ pub(crate) async fn apply(arguments: Apply) -> Result<ExitCode, Error> {
         instance: settings.instance.clone(),
         standalone: false,
         dry_run: arguments.dry_run,
+        leads: None,
     };
     let mut failed = false;
     for (source, objects) in wanted {

@@ -32,12 +32,12 @@ mod settings;
 mod watch;
 
 use std::io::IsTerminal;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use kube::{Client, Config};
+use telewarden::artifact::{Registry, Store};
 use telewarden::{Cache, Module, Options};
 use tracing_subscriber::EnvFilter;
 
@@ -50,6 +50,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log(&cli);
+    // The client of registries brings another one, which takes its time to gather entropy. It fails where one is installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => {
@@ -108,25 +110,26 @@ async fn module(policy: &Policy) -> Result<Module, Error> {
         memory: policy.module_memory * 1024 * 1024,
         cache: Cache::of_user(),
     };
-    let file = policy.policy.clone();
-    if file.as_deref().is_some_and(|file| file.starts_with("registry://")) {
-        return Err(Error::Unsupported(
-            "a module from a registry: pull it first and name its file",
-        ));
-    }
+    let (address, plain_http) = (policy.policy.clone(), policy.plain_http.clone());
     // Compiling takes all processors for a moment.
-    let compile = tokio::task::spawn_blocking(move || match file {
-        Some(file) => Module::from_file(Path::new(&file), &options),
-        None => telewarden::embedded::module(&options),
+    let load = tokio::task::spawn_blocking(move || {
+        let module = match address.as_deref() {
+            None => telewarden::embedded::module(&options),
+            Some(address) if address.starts_with("registry://") => {
+                let wasm = Registry { plain_http }.pull_by_digest(address, Store::of_user().as_ref())?;
+                Module::new(&wasm, &options)
+            }
+            Some(file) => Module::from_file(file, &options),
+        };
+        module.map_err(|source| Error::Module {
+            key: "anything: the module cannot be loaded".to_owned(),
+            source,
+        })
     });
-    let compiled = match compile.await {
-        Ok(compiled) => compiled,
+    match load.await {
+        Ok(module) => module,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
-    };
-    compiled.map_err(|source| Error::Module {
-        key: "anything: the module cannot be loaded".to_owned(),
-        source,
-    })
+    }
 }
 
 /// The cluster of the kubeconfig, or the one around us.

@@ -102,8 +102,9 @@ pub(crate) struct Live {
     /// Applying what is rendered changed nothing, although it is not what was read back: the API server spells a value in
     /// another way, or someone else added to a list.
     pub(crate) settled: bool,
-    /// Labels, annotations and everything but metadata and status, as JSON: a text is a fraction of the size of a tree.
-    content: Box<str>,
+    /// Labels, annotations and everything but metadata and status, as JSON, packed: there may be ten thousands of objects,
+    /// and they are much alike.
+    content: Box<[u8]>,
 }
 
 impl Live {
@@ -140,7 +141,10 @@ impl Live {
             created,
             deleting: metadata.deletion_timestamp.is_some(),
             settled: false,
-            content: Value::Object(content).to_string().into_boxed_str(),
+            // The same text is packed to the same bytes.
+            content: zstd::bulk::compress(Value::Object(content).to_string().as_bytes(), 1)
+                .expect("there is memory to pack it in")
+                .into_boxed_slice(),
         })
     }
 
@@ -163,7 +167,8 @@ impl Live {
 
     /// Labels, annotations, and all that is neither metadata nor status.
     pub(crate) fn content(&self) -> Value {
-        serde_json::from_str(&self.content).unwrap_or_default()
+        let text = zstd::decode_all(&*self.content).expect("what was packed");
+        serde_json::from_slice(&text).unwrap_or_default()
     }
 
     /// True if applying the object would change nothing.

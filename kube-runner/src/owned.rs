@@ -7,9 +7,11 @@ use std::sync::Arc;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::kinds::Kinds;
+use crate::leader;
 use crate::metrics::Metrics;
 use crate::object::{APPLIED, GroupKind, INSTANCE, Live, MANAGER, ObjectId, SOURCE, digest};
 use crate::seen::Seen;
@@ -25,6 +27,8 @@ pub(crate) struct Writer {
     pub(crate) standalone: bool,
     /// Nothing is written.
     pub(crate) dry_run: bool,
+    /// Until when it may write, if others may come to write.
+    pub(crate) leads: Option<watch::Receiver<leader::Until>>,
 }
 
 /// A write, or what one would do.
@@ -120,7 +124,7 @@ impl<'a> Owned<'a> {
 
     /// Creates an object. A plain apply would merge into one that appeared meanwhile, whoever's it is.
     async fn create(&mut self, id: &ObjectId, rendered: &Value, digest: &str) -> Result<(), Error> {
-        let api = self.writer.api(id)?;
+        let api = self.writer.api_to_write(id)?;
         let object = decode(with_annotation(rendered, digest), id)?;
         let params = PostParams {
             dry_run: self.writer.dry_run,
@@ -156,7 +160,7 @@ impl<'a> Owned<'a> {
     /// Applies to exactly the object that was seen: not to another one of the same name, and not over somebody's change.
     async fn update(&mut self, live: &Live, rendered: &Value, digest: &str) -> Result<(), Error> {
         let id = &live.id;
-        let api = self.writer.api(id)?;
+        let api = self.writer.api_to_write(id)?;
         let mut resource_version = live.resource_version.clone();
         if live.created && !self.writer.dry_run {
             resource_version = self.take_over(&api, live).await?;
@@ -219,7 +223,7 @@ impl<'a> Owned<'a> {
     /// Deletes exactly the object that was seen.
     async fn delete(&mut self, live: &Live) -> Result<(), Error> {
         let id = &live.id;
-        let api = self.writer.api(id)?;
+        let api = self.writer.api_to_write(id)?;
         let mut params = DeleteParams::background().preconditions(Preconditions {
             uid: Some(live.uid.clone()),
             resource_version: Some(live.resource_version.clone()),
@@ -295,6 +299,16 @@ impl Writer {
     fn api(&self, id: &ObjectId) -> Result<Api<DynamicObject>, Error> {
         let resource = self.kinds.resource(&id.kind)?;
         Ok(Api::namespaced_with(self.client.clone(), &id.namespace, resource))
+    }
+
+    /// Who was stopped for longer than the lease and goes on has to notice that before it writes.
+    fn api_to_write(&self, id: &ObjectId) -> Result<Api<DynamicObject>, Error> {
+        match &self.leads {
+            Some(leads) if !leader::may_write(*leads.borrow()) => {
+                Err(Error::Leadership("the lease has run out, so nothing is written"))
+            }
+            _ => self.api(id),
+        }
     }
 
     /// Reads an object as it is now.

@@ -25,7 +25,7 @@ pub(crate) enum Attempt {
 /// A try in a moment waits this long at first, and at most.
 const SOON: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
 /// A later one waits this long.
-const LATER: Duration = Duration::from_secs(300);
+pub(crate) const LATER: Duration = Duration::from_secs(300);
 /// Who waits for the queue to be done does not wait for more tries than these.
 const TRIES: u32 = 7;
 

@@ -1,7 +1,7 @@
 //! One source, from what is seen to what runs.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use telewarden::{ClusterView, Module, Outcome, PROTOCOL, RenderAnswer, RenderRequest, Rendered};
@@ -12,8 +12,8 @@ use crate::events::{Events, News, describe};
 use crate::http::Status;
 use crate::object::{ALL, ObjectId};
 use crate::owned::{Change, Owned, Verb, Writer};
-use crate::queue::Attempt;
-use crate::seen::{Seen, Source, View};
+use crate::queue::{Attempt, LATER};
+use crate::seen::{Projects, Seen, Source, View};
 use crate::settings::Settings;
 
 /// What every attempt shares.
@@ -31,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) keeps_changes: bool,
     /// How many endpoints each source has.
     pub(crate) endpoints: Mutex<HashMap<String, usize>>,
+    /// `standalone`: the sources that the module failed on, and when. They are left out until they change, or a later try.
+    pub(crate) failing: Mutex<HashMap<String, (Arc<Source>, Instant)>>,
 }
 
 /// Brings what a source owns to what the module renders for it.
@@ -38,29 +40,13 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: Arc<str>) -> Attempt {
     let view = context.seen.view(&key);
     let sources = view.sources.clone();
     match attempt(&context, &key, view).await {
-        Ok(result) => {
+        Ok((result, attempt)) => {
             context.status.metrics.reconciled(result);
-            Attempt::Done
+            attempt
         }
         Err(error) => {
             context.status.metrics.reconciled("failed");
-            context.status.metrics.failed(error.reason());
-            let text = error.chain();
-            tracing::warn!(%key, error = %text, reason = error.reason(), "the attempt failed");
-            // A conflict is how the API server says that somebody was faster.
-            if !matches!(
-                error.reason(),
-                "conflict" | "connection" | "throttled" | "server" | "timeout"
-            ) {
-                let reason = if matches!(error, Error::Foreign { .. }) {
-                    "ForeignObject"
-                } else {
-                    "Failed"
-                };
-                for source in &sources {
-                    context.tell(source, true, reason, text.clone());
-                }
-            }
+            context.tell_failure(&key, &error, &sources);
             if error.is_passing() {
                 Attempt::Soon
             } else {
@@ -70,23 +56,27 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: Arc<str>) -> Attempt {
     }
 }
 
-/// Answers how it went, for the metric.
-async fn attempt(context: &Context, key: &str, view: View) -> Result<&'static str, Error> {
+/// Answers how it went, for the metric, and whether something is left to do.
+async fn attempt(context: &Context, key: &str, view: View) -> Result<(&'static str, Attempt), Error> {
     let View {
         sources,
         projects,
         owned,
     } = view;
+    let mut left = Attempt::Done;
     let rendered = if sources.is_empty() && !(context.settings.standalone && key == ALL) {
         // It is gone, or has no annotation any more.
         context.count_endpoints(key, 0);
         Rendered::default()
     } else {
         let previous = previous_files(context, &owned);
-        let answer = context.render(key, sources.clone(), projects, previous).await?;
-        match context.read(key, answer, &sources)? {
+        let (answer, good) = context.render_what_can_be(key, &sources, &projects, previous).await?;
+        if good.len() < sources.len() {
+            left = Attempt::Later;
+        }
+        match context.read(key, answer, &good)? {
             Wanted::Objects(rendered) => rendered,
-            Wanted::AsBefore => return Ok("refused"),
+            Wanted::AsBefore => return Ok(("refused", left)),
         }
     };
 
@@ -120,13 +110,14 @@ async fn attempt(context: &Context, key: &str, view: View) -> Result<&'static st
         (false, false) => "changed",
     };
     if context.keeps_changes {
-        context
-            .changes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(changes);
+        lock(&context.changes).extend(changes);
     }
-    Ok(result)
+    Ok((result, left))
+}
+
+/// What is locked is whole whenever somebody panics.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What an answer asks for.
@@ -138,15 +129,59 @@ enum Wanted {
 }
 
 impl Context {
-    /// Has the module render sources, on a thread where that holds up nobody.
+    /// Has the module render sources, and answers also which they were. In `standalone`, where all are one call, those that
+    /// the module fails on are found by rendering each alone; they keep what they have, and the others are rendered.
+    async fn render_what_can_be(
+        &self,
+        key: &str,
+        sources: &[Arc<Source>],
+        projects: &Projects,
+        previous: BTreeMap<String, String>,
+    ) -> Result<(RenderAnswer, Vec<Arc<Source>>), Error> {
+        let (good, kept) = self.without_failing(sources);
+        let failure = match self.render(key, &good, projects, &kept, previous.clone()).await {
+            Err(failure @ Error::Module { .. }) if self.settings.standalone => failure,
+            answer => return Ok((answer?, good)),
+        };
+        let found_before = kept.len();
+        for source in &good {
+            let alone = std::slice::from_ref(source);
+            if let Err(error) = self.render(&source.key, alone, projects, &[], BTreeMap::new()).await {
+                self.tell_failure(&source.key, &error, alone);
+                let failing = (source.clone(), Instant::now());
+                lock(&self.failing).insert(source.key.clone(), failing);
+            }
+        }
+        let (good, kept) = self.without_failing(sources);
+        if kept.len() == found_before {
+            // Each alone is well, and all together are too much.
+            return Err(failure);
+        }
+        Ok((self.render(key, &good, projects, &kept, previous).await?, good))
+    }
+
+    /// Sources without those that the module failed on a moment ago, and those.
+    fn without_failing(&self, sources: &[Arc<Source>]) -> (Vec<Arc<Source>>, Vec<Arc<Source>>) {
+        let failing = lock(&self.failing);
+        let fails = |source: &Arc<Source>| {
+            let failed = failing.get(&source.key);
+            failed.is_some_and(|(failed, at)| Arc::ptr_eq(failed, source) && at.elapsed() < LATER)
+        };
+        sources.iter().cloned().partition(|source| !fails(source))
+    }
+
+    /// Has the module render sources, on a thread where that holds up nobody. Others are kept as they are.
     async fn render(
         &self,
         key: &str,
-        sources: Vec<Arc<Source>>,
-        projects: Vec<Arc<serde_json::value::RawValue>>,
+        sources: &[Arc<Source>],
+        projects: &Projects,
+        kept: &[Arc<Source>],
         previous: BTreeMap<String, String>,
     ) -> Result<RenderAnswer, Error> {
         let (module, settings) = (self.module.clone(), self.settings.clone());
+        let (sources, projects) = (sources.to_vec(), projects.clone());
+        let kept: Vec<_> = kept.iter().map(|source| source.without_annotations()).collect();
         let _call = self.calls.acquire().await;
         let started = Instant::now();
         let call = tokio::task::spawn_blocking(move || {
@@ -155,7 +190,9 @@ impl Context {
                 settings: Some(&settings.document),
                 sources: sources.iter().map(|source| &*source.text).collect(),
                 cluster: Some(ClusterView {
-                    projects: projects.iter().map(|project| &**project).collect(),
+                    projects: projects.named.iter().map(|project| &**project).collect(),
+                    global_projects: projects.global.as_deref(),
+                    kept: kept.iter().map(|source| &**source).collect(),
                 }),
                 previous,
             })
@@ -218,7 +255,7 @@ impl Context {
     }
 
     fn count_endpoints(&self, key: &str, endpoints: usize) {
-        let mut all = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = lock(&self.endpoints);
         match endpoints {
             0 => all.remove(key),
             endpoints => all.insert(key.to_owned(), endpoints),
@@ -233,6 +270,22 @@ impl Context {
             .metrics
             .owned
             .set(i64::try_from(counts.owned).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a failure, and tells sources of it unless the next try is likely to go well.
+    fn tell_failure(&self, key: &str, error: &Error, sources: &[Arc<Source>]) {
+        self.status.metrics.failed(error.reason());
+        let text = error.chain();
+        tracing::warn!(%key, error = %text, reason = error.reason(), "the attempt failed");
+        let reason = match error.reason() {
+            // A conflict is how the API server says that somebody was faster.
+            "conflict" | "connection" | "leadership" | "throttled" | "server" | "timeout" => return,
+            "foreign" => "ForeignObject",
+            _ => "Failed",
+        };
+        for source in sources {
+            self.tell(source, true, reason, text.clone());
+        }
     }
 
     fn tell(&self, source: &Source, warning: bool, reason: &'static str, note: String) {

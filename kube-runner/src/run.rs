@@ -1,6 +1,6 @@
 //! `run` and `diff`: the operator.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::events::Events;
 use crate::http::{self, Status};
 use crate::kinds::{Inventory, Kinds};
-use crate::leader::Candidate;
+use crate::leader::{self, Candidate};
 use crate::metrics::Metrics;
 use crate::object::{ALL, GroupKind};
 use crate::owned::{Change, Writer};
@@ -49,8 +49,8 @@ struct Operator {
     dry_run: bool,
     until: Until,
     stop: channel::Receiver<bool>,
-    /// Whether this operator may write. Who lost the lease ends at once.
-    leads: channel::Receiver<bool>,
+    /// Until when this operator may write, if others may come to write. Who lost the lease ends at once.
+    leads: Option<channel::Receiver<leader::Until>>,
 }
 
 /// How it went.
@@ -167,15 +167,17 @@ async fn operate(
         tokio::spawn(origin.follow(client.clone(), module.clone(), about, sender.clone()));
     }
 
-    let (leading, leads) = channel::channel(election.is_none());
     status.metrics.leader.set(i64::from(election.is_none()));
+    let mut leads = None;
     let mut lost: Option<tokio::task::JoinHandle<Error>> = None;
     let (release, released) = channel::channel(false);
     if let Some(seconds) = election {
         let lease = format!("telewarden-{}", first_settings.instance);
         let duration = Duration::from_secs(seconds.into());
-        let candidate = Candidate::new(&client, &namespace, lease, identity, duration);
-        lost = Some(tokio::spawn(hold_lease(candidate, leading, released, status.clone())));
+        let (leading, until) = channel::channel(None);
+        leads = Some(until);
+        let candidate = Candidate::new(&client, &namespace, lease, identity, duration, leading);
+        lost = Some(tokio::spawn(hold_lease(candidate, released, status.clone())));
     }
 
     let operator = Operator {
@@ -227,12 +229,7 @@ fn origin(policy: &Policy, cluster: &FromCluster) -> Result<Origin, Error> {
 }
 
 /// Gets the lease and keeps it. Ends when it was released, or lost.
-async fn hold_lease(
-    mut candidate: Candidate,
-    leading: channel::Sender<bool>,
-    mut released: channel::Receiver<bool>,
-    status: Arc<Status>,
-) -> Error {
+async fn hold_lease(mut candidate: Candidate, mut released: channel::Receiver<bool>, status: Arc<Status>) -> Error {
     let done = Error::Leadership("the lease was released");
     tokio::select! {
         () = candidate.lead() => {}
@@ -240,7 +237,6 @@ async fn hold_lease(
     }
     tracing::info!("this operator leads");
     status.metrics.leader.set(1);
-    leading.send_replace(true);
     tokio::select! {
         error = candidate.stay() => return error,
         () = async { drop(released.wait_for(|released| *released).await) } => {}
@@ -289,16 +285,17 @@ impl Operator {
             let counts = seen.counts();
             tracing::info!(sources = counts.sources, owned = counts.owned, "everything is listed");
             // Only one may write. What changes until then is seen, and everything is looked at first thing.
-            let mut leads = self.leads.clone();
-            loop {
-                tokio::select! {
-                    led = leads.wait_for(|leads| *leads) => {
-                        if led.is_err() {
-                            return std::future::pending().await;
+            if let Some(mut leads) = self.leads.clone() {
+                loop {
+                    tokio::select! {
+                        led = leads.wait_for(Option::is_some) => {
+                            if led.is_err() {
+                                return std::future::pending().await;
+                            }
+                            break;
                         }
-                        break;
+                        Some(_) = keys.recv() => {}
                     }
-                    Some(_) = keys.recv() => {}
                 }
             }
             self.remember(&inventory, &settings, &seen, &remembered).await?;
@@ -322,6 +319,7 @@ impl Operator {
                 instance: settings.instance.clone(),
                 standalone: settings.standalone,
                 dry_run: self.dry_run,
+                leads: self.leads.clone(),
             },
             module: self.module.clone(),
             calls: self.calls.clone(),
@@ -330,7 +328,8 @@ impl Operator {
             events: self.events.clone(),
             status: self.status.clone(),
             changes: Mutex::default(),
-            endpoints: Mutex::new(HashMap::new()),
+            endpoints: Mutex::default(),
+            failing: Mutex::default(),
             keeps_changes: self.until == Until::Idle,
         });
         let mut start_again = false;

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use serde_json::value::RawValue;
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::object::{ALL, GroupKind, Live, ObjectId};
@@ -23,6 +24,15 @@ pub(crate) struct Source {
     pub(crate) reference: ObjectReference,
     /// An Application's project; `default` where it names none.
     pub(crate) project: Option<String>,
+}
+
+impl Source {
+    /// The object, as far as it says which one it is and where it belongs.
+    pub(crate) fn without_annotations(&self) -> Box<RawValue> {
+        let mut object: Value = serde_json::from_str(self.text.get()).unwrap_or_default();
+        object["metadata"]["annotations"].take();
+        to_raw_value(&object).expect("a JSON value is JSON")
+    }
 }
 
 /// What has been seen. Cloning it is cheap.
@@ -42,6 +52,8 @@ struct Inner {
 struct State {
     sources: BTreeMap<String, Arc<Source>>,
     projects: BTreeMap<String, Arc<RawValue>>,
+    /// The list of global projects. Where there is one, every project may count for every source.
+    global_projects: Option<Arc<RawValue>>,
     namespaces: BTreeSet<String>,
     /// By source.
     owned: BTreeMap<String, BTreeMap<ObjectId, Arc<Live>>>,
@@ -56,10 +68,18 @@ struct State {
 pub(crate) struct View {
     /// The source, or all of them.
     pub(crate) sources: Vec<Arc<Source>>,
-    /// Their projects, as far as they exist.
-    pub(crate) projects: Vec<Arc<RawValue>>,
+    pub(crate) projects: Projects,
     /// What was rendered for them before.
     pub(crate) owned: BTreeMap<ObjectId, Arc<Live>>,
+}
+
+/// What Argo CD has to say about the sources of an attempt.
+#[derive(Clone, Debug)]
+pub(crate) struct Projects {
+    /// Their projects, as far as they exist, or all where there are global ones.
+    pub(crate) named: Vec<Arc<RawValue>>,
+    /// The list of global projects.
+    pub(crate) global: Option<Arc<RawValue>>,
 }
 
 /// How much has been seen.
@@ -130,11 +150,18 @@ impl Seen {
                 .collect(),
             false => state.owned.get(key).cloned().unwrap_or_default(),
         };
-        View {
-            projects: names
+        let named = match state.global_projects {
+            Some(_) => state.projects.values().cloned().collect(),
+            None => names
                 .into_iter()
                 .filter_map(|name| state.projects.get(name).cloned())
                 .collect(),
+        };
+        View {
+            projects: Projects {
+                named,
+                global: state.global_projects.clone(),
+            },
             sources,
             owned,
         }
@@ -186,11 +213,21 @@ impl Seen {
         }
     }
 
+    pub(crate) fn put_global_projects(&self, text: Option<Box<RawValue>>) {
+        let mut state = self.state();
+        let old = state.global_projects.as_deref().map(RawValue::get);
+        if old != text.as_deref().map(RawValue::get) {
+            state.global_projects = text.map(Arc::from);
+            state.sources.keys().for_each(|key| self.touch(key));
+        }
+    }
+
     fn touch_project(&self, state: &State, name: &str) {
+        let global = state.global_projects.is_some();
         let theirs = state
             .sources
             .values()
-            .filter(|source| source.project.as_deref() == Some(name));
+            .filter(|source| global || source.project.as_deref() == Some(name));
         theirs.for_each(|source| self.touch(&source.key));
     }
 

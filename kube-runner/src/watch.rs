@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::{Namespace, ObjectReference};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
 use kube::runtime::watcher::{self, Event, watcher};
@@ -31,6 +31,8 @@ use crate::settings::Settings;
 const PAGE: u32 = 100;
 /// Under this prefix are the annotations that users of telegraf-operator know.
 const PREFIX: &str = "telegraf.influxdata.com/";
+/// Argo CD's settings, in Argo CD's namespace.
+const ARGOCD: &str = "argocd-cm";
 
 /// An Application, without its status.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -227,7 +229,13 @@ impl Watched for AppProject {
     }
 
     fn put(self, watch: &Watch) {
-        let metadata = json!({"name": self.metadata.name, "namespace": self.metadata.namespace});
+        let ObjectMeta {
+            name,
+            namespace,
+            labels,
+            ..
+        } = &self.metadata;
+        let metadata = json!({"name": name, "namespace": namespace, "labels": labels});
         watch
             .seen
             .put_project(&self.id(watch), raw(&json!({"metadata": metadata, "spec": self.spec})));
@@ -235,6 +243,28 @@ impl Watched for AppProject {
 
     fn remove(id: &String, watch: &Watch) {
         watch.seen.remove_project(id);
+    }
+}
+
+/// Argo CD's own settings, of which only the global projects are read.
+impl Watched for ConfigMap {
+    type Id = String;
+
+    fn id(&self, _: &Watch) -> String {
+        self.metadata.name.clone().unwrap_or_default()
+    }
+
+    fn put(mut self, watch: &Watch) {
+        let text = self.data.as_mut().and_then(|data| data.remove("globalProjects"));
+        let value = text.filter(|text| !text.is_empty()).map(|text| {
+            // The module refuses what is not what it should be.
+            raw(&serde_yaml::from_str(&text).unwrap_or(Value::String(text)))
+        });
+        watch.seen.put_global_projects(value);
+    }
+
+    fn remove(_: &String, watch: &Watch) {
+        watch.seen.put_global_projects(None);
     }
 }
 
@@ -304,6 +334,14 @@ pub(crate) async fn start(
             "AppProjects".to_owned(),
             api,
             everything.clone(),
+            nothing(),
+            listed.clone(),
+        ));
+        let api = Api::<ConfigMap>::namespaced(client.clone(), &settings.argocd_namespace);
+        tasks.spawn(follow(
+            format!("ConfigMap {ARGOCD}"),
+            api,
+            watcher::Config::default().fields(&format!("metadata.name={ARGOCD}")),
             nothing(),
             listed.clone(),
         ));

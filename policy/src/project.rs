@@ -1,9 +1,9 @@
 //! Whether an Application's AppProject permits what would be deployed for it.
 //!
 //! The operator must not be a way around Argo CD's own rules, so they are followed as Argo CD follows them
-//! (`pkg/apis/application/v1alpha1/app_project_types.go`, v3.5), and what cannot be read is a refusal. What Argo CD reads
-//! elsewhere is not known here: a project that permits only the clusters that are scoped to it permits nothing, and global
-//! projects (`globalProjects` in `argocd-cm`) neither grant nor deny.
+//! (`pkg/apis/application/v1alpha1/app_project_types.go`, and `GetGlobalProjects` in `util/argo/argo.go`, v3.5), and what
+//! cannot be read is a refusal. What Argo CD reads of its cluster Secrets is not known here: a project that permits only the
+//! clusters that are scoped to it permits nothing.
 
 mod pattern;
 
@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use self::pattern::Pattern;
+use crate::protocol::ClusterView;
 use crate::settings::{Settings, Topology};
 
 /// This cluster, as Argo CD calls it unless a Secret renames it.
@@ -25,7 +26,42 @@ const DEFAULT: &str = "default";
 
 /// The AppProjects that a host has read.
 #[derive(Debug)]
-pub(crate) struct Projects(BTreeMap<String, Result<Spec, String>>);
+pub(crate) struct Projects {
+    projects: BTreeMap<String, Result<Project, String>>,
+    global: Result<Vec<GlobalProject>, String>,
+}
+
+#[derive(Debug, Default)]
+struct Project {
+    labels: BTreeMap<String, String>,
+    spec: Spec,
+}
+
+/// An entry of `globalProjects` in `argocd-cm`: the lists of one project count for all those with these labels.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct GlobalProject {
+    label_selector: LabelSelector,
+    project_name: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct LabelSelector {
+    #[serde(deserialize_with = "or_default")]
+    match_labels: BTreeMap<String, String>,
+    #[serde(deserialize_with = "or_default")]
+    match_expressions: Vec<Requirement>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Requirement {
+    key: String,
+    operator: String,
+    #[serde(deserialize_with = "or_default")]
+    values: Vec<String>,
+}
 
 /// The project's rules, as far as they are about where and what.
 #[derive(Debug, Default, Deserialize)]
@@ -80,8 +116,8 @@ impl Deployed<'_> {
 }
 
 impl Projects {
-    /// Reads the projects of Argo CD's namespace. One that cannot be read is kept as such.
-    pub(crate) fn read(projects: &[&RawValue], settings: &Settings) -> Self {
+    /// Reads the projects of Argo CD's namespace. What cannot be read is kept as such.
+    pub(crate) fn read(cluster: &ClusterView<'_>, settings: &Settings) -> Self {
         #[derive(Deserialize)]
         struct Named {
             metadata: Metadata,
@@ -90,25 +126,60 @@ impl Projects {
         struct Metadata {
             name: String,
             namespace: Option<String>,
+            #[serde(default, deserialize_with = "or_default")]
+            labels: BTreeMap<String, String>,
         }
         #[derive(Deserialize)]
-        struct Project {
+        struct Specified {
             #[serde(default)]
             spec: Spec,
         }
-        let read = projects.iter().filter_map(|raw| {
+        let read = cluster.projects.iter().filter_map(|raw| {
             let Named { metadata } = serde_json::from_str(raw.get()).ok()?;
             let argocd = &settings.sources.argocd_namespace;
             if metadata.namespace.is_some_and(|namespace| namespace != *argocd) {
                 return None;
             }
-            let project = serde_json::from_str::<Project>(raw.get());
+            let project = serde_json::from_str::<Specified>(raw.get()).map_err(|error| error.to_string());
+            let labels = metadata.labels;
             Some((
                 metadata.name,
-                project.map(|project| project.spec).map_err(|error| error.to_string()),
+                project.map(|Specified { spec }| Project { labels, spec }),
             ))
         });
-        Self(read.collect())
+        let global = cluster.global_projects.map_or("null", RawValue::get);
+        Self {
+            projects: read.collect(),
+            global: serde_json::from_str::<Option<_>>(global)
+                .map(Option::unwrap_or_default)
+                .map_err(|error| error.to_string()),
+        }
+    }
+
+    /// The project and its global ones, whose lists Argo CD puts behind its own (`mergeVirtualProject`).
+    fn with_global<'a>(&'a self, name: &str, project: &'a Project) -> Result<Vec<&'a Spec>, String> {
+        let unreadable = |error: &String| format!("has global projects that cannot be read in `argocd-cm`: {error}");
+        let mut specs = vec![&project.spec];
+        for global in self.global.as_ref().map_err(unreadable)? {
+            if global.project_name == name
+                || !global
+                    .label_selector
+                    .matches(&project.labels)
+                    .map_err(|error| unreadable(&error))?
+            {
+                continue;
+            }
+            match self.projects.get(&global.project_name) {
+                // Argo CD reads no further.
+                None => break,
+                Some(Err(error)) => {
+                    let name = &global.project_name;
+                    return Err(format!("has a global project, `{name}`, that cannot be read: {error}"));
+                }
+                Some(Ok(global)) => specs.push(&global.spec),
+            }
+        }
+        Ok(specs)
     }
 
     /// Why the Application's project does not permit what would be deployed, in words that follow "project `name`".
@@ -117,11 +188,13 @@ impl Projects {
     /// When it does not.
     pub(crate) fn permit(&self, deployed: Deployed<'_>, settings: &Settings) -> Result<(), String> {
         let argocd = &settings.sources.argocd_namespace;
-        let spec = match self.0.get(deployed.project_name()) {
+        let name = deployed.project_name();
+        let project = match self.projects.get(name) {
             None => return Err(format!("does not exist in namespace `{argocd}`")),
             Some(Err(error)) => return Err(format!("cannot be read: {error}")),
-            Some(Ok(spec)) => spec,
+            Some(Ok(project)) => project,
         };
+        let (spec, specs) = (&project.spec, self.with_global(name, project)?);
         let from = deployed.application_namespace;
         if from != argocd
             && !spec
@@ -134,7 +207,7 @@ impl Projects {
             ));
         }
         let namespace = deployed.namespace;
-        if !spec.permits_destination(namespace)? {
+        if !permits_destination(&specs, namespace)? {
             return Err(format!(
                 "does not permit namespace `{namespace}` of this cluster: see its `spec.destinations`"
             ));
@@ -145,7 +218,7 @@ impl Projects {
             );
         }
         for (group, kind) in deployed_kinds(settings) {
-            if !spec.permits_kind(&group, &kind)? {
+            if !permits_kind(&specs, &group, &kind)? {
                 let kind = if group.is_empty() {
                     kind
                 } else {
@@ -161,41 +234,76 @@ impl Projects {
     }
 }
 
-impl Spec {
-    /// `isDestinationMatched`, for this cluster. One entry that denies is enough; else one that matches is needed.
-    #[expect(
-        clippy::if_same_then_else,
-        reason = "the conditions stand as Argo CD has them, to be compared line for line"
-    )]
-    fn permits_destination(&self, namespace: &str) -> Result<bool, String> {
-        let mut permitted = false;
-        for entry in &self.destinations {
-            let by_name = matches(&entry.name, THIS_CLUSTER)?;
-            let by_server = matches(&entry.server, THIS_SERVER)?;
-            let by_namespace = matches(&entry.namespace, namespace)?;
-            if (by_server || by_name) && by_namespace {
-                permitted = true;
-            } else if (!by_name && denies(&entry.name)) || (!by_server && denies(&entry.server)) && by_namespace {
-                return Ok(false);
-            } else if !by_namespace && denies(&entry.namespace) && by_server {
-                return Ok(false);
-            }
+impl LabelSelector {
+    /// `LabelSelectorAsSelector`: a selector that asks for nothing matches everything.
+    ///
+    /// # Errors
+    /// When it is none.
+    fn matches(&self, labels: &BTreeMap<String, String>) -> Result<bool, String> {
+        let mut matches = self
+            .match_labels
+            .iter()
+            .all(|(key, value)| labels.get(key) == Some(value));
+        for Requirement { key, operator, values } in &self.match_expressions {
+            let label = labels.get(key);
+            let listed = label.is_some_and(|label| values.contains(label));
+            matches &= match (operator.as_str(), values.is_empty()) {
+                ("In", false) => listed,
+                ("NotIn", false) => !listed,
+                ("Exists", true) => label.is_some(),
+                ("DoesNotExist", true) => label.is_none(),
+                _ => return Err(format!("operator `{operator}` with {} values", values.len())),
+            };
         }
-        Ok(permitted)
+        Ok(matches)
     }
+}
 
-    /// `IsGroupKindPermitted`, for namespaced kinds.
-    fn permits_kind(&self, group: &str, kind: &str) -> Result<bool, String> {
-        let listed = |list: &[GroupKind]| -> Result<bool, String> {
-            let mut listed = false;
-            for entry in list {
-                listed |= read_path(&entry.kind)?.matches(kind) && read_path(&entry.group)?.matches(group);
-            }
-            Ok(listed)
-        };
-        let allowed = self.namespace_resource_whitelist.as_deref().map_or(Ok(true), listed)?;
-        Ok(allowed && !listed(&self.namespace_resource_blacklist)?)
+/// `isDestinationMatched`, for this cluster. One entry that denies is enough; else one that matches is needed.
+#[expect(
+    clippy::if_same_then_else,
+    reason = "the conditions stand as Argo CD has them, to be compared line for line"
+)]
+fn permits_destination(specs: &[&Spec], namespace: &str) -> Result<bool, String> {
+    let mut permitted = false;
+    for entry in specs.iter().flat_map(|spec| &spec.destinations) {
+        let by_name = matches(&entry.name, THIS_CLUSTER)?;
+        let by_server = matches(&entry.server, THIS_SERVER)?;
+        let by_namespace = matches(&entry.namespace, namespace)?;
+        if (by_server || by_name) && by_namespace {
+            permitted = true;
+        } else if (!by_name && denies(&entry.name)) || (!by_server && denies(&entry.server)) && by_namespace {
+            return Ok(false);
+        } else if !by_namespace && denies(&entry.namespace) && by_server {
+            return Ok(false);
+        }
     }
+    Ok(permitted)
+}
+
+/// `IsGroupKindPermitted`, for namespaced kinds.
+fn permits_kind(specs: &[&Spec], group: &str, kind: &str) -> Result<bool, String> {
+    let listed = |entry: &GroupKind| -> Result<bool, String> {
+        Ok(read_path(&entry.kind)?.matches(kind) && read_path(&entry.group)?.matches(group))
+    };
+    // No list permits everything, an empty one nothing; and where there is none, an empty one behind it makes none.
+    let mut permitted = specs
+        .first()
+        .is_none_or(|own| own.namespace_resource_whitelist.is_none())
+        && specs
+            .iter()
+            .all(|spec| spec.namespace_resource_whitelist.as_ref().is_none_or(Vec::is_empty));
+    for entry in specs
+        .iter()
+        .filter_map(|spec| spec.namespace_resource_whitelist.as_ref())
+        .flatten()
+    {
+        permitted |= listed(entry)?;
+    }
+    for entry in specs.iter().flat_map(|spec| &spec.namespace_resource_blacklist) {
+        permitted &= !listed(entry)?;
+    }
+    Ok(permitted)
 }
 
 fn denies(pattern: &str) -> bool {
@@ -277,7 +385,91 @@ mod tests {
             project: "",
             namespace: to,
         };
-        Projects::read(&[&project], &settings).permit(deployed, &settings)
+        Projects::read(&cluster(&[&project], None), &settings).permit(deployed, &settings)
+    }
+
+    fn cluster<'a>(projects: &[&'a RawValue], global_projects: Option<&'a RawValue>) -> ClusterView<'a> {
+        ClusterView {
+            projects: projects.to_vec(),
+            global_projects,
+            ..ClusterView::default()
+        }
+    }
+
+    /// Whether namespace `team-a` is permitted to project `team`, which permits `team-*`, in view of global projects.
+    fn permit_with(team: Value, global: Value, global_projects: Value) -> Result<(), String> {
+        let raw = |value: Value| RawValue::from_string(value.to_string()).unwrap();
+        let metadata = |name: &str| json!({"name": name, "namespace": "argocd", "labels": {"tier": "one"}});
+        let mut team = json!({"metadata": metadata("team"), "spec": team});
+        team["spec"]["destinations"] = json!([to("*", "", "team-*")]);
+        let projects = [raw(team), raw(json!({"metadata": metadata("global"), "spec": global}))];
+        let global_projects = raw(global_projects);
+        let settings = settings(json!({}));
+        let deployed = Deployed {
+            application_namespace: "argocd",
+            project: "team",
+            namespace: "team-a",
+        };
+        let cluster = cluster(&[&projects[0], &projects[1]], Some(&global_projects));
+        Projects::read(&cluster, &settings).permit(deployed, &settings)
+    }
+
+    #[rstest]
+    #[case(json!({}), true)]
+    #[case(json!({"matchLabels": {"tier": "one"}}), true)]
+    #[case(json!({"matchLabels": {"tier": "two"}}), false)]
+    #[case(json!({"matchLabels": {"tier": "one", "other": "one"}}), false)]
+    #[case(json!({"matchExpressions": [{"key": "tier", "operator": "In", "values": ["one", "two"]}]}), true)]
+    #[case(json!({"matchExpressions": [{"key": "tier", "operator": "In", "values": ["two"]}]}), false)]
+    #[case(json!({"matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["one"]}]}), false)]
+    #[case(json!({"matchExpressions": [{"key": "other", "operator": "NotIn", "values": ["one"]}]}), true)]
+    #[case(json!({"matchExpressions": [{"key": "tier", "operator": "Exists"}]}), true)]
+    #[case(json!({"matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]}), false)]
+    #[case(json!({"matchLabels": {"tier": "one"}, "matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]}), false)]
+    fn a_global_project_is_one_for_the_projects_that_its_selector_matches(
+        #[case] selector: Value,
+        #[case] expected: bool,
+    ) {
+        let global = json!({"destinations": [to("*", "", "!team-a")]});
+        let global_projects = json!([{"labelSelector": selector, "projectName": "global"}]);
+        assert_eq!(permit_with(json!({}), global, global_projects).is_err(), expected);
+    }
+
+    #[rstest]
+    // Its lists are put behind the project's own.
+    #[case(json!({}), json!({"destinations": [to("*", "", "!team-a")]}), false)]
+    #[case(json!({}), json!({"destinations": []}), true)]
+    #[case(json!({}), json!({"namespaceResourceBlacklist": [{"group": "", "kind": "ConfigMap"}]}), false)]
+    #[case(json!({}), json!({"namespaceResourceWhitelist": [{"group": "", "kind": "ConfigMap"}]}), false)]
+    #[case(json!({}), json!({"namespaceResourceWhitelist": []}), true)]
+    #[case(json!({"namespaceResourceWhitelist": []}), json!({}), false)]
+    #[case(json!({"namespaceResourceWhitelist": []}), json!({"namespaceResourceWhitelist": [{"group": "*", "kind": "*"}]}), true)]
+    #[case(
+        json!({"namespaceResourceWhitelist": [{"group": "", "kind": "ConfigMap"}]}),
+        json!({"namespaceResourceWhitelist": [{"group": "apps", "kind": "Deployment"}]}),
+        true
+    )]
+    // The rest of it counts for nothing.
+    #[case(json!({}), json!({"permitOnlyProjectScopedClusters": true}), true)]
+    // What cannot be read refuses.
+    #[case(json!({}), json!({"destinations": "all"}), false)]
+    fn a_global_projects_lists_count(#[case] team: Value, #[case] global: Value, #[case] expected: bool) {
+        let permitted = permit_with(team, global, json!([{"projectName": "global"}]));
+        assert_eq!(permitted.is_ok(), expected, "{permitted:?}");
+    }
+
+    #[rstest]
+    #[case(json!(null), true)]
+    #[case(json!([]), true)]
+    // One that is not there ends the list; one's own global project is none.
+    #[case(json!([{"projectName": "gone"}, {"projectName": "global"}]), true)]
+    #[case(json!([{"projectName": "team"}, {"projectName": "global"}]), false)]
+    #[case(json!("not YAML"), false)]
+    #[case(json!([{"labelSelector": {"matchExpressions": [{"key": "tier", "operator": "in", "values": ["one"]}]}}]), false)]
+    fn the_list_of_global_projects_is_read_as_in_argo_cd(#[case] global_projects: Value, #[case] expected: bool) {
+        let global = json!({"destinations": [to("*", "", "!team-a")]});
+        let permitted = permit_with(json!({}), global, global_projects);
+        assert_eq!(permitted.is_ok(), expected, "{permitted:?}");
     }
 
     fn permit(spec: Value) -> Result<(), String> {
@@ -389,7 +581,9 @@ mod tests {
             project: "team",
             namespace: "team-a",
         };
-        let why = Projects::read(&[], &settings).permit(deployed, &settings).unwrap_err();
+        let why = Projects::read(&cluster(&[], None), &settings)
+            .permit(deployed, &settings)
+            .unwrap_err();
         assert_eq!(why, "does not exist in namespace `argocd`");
     }
 }

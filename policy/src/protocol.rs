@@ -48,6 +48,15 @@ pub struct ClusterView<'a> {
     #[serde(borrow, default)]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<Value>"))]
     pub projects: Vec<&'a RawValue>,
+    /// What Argo CD's ConfigMap `argocd-cm` has under `globalProjects`, which is YAML there, as JSON.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Value>"))]
+    pub global_projects: Option<&'a RawValue>,
+    /// `standalone` only: Applications and Namespaces that are not rendered and keep the file that they have, for example
+    /// because rendering them does not end. Their annotations are not read.
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<Value>"))]
+    pub kept: Vec<&'a RawValue>,
 }
 
 /// What `render` answers.

@@ -65,12 +65,13 @@ pub fn render(request: &RenderRequest<'_>) -> RenderAnswer {
     let projects = request
         .cluster
         .as_ref()
-        .map(|cluster| Projects::read(&cluster.projects, &settings));
+        .map(|cluster| Projects::read(cluster, &settings));
     let mut renderer = Renderer::new(&settings, projects, &request.previous);
     for (index, raw) in request.sources.iter().enumerate() {
         renderer.object(raw, index, None, &mut answer.sources);
     }
     if settings.topology == Topology::Standalone {
+        renderer.keep(request.cluster.as_ref().map_or(&[], |cluster| &cluster.kept));
         answer.shared = Some(renderer.standalone(&mut answer.diagnostics));
     }
     answer
@@ -232,6 +233,13 @@ impl<'a> Renderer<'a> {
             rendered,
             ..answer(index, item, name, Outcome::Rendered, findings)
         }
+    }
+
+    /// `standalone`: keeps the files of sources that the host does not want rendered.
+    fn keep(&mut self, kept: &[&'a RawValue]) {
+        let objects = kept.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok());
+        let sources = objects.filter_map(|object| read_source(&object, self.settings, &mut Vec::new()));
+        self.kept.extend(sources);
     }
 
     /// Why a source is not served here, if it is not.

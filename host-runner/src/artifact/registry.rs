@@ -123,6 +123,18 @@ impl Registry {
         })
     }
 
+    /// Pulls the module to run, which has to be named by digest: `registry://HOST/NAME@sha256:DIGEST`.
+    ///
+    /// # Errors
+    /// As [`Registry::pull`], and when the address is none or names no digest.
+    pub fn pull_by_digest(&self, address: &str, store: Option<&Store>) -> Result<Vec<u8>, Error> {
+        let location: Location = address.parse()?;
+        if location.digest().is_none() {
+            return Err(Error::NoDigest(address.to_owned()));
+        }
+        Ok(self.pull(&location, store)?.wasm)
+    }
+
     /// Pulls a module. What the store has is not fetched, and what is fetched is kept there.
     pub fn pull(&self, from: &Location, store: Option<&Store>) -> Result<Pulled, Error> {
         let Login { auth, note } = Login::of(from);

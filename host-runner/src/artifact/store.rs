@@ -9,6 +9,7 @@ use std::str::FromStr;
 use sha2::{Digest as _, Sha256};
 
 use super::Error;
+use crate::Cache;
 
 /// A SHA-256 digest, as `sha256:` and 64 hexadecimal digits.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -48,6 +49,14 @@ impl Store {
     /// In this folder, which is made when the first file is.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self(folder.into())
+    }
+
+    /// Where the user's own modules are kept, beside their compiled code. None where the cache is turned off.
+    pub fn of_user() -> Option<Self> {
+        match Cache::of_user() {
+            Cache::Folder(folder) => Some(Self::new(folder.join("artifacts"))),
+            Cache::Off => None,
+        }
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {

@@ -1,10 +1,10 @@
 //! `telewarden inspect`
 
 use clap::ValueEnum;
-use telewarden::artifact::{self, Digest, Metadata};
+use telewarden::artifact::{self, Digest, Metadata, Store};
 
 use super::Status;
-use super::module::{self, RegistryArgs, read, store};
+use super::module::{self, RegistryArgs, read};
 use super::output;
 
 /// Print the metadata of a module
@@ -54,7 +54,10 @@ pub(crate) fn run(args: &Args) -> Status {
 
 fn inspect(args: &Args) -> Result<String, Error> {
     let wasm = if args.module.starts_with("registry://") {
-        let pulled = args.registry.registry().pull(&args.module.parse()?, store().as_ref())?;
+        let pulled = args
+            .registry
+            .registry()
+            .pull(&args.module.parse()?, Store::of_user().as_ref())?;
         output::say(&pulled.at);
         pulled.wasm
     } else {

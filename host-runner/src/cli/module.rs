@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use telewarden::artifact::{self, Location, Pulled, Registry, Store};
+use telewarden::artifact::{self, Registry, Store};
 use telewarden::{Cache, Module, Options};
 
 /// Which registries are spoken to how.
@@ -44,8 +44,6 @@ pub(crate) struct PolicyArgs {
 pub(crate) enum Error {
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("`{0}` names no digest, and a tag can be moved; `telewarden pull` prints the address with the digest")]
-    NoDigest(String),
     #[error(transparent)]
     Artifact(#[from] artifact::Error),
     #[error(transparent)]
@@ -62,24 +60,15 @@ impl PolicyArgs {
         let module = match self.policy.as_deref() {
             None => telewarden::embedded::module(&options)?,
             Some(address) if address.starts_with("registry://") => {
-                let location: Location = address.parse()?;
-                if location.digest().is_none() {
-                    return Err(Error::NoDigest(address.to_owned()));
-                }
-                let Pulled { wasm, .. } = self.registry.registry().pull(&location, store().as_ref())?;
-                Module::new(&wasm, &options)?
+                let store = Store::of_user();
+                Module::new(
+                    &self.registry.registry().pull_by_digest(address, store.as_ref())?,
+                    &options,
+                )?
             }
             Some(path) => Module::from_file(path, &options)?,
         };
         Ok(module)
-    }
-}
-
-/// Where pulled modules are kept, unless the user turned that off.
-pub(crate) fn store() -> Option<Store> {
-    match Cache::of_user() {
-        Cache::Folder(folder) => Some(Store::new(folder.join("artifacts"))),
-        Cache::Off => None,
     }
 }
 

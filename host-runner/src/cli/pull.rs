@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use telewarden::artifact::{self, Location};
+use telewarden::artifact::{self, Location, Store};
 
 use super::Status;
 use super::annotate::write;
-use super::module::{RegistryArgs, store};
+use super::module::RegistryArgs;
 use super::output;
 
 /// Pull a module from an OCI registry into the cache, and print its address with the digest
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args) -> Status {
 
 fn pull(args: &Args) -> Result<Location, Error> {
     let from: Location = args.from.parse()?;
-    let pulled = args.registry.registry().pull(&from, store().as_ref())?;
+    let pulled = args.registry.registry().pull(&from, Store::of_user().as_ref())?;
     if let Some(path) = &args.output_path {
         write(path, &pulled.wasm).map_err(|source| Error::Write {
             path: path.clone(),

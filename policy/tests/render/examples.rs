@@ -200,6 +200,20 @@ fn a_refused_source_keeps_its_file_in_standalone() {
     let request = json!({"protocol": 1, "settings": settings, "sources": broken, "previous": before}).to_string();
     let after = files(&render(&serde_json::from_str(&request).unwrap()));
     assert_eq!(after, before);
+    // So does one that the host does not want rendered.
+    let mut unread = good[0].clone();
+    unread["metadata"]["annotations"].take();
+    let project = json!({
+        "metadata": {"name": "default", "namespace": "argocd"},
+        "spec": {"destinations": [{"server": "*", "namespace": "*"}]},
+    });
+    let cluster = json!({"projects": [project], "kept": [unread]});
+    let request = json!({
+        "protocol": 1, "settings": settings, "sources": [good[1]], "cluster": cluster, "previous": before,
+    })
+    .to_string();
+    let answer = render(&serde_json::from_str(&request).unwrap());
+    assert_eq!((files(&answer), answer.sources.len()), (before, 1));
     // Without a former file nothing is made up.
     let after = files(&rendered(&broken, &settings));
     assert!(!after.contains_key("application.argocd.a.conf"));
