@@ -21,6 +21,8 @@ use crate::{Application, covers, eventually};
 pub const ADMIN: &str = "admin-token";
 /// The token of the ServiceAccount that the operator runs as.
 pub const SERVICE_ACCOUNT: &str = "operator-token";
+/// Another token of the same ServiceAccount, with another uid, so that two operators can be told apart in the audit log.
+pub const SERVICE_ACCOUNT_TOO: &str = "operator-too-token";
 
 /// A cluster without nodes: objects are stored and watched, and nothing runs.
 pub struct Cluster {
@@ -51,9 +53,10 @@ pub struct AuditEvent {
     pub request_uri: String,
     /// The answer's code.
     pub response_status: Option<ResponseStatus>,
-    /// The program that asked.
-    #[serde(default)]
-    pub user_agent: String,
+    /// When the request came in, as text that sorts by time.
+    pub request_received_timestamp: String,
+    /// When it was answered.
+    pub stage_timestamp: String,
 }
 
 /// Who asked.
@@ -61,6 +64,9 @@ pub struct AuditEvent {
 pub struct User {
     /// Their name.
     pub username: String,
+    /// Tells those of one name apart.
+    #[serde(default)]
+    pub uid: String,
 }
 
 /// What a request is about.
@@ -98,14 +104,14 @@ impl AuditEvent {
 }
 
 /// A part from `e2e/provision`, which `e2e/operator/run` hands over.
-fn part(variable: &str) -> PathBuf {
+pub(crate) fn part(variable: &str) -> PathBuf {
     match std::env::var_os(variable) {
         Some(path) => path.into(),
         None => panic!("{variable} is not set: run these tests with e2e/operator/run"),
     }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
 }
@@ -132,11 +138,14 @@ impl Cluster {
         let key = rcgen::KeyPair::generate().expect("a key");
         fs::write(folder.path().join("accounts.key"), key.serialize_pem()).expect("write the accounts' key");
         fs::write(folder.path().join("accounts.pem"), key.public_key_pem()).expect("write the accounts' public key");
-        let tokens = format!(
-            "{ADMIN},admin,admin,system:masters\n\
-             {SERVICE_ACCOUNT},system:serviceaccount:telewarden:telewarden-operator,operator,\
-             \"system:serviceaccounts,system:serviceaccounts:telewarden\"\n"
-        );
+        let account = |token| {
+            format!(
+                "{token},system:serviceaccount:telewarden:telewarden-operator,{token},\
+                 \"system:serviceaccounts,system:serviceaccounts:telewarden\"\n"
+            )
+        };
+        let accounts = [SERVICE_ACCOUNT, SERVICE_ACCOUNT_TOO].map(account).concat();
+        let tokens = format!("{ADMIN},admin,admin,system:masters\n{accounts}");
         fs::write(folder.path().join("tokens.csv"), tokens).expect("write the tokens");
         let policy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived, ResponseStarted]\n\
                       rules: [{level: None, users: ['system:apiserver']}, {level: Metadata}]\n";
@@ -271,6 +280,11 @@ impl Cluster {
         });
         fs::write(&path, config.to_string()).expect("write a kubeconfig");
         path
+    }
+
+    /// A client with connections of its own, for a token.
+    pub fn client_of(&self, token: &str) -> Client {
+        client(self.port, token)
     }
 
     /// Every request so far.
@@ -551,6 +565,8 @@ fn resource(group: &str, version: &str, kind: &str) -> ApiResource {
 
 /// A client for a token.
 fn client(port: u16, token: &str) -> Client {
+    // There may be two in one program, and one has to be chosen. It fails where that is done.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let url = format!("https://127.0.0.1:{port}").parse().expect("a URL");
     let mut config = Config::new(url);
     config.accept_invalid_certs = true;

@@ -7,10 +7,14 @@
 mod cluster;
 mod objects;
 mod operator;
+mod registry;
 
-pub use cluster::{ADMIN, AuditEvent, Cluster, SERVICE_ACCOUNT};
-pub use objects::{Application, annotation, covers, redis};
+pub use cluster::{ADMIN, AuditEvent, Cluster, SERVICE_ACCOUNT, SERVICE_ACCOUNT_TOO};
+pub use objects::{Application, annotation, covers, redis, render};
 pub use operator::Operator;
+pub use registry::DockerRegistry;
+
+use cluster::{free_port, part};
 
 use std::future::Future;
 use std::time::{Duration, Instant};

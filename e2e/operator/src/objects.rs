@@ -78,8 +78,11 @@ pub fn redis() -> Application {
     Application::named("redis").annotated(&annotation("redis", &["server"]))
 }
 
-/// What the module renders of sources, without the operator.
-pub(crate) fn render(settings: &str, sources: &[Value]) -> Vec<Value> {
+/// What the module renders of sources under settings, without the operator.
+///
+/// # Panics
+/// When the module fails.
+pub fn render(settings: &str, sources: &[Value]) -> Vec<Value> {
     static MODULE: OnceLock<Module> = OnceLock::new();
     let module = MODULE.get_or_init(|| {
         let path =

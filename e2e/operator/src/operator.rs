@@ -64,6 +64,11 @@ impl Cluster {
 
     /// Starts an operator.
     pub fn unready_operator(&self, arguments: &[&str]) -> Operator {
+        self.operator_of(SERVICE_ACCOUNT, arguments)
+    }
+
+    /// Starts an operator with a token.
+    pub fn operator_of(&self, token: &str, arguments: &[&str]) -> Operator {
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .expect("a free port")
@@ -72,17 +77,13 @@ impl Cluster {
         let log = self.folder().join(format!("operator-{number}.log"));
         let name = format!("operator-{number}");
         let mut command = program();
-        command.args([
-            "run",
-            "--log",
+        command.args(["run", "--lease", "3"]);
+        command.env(
+            "TELEWARDEN_LOG",
             "debug,hyper=info,kube=info,tower=info,rustls=info,h2=info",
-            "--lease",
-            "3",
-        ]);
+        );
         command.arg("--listen").arg(format!("127.0.0.1:{port}")).args(arguments);
-        command
-            .env("KUBECONFIG", self.kubeconfig(SERVICE_ACCOUNT))
-            .env("POD_NAME", &name);
+        command.env("KUBECONFIG", self.kubeconfig(token)).env("POD_NAME", &name);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -151,11 +152,22 @@ impl Operator {
         self.child.id()
     }
 
-    /// Ends it as the kubelet does, and waits.
-    pub fn stop(mut self) -> ExitStatus {
-        let id = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &id]).status().expect("run kill");
+    /// Sends it a signal: `TERM`, `STOP` or `CONT`.
+    pub fn signal(&self, signal: &str) {
+        let arguments = ["-s", signal, &self.child.id().to_string()];
+        let sent = Command::new("kill").args(arguments).status().expect("run kill");
+        assert!(sent.success(), "no signal could be sent");
+    }
+
+    /// Waits until it has ended.
+    pub fn ended(mut self) -> ExitStatus {
         self.child.wait().expect("wait for the operator")
+    }
+
+    /// Ends it as the kubelet does, and waits.
+    pub fn stop(self) -> ExitStatus {
+        self.signal("TERM");
+        self.ended()
     }
 
     /// Ends it without a warning.

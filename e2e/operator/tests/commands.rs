@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use telewarden_e2e_operator::{Cluster, annotation, redis};
 
 const REDIS: [&str; 2] = ["ConfigMap redis/telegraf-redis", "Deployment redis/telegraf-redis"];
@@ -99,19 +99,21 @@ async fn apply_needs_no_operator_and_none_takes_what_it_applied_for_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn settings_can_come_from_the_policy_itself() {
+async fn settings_can_come_from_the_policy_itself_and_follow_it() {
     let cluster = Cluster::start().await;
     cluster.namespace("redis").await;
     cluster.application(&redis()).await;
-    let settings = json!({"pod": {"labels": {"team": "one"}}});
-    cluster
-        .put(&json!({
+    let of_team = |team: &str| json!({"pod": {"labels": {"team": team}}});
+    let set = async |settings: &Value| {
+        let policy = json!({
             "apiVersion": "policies.kubewarden.io/v1",
             "kind": "ClusterAdmissionPolicy",
             "metadata": {"name": "telewarden"},
             "spec": {"settings": settings},
-        }))
-        .await;
+        });
+        cluster.put(&policy).await;
+    };
+    set(&of_team("one")).await;
     cluster
         .create_all(
             "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: settings}\nrules:\n\
@@ -124,5 +126,19 @@ async fn settings_can_come_from_the_policy_itself() {
     let _operator = cluster
         .operator(&["--settings-from", "clusteradmissionpolicy/telewarden"])
         .await;
-    cluster.is_as_rendered(&settings).await;
+    cluster.is_as_rendered(&of_team("one")).await;
+
+    set(&of_team("two")).await;
+    cluster.is_as_rendered(&of_team("two")).await;
+
+    set(&json!({"pod": {"labels": "three"}})).await;
+    let refused = cluster.event("telewarden", "SettingsRefused").await;
+    assert!(refused.contains("the old ones stay"), "{refused}");
+    // They are in force: what is new is rendered with them.
+    let changed = redis().annotated(&annotation("redis", &["server", "exporter"]));
+    cluster.application(&changed).await;
+    cluster.is_as_rendered(&of_team("two")).await;
+
+    set(&of_team("four")).await;
+    cluster.is_as_rendered(&of_team("four")).await;
 }

@@ -1,7 +1,11 @@
 //! The operator's own life, and that of the API server.
 
 use serde_json::json;
-use telewarden_e2e_operator::{Application, Cluster, annotation, eventually, for_a_while, redis};
+use telewarden_e2e_operator::{
+    Application, AuditEvent, Cluster, Operator, SERVICE_ACCOUNT, SERVICE_ACCOUNT_TOO, annotation, eventually,
+    for_a_while, redis,
+};
+use tokio::net::TcpListener;
 
 const REDIS: [&str; 2] = ["ConfigMap redis/telegraf-redis", "Deployment redis/telegraf-redis"];
 
@@ -136,6 +140,126 @@ async fn of_two_operators_one_writes_and_the_other_takes_over() {
         .await;
     cluster.is_as_rendered(&json!({})).await;
     assert_eq!(second.metric("telewarden_leader").await, Some(1.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_writes_but_the_holder_of_the_lease() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    let leads = async |operator: &Operator| match operator.metric("telewarden_leader").await {
+        Some(1.0) => Ok(()),
+        leads => Err(format!("telewarden_leader is {leads:?}")),
+    };
+    let edit = async |endpoint: &str| {
+        cluster
+            .application(&redis().annotated(&annotation("redis", &[endpoint])))
+            .await;
+    };
+    let tokens = [SERVICE_ACCOUNT, SERVICE_ACCOUNT_TOO];
+    let mut leader = cluster.operator_of(tokens[0], &[]);
+    for round in 0..4 {
+        eventually(|| leads(&leader)).await;
+        let next = cluster.operator_of(tokens[(round + 1) % 2], &[]);
+        next.is_ready().await;
+        edit(&format!("before-{round}")).await;
+        cluster.is_as_rendered(&json!({})).await;
+        // The leader stands still, with work in front of it, until somebody else leads.
+        leader.signal("STOP");
+        edit(&format!("meanwhile-{round}")).await;
+        eventually(|| leads(&next)).await;
+        cluster.is_as_rendered(&json!({})).await;
+        edit(&format!("after-{round}")).await;
+        leader.signal("CONT");
+        assert_eq!(leader.ended().code(), Some(2), "who has lost the lease ends");
+        cluster.is_as_rendered(&json!({})).await;
+        leader = next;
+    }
+
+    // A write counts from when it was asked for, a lease from when it was had.
+    let mut events = cluster.audit();
+    events.retain(|event| event.is_write() && tokens.contains(&event.user.uid.as_str()));
+    events.retain(|event| event.object_ref.resource != "events");
+    let is_lease = |event: &AuditEvent| event.object_ref.resource == "leases";
+    events.sort_by_key(|event| match is_lease(event) {
+        true => event.stage_timestamp.clone(),
+        false => event.request_received_timestamp.clone(),
+    });
+    let (mut holder, mut writers) = (String::new(), Vec::new());
+    for event in events {
+        let answered = event.response_status.as_ref().map_or(0, |status| status.code);
+        if is_lease(&event) {
+            if answered < 300 {
+                holder = event.user.uid;
+            }
+            continue;
+        }
+        assert_eq!(event.user.uid, holder, "{event:#?}");
+        writers.push(event.user.uid);
+    }
+    writers.dedup();
+    assert!(writers.len() > 4, "each wrote while it led: {writers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_is_under_way_is_finished_before_the_operator_stops() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    // Somebody who is asked about every ConfigMap and never says a word. When they hang up, the API server goes on.
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("https://{}/", listener.local_addr().expect("an address"));
+    cluster
+        .put(&json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": "silent"},
+            "webhooks": [{
+                "name": "silent.e2e.example",
+                "clientConfig": {"url": url},
+                "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"], "operations": ["CREATE"]}],
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "redis"}},
+                "failurePolicy": "Ignore",
+                "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+                "timeoutSeconds": 30,
+            }],
+        }))
+        .await;
+    // It takes the API server a moment to know of it.
+    let asked = async {
+        let mut number = 0;
+        loop {
+            cluster
+                .create_config_map("redis", &format!("asked-{number}"), &[])
+                .await;
+            number += 1;
+        }
+    };
+    tokio::select! {
+        () = asked => {}
+        connection = listener.accept() => drop(connection.expect("the API server's question")),
+    }
+
+    let mut operator = cluster.operator(&[]).await;
+    cluster.application(&redis()).await;
+    let (connection, _) = listener.accept().await.expect("the API server's question");
+    operator.signal("TERM");
+    for _ in 0..10 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        assert!(operator.runs(), "it has not waited for the API server's answer");
+    }
+    assert_eq!(cluster.owned().await, [""; 0], "nothing is written yet");
+    drop(connection);
+    assert!(operator.ended().success());
+    assert_eq!(cluster.owned().await, REDIS, "all that belongs together is there");
+    let lease = cluster
+        .of("telewarden", "coordination.k8s.io", "v1", "Lease")
+        .get("telewarden-telewarden")
+        .await;
+    let holder = lease.expect("the lease").data["spec"]["holderIdentity"].clone();
+    assert!(
+        holder.is_null(),
+        "the next one may start at once, but the lease is held by {holder}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

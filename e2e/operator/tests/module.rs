@@ -1,0 +1,134 @@
+//! Which module runs, and what happens when it fails.
+
+use std::fs;
+
+use serde_json::json;
+use telewarden::artifact::{Location, Metadata, Registry, annotate};
+use telewarden_e2e_operator::{Application, Cluster, DockerRegistry, annotation, eventually, for_a_while, redis};
+
+const REDIS: [&str; 2] = ["ConfigMap redis/telegraf-redis", "Deployment redis/telegraf-redis"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trap_and_a_call_that_does_not_end_do_not_hold_up_the_others() {
+    let cluster = Cluster::start().await;
+    for name in ["endless", "good", "trap"] {
+        cluster.namespace(name).await;
+    }
+    let fragile = wat::parse_str(include_str!("policies/fragile.wat")).expect("a module");
+    let path = cluster.folder().join("fragile.wasm");
+    fs::write(&path, fragile).expect("write a module");
+    let path = path.to_str().expect("a path");
+    let operator = cluster
+        .operator(&["--policy", path, "--module-deadline", "200", "--at-once", "1"])
+        .await;
+    for (name, text) in [("endless", "loop!"), ("trap", "trap!"), ("good", "nothing of the kind")] {
+        cluster.application(&Application::named(name).annotated(text)).await;
+    }
+    cluster.owns(&["ConfigMap good/telegraf-good"]).await;
+    let endless = cluster.event("endless", "Failed").await;
+    assert!(endless.contains("200"), "{endless}");
+    cluster.event("trap", "Failed").await;
+    for reason in ["deadline", "trap"] {
+        let errors = operator
+            .metric(&format!("telewarden_errors_total{{reason=\"{reason}\"}}"))
+            .await;
+        assert_eq!(errors, Some(1.0), "{reason}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_standalone_the_source_that_the_module_fails_on_keeps_its_file_and_the_others_are_served() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("telegraf").await;
+    let settings = cluster.settings(&json!({"topology": "standalone"}));
+    let arguments = ["--settings", settings.to_str().expect("a path"), "--module-memory", "2"];
+    let operator = cluster.operator(&arguments).await;
+    let large = |endpoint: &str| Application::named("large").annotated(&annotation("large", &[endpoint]));
+    cluster.application(&large("before")).await;
+    cluster.application(&redis()).await;
+    let scrapes = async |application: &str, endpoint: &str| {
+        let file = format!("application.argocd.{application}.conf");
+        let map = cluster.config_map("telegraf", "telegraf").await;
+        let data = map.and_then(|map| map.data).unwrap_or_default();
+        let text = data.get(&file).cloned().unwrap_or_default();
+        match text.contains(&format!("http://{endpoint}.{application}.svc")) {
+            true => Ok(()),
+            false => Err(format!("{file} is {text:?}")),
+        }
+    };
+    eventually(|| scrapes("large", "before")).await;
+    eventually(|| scrapes("redis", "server")).await;
+
+    // Half of what the module may use is nothing but a comment.
+    let mut too_large = large("after");
+    too_large.annotation = format!("# {}\n{}", "x".repeat(200_000), too_large.annotation);
+    cluster.application(&too_large).await;
+    assert!(cluster.event("large", "Failed").await.contains("memory"));
+    let changed = |endpoint: &str| redis().annotated(&annotation("redis", &[endpoint]));
+    cluster.application(&changed("exporter")).await;
+    eventually(|| scrapes("redis", "exporter")).await;
+    for_a_while(|| scrapes("large", "before")).await;
+    let failed = cluster.events("redis").await;
+    assert!(
+        !failed.iter().any(|event| event.reason.as_deref() == Some("Failed")),
+        "{failed:#?}"
+    );
+
+    // Also by an operator that has not seen it go wrong.
+    operator.kill();
+    cluster.application(&changed("sentinel")).await;
+    let _operator = cluster.operator(&arguments).await;
+    eventually(|| scrapes("redis", "sentinel")).await;
+    for_a_while(|| scrapes("large", "before")).await;
+
+    cluster.application(&large("mended")).await;
+    eventually(|| scrapes("large", "mended")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_is_pulled_from_a_registry_by_its_digest() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    cluster.application(&redis()).await;
+    let registry = DockerRegistry::start(cluster.folder()).await;
+    let at = tokio::task::spawn_blocking({
+        let (host, cluster) = (registry.host(), cluster.folder().display().to_string());
+        move || {
+            let metadata = include_str!("../../../metadata-render.yml");
+            let mut metadata: Metadata = serde_yaml::from_str(metadata).expect("the metadata");
+            // A module that nobody has pulled before.
+            metadata
+                .annotations
+                .get_or_insert_default()
+                .insert("cluster".to_owned(), cluster);
+            let wasm = fs::read(std::env::var_os("TELEWARDEN_E2E_POLICY").expect("the module")).expect("the module");
+            let wasm = annotate(&wasm, metadata, &json!("v1"), None).expect("annotate it");
+            let to: Location = format!("registry://{host}/telewarden:v1").parse().expect("an address");
+            let registry = Registry { plain_http: vec![host] };
+            registry.push(&wasm, &to).expect("push it").to_string()
+        }
+    });
+    let at = at.await.expect("push it");
+    let host = registry.host();
+    let run = |command: &[&str], address: &str| {
+        let module = ["--policy", address, "--plain-http", &host];
+        cluster.command(&[command, &module].concat())
+    };
+
+    let by_tag = at.rsplit_once('@').expect("a digest").0;
+    let refused = run(&["run", "--once"], &format!("{by_tag}:v1"));
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{why}");
+    assert!(why.contains("names no digest"), "{why}");
+
+    let diff = run(&["diff"], &at);
+    assert_eq!(diff.status.code(), Some(1), "{diff:?}");
+    let once = run(&["run", "--once"], &at);
+    assert_eq!(once.status.code(), Some(0), "{once:?}");
+    cluster.owns(&REDIS).await;
+
+    // What was pulled once needs no registry.
+    drop(registry);
+    let diff = run(&["diff"], &at);
+    assert_eq!(diff.status.code(), Some(0), "{diff:?}");
+}
