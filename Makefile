@@ -14,7 +14,7 @@ CARGO_FUZZ := 0.13.2
 POLICY := Cargo.toml Cargo.lock policy/Cargo.toml $(wildcard policy/build.rs) $(shell find policy/src)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo publish playground test e2e bench fuzz deny fmt clean rust
+.PHONY: help demo publish playground test e2e bench fuzz deny advisories cargo-deny fmt clean rust
 
 help: ## List what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,11 +85,16 @@ fuzz: | rust ## Throw generated text at all that reads some: see policy/fuzz/
 			../target/fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=10; \
 	done
 
-deny: export PATH := $(PATH):$(CACHE)/cargo-deny-$(CARGO_DENY)/bin
-deny: | rust ## Check the licences and sources of dependencies
+deny advisories cargo-deny: export PATH := $(PATH):$(CACHE)/cargo-deny-$(CARGO_DENY)/bin
+cargo-deny: | rust
 	@command -v cargo-deny >/dev/null || \
 		cargo install --locked cargo-deny --version $(CARGO_DENY) --root $(CACHE)/cargo-deny-$(CARGO_DENY)
+
+deny: cargo-deny ## Check the licences and sources of dependencies
 	cargo deny --locked --all-features check bans licenses sources
+
+advisories: cargo-deny ## Check dependencies for known vulnerabilities; fetches the database of them
+	cargo deny --locked --all-features check advisories
 
 fmt: | rust ## Format the code
 	cargo fmt --all
