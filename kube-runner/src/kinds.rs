@@ -8,9 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{ApiResource, Patch, PatchParams};
-use kube::core::GroupVersionKind;
 use kube::discovery::Scope;
 use kube::{Api, Client, discovery};
 use serde_json::json;
@@ -39,12 +39,17 @@ impl Kinds {
         settings: &Settings,
         remembered: &BTreeSet<GroupKind>,
     ) -> Result<Self, Error> {
+        // Every API server knows these.
         let own = [
-            GroupVersionKind::gvk("", "v1", "ConfigMap"),
-            GroupVersionKind::gvk("apps", "v1", "Deployment"),
+            ApiResource::erase::<ConfigMap>(&()),
+            ApiResource::erase::<Deployment>(&()),
         ];
-        let (mut known, mut unknown) = (BTreeMap::new(), BTreeSet::new());
-        for gvk in own.iter().chain(&settings.extra_kinds) {
+        let own = own.map(|resource| {
+            let (group, kind) = (resource.group.clone(), resource.kind.clone());
+            (GroupKind { group, kind }, resource)
+        });
+        let (mut known, mut unknown) = (BTreeMap::from(own), BTreeSet::new());
+        for gvk in &settings.extra_kinds {
             let kind = GroupKind {
                 group: gvk.group.clone(),
                 kind: gvk.kind.clone(),

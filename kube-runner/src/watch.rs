@@ -14,7 +14,7 @@ use futures::StreamExt;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
+use kube::api::{ApiResource, PartialObjectMeta};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
@@ -23,7 +23,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use crate::backoff::Backoff;
-use crate::object::{GroupKind, INSTANCE, Live, ObjectId};
+use crate::object::{GroupKind, INSTANCE, Live, ObjectId, Unread};
 use crate::seen::{Seen, Source};
 use crate::settings::Settings;
 
@@ -268,7 +268,7 @@ impl Watched for ConfigMap {
     }
 }
 
-impl Watched for DynamicObject {
+impl Watched for Unread {
     type Id = ObjectId;
 
     fn id(&self, watch: &Watch) -> ObjectId {
@@ -281,7 +281,7 @@ impl Watched for DynamicObject {
 
     fn put(self, watch: &Watch) {
         let id = self.id(watch);
-        match Live::of(&watch.kind, self) {
+        match Live::of_unread(&watch.kind, self) {
             Some(live) => watch.seen.put_owned(live, false),
             // Somebody took away what says whose it is.
             None => watch.seen.remove_owned(&id, None, false),
@@ -359,7 +359,7 @@ pub(crate) async fn start(
         settings.instance
     ));
     for (kind, resource) in kinds {
-        let api = Api::<DynamicObject>::all_with(client.clone(), resource);
+        let api = Api::<Unread>::all_with(client.clone(), resource);
         tasks.spawn(follow(
             format!("our objects of kind {kind}"),
             api,
