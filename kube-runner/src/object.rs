@@ -62,8 +62,8 @@ pub(crate) fn kind_of(object: &Value) -> Result<GroupVersionKind, Error> {
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct ObjectId {
     pub(crate) kind: Arc<GroupKind>,
-    pub(crate) namespace: String,
-    pub(crate) name: String,
+    pub(crate) namespace: Arc<str>,
+    pub(crate) name: Arc<str>,
 }
 
 impl fmt::Display for ObjectId {
@@ -78,7 +78,7 @@ impl ObjectId {
         let gvk = kind_of(object)?;
         let text = |field: &'static str| {
             let text = object["metadata"][field].as_str().filter(|text| !text.is_empty());
-            text.map(str::to_owned).ok_or(Error::NotAnObject {
+            text.map(Arc::from).ok_or(Error::NotAnObject {
                 why: "it has no name or no namespace",
             })
         };
@@ -248,8 +248,8 @@ impl Live {
         Some(Self {
             id: ObjectId {
                 kind: kind.clone(),
-                namespace: metadata.namespace.take().unwrap_or_default(),
-                name: metadata.name.take()?,
+                namespace: metadata.namespace.take().unwrap_or_default().into(),
+                name: metadata.name.take()?.into(),
             },
             // What would be created has neither.
             uid: metadata.uid.take().unwrap_or_default(),

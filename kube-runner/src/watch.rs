@@ -274,8 +274,8 @@ impl Watched for Unread {
     fn id(&self, watch: &Watch) -> ObjectId {
         ObjectId {
             kind: watch.kind.clone(),
-            namespace: self.metadata.namespace.clone().unwrap_or_default(),
-            name: self.metadata.name.clone().unwrap_or_default(),
+            namespace: self.metadata.namespace.clone().unwrap_or_default().into(),
+            name: self.metadata.name.clone().unwrap_or_default().into(),
         }
     }
 
