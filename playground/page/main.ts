@@ -367,14 +367,12 @@ function begin() {
     showTab();
     evaluate();
     void follow();
-    for (const kind of ["annotation", "settings"] as const) {
-        core.schema(kind).then(
-            (schema) => (schemas[kind] = schema),
-            () => {},
-        );
-    }
-    // Where there is no service worker, the page works for as long as it is open.
-    navigator.serviceWorker?.register("service-worker.js").catch(() => {});
+    const known = (["annotation", "settings"] as const).map(async (kind) => {
+        schemas[kind] = await core.schema(kind);
+    });
+    // Whoever answers that has been loaded, and is not fetched a second time to be kept. Where there is no service worker,
+    // the page works for as long as it is open.
+    void Promise.allSettled(known).then(() => navigator.serviceWorker?.register("service-worker.js").catch(() => {}));
 }
 
 theme(kept.theme() ?? "system");
