@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Application, covers, eventually};
+use crate::{Application, covers, eventually, objects};
 
 /// The token of somebody who may do everything.
 pub const ADMIN: &str = "admin-token";
@@ -134,6 +134,15 @@ impl Cluster {
 
     /// The same, with more flags for the API server.
     pub async fn start_with(flags: &[&str]) -> Self {
+        let cluster = Self::without_operator(flags).await;
+        cluster
+            .create_all(include_str!("../../../deploy/operator/rbac.yaml"))
+            .await;
+        cluster
+    }
+
+    /// The same, without a ServiceAccount and rights for the operator: it has yet to be installed.
+    pub async fn without_operator(flags: &[&str]) -> Self {
         let folder = TempDir::new().expect("a folder");
         let key = rcgen::KeyPair::generate().expect("a key");
         fs::write(folder.path().join("accounts.key"), key.serialize_pem()).expect("write the accounts' key");
@@ -183,9 +192,6 @@ impl Cluster {
         for namespace in ["argocd", "telewarden"] {
             cluster.namespace(namespace).await;
         }
-        cluster
-            .create_all(include_str!("../../../deploy/operator/rbac.yaml"))
-            .await;
         cluster
             .project("default", json!({"destinations": [{"server": "*", "namespace": "*"}]}))
             .await;
@@ -317,11 +323,8 @@ impl Cluster {
 
     /// Creates every object of a text.
     pub async fn create_all(&self, text: &str) {
-        for document in serde_yaml::Deserializer::from_str(text) {
-            let value = Value::deserialize(document).expect("YAML");
-            if !value.is_null() {
-                self.put(&value).await;
-            }
+        for object in objects(text) {
+            self.put(&object).await;
         }
     }
 

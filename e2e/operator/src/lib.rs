@@ -5,14 +5,18 @@
 #![forbid(unsafe_code)]
 
 mod cluster;
+mod helm;
 mod objects;
 mod operator;
 mod registry;
+mod rights;
 
 pub use cluster::{ADMIN, AuditEvent, Cluster, SERVICE_ACCOUNT, SERVICE_ACCOUNT_TOO};
-pub use objects::{Application, annotation, covers, redis, render};
+pub use helm::{lint, template};
+pub use objects::{Application, annotation, covers, objects, redis, render};
 pub use operator::Operator;
 pub use registry::DockerRegistry;
+pub use rights::{Right, given};
 
 use cluster::{free_port, part};
 

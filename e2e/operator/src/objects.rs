@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use telewarden::{Cache, Module, Options, Outcome, PROTOCOL, RenderRequest};
@@ -76,6 +77,17 @@ pub fn annotation(namespace: &str, endpoints: &[&str]) -> String {
 /// The Application `redis` with one endpoint.
 pub fn redis() -> Application {
     Application::named("redis").annotated(&annotation("redis", &["server"]))
+}
+
+/// The objects of a text.
+///
+/// # Panics
+/// When it is not YAML.
+pub fn objects(text: &str) -> Vec<Value> {
+    serde_yaml::Deserializer::from_str(text)
+        .map(|document| Value::deserialize(document).expect("YAML"))
+        .filter(|object| !object.is_null())
+        .collect()
 }
 
 /// What the module renders of sources under settings, without the operator.

@@ -69,6 +69,25 @@ impl Cluster {
 
     /// Starts an operator with a token.
     pub fn operator_of(&self, token: &str, arguments: &[&str]) -> Operator {
+        let mut command = program();
+        command.args(["run", "--lease", "3"]).args(arguments);
+        self.started(token, command)
+    }
+
+    /// Starts the operator of a Deployment with its arguments, and waits until it is ready. `/etc/telewarden` is the
+    /// tests' folder.
+    pub async fn operator_of_deployment(&self, deployment: &Value) -> Operator {
+        let arguments = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
+        let arguments = arguments.as_array().expect("arguments").iter();
+        let folder = format!("{}/", self.folder().display());
+        let mut command = program();
+        command.args(arguments.map(|text| text.as_str().expect("text").replace("/etc/telewarden/", &folder)));
+        let operator = self.started(SERVICE_ACCOUNT, command);
+        operator.is_ready().await;
+        operator
+    }
+
+    fn started(&self, token: &str, mut command: Command) -> Operator {
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .expect("a free port")
@@ -76,13 +95,11 @@ impl Cluster {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let log = self.folder().join(format!("operator-{number}.log"));
         let name = format!("operator-{number}");
-        let mut command = program();
-        command.args(["run", "--lease", "3"]);
         command.env(
             "TELEWARDEN_LOG",
             "debug,hyper=info,kube=info,tower=info,rustls=info,h2=info",
         );
-        command.arg("--listen").arg(format!("127.0.0.1:{port}")).args(arguments);
+        command.arg("--listen").arg(format!("127.0.0.1:{port}"));
         command.env("KUBECONFIG", self.kubeconfig(token)).env("POD_NAME", &name);
         command
             .stdin(Stdio::null())

@@ -1,35 +1,10 @@
 //! The operator does with its ServiceAccount's rights what it has to, and has none that it does not use.
 
-use std::collections::BTreeSet;
-
 use serde_json::json;
-use telewarden_e2e_operator::{Cluster, annotation, redis};
-
-/// The verbs that `deploy/operator/rbac.yaml` gives, by kind.
-fn given() -> BTreeSet<(String, String)> {
-    let text = include_str!("../../../deploy/operator/rbac.yaml");
-    let mut given = BTreeSet::new();
-    for document in serde_yaml::Deserializer::from_str(text) {
-        let role: serde_json::Value = serde::Deserialize::deserialize(document).expect("YAML");
-        let list = |value: &serde_json::Value| -> Vec<String> {
-            value
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(|value| value.as_str().map(str::to_owned))
-                .collect()
-        };
-        for rule in role["rules"].as_array().into_iter().flatten() {
-            for resource in list(&rule["resources"]) {
-                given.extend(list(&rule["verbs"]).into_iter().map(|verb| (resource.clone(), verb)));
-            }
-        }
-    }
-    given
-}
+use telewarden_e2e_operator::{Cluster, annotation, given, objects, redis};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_verb_is_used_and_none_is_missing() {
+async fn every_right_is_used_and_none_is_missing() {
     let cluster = Cluster::start().await;
     cluster.namespace("redis").await;
     cluster
@@ -71,23 +46,6 @@ async fn every_verb_is_used_and_none_is_missing() {
     cluster.owns(&[]).await;
     assert!(operator.stop().success());
 
-    let ours = cluster
-        .audit()
-        .into_iter()
-        .filter(|event| event.user.username.contains("operator"));
-    let ours: Vec<_> = ours.filter(|event| !event.object_ref.resource.is_empty()).collect();
-    let refused: Vec<_> = ours
-        .iter()
-        .filter(|event| event.response_status.as_ref().is_some_and(|status| status.code == 403))
-        .collect();
-    assert!(refused.is_empty(), "verbs are missing: {refused:#?}");
-    let used: BTreeSet<_> = ours
-        .iter()
-        .map(|event| (event.object_ref.resource.clone(), event.verb.clone()))
-        .collect();
-    assert_eq!(
-        given(),
-        used,
-        "left: what the ServiceAccount is given, right: what it used"
-    );
+    let rights = include_str!("../../../deploy/operator/rbac.yaml");
+    cluster.rights_were_enough_and_all_used(&given(&objects(rights)));
 }

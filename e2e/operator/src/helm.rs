@@ -1,0 +1,67 @@
+//! The operator's chart, and Helm.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::cluster::part;
+use crate::{ADMIN, Cluster, objects};
+
+/// The chart.
+const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/chart/telewarden-operator");
+/// The release, after which the operator's ServiceAccount is called.
+const RELEASE: &str = "telewarden-operator";
+
+/// Runs Helm to its end, and answers what it prints.
+fn helm(arguments: &[&str], input: &str) -> Result<String, String> {
+    let mut helm = Command::new(part("TELEWARDEN_E2E_HELM"))
+        .args(["--namespace", "telewarden"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("start Helm");
+    let written = helm.stdin.take().expect("a pipe").write_all(input.as_bytes());
+    let output = helm.wait_with_output().expect("wait for Helm");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    match output.status.success() {
+        true => written.map(|()| text(output.stdout)).map_err(|error| error.to_string()),
+        false => Err(text(output.stdout) + &text(output.stderr)),
+    }
+}
+
+/// Has Helm look for what is wrong with the chart.
+///
+/// # Errors
+/// What it finds.
+pub fn lint(values: &Value) -> Result<String, String> {
+    helm(&["lint", "--strict", CHART, "--values", "-"], &values.to_string())
+}
+
+/// What Helm renders of the chart.
+///
+/// # Errors
+/// Why it does not.
+pub fn template(values: &Value) -> Result<Vec<Value>, String> {
+    helm(&["template", RELEASE, CHART, "--values", "-"], &values.to_string()).map(|text| objects(&text))
+}
+
+impl Cluster {
+    /// Has Helm install the chart, or bring it to other values, and answers what is installed then.
+    ///
+    /// # Panics
+    /// When Helm or the API server refuses it.
+    pub fn install(&self, values: &Value) -> Vec<Value> {
+        let kubeconfig = self.kubeconfig(ADMIN);
+        let kubeconfig = kubeconfig.to_str().expect("a path");
+        let helm = |arguments: &[&str], input: &str| {
+            let arguments = [arguments, &["--kubeconfig", kubeconfig]].concat();
+            helm(&arguments, input).unwrap_or_else(|why| panic!("{values} cannot be installed: {why}"))
+        };
+        let upgrade = ["upgrade", "--install", RELEASE, CHART, "--values", "-"];
+        helm(&upgrade, &values.to_string());
+        objects(&helm(&["get", "manifest", RELEASE], ""))
+    }
+}

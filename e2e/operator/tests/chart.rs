@@ -1,0 +1,390 @@
+//! The chart renders what an API server takes and the operator can work with, and refuses values that are wrong.
+
+use std::fs;
+
+use kube::api::PostParams;
+use serde_json::{Value, json};
+use telewarden_e2e_operator::{
+    Cluster, Operator, annotation, covers, eventually, given, lint, objects, redis, template,
+};
+
+/// The object of a kind among others.
+fn of_kind<'a>(kind: &str, objects: &'a [Value]) -> &'a Value {
+    let found = objects.iter().find(|object| object["kind"] == kind);
+    found.unwrap_or_else(|| panic!("no {kind} in {objects:#?}"))
+}
+
+/// The settings in the ConfigMap among some objects.
+fn settings(objects: &[Value]) -> Value {
+    let text = of_kind("ConfigMap", objects)["data"]["settings.yaml"].as_str();
+    serde_yaml::from_str(text.expect("settings")).expect("YAML")
+}
+
+/// An entry of `extraResources`.
+fn extra(api_version: &str, kind: &str) -> Value {
+    json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "telegraf-{application}"}})
+}
+
+/// Has the API server answer what it would store of an object.
+async fn stored(cluster: &Cluster, group: &str, object: &Value) -> Value {
+    let kind = object["kind"].as_str().expect("a kind");
+    let dry_run = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    let api = cluster.of("telewarden", group, "v1", kind);
+    let stored = api
+        .create(&dry_run, &serde_json::from_value(object.clone()).expect("an object"))
+        .await;
+    stored.unwrap_or_else(|why| panic!("{object:#} is refused: {why}")).data
+}
+
+/// Runs the operator as a chart that was installed says.
+async fn run(cluster: &Cluster, installed: &[Value]) -> Operator {
+    if installed.iter().any(|object| object["kind"] == "ConfigMap") {
+        // As the kubelet mounts it.
+        let mounted = cluster.config_map("telewarden", "telewarden-operator").await;
+        let mounted = mounted.and_then(|map| map.data).expect("a ConfigMap with data");
+        fs::write(cluster.folder().join("settings.yaml"), &mounted["settings.yaml"]).expect("write settings");
+    }
+    cluster.operator_of_deployment(of_kind("Deployment", installed)).await
+}
+
+#[test]
+fn helm_finds_nothing_wrong_with_it() {
+    for values in [
+        json!({}),
+        json!({"settings": {"networkPolicy": true, "extraResources": [extra("v1", "Secret")]}}),
+        json!({"settingsFrom": "telewarden", "settings": {"sources": {"applications": false}}}),
+    ] {
+        lint(&values).unwrap_or_else(|found| panic!("{values}: {found}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_default_it_is_what_the_files_for_kubectl_are() {
+    let rendered = template(&json!({})).expect("defaults");
+    let rights = objects(include_str!("../../../deploy/operator/rbac.yaml"));
+    assert_eq!(given(&rights), given(&rendered), "left: rbac.yaml, right: the chart");
+
+    let files = objects(include_str!("../../../deploy/operator/deployment.yaml"));
+    assert_eq!(settings(&files), settings(&rendered));
+    let cluster = Cluster::without_operator(&[]).await;
+    let mut deployments = Vec::new();
+    for objects in [&files, &rendered] {
+        let mut deployment = stored(&cluster, "apps", of_kind("Deployment", objects)).await;
+        // Helm has labels of its own.
+        deployment["spec"]["selector"].take();
+        deployment["spec"]["template"]["metadata"]["labels"].take();
+        deployments.push(deployment["spec"].take());
+    }
+    assert_eq!(
+        deployments[0], deployments[1],
+        "left: deployment.yaml, right: the chart"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_takes_what_it_renders_and_pods_are_restricted() {
+    let cluster = Cluster::without_operator(&[]).await;
+    for namespace in ["gitops", "team"] {
+        cluster.namespace(namespace).await;
+    }
+    let restricted = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+    let metadata = json!({"name": "telewarden", "labels": restricted});
+    cluster
+        .put(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
+        .await;
+
+    let digest = format!("sha256:{:064}", 1);
+    let toleration = json!({"key": "metrics", "operator": "Exists", "effect": "NoSchedule"});
+    let affinity = json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+        {"labelSelector": {"matchLabels": {"a": "b"}}, "topologyKey": "kubernetes.io/hostname"},
+    ]}});
+    // Values, and what has to be in the pod's template.
+    for (values, expected) in [
+        (
+            json!({}),
+            json!({"spec": {"serviceAccountName": "telewarden-operator"}}),
+        ),
+        (json!({"replicas": 0}), json!({})),
+        (
+            json!({"image": {"repository": "example.org/operator", "tag": "1", "pullPolicy": "Always"}}),
+            json!({"spec": {"containers": [{"image": "example.org/operator:1", "imagePullPolicy": "Always"}]}}),
+        ),
+        (
+            json!({"image": {"repository": "example.org/operator", "tag": "1", "digest": digest}}),
+            json!({"spec": {"containers": [{"image": format!("example.org/operator@{digest}")}]}}),
+        ),
+        (
+            json!({
+                "imagePullSecrets": [{"name": "pull"}],
+                "resources": {"limits": {"memory": "1Gi"}},
+                "podAnnotations": {"a/b": "c"},
+                "nodeSelector": {"disk": "ssd"},
+                "tolerations": [toleration],
+                "affinity": affinity,
+            }),
+            json!({
+                "metadata": {"annotations": {"a/b": "c"}},
+                "spec": {
+                    "imagePullSecrets": [{"name": "pull"}],
+                    "containers": [{"resources": {"limits": {"memory": "1Gi"}}}],
+                    "nodeSelector": {"disk": "ssd"},
+                    "tolerations": [toleration],
+                    "affinity": affinity,
+                },
+            }),
+        ),
+        (
+            json!({"settings": {
+                "networkPolicy": true,
+                "extraResources": [extra("v1", "Secret"), extra("ricoberger.de/v1alpha1", "VaultSecret")],
+                "classes": {"default": {
+                    "agent": {"metric_buffer_limit": 1_000_000},
+                    "outputs": {"influxdb_v2": [{"token": "${TOKEN}", "bucket": "{{literal}} \"quoted\""}]},
+                }},
+            }}),
+            json!({}),
+        ),
+        (
+            json!({"settings": {"sources": {"argocdNamespace": "gitops", "applicationNamespaces": ["gitops", "team"]}}}),
+            json!({}),
+        ),
+        (
+            json!({"settings": {"sources": {"applications": false, "argocdNamespace": "not-there"}}}),
+            json!({}),
+        ),
+        (
+            json!({"settingsFrom": "telewarden"}),
+            json!({"spec": {"volumes": [{"name": "cache"}]}}),
+        ),
+    ] {
+        let installed = cluster.install(&values);
+        let deployment = of_kind("Deployment", &installed);
+        let replicas = values.get("replicas").cloned().unwrap_or(json!(2));
+        assert_eq!(deployment["spec"]["replicas"], replicas, "{values}");
+        if values.get("settingsFrom").is_none() {
+            let given = values.get("settings").cloned().unwrap_or(json!({}));
+            assert_eq!(settings(&installed), given, "the settings do not arrive");
+        }
+        let mut pod = deployment["spec"]["template"].clone();
+        covers(&expected, &pod).unwrap_or_else(|why| panic!("{values}: {why}"));
+        pod["apiVersion"] = json!("v1");
+        pod["kind"] = json!("Pod");
+        pod["metadata"]["name"] = json!("pod");
+        stored(&cluster, "", &pod).await;
+    }
+}
+
+#[test]
+fn rights_follow_from_the_settings() {
+    let all = ["get", "list", "watch", "create", "patch", "delete"];
+    for (kind, plural) in [
+        (extra("v1", "Secret"), "/secrets"),
+        (
+            extra("external-secrets.io/v1", "ExternalSecret"),
+            "external-secrets.io/externalsecrets",
+        ),
+        (
+            extra("networking.k8s.io/v1", "NetworkPolicy"),
+            "networking.k8s.io/networkpolicies",
+        ),
+        (extra("networking.k8s.io/v1", "Ingress"), "networking.k8s.io/ingresses"),
+        (extra("v1", "Endpoints"), "/endpoints"),
+    ] {
+        let values = json!({"settings": {"extraResources": [kind, kind]}, "plurals": {"Endpoints": "endpoints"}});
+        let more = &given(&template(&values).expect("right values")) - &given(&template(&json!({})).expect("defaults"));
+        let more: Vec<_> = more
+            .iter()
+            .map(|right| (format!("{}/{}", right.group, right.resource), &*right.verb))
+            .collect();
+        let mut expected = all.map(|verb| (plural.to_owned(), verb));
+        expected.sort();
+        assert_eq!(more, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_that_it_installs_does_its_work_and_uses_every_right() {
+    let cluster = Cluster::without_operator(&[]).await;
+    for namespace in ["redis", "team"] {
+        cluster.namespace(namespace).await;
+    }
+    let team = |name: &str| {
+        json!({
+            "networkPolicy": true,
+            "extraResources": [extra("ricoberger.de/v1alpha1", "VaultSecret")],
+            "sources": {"applicationNamespaces": ["argocd", "team"]},
+            "pod": {"labels": {"team": name}},
+        })
+    };
+    let installed = cluster.install(&json!({"lease": 3, "settings": team("one")}));
+
+    // Somebody else's objects are read to say whose they are,
+    let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "a"}]}});
+    let kinds = [
+        ("", "v1", "ConfigMap", json!({})),
+        (
+            "apps",
+            "v1",
+            "Deployment",
+            json!({"selector": {"matchLabels": {"a": "b"}}, "template": template}),
+        ),
+        ("networking.k8s.io", "v1", "NetworkPolicy", json!({"podSelector": {}})),
+        ("ricoberger.de", "v1alpha1", "VaultSecret", json!({})),
+    ];
+    for (group, version, kind, spec) in &kinds {
+        let mut object = extra(format!("{group}/{version}").trim_start_matches('/'), kind);
+        object["metadata"] = json!({"name": "telegraf-redis", "namespace": "redis"});
+        if *kind != "ConfigMap" {
+            object["spec"] = spec.clone();
+        }
+        cluster.put(&object).await;
+    }
+    let operator = run(&cluster, &installed).await;
+    cluster.application(&redis()).await;
+    for _ in &kinds {
+        let left = async || {
+            let mut left = Vec::new();
+            for (group, version, kind, _) in &kinds {
+                let object = cluster
+                    .of("redis", group, version, kind)
+                    .get_opt("telegraf-redis")
+                    .await;
+                left.extend(object.expect("get an object").map(|_| (*group, *version, *kind)));
+            }
+            left
+        };
+        let left = left().await;
+        let named = std::sync::Mutex::new(None);
+        eventually(|| async {
+            let note = cluster.event("redis", "ForeignObject").await;
+            let found = left.iter().find(|(.., kind)| note.contains(kind));
+            *named.lock().expect("a lock") = found.copied();
+            found.map(drop).ok_or(note)
+        })
+        .await;
+        let (group, version, kind) = named.into_inner().expect("a lock").expect("a kind");
+        let api = cluster.of("redis", group, version, kind);
+        api.delete("telegraf-redis", &Default::default())
+            .await
+            .expect("delete an object");
+    }
+    // and ours are created,
+    cluster.is_as_rendered(&team("one")).await;
+    // changed, by settings that a new ConfigMap brings too,
+    let installed = cluster.install(&json!({"lease": 3, "settings": team("two")}));
+    fs::write(cluster.folder().join("settings.yaml"), settings(&installed).to_string()).expect("write settings");
+    let other = redis().annotated(&annotation("redis", &["other"]));
+    cluster.application(&other).await;
+    cluster.is_as_rendered(&team("two")).await;
+    // and deleted.
+    cluster.delete_application("redis").await;
+    cluster.owns(&[]).await;
+    assert!(operator.stop().success());
+    cluster.rights_were_enough_and_all_used(&given(&installed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn argo_cd_may_be_in_another_namespace() {
+    let cluster = Cluster::without_operator(&[]).await;
+    for namespace in ["gitops", "redis"] {
+        cluster.namespace(namespace).await;
+    }
+    let values = json!({"lease": 3, "settings": {"sources": {"argocdNamespace": "gitops"}}});
+    let installed = cluster.install(&values);
+    let operator = run(&cluster, &installed).await;
+    let project = json!({"destinations": [{"server": "*", "namespace": "*"}]});
+    for (kind, name, spec) in [
+        ("AppProject", "default", &project),
+        ("Application", "redis", &redis().object()["spec"]),
+    ] {
+        let mut object = redis().object();
+        object["kind"] = json!(kind);
+        object["metadata"]["name"] = json!(name);
+        object["metadata"]["namespace"] = json!("gitops");
+        object["spec"] = spec.clone();
+        cluster.put(&object).await;
+    }
+    cluster
+        .owns(&["ConfigMap redis/telegraf-redis", "Deployment redis/telegraf-redis"])
+        .await;
+    assert!(operator.stop().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_may_read_the_policy_that_it_takes_settings_from() {
+    let cluster = Cluster::without_operator(&[]).await;
+    cluster.namespace("redis").await;
+    cluster.application(&redis()).await;
+    let of_team = |team: &str| json!({"pod": {"labels": {"team": team}}});
+    let policy = |settings: &Value| {
+        json!({
+            "apiVersion": "policies.kubewarden.io/v1",
+            "kind": "ClusterAdmissionPolicy",
+            "metadata": {"name": "telewarden"},
+            "spec": {"settings": settings},
+        })
+    };
+    cluster.put(&policy(&of_team("one"))).await;
+    let installed = cluster.install(&json!({"lease": 3, "settingsFrom": "telewarden"}));
+    let operator = run(&cluster, &installed).await;
+    cluster.is_as_rendered(&of_team("one")).await;
+    cluster.put(&policy(&of_team("two"))).await;
+    cluster.is_as_rendered(&of_team("two")).await;
+    assert!(operator.stop().success());
+    let policies = given(&installed)
+        .into_iter()
+        .filter(|right| right.resource == "clusteradmissionpolicies")
+        .map(|right| right.verb);
+    assert_eq!(policies.collect::<Vec<_>>(), ["get", "list", "watch"]);
+}
+
+#[test]
+fn wrong_values_are_refused_and_named() {
+    let extra = |extra: Value| json!({"settings": {"extraResources": [extra]}});
+    let sources = |sources: Value| json!({"settings": {"sources": sources}});
+    for (values, named) in [
+        (json!({"replica": 1}), "'replica' not allowed"),
+        (json!({"replicas": "two"}), "/replicas"),
+        (json!({"replicas": -1}), "/replicas"),
+        (json!({"image": {"name": "a"}}), "'name' not allowed"),
+        (json!({"image": {"repository": ""}}), "/image/repository"),
+        (json!({"image": {"tag": 1.0}}), "/image/tag"),
+        (json!({"image": {"digest": "1.0"}}), "/image/digest"),
+        (json!({"image": {"pullPolicy": "Sometimes"}}), "/image/pullPolicy"),
+        (json!({"imagePullSecrets": ["pull"]}), "/imagePullSecrets/0"),
+        (json!({"settings": "file"}), "/settings"),
+        (json!({"settings": {"networkPolicy": "yes"}}), "/settings/networkPolicy"),
+        (extra(json!({"kind": "Secret"})), "'apiVersion', 'metadata'"),
+        (sources(json!({"applications": "no"})), "/settings/sources/applications"),
+        (
+            sources(json!({"argocdNamespace": "Argo CD"})),
+            "/settings/sources/argocdNamespace",
+        ),
+        // Settings have no patterns there, and no Role could be for one.
+        (
+            sources(json!({"applicationNamespaces": ["team-*"]})),
+            "/settings/sources/applicationNamespaces/0",
+        ),
+        // As `--settings-from` has it.
+        (
+            json!({"settingsFrom": "clusteradmissionpolicy/telewarden"}),
+            "/settingsFrom",
+        ),
+        (json!({"plurals": {"Endpoints": ["endpoints"]}}), "/plurals/Endpoints"),
+        (json!({"lease": 1}), "/lease"),
+        (json!({"resources": {"limit": {}}}), "'limit' not allowed"),
+        (json!({"podAnnotations": {"scrape": true}}), "/podAnnotations/scrape"),
+        (json!({"nodeSelector": {"disk": 1}}), "/nodeSelector/disk"),
+        (json!({"tolerations": ["all"]}), "/tolerations/0"),
+        (json!({"affinity": []}), "/affinity"),
+    ] {
+        let why = template(&values).expect_err(&format!("{values} is taken"));
+        assert!(
+            why.contains("values don't meet the specifications") && why.contains(named),
+            "{values}: {why}"
+        );
+    }
+}
