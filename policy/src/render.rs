@@ -251,7 +251,14 @@ impl<'a> Renderer<'a> {
         if !sources.application_namespaces.contains(namespace) && *namespace != sources.argocd_namespace {
             let problem = Problem::ForeignNamespace {
                 namespace: namespace.clone(),
-                allowed: sources.application_namespaces.clone(),
+                allowed: BTreeSet::from_iter(
+                    [&sources.argocd_namespace]
+                        .into_iter()
+                        .chain(&sources.application_namespaces),
+                )
+                .into_iter()
+                .cloned()
+                .collect(),
             };
             return Some(problem.at(Place::pointer("/metadata/namespace")));
         }

@@ -163,7 +163,7 @@ pub struct Sources {
     pub namespaces: bool,
     /// Argo CD's own namespace, where its AppProjects are.
     pub argocd_namespace: String,
-    /// The namespaces whose Applications are served.
+    /// The namespaces whose Applications are served besides those in Argo CD's own.
     pub application_namespaces: Vec<String>,
 }
 
