@@ -2,11 +2,9 @@
 
 use std::fs;
 
-use kube::api::PostParams;
+use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
-use telewarden_e2e_operator::{
-    Cluster, Operator, annotation, covers, eventually, given, lint, objects, redis, template,
-};
+use telewarden_e2e_operator::{Cluster, Operator, covers, eventually, given, lint, objects, redis, render, template};
 
 /// The object of a kind among others.
 fn of_kind<'a>(kind: &str, objects: &'a [Value]) -> &'a Value {
@@ -39,15 +37,20 @@ async fn stored(cluster: &Cluster, group: &str, object: &Value) -> Value {
     stored.unwrap_or_else(|why| panic!("{object:#} is refused: {why}")).data
 }
 
-/// Runs the operator as a chart that was installed says.
+/// Writes the settings to where the operator reads them, as the kubelet does.
+async fn mount(cluster: &Cluster) {
+    let map = cluster.config_map("telewarden", "telewarden-operator").await;
+    let data = map.and_then(|map| map.data).expect("a ConfigMap with data");
+    fs::write(cluster.folder().join("settings.yaml"), &data["settings.yaml"]).expect("write settings");
+}
+
+/// Runs the operator as what is installed says.
 async fn run(cluster: &Cluster, installed: &[Value]) -> Operator {
     if installed.iter().any(|object| object["kind"] == "ConfigMap") {
-        // As the kubelet mounts it.
-        let mounted = cluster.config_map("telewarden", "telewarden-operator").await;
-        let mounted = mounted.and_then(|map| map.data).expect("a ConfigMap with data");
-        fs::write(cluster.folder().join("settings.yaml"), &mounted["settings.yaml"]).expect("write settings");
+        mount(cluster).await;
     }
-    cluster.operator_of_deployment(of_kind("Deployment", installed)).await
+    let deployment = of_kind("Deployment", installed);
+    cluster.operator_of_deployment(deployment).await
 }
 
 #[test]
@@ -193,7 +196,7 @@ fn rights_follow_from_the_settings() {
         (extra("networking.k8s.io/v1", "Ingress"), "networking.k8s.io/ingresses"),
         (extra("v1", "Endpoints"), "/endpoints"),
     ] {
-        let values = json!({"settings": {"extraResources": [kind, kind]}, "plurals": {"Endpoints": "endpoints"}});
+        let values = json!({"settings": {"extraResources": [kind]}, "plurals": {"Endpoints": "endpoints"}});
         let more = &given(&template(&values).expect("right values")) - &given(&template(&json!({})).expect("defaults"));
         let more: Vec<_> = more
             .iter()
@@ -211,74 +214,47 @@ async fn the_operator_that_it_installs_does_its_work_and_uses_every_right() {
     for namespace in ["redis", "team"] {
         cluster.namespace(namespace).await;
     }
-    let team = |name: &str| {
+    let of_team = |team: &str| {
+        let mut secret = extra("ricoberger.de/v1alpha1", "VaultSecret");
+        secret["spec"] = json!({"path": team});
         json!({
             "networkPolicy": true,
-            "extraResources": [extra("ricoberger.de/v1alpha1", "VaultSecret")],
-            "sources": {"applicationNamespaces": ["argocd", "team"]},
-            "pod": {"labels": {"team": name}},
+            "extraResources": [secret],
+            "sources": {"applicationNamespaces": ["team"]},
+            "pod": {"labels": {"team": team}},
+            "classes": {"default": {"outputs": {"influxdb_v2": [{"urls": [format!("http://influxdb.{team}.svc:8086")]}]}}},
         })
     };
-    let installed = cluster.install(&json!({"lease": 3, "settings": team("one")}));
+    let installed = cluster.install(&json!({"lease": 3, "settings": of_team("one")}));
 
     // Somebody else's objects are read to say whose they are,
-    let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "a"}]}});
-    let kinds = [
-        ("", "v1", "ConfigMap", json!({})),
-        (
-            "apps",
-            "v1",
-            "Deployment",
-            json!({"selector": {"matchLabels": {"a": "b"}}, "template": template}),
-        ),
-        ("networking.k8s.io", "v1", "NetworkPolicy", json!({"podSelector": {}})),
-        ("ricoberger.de", "v1alpha1", "VaultSecret", json!({})),
-    ];
-    for (group, version, kind, spec) in &kinds {
-        let mut object = extra(format!("{group}/{version}").trim_start_matches('/'), kind);
-        object["metadata"] = json!({"name": "telegraf-redis", "namespace": "redis"});
-        if *kind != "ConfigMap" {
-            object["spec"] = spec.clone();
-        }
-        cluster.put(&object).await;
+    let objects = render(&of_team("one").to_string(), &[redis().object()]);
+    assert_eq!(objects.len(), 4);
+    for object in &objects {
+        let mut theirs = object.clone();
+        theirs["metadata"] = json!({"name": "telegraf-redis", "namespace": "redis"});
+        cluster.put(&theirs).await;
     }
     let operator = run(&cluster, &installed).await;
     cluster.application(&redis()).await;
-    for _ in &kinds {
-        let left = async || {
-            let mut left = Vec::new();
-            for (group, version, kind, _) in &kinds {
-                let object = cluster
-                    .of("redis", group, version, kind)
-                    .get_opt("telegraf-redis")
-                    .await;
-                left.extend(object.expect("get an object").map(|_| (*group, *version, *kind)));
-            }
-            left
-        };
-        let left = left().await;
-        let named = std::sync::Mutex::new(None);
+    for object in &objects {
+        let text = |field: &str| object[field].as_str().expect("text");
+        let (group, version) = text("apiVersion").rsplit_once('/').unwrap_or(("", text("apiVersion")));
         eventually(|| async {
             let note = cluster.event("redis", "ForeignObject").await;
-            let found = left.iter().find(|(.., kind)| note.contains(kind));
-            *named.lock().expect("a lock") = found.copied();
-            found.map(drop).ok_or(note)
+            note.contains(text("kind")).then_some(()).ok_or(note)
         })
         .await;
-        let (group, version, kind) = named.into_inner().expect("a lock").expect("a kind");
-        let api = cluster.of("redis", group, version, kind);
-        api.delete("telegraf-redis", &Default::default())
-            .await
-            .expect("delete an object");
+        let api = cluster.of("redis", group, version, text("kind"));
+        let deleted = api.delete("telegraf-redis", &DeleteParams::default()).await;
+        deleted.expect("delete an object");
     }
     // and ours are created,
-    cluster.is_as_rendered(&team("one")).await;
-    // changed, by settings that a new ConfigMap brings too,
-    let installed = cluster.install(&json!({"lease": 3, "settings": team("two")}));
-    fs::write(cluster.folder().join("settings.yaml"), settings(&installed).to_string()).expect("write settings");
-    let other = redis().annotated(&annotation("redis", &["other"]));
-    cluster.application(&other).await;
-    cluster.is_as_rendered(&team("two")).await;
+    cluster.is_as_rendered(&of_team("one")).await;
+    // changed,
+    let installed = cluster.install(&json!({"lease": 3, "settings": of_team("two")}));
+    mount(&cluster).await;
+    cluster.is_as_rendered(&of_team("two")).await;
     // and deleted.
     cluster.delete_application("redis").await;
     cluster.owns(&[]).await;
