@@ -131,7 +131,7 @@ pub(crate) struct Diff {
 /// Arguments of `apply`.
 #[derive(Args, Debug)]
 pub(crate) struct Apply {
-    /// Files or folders of YAML or JSON; `-` is standard input
+    /// Files or folders of YAML or JSON; `-` is standard input. In `topology: standalone` they have to hold all sources
     #[arg(value_name = "PATH", default_value = "-")]
     pub(crate) paths: Vec<PathBuf>,
 
@@ -142,7 +142,8 @@ pub(crate) struct Apply {
     #[arg(long, default_value = "telewarden-apply")]
     pub(crate) instance: String,
 
-    /// Delete what the same sources rendered before and render no longer
+    /// Delete what the same sources rendered before and render no longer; in `topology: standalone` also the files of all
+    /// sources that are not given
     #[arg(long)]
     pub(crate) prune: bool,
 

@@ -21,6 +21,11 @@ pub(crate) enum Error {
     },
     #[error("{id} is there already and is not ours: {why}")]
     Foreign { id: ObjectId, why: String },
+    #[error(
+        "nothing is applied: all sources share one Telegraf, and nothing that was given renders to these of its files, \
+         which would go: {files}; give their sources too, or drop them with --prune"
+    )]
+    Lost { files: String },
     #[error("the API server knows no kind `{kind}`")]
     UnknownKind { kind: String },
     #[error("the module rendered an object that is none: {why}")]
@@ -65,6 +70,7 @@ impl Error {
                 _ => "module",
             },
             Self::Foreign { .. } => "foreign",
+            Self::Lost { .. } => "lost",
             Self::UnknownKind { .. } => "kind",
             Self::NotAnObject { .. } => "rendered",
             Self::Settings { .. } => "settings",

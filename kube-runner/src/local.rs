@@ -2,6 +2,9 @@
 //!
 //! What it applies has an instance label of its own, so that no operator takes it for its own. There is no AppProject here
 //! to ask: whoever applies does so with their own rights.
+//!
+//! In `standalone` the given sources are all that there are, for one ConfigMap holds the files of all. Files of others are
+//! dropped only by who says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -21,6 +24,7 @@ use crate::events::describe;
 use crate::kinds::Kinds;
 use crate::object::{ALL, GroupKind, Live, ObjectId};
 use crate::owned::{Owned, Writer};
+use crate::reconcile::previous_files;
 use crate::settings::{Settings, parse};
 
 /// Applies what local files render to.
@@ -33,33 +37,19 @@ pub(crate) async fn apply(arguments: Apply) -> Result<ExitCode, Error> {
     };
     document["instance"] = Value::String(arguments.instance.clone());
     let settings = Settings::check(&document, &module)?;
-    let request = RenderRequest {
-        protocol: PROTOCOL,
-        settings: Some(&settings.document),
-        sources: sources.iter().map(|source| &**source).collect(),
-        cluster: None,
-        previous: BTreeMap::new(),
+    let render = |previous| {
+        let request = RenderRequest {
+            protocol: PROTOCOL,
+            settings: Some(&settings.document),
+            sources: sources.iter().map(|source| &**source).collect(),
+            cluster: None,
+            previous,
+        };
+        module.render(&request).map_err(|source| Error::Module {
+            key: "the files".to_owned(),
+            source,
+        })
     };
-    let answer = module.render(&request).map_err(|source| Error::Module {
-        key: "the files".to_owned(),
-        source,
-    })?;
-
-    let mut refused = print_diagnostics("settings", &answer.diagnostics);
-    let mut wanted: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for of_source in answer.sources {
-        refused |= print_diagnostics(&of_source.source, &of_source.diagnostics);
-        if matches!(of_source.outcome, Outcome::Rendered | Outcome::Idle) && !settings.standalone {
-            wanted
-                .entry(of_source.source)
-                .or_default()
-                .extend(of_source.rendered.objects);
-        }
-    }
-    if let Some(shared) = answer.shared {
-        wanted.insert(ALL.to_owned(), shared.objects);
-    }
-
     let (client, _) = crate::client().await?;
     let writer = Writer {
         kinds: Kinds::discover(&client, &settings, &BTreeSet::new()).await?,
@@ -69,25 +59,85 @@ pub(crate) async fn apply(arguments: Apply) -> Result<ExitCode, Error> {
         dry_run: arguments.dry_run,
         leads: None,
     };
-    let mut failed = false;
-    for (source, objects) in wanted {
-        match apply_source(&writer, &source, &objects, arguments.prune).await {
-            Ok(()) => {}
+
+    let mut answer = render(BTreeMap::new())?;
+    let mut shared = None;
+    if let Some(first) = &answer.shared {
+        // What the one Telegraf reads now. Where that is only the module knows, which has just said it.
+        let live = match live_objects(&writer, ALL, &first.objects, arguments.prune).await {
+            Ok(live) => live,
             Err(error) => {
-                eprintln!("{source}: {}", error.chain());
-                failed = true;
+                failed(ALL, Err(error));
+                return Ok(ExitCode::FAILURE);
             }
+        };
+        let previous = previous_files(&live);
+        answer = render(previous.clone())?;
+        shared = Some((live, previous));
+    }
+
+    let mut undone = print_diagnostics("settings", &answer.diagnostics);
+    let mut wanted: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for of_source in answer.sources {
+        undone |= print_diagnostics(&of_source.source, &of_source.diagnostics);
+        if matches!(of_source.outcome, Outcome::Rendered | Outcome::Idle) && !settings.standalone {
+            wanted
+                .entry(of_source.source)
+                .or_default()
+                .extend(of_source.rendered.objects);
         }
     }
-    Ok(if refused || failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    for (source, objects) in wanted {
+        let applied = async {
+            let live = live_objects(&writer, &source, &objects, arguments.prune).await?;
+            apply_objects(&writer, live, &objects, arguments.prune).await
+        };
+        undone |= failed(&source, applied.await);
+    }
+    // Without objects the one Telegraf does not fit into a ConfigMap: what runs keeps running.
+    let rendered = answer.shared.filter(|rendered| !rendered.objects.is_empty());
+    if let (Some((live, previous)), Some(rendered)) = (shared, rendered) {
+        let lost = lost_files(&previous, &rendered.objects);
+        let applied = async {
+            if !lost.is_empty() && !arguments.prune {
+                return Err(Error::Lost { files: lost.join(", ") });
+            }
+            apply_objects(&writer, live, &rendered.objects, arguments.prune).await?;
+            lost.iter()
+                .for_each(|file| println!("file {file} dropped{}", note(&writer)));
+            Ok(())
+        };
+        undone |= failed(ALL, applied.await);
+    }
+    Ok(if undone { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-async fn apply_source(writer: &Writer, source: &str, objects: &[Value], prune: bool) -> Result<(), Error> {
-    let live = live_objects(writer, source, objects, prune).await?;
+fn note(writer: &Writer) -> &'static str {
+    if writer.dry_run { " (dry run)" } else { "" }
+}
+
+/// Prints what went wrong. True if something did.
+fn failed(source: &str, applied: Result<(), Error>) -> bool {
+    if let Err(error) = &applied {
+        eprintln!("{source}: {}", error.chain());
+    }
+    applied.is_err()
+}
+
+/// `standalone`: the files that the one Telegraf reads now and would no longer, because nothing that was given renders to
+/// them.
+fn lost_files(previous: &BTreeMap<String, String>, objects: &[Value]) -> Vec<String> {
+    let stay = |file: &str| objects.iter().any(|object| !object["data"][file].is_null());
+    previous.keys().filter(|file| !stay(file)).cloned().collect()
+}
+
+/// Brings what is in the cluster to what was rendered.
+async fn apply_objects(
+    writer: &Writer,
+    live: BTreeMap<ObjectId, Arc<Live>>,
+    objects: &[Value],
+    prune: bool,
+) -> Result<(), Error> {
     let mut owned = Owned::new(writer, None, None, live);
     for object in objects {
         owned.apply(object).await?;
@@ -104,8 +154,7 @@ async fn apply_source(writer: &Writer, source: &str, objects: &[Value], prune: b
         }
     }
     for change in changes {
-        let note = if writer.dry_run { " (dry run)" } else { "" };
-        println!("{} {}{note}", change.id, change.verb.past());
+        println!("{} {}{}", change.id, change.verb.past(), note(writer));
     }
     Ok(())
 }

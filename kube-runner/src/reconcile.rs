@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use crate::error::Error;
 use crate::events::{Events, News, describe};
 use crate::http::Status;
-use crate::object::{ALL, ObjectId};
+use crate::object::{ALL, Live, ObjectId};
 use crate::owned::{Change, Owned, Verb, Writer};
 use crate::queue::{Attempt, LATER};
 use crate::seen::{Projects, Seen, Source, View};
@@ -69,7 +69,10 @@ async fn attempt(context: &Context, key: &str, view: View) -> Result<(&'static s
         context.count_endpoints(key, 0);
         Rendered::default()
     } else {
-        let previous = previous_files(context, &owned);
+        let previous = match context.settings.standalone {
+            true => previous_files(&owned),
+            false => BTreeMap::new(),
+        };
         let (answer, good) = context.render_what_can_be(key, &sources, &projects, previous).await?;
         if good.len() < sources.len() {
             left = Attempt::Later;
@@ -320,15 +323,16 @@ impl Context {
 }
 
 /// `standalone`: the files that the one Telegraf reads now, for the sources whose annotation is broken.
-fn previous_files(context: &Context, owned: &BTreeMap<ObjectId, Arc<crate::object::Live>>) -> BTreeMap<String, String> {
-    let shared = |live: &&Arc<crate::object::Live>| {
-        live.source == ALL && live.id.kind.kind == "ConfigMap" && live.id.kind.group.is_empty()
-    };
-    let maps = owned.values().filter(|_| context.settings.standalone).filter(shared);
-    let files = maps.flat_map(|live| match live.content()["data"].take() {
-        serde_json::Value::Object(data) => data.into_iter().collect::<Vec<_>>(),
-        _ => Vec::new(),
-    });
+pub(crate) fn previous_files(owned: &BTreeMap<ObjectId, Arc<Live>>) -> BTreeMap<String, String> {
+    let shared =
+        |live: &&Arc<Live>| live.source == ALL && live.id.kind.kind == "ConfigMap" && live.id.kind.group.is_empty();
+    let files = owned
+        .values()
+        .filter(shared)
+        .flat_map(|live| match live.content()["data"].take() {
+            serde_json::Value::Object(data) => data.into_iter().collect::<Vec<_>>(),
+            _ => Vec::new(),
+        });
     files
         .filter_map(|(name, text)| Some((name, text.as_str()?.to_owned())))
         .collect()

@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use telewarden_e2e_operator::{Cluster, annotation, redis};
+use telewarden_e2e_operator::{Application, Cluster, annotation, redis};
 
 const REDIS: [&str; 2] = ["ConfigMap redis/telegraf-redis", "Deployment redis/telegraf-redis"];
 
@@ -141,4 +141,80 @@ async fn settings_can_come_from_the_policy_itself_and_follow_it() {
 
     set(&of_team("four")).await;
     cluster.is_as_rendered(&of_team("four")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_standalone_apply_drops_no_file_unless_told_to() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("telegraf").await;
+    let settings = cluster.settings(&json!({"topology": "standalone"}));
+    let file = |application: &Application| {
+        let path = cluster.folder().join(format!("{}.yaml", application.name));
+        let text = serde_yaml::to_string(&application.object()).expect("YAML");
+        fs::write(&path, text).expect("write a file");
+        path.to_str().expect("a path").to_owned()
+    };
+    let apply = |arguments: &[&str]| {
+        let settings = ["apply", "--settings", settings.to_str().expect("a path")];
+        cluster.command(&[&settings, arguments].concat())
+    };
+    let files = async || {
+        let map = cluster.config_map("telegraf", "telegraf").await;
+        let mut files = map.and_then(|map| map.data).unwrap_or_default();
+        files.retain(|file, _| file.starts_with("application."));
+        files
+    };
+    let nublado = Application::named("nublado").annotated(&annotation("nublado", &["hub"]));
+    let (redis_file, nublado_file) = (file(&redis()), file(&nublado));
+    let all = apply(&[&redis_file, &nublado_file]);
+    assert_eq!(all.status.code(), Some(0), "{all:?}");
+    let before = files().await;
+    assert_eq!(before.len(), 2, "{before:?}");
+
+    // A broken source keeps its file, and the other one is served.
+    let broken = file(&redis().annotated("- server: ["));
+    let other = file(&nublado.clone().annotated(&annotation("nublado", &["proxy"])));
+    let refused = apply(&[&broken, &other]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let after = files().await;
+    let (redis_conf, nublado_conf) = ("application.argocd.redis.conf", "application.argocd.nublado.conf");
+    assert_eq!(after.get(redis_conf), before.get(redis_conf));
+    assert!(after[nublado_conf].contains("http://proxy.nublado.svc"), "{after:?}");
+
+    // One source alone would take the other's place.
+    let mended = file(&redis().annotated(&annotation("redis", &["exporter"])));
+    let refused = apply(&[&mended]);
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{why}");
+    assert!(why.contains(nublado_conf) && !why.contains(redis_conf), "{why}");
+    assert!(why.contains("--prune"), "{why}");
+    assert_eq!(files().await, after, "nothing is applied");
+
+    let pruned = apply(&["--prune", &mended]);
+    let said = String::from_utf8_lossy(&pruned.stdout).into_owned();
+    assert_eq!(pruned.status.code(), Some(0), "{pruned:?}");
+    assert!(said.contains(nublado_conf), "{said}");
+    let left = files().await;
+    assert_eq!(left.keys().collect::<Vec<_>>(), [redis_conf]);
+    assert!(left[redis_conf].contains("http://exporter.redis.svc"), "{left:?}");
+
+    // What is too large for a ConfigMap takes nothing away, whatever was told.
+    let names: Vec<String> = (0..64).map(|number| format!("exporter-{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let large: Vec<_> = (0..96)
+        .map(|number| {
+            file(
+                &Application::named(&format!("redis-{number}"))
+                    .to("redis")
+                    .annotated(&annotation("redis", &names)),
+            )
+        })
+        .collect();
+    let mut arguments: Vec<&str> = vec!["--prune", &mended];
+    arguments.extend(large.iter().map(String::as_str));
+    let refused = apply(&arguments);
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{why}");
+    assert!(why.contains("TW"), "{why}");
+    assert_eq!(files().await, left);
 }
