@@ -17,6 +17,7 @@ mod backoff;
 mod cli;
 mod error;
 mod events;
+mod fields;
 mod http;
 mod kinds;
 mod leader;

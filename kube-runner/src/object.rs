@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
+use crate::fields;
 
 /// Whom an object was rendered for: a source's identity, or [`ALL`].
 pub(crate) const SOURCE: &str = "telegraf.influxdata.com/source";
@@ -235,11 +236,7 @@ impl Live {
         let annotations = metadata.annotations.take().unwrap_or_default();
         let source = annotations.get(SOURCE)?.clone();
         let managed = metadata.managed_fields.take().unwrap_or_default();
-        let created = managed.iter().any(|entry| {
-            entry.manager.as_deref() == Some(MANAGER)
-                && entry.operation.as_deref() == Some("Update")
-                && entry.subresource.is_none()
-        });
+        let created = managed.iter().any(|entry| fields::are_ours(entry, "Update"));
         let content = Content {
             fields,
             metadata: json!({"labels": metadata.labels.take().unwrap_or_default(), "annotations": annotations}),

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::error::Error;
+use crate::fields;
 use crate::kinds::Kinds;
 use crate::leader;
 use crate::metrics::Metrics;
@@ -174,6 +176,10 @@ impl<'a> Owned<'a> {
             format!("apply {id}")
         })
         .await?;
+        let applied = match live.created && self.writer.dry_run {
+            true => self.as_if_taken_over(&api, live, applied).await?,
+            false => applied,
+        };
         // Nothing changed, and yet it is not what is rendered: it never will be.
         let nothing = applied.metadata.resource_version.as_deref() == Some(&resource_version);
         self.wrote(Verb::Apply, id, live.content(), applied, Some((rendered, nothing)));
@@ -188,13 +194,7 @@ impl<'a> Owned<'a> {
         let found = self.writer.get(id).await?;
         let metadata = found.map(|object| object.metadata).unwrap_or_default();
         let entries = metadata.managed_fields.unwrap_or_default();
-        let of = |operation: &str| {
-            entries.iter().position(|entry| {
-                entry.manager.as_deref() == Some(MANAGER)
-                    && entry.operation.as_deref() == Some(operation)
-                    && entry.subresource.is_none()
-            })
-        };
+        let of = |operation| entries.iter().position(|entry| fields::are_ours(entry, operation));
         let Some(at) = of("Update") else {
             return Ok(live.resource_version.clone());
         };
@@ -218,6 +218,46 @@ impl<'a> Owned<'a> {
         )
         .await?;
         Ok(taken.metadata.resource_version.unwrap_or_default())
+    }
+
+    /// What an apply would have answered after [`Self::take_over`], which cannot come first in a dry run. The fields that
+    /// were created and are no longer rendered are taken out, and the API server is asked what it makes of that: it fills in
+    /// defaults, which count as created too.
+    async fn as_if_taken_over(
+        &self,
+        api: &Api<DynamicObject>,
+        live: &Live,
+        applied: DynamicObject,
+    ) -> Result<DynamicObject, Error> {
+        let id = &live.id;
+        let entries = applied.metadata.managed_fields.iter().flatten();
+        let (created, others): (Vec<_>, Vec<_>) = entries.partition(|entry| fields::are_ours(entry, "Update"));
+        let fields_of = |entry: &&'_ ManagedFieldsEntry| entry.fields_v1.clone().map(|fields| fields.0);
+        let others: Vec<Value> = others.iter().filter_map(fields_of).collect();
+        let mut left = serde_json::to_value(&applied).expect("an object is JSON");
+        for fields in created.iter().filter_map(fields_of) {
+            fields::remove(&mut left, &fields, &others.iter().collect::<Vec<_>>());
+        }
+        let fields = applied.data.as_object().into_iter().flat_map(|data| data.keys());
+        let written = fields
+            .filter(|field| *field != "status")
+            .map(|field| format!("/{field}"));
+        let written = written.chain(["labels", "annotations"].map(|field| format!("/metadata/{field}")));
+        let mut patch: Vec<Value> = written
+            .map(|path| match left.pointer(&path) {
+                Some(value) => json!({"op": "add", "path": path, "value": value}),
+                None => json!({"op": "remove", "path": path}),
+            })
+            .collect();
+        // Whatever has changed since makes this a conflict.
+        patch.push(json!({"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version}));
+        let patch = serde_json::from_value(Value::Array(patch)).expect("this is a JSON patch");
+        let params = PatchParams {
+            dry_run: true,
+            ..PatchParams::default()
+        };
+        let patch = Patch::<DynamicObject>::Json(patch);
+        bounded(api.patch(&id.name, &params, &patch), || format!("compare {id}")).await
     }
 
     /// Deletes exactly the object that was seen.

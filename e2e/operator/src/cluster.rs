@@ -358,6 +358,13 @@ impl Cluster {
         .await;
     }
 
+    /// Edits an object, as `kubectl edit` does.
+    pub async fn edit(&self, namespace: &str, group: &str, kind: &str, name: &str, change: &Value) {
+        let api = self.of(namespace, group, "v1", kind);
+        let edited = api.patch(name, &PatchParams::default(), &Patch::Merge(change)).await;
+        edited.expect("edit an object");
+    }
+
     /// Deletes an Application.
     pub async fn delete_application(&self, name: &str) {
         let api = self.of("argocd", "argoproj.io", "v1alpha1", "Application");

@@ -144,6 +144,91 @@ async fn settings_can_come_from_the_policy_itself_and_follow_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn diff_shows_what_goes_away_of_an_object_that_was_created_and_never_changed() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    cluster.application(&redis()).await;
+    let run = |command: &[&str], settings: &Value| {
+        let path = cluster.settings(settings);
+        let settings = ["--settings", path.to_str().expect("a path")];
+        cluster.command(&[command, &settings].concat())
+    };
+    let variable = |name: &str| json!({"name": name, "value": name.to_lowercase()});
+    let with = |labels: Value, variables: &[Value]| json!({"pod": {"labels": labels, "env": variables}});
+    let token = variable("INFLUX_TOKEN");
+    let more = with(
+        json!({"team": "one", "tier": "two"}),
+        &[token.clone(), variable("MORE")],
+    );
+    let less = with(json!({"team": "one"}), &[token]);
+
+    let once = run(&["run", "--once"], &more);
+    assert_eq!(once.status.code(), Some(0), "{once:?}");
+    // Somebody else's field is none that is no longer rendered.
+    cluster
+        .edit(
+            "redis",
+            "apps",
+            "Deployment",
+            "telegraf-redis",
+            &json!({"metadata": {"labels": {"theirs": "1"}}}),
+        )
+        .await;
+    let diff = run(&["diff"], &less);
+    let text = String::from_utf8_lossy(&diff.stdout).into_owned();
+    assert_eq!(diff.status.code(), Some(1), "{diff:?}");
+    let lines = |sign: char| -> Vec<&str> {
+        let changed = text
+            .lines()
+            .filter(|line| !line.starts_with("---") && !line.starts_with("+++"));
+        let changed = changed.filter_map(|line| line.strip_prefix(sign)).map(str::trim);
+        changed
+            .filter(|line| !line.starts_with("telegraf.influxdata.com/applied:"))
+            .collect()
+    };
+    assert_eq!(lines('-'), ["tier: two", "- name: MORE", "value: more"], "{text}");
+    assert_eq!(lines('+'), [""; 0], "{text}");
+
+    let once = run(&["run", "--once"], &less);
+    assert_eq!(once.status.code(), Some(0), "{once:?}");
+    cluster.is_as_rendered(&less).await;
+    let diff = run(&["diff"], &less);
+    assert_eq!(
+        (diff.status.code(), diff.stdout.as_slice()),
+        (Some(0), b"".as_slice()),
+        "{diff:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_standalone_diff_shows_that_a_file_goes_away() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("telegraf").await;
+    let settings = cluster.settings(&json!({"topology": "standalone"}));
+    let run = |command: &[&str]| {
+        let settings = ["--settings", settings.to_str().expect("a path")];
+        cluster.command(&[command, &settings].concat())
+    };
+    cluster.application(&redis()).await;
+    cluster
+        .application(&Application::named("nublado").annotated(&annotation("nublado", &["hub"])))
+        .await;
+    let once = run(&["run", "--once"]);
+    assert_eq!(once.status.code(), Some(0), "{once:?}");
+    cluster.delete_application("nublado").await;
+    let diff = run(&["diff"]);
+    let text = String::from_utf8_lossy(&diff.stdout).into_owned();
+    assert_eq!(diff.status.code(), Some(1), "{diff:?}");
+    let goes = |file: &str| text.lines().any(|line| line.starts_with('-') && line.contains(file));
+    assert!(goes("application.argocd.nublado.conf: "), "{text}");
+    assert!(!goes("application.argocd.redis.conf: "), "{text}");
+    let once = run(&["run", "--once"]);
+    assert_eq!(once.status.code(), Some(0), "{once:?}");
+    let diff = run(&["diff"]);
+    assert_eq!(diff.status.code(), Some(0), "{diff:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn in_standalone_apply_drops_no_file_unless_told_to() {
     let cluster = Cluster::start().await;
     cluster.namespace("telegraf").await;

@@ -1,8 +1,5 @@
 //! What is owned stays as rendered, and what is not owned stays as it is.
 
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::Api;
-use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use telewarden_e2e_operator::{Cluster, annotation, eventually, for_a_while, redis};
 
@@ -20,19 +17,14 @@ async fn an_owned_object_that_is_edited_or_deleted_comes_back() {
     cluster.owns(&REDIS).await;
     cluster.is_as_rendered(&json!({})).await;
 
-    let maps = Api::<ConfigMap>::namespaced(cluster.client.clone(), "redis");
     let edit = json!({"data": {"telegraf.conf": "# mine now"}});
-    maps.patch("telegraf-redis", &PatchParams::default(), &Patch::Merge(&edit))
-        .await
-        .expect("edit it");
+    cluster.edit("redis", "", "ConfigMap", "telegraf-redis", &edit).await;
     cluster.is_as_rendered(&json!({})).await;
 
-    let deployments = cluster.of("redis", "apps", "v1", "Deployment");
     let edit = json!({"spec": {"replicas": 3}});
-    deployments
-        .patch("telegraf-redis", &PatchParams::default(), &Patch::Merge(&edit))
-        .await
-        .expect("edit it");
+    cluster
+        .edit("redis", "apps", "Deployment", "telegraf-redis", &edit)
+        .await;
     cluster.is_as_rendered(&json!({})).await;
 }
 
@@ -40,26 +32,22 @@ async fn an_owned_object_that_is_edited_or_deleted_comes_back() {
 async fn a_field_that_is_no_longer_rendered_goes_away() {
     let cluster = Cluster::start().await;
     cluster.namespace("redis").await;
-    let settings = |selector| json!({"pod": {"nodeSelector": selector}});
+    // Labels are a map of which each entry is a field of its own.
+    let settings = |labels| json!({"pod": {"labels": labels}});
     let _operator = cluster
-        .operator_with(&settings(json!({"disk": "fast", "arch": "arm64"})))
+        .operator_with(&settings(json!({"team": "one", "tier": "two"})))
         .await;
     cluster.application(&redis()).await;
     cluster.owns(&REDIS).await;
-    let selector = || async {
+    let has = async |label: &str| {
         let api = cluster.of("redis", "apps", "v1", "Deployment");
         let deployment = api.get("telegraf-redis").await.expect("get it");
-        deployment.data["spec"]["template"]["spec"]["nodeSelector"].clone()
+        !deployment.data["spec"]["template"]["metadata"]["labels"][label].is_null()
     };
-    assert_eq!(selector().await, json!({"disk": "fast", "arch": "arm64"}));
-    cluster.settings(&settings(json!({"disk": "fast"})));
-    eventually(|| async {
-        let selector = selector().await;
-        (selector == json!({"disk": "fast"}))
-            .then_some(())
-            .ok_or(selector.to_string())
-    })
-    .await;
+    assert!(has("team").await && has("tier").await);
+    cluster.settings(&settings(json!({"team": "one"})));
+    eventually(|| async { (!has("tier").await).then_some(()).ok_or("it is still there".to_owned()) }).await;
+    assert!(has("team").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
