@@ -95,10 +95,7 @@ impl Cluster {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let log = self.folder().join(format!("operator-{number}.log"));
         let name = format!("operator-{number}");
-        command.env(
-            "TELEWARDEN_LOG",
-            "debug,hyper=info,kube=info,tower=info,rustls=info,h2=info",
-        );
+        command.env("TELEWARDEN_LOG", "info,telewarden_operator=debug");
         command.arg("--listen").arg(format!("127.0.0.1:{port}"));
         command.env("KUBECONFIG", self.kubeconfig(token)).env("POD_NAME", &name);
         command

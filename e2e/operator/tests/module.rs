@@ -37,14 +37,56 @@ async fn a_trap_and_a_call_that_does_not_end_do_not_hold_up_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_standalone_the_source_that_the_module_fails_on_keeps_its_file_and_the_others_are_served() {
+async fn in_standalone_the_source_that_takes_too_much_memory_keeps_its_file_and_the_others_are_served() {
     let cluster = Cluster::start().await;
+    // Half of what the module may use is nothing but a comment.
+    let comment = "x".repeat(200_000);
+    the_others_are_served(&cluster, &["--module-memory", "2"], &comment, "memory").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_standalone_the_source_whose_rendering_does_not_end_keeps_its_file_and_the_others_are_served() {
+    let cluster = Cluster::start().await;
+    let path = cluster.folder().join("endless.wasm");
+    fs::write(&path, with_a_loop_in_front(&policy())).expect("write a module");
+    let arguments = ["--policy", path.to_str().expect("a path"), "--module-deadline", "2000"];
+    the_others_are_served(&cluster, &arguments, "loop!", "more than 2s").await;
+}
+
+/// What is built, as bytes.
+fn policy() -> Vec<u8> {
+    let path = std::env::var_os("TELEWARDEN_E2E_POLICY").expect("the module");
+    fs::read(path).expect("the module")
+}
+
+/// A policy that does not end when the request has `loop!` in it, and else does what it did.
+fn with_a_loop_in_front(policy: &[u8]) -> Vec<u8> {
+    let text = wasmprinter::print_bytes(policy).expect("a module");
+    let between = |from: &str, to: &str| {
+        let (_, rest) = text.split_once(from).expect("what every waPC module has");
+        rest.split_once(to).expect("its end").0.to_owned()
+    };
+    let export = "(export \"__guest_call\" (func ";
+    let (_, import) = text.split_once("\"__guest_request\"").expect("an import");
+    let request = import.split_once("(;").and_then(|(_, rest)| rest.split_once(";)"));
+    let guest_call = between(export, ")");
+    let in_front = include_str!("policies/in_front.wat")
+        .replace("$guest_request", request.expect("its number").0)
+        .replace("$guest_call", &guest_call);
+    let text = text.replace(&format!("{export}{guest_call}))"), "");
+    let (text, _) = text.rsplit_once(')').expect("the module's end");
+    wat::parse_str(format!("{text}{in_front})")).expect("a module")
+}
+
+/// Of two sources, the module fails on one as soon as its annotation holds a comment.
+async fn the_others_are_served(cluster: &Cluster, arguments: &[&str], comment: &str, why: &str) {
     cluster.namespace("telegraf").await;
     let settings = cluster.settings(&json!({"topology": "standalone"}));
-    let arguments = ["--settings", settings.to_str().expect("a path"), "--module-memory", "2"];
+    let settings = ["--settings", settings.to_str().expect("a path")];
+    let arguments = [arguments, &settings].concat();
     let operator = cluster.operator(&arguments).await;
-    let large = |endpoint: &str| Application::named("large").annotated(&annotation("large", &[endpoint]));
-    cluster.application(&large("before")).await;
+    let culprit = |endpoint: &str| Application::named("culprit").annotated(&annotation("culprit", &[endpoint]));
+    cluster.application(&culprit("before")).await;
     cluster.application(&redis()).await;
     let scrapes = async |application: &str, endpoint: &str| {
         let file = format!("application.argocd.{application}.conf");
@@ -56,18 +98,18 @@ async fn in_standalone_the_source_that_the_module_fails_on_keeps_its_file_and_th
             false => Err(format!("{file} is {text:?}")),
         }
     };
-    eventually(|| scrapes("large", "before")).await;
+    eventually(|| scrapes("culprit", "before")).await;
     eventually(|| scrapes("redis", "server")).await;
 
-    // Half of what the module may use is nothing but a comment.
-    let mut too_large = large("after");
-    too_large.annotation = format!("# {}\n{}", "x".repeat(200_000), too_large.annotation);
-    cluster.application(&too_large).await;
-    assert!(cluster.event("large", "Failed").await.contains("memory"));
+    let mut failing = culprit("after");
+    failing.annotation = format!("# {comment}\n{}", failing.annotation);
+    cluster.application(&failing).await;
+    let note = cluster.event("culprit", "Failed").await;
+    assert!(note.contains(why), "{note}");
     let changed = |endpoint: &str| redis().annotated(&annotation("redis", &[endpoint]));
     cluster.application(&changed("exporter")).await;
     eventually(|| scrapes("redis", "exporter")).await;
-    for_a_while(|| scrapes("large", "before")).await;
+    for_a_while(|| scrapes("culprit", "before")).await;
     let failed = cluster.events("redis").await;
     assert!(
         !failed.iter().any(|event| event.reason.as_deref() == Some("Failed")),
@@ -79,10 +121,10 @@ async fn in_standalone_the_source_that_the_module_fails_on_keeps_its_file_and_th
     cluster.application(&changed("sentinel")).await;
     let _operator = cluster.operator(&arguments).await;
     eventually(|| scrapes("redis", "sentinel")).await;
-    for_a_while(|| scrapes("large", "before")).await;
+    for_a_while(|| scrapes("culprit", "before")).await;
 
-    cluster.application(&large("mended")).await;
-    eventually(|| scrapes("large", "mended")).await;
+    cluster.application(&culprit("mended")).await;
+    eventually(|| scrapes("culprit", "mended")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,8 +143,7 @@ async fn a_module_is_pulled_from_a_registry_by_its_digest() {
                 .annotations
                 .get_or_insert_default()
                 .insert("cluster".to_owned(), cluster);
-            let wasm = fs::read(std::env::var_os("TELEWARDEN_E2E_POLICY").expect("the module")).expect("the module");
-            let wasm = annotate(&wasm, metadata, &json!("v1"), None).expect("annotate it");
+            let wasm = annotate(&policy(), metadata, &json!("v1"), None).expect("annotate it");
             let to: Location = format!("registry://{host}/telewarden:v1").parse().expect("an address");
             let registry = Registry { plain_http: vec![host] };
             registry.push(&wasm, &to).expect("push it").to_string()
