@@ -238,6 +238,98 @@ async fn what_a_project_does_not_permit_is_refused_until_it_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn global_projects_count_as_argocd_cm_lists_them() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    let _operator = cluster.operator(&[]).await;
+    // A project that permits nothing, and one that would.
+    cluster
+        .put(&json!({
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "AppProject",
+            "metadata": {"name": "team", "namespace": "argocd", "labels": {"follows": "global"}},
+            "spec": {"destinations": []},
+        }))
+        .await;
+    let global = async |namespaces: &[&str]| {
+        let permit = |namespace: &&str| json!({"server": "*", "namespace": namespace});
+        let destinations: Vec<_> = namespaces.iter().map(permit).collect();
+        cluster.project("global", json!({"destinations": destinations})).await;
+    };
+    global(&["red*"]).await;
+    let list = async |text: &str| {
+        let metadata = json!({"name": "argocd-cm", "namespace": "argocd"});
+        let data = json!({"globalProjects": text});
+        cluster
+            .put(&json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}))
+            .await;
+    };
+    let list_for =
+        |label: &str| format!("- projectName: global\n  labelSelector: {{matchLabels: {{follows: {label}}}}}\n");
+    let scraping = |endpoint: &str| Application {
+        project: "team".to_owned(),
+        ..redis().annotated(&annotation("redis", &[endpoint]))
+    };
+    let refused = async |why: &str| {
+        eventually(|| async {
+            let events = cluster.events("redis").await;
+            let notes: Vec<_> = events
+                .into_iter()
+                .filter(|event| event.reason.as_deref() == Some("Refused"))
+                .filter_map(|event| event.note)
+                .collect();
+            match notes.iter().any(|note| note.contains(why)) {
+                true => Ok(()),
+                false => Err(format!("nobody said {why:?}: {notes:#?}")),
+            }
+        })
+        .await;
+    };
+    let stays = async |expected: &[String]| {
+        for_a_while(|| async {
+            let owned = cluster.owned().await;
+            (owned == expected).then_some(()).ok_or(format!("owned are {owned:?}"))
+        })
+        .await;
+    };
+
+    cluster.application(&scraping("server")).await;
+    refused("does not permit namespace").await;
+    list(&list_for("another")).await;
+    stays(&[]).await;
+    list(&list_for("global")).await;
+    cluster.owns(&REDIS).await;
+    cluster.is_as_rendered(&json!({})).await;
+
+    // What is refused goes on as it was.
+    let scraped = async || {
+        let map = cluster.config_map("redis", "telegraf-redis").await;
+        map.and_then(|map| map.data).unwrap_or_default()["telegraf.conf"].clone()
+    };
+    let before = scraped().await;
+    let follows_nothing = async |endpoint: &str| {
+        cluster.application(&scraping(endpoint)).await;
+        for_a_while(|| async {
+            (scraped().await == before)
+                .then_some(())
+                .ok_or(format!("{endpoint} is scraped"))
+        })
+        .await;
+    };
+    list("- projectName: [global").await;
+    refused("cannot be read in `argocd-cm`").await;
+    follows_nothing("unreadable").await;
+    cluster.delete("argocd", "", "ConfigMap", "argocd-cm").await;
+    follows_nothing("unlisted").await;
+    global(&["red*", "!redis"]).await;
+    list(&list_for("global")).await;
+    follows_nothing("denied").await;
+    global(&["red*"]).await;
+    cluster.is_as_rendered(&json!({})).await;
+    assert!(scraped().await.contains("http://denied.redis.svc"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_is_not_repeated_and_a_status_update_costs_nothing() {
     let cluster = Cluster::start().await;
     cluster.namespace("redis").await;
