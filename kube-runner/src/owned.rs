@@ -126,14 +126,14 @@ impl<'a> Owned<'a> {
 
     /// Creates an object. A plain apply would merge into one that appeared meanwhile, whoever's it is.
     async fn create(&mut self, id: &ObjectId, rendered: &Value, digest: &str) -> Result<(), Error> {
-        let api = self.writer.api_to_write(id)?;
+        let api = self.writer.api(id)?;
         let object = decode(with_annotation(rendered, digest), id)?;
         let params = PostParams {
             dry_run: self.writer.dry_run,
             field_manager: Some(MANAGER.to_owned()),
         };
         let doing = || format!("create {id}");
-        match bounded(api.create(&params, &object), doing).await {
+        match self.writer.write(api.create(&params, &object), doing).await {
             Ok(created) => {
                 self.wrote(Verb::Create, id, Value::Null, created, None);
                 Ok(())
@@ -162,7 +162,7 @@ impl<'a> Owned<'a> {
     /// Applies to exactly the object that was seen: not to another one of the same name, and not over somebody's change.
     async fn update(&mut self, live: &Live, rendered: &Value, digest: &str) -> Result<(), Error> {
         let id = &live.id;
-        let api = self.writer.api_to_write(id)?;
+        let api = self.writer.api(id)?;
         let mut resource_version = live.resource_version.clone();
         if live.created && !self.writer.dry_run {
             resource_version = self.take_over(&api, live).await?;
@@ -172,10 +172,9 @@ impl<'a> Owned<'a> {
         object["metadata"]["resourceVersion"] = json!(resource_version);
         let mut params = PatchParams::apply(MANAGER).force();
         params.dry_run = self.writer.dry_run;
-        let applied = bounded(api.patch(&id.name, &params, &Patch::Apply(&object)), || {
-            format!("apply {id}")
-        })
-        .await?;
+        let object = Patch::Apply(&object);
+        let request = api.patch(&id.name, &params, &object);
+        let applied = self.writer.write(request, || format!("apply {id}")).await?;
         let applied = match live.created && self.writer.dry_run {
             true => self.as_if_taken_over(&api, live, applied).await?,
             false => applied,
@@ -212,11 +211,8 @@ impl<'a> Owned<'a> {
         let patch = serde_json::from_value(Value::Array(patch)).expect("this is a JSON patch");
         let params = PatchParams::default();
         let doing = || format!("take over {id}");
-        let taken = bounded(
-            api.patch(&id.name, &params, &Patch::<DynamicObject>::Json(patch)),
-            doing,
-        )
-        .await?;
+        let patch = Patch::<DynamicObject>::Json(patch);
+        let taken = self.writer.write(api.patch(&id.name, &params, &patch), doing).await?;
         Ok(taken.metadata.resource_version.unwrap_or_default())
     }
 
@@ -263,13 +259,14 @@ impl<'a> Owned<'a> {
     /// Deletes exactly the object that was seen.
     async fn delete(&mut self, live: &Live) -> Result<(), Error> {
         let id = &live.id;
-        let api = self.writer.api_to_write(id)?;
+        let api = self.writer.api(id)?;
         let mut params = DeleteParams::background().preconditions(Preconditions {
             uid: Some(live.uid.clone()),
             resource_version: Some(live.resource_version.clone()),
         });
         params.dry_run = self.writer.dry_run;
-        match bounded(api.delete(&id.name, &params), || format!("delete {id}")).await {
+        let request = api.delete(&id.name, &params);
+        match self.writer.write(request, || format!("delete {id}")).await {
             Ok(_) => {}
             Err(Error::Api {
                 source: kube::Error::Api(status),
@@ -341,13 +338,17 @@ impl Writer {
         Ok(Api::namespaced_with(self.client.clone(), &id.namespace, resource))
     }
 
-    /// Who was stopped for longer than the lease and goes on has to notice that before it writes.
-    fn api_to_write(&self, id: &ObjectId) -> Result<Api<DynamicObject>, Error> {
+    /// Sends a write. Who was stopped for longer than the lease and goes on has to notice that before each one.
+    async fn write<T>(
+        &self,
+        request: impl Future<Output = Result<T, kube::Error>>,
+        doing: impl Fn() -> String,
+    ) -> Result<T, Error> {
         match &self.leads {
             Some(leads) if !leader::may_write(*leads.borrow()) => {
                 Err(Error::Leadership("the lease has run out, so nothing is written"))
             }
-            _ => self.api(id),
+            _ => bounded(request, doing).await,
         }
     }
 
@@ -424,5 +425,90 @@ async fn bounded<T>(
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(source)) => Err(Error::Api { doing: doing(), source }),
         Err(_) => Err(Error::Timeout { doing: doing() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::api::ApiResource;
+    use kube::client::Body;
+    use tokio::time::Instant;
+
+    fn rendered(name: &str) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": name, "namespace": "redis", "annotations": {SOURCE: "a source"}},
+            "data": {"telegraf.conf": name},
+        })
+    }
+
+    /// A writer whose lease runs out as soon as it is answered, and what it asks for.
+    fn writer(leads_for: Duration) -> (Writer, Arc<Mutex<Vec<String>>>) {
+        let (lease, leads) = watch::channel(Some(Instant::now() + leads_for));
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let asked_for = asked.clone();
+        let service = tower::service_fn(move |request: http::Request<Body>| {
+            lease.send_replace(Some(Instant::now()));
+            asked_for.lock().unwrap().push(request.method().to_string());
+            let mut object = rendered("created");
+            object["metadata"]["managedFields"] = json!([{"manager": MANAGER, "operation": "Update"}]);
+            let answer = http::Response::new(Body::from(object.to_string().into_bytes()));
+            async { Ok::<_, Infallible>(answer) }
+        });
+        let resource = ApiResource::erase::<ConfigMap>(&());
+        let kind = GroupKind {
+            group: String::new(),
+            kind: "ConfigMap".to_owned(),
+        };
+        let writer = Writer {
+            client: Client::new(service, "default"),
+            kinds: Kinds {
+                known: Arc::new([(kind, resource)].into()),
+                unknown: Arc::default(),
+            },
+            instance: "telewarden".to_owned(),
+            standalone: false,
+            dry_run: false,
+            leads: Some(leads),
+        };
+        (writer, asked)
+    }
+
+    /// An object that is there, and not as rendered.
+    fn live(name: &str) -> BTreeMap<ObjectId, Arc<Live>> {
+        let mut object = rendered(name);
+        object["data"] = json!({});
+        object["metadata"]["managedFields"] = json!([{"manager": MANAGER, "operation": "Update"}]);
+        let id = ObjectId::of(&object).unwrap();
+        let object = serde_json::from_value(object).unwrap();
+        let live = Live::of(&id.kind, object).unwrap();
+        BTreeMap::from([(id, Arc::new(live))])
+    }
+
+    #[tokio::test]
+    async fn without_the_lease_nothing_is_written() {
+        let (writer, asked) = writer(Duration::ZERO);
+        let mut owned = Owned::new(&writer, None, None, live("orphan"));
+        let created = owned.apply(&rendered("new")).await;
+        assert!(matches!(created, Err(Error::Leadership(_))), "{created:?}");
+        let pruned = owned.prune().await;
+        assert!(matches!(pruned, Err(Error::Leadership(_))), "{pruned:?}");
+        assert_eq!(*asked.lock().unwrap(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_runs_out_between_two_requests_ends_the_writing() {
+        let (writer, asked) = writer(Duration::from_secs(3600));
+        let mut owned = Owned::new(&writer, None, None, live("created"));
+        let applied = owned.apply(&rendered("created")).await;
+        assert!(matches!(applied, Err(Error::Leadership(_))), "{applied:?}");
+        assert_eq!(*asked.lock().unwrap(), ["GET"], "it was read, and not changed any more");
     }
 }
