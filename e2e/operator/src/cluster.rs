@@ -270,14 +270,24 @@ impl Cluster {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
+    /// Where the API server listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A kubeconfig for a token.
     pub fn kubeconfig(&self, token: &str) -> PathBuf {
-        let path = self.folder.path().join(format!("{token}.kubeconfig"));
+        self.kubeconfig_by(self.port, token)
+    }
+
+    /// A kubeconfig for a token, by way of another port.
+    pub(crate) fn kubeconfig_by(&self, port: u16, token: &str) -> PathBuf {
+        let path = self.folder.path().join(format!("{token}-{port}.kubeconfig"));
         let config = json!({
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "e2e", "cluster": {
-                "server": format!("https://127.0.0.1:{}", self.port),
+                "server": format!("https://127.0.0.1:{port}"),
                 "insecure-skip-tls-verify": true,
             }}],
             "users": [{"name": "e2e", "user": {"token": token}}],

@@ -5,16 +5,20 @@
 #![forbid(unsafe_code)]
 
 mod cluster;
+mod fragile_line;
 mod helm;
 mod objects;
 mod operator;
+mod random;
 mod registry;
 mod rights;
 
 pub use cluster::{ADMIN, AuditEvent, Cluster, SERVICE_ACCOUNT, SERVICE_ACCOUNT_TOO};
+pub use fragile_line::FragileLine;
 pub use helm::{lint, template};
 pub use objects::{Application, annotation, covers, objects, redis, render};
 pub use operator::Operator;
+pub use random::Random;
 pub use registry::DockerRegistry;
 pub use rights::{Right, given};
 

@@ -2,14 +2,15 @@
 
 use std::fs::{self, File};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::{Cluster, SERVICE_ACCOUNT, eventually};
+use crate::{Cluster, FragileLine, HANGS, SERVICE_ACCOUNT, eventually};
 
 /// Tells the logs of several operators apart.
 static STARTED: AtomicUsize = AtomicUsize::new(0);
@@ -26,6 +27,12 @@ fn program() -> Command {
     let path =
         std::env::var_os("TELEWARDEN_E2E_OPERATOR").expect("TELEWARDEN_E2E_OPERATOR: run these with e2e/operator/run");
     Command::new(path)
+}
+
+fn run_with(arguments: &[&str]) -> Command {
+    let mut command = program();
+    command.args(["run", "--lease", "3"]).args(arguments);
+    command
 }
 
 impl Cluster {
@@ -69,9 +76,12 @@ impl Cluster {
 
     /// Starts an operator with a token.
     pub fn operator_of(&self, token: &str, arguments: &[&str]) -> Operator {
-        let mut command = program();
-        command.args(["run", "--lease", "3"]).args(arguments);
-        self.started(token, command)
+        self.started(&self.kubeconfig(token), run_with(arguments))
+    }
+
+    /// Starts an operator at the end of a line.
+    pub fn operator_by(&self, line: &FragileLine, arguments: &[&str]) -> Operator {
+        self.started(&self.kubeconfig_by(line.port(), SERVICE_ACCOUNT), run_with(arguments))
     }
 
     /// Starts the operator of a Deployment with its arguments, and waits until it is ready. `/etc/telewarden` is the
@@ -82,12 +92,12 @@ impl Cluster {
         let folder = format!("{}/", self.folder().display());
         let mut command = program();
         command.args(arguments.map(|text| text.as_str().expect("text").replace("/etc/telewarden/", &folder)));
-        let operator = self.started(SERVICE_ACCOUNT, command);
+        let operator = self.started(&self.kubeconfig(SERVICE_ACCOUNT), command);
         operator.is_ready().await;
         operator
     }
 
-    fn started(&self, token: &str, mut command: Command) -> Operator {
+    fn started(&self, kubeconfig: &Path, mut command: Command) -> Operator {
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .expect("a free port")
@@ -97,7 +107,7 @@ impl Cluster {
         let name = format!("operator-{number}");
         command.env("TELEWARDEN_LOG", "info,telewarden_operator=debug");
         command.arg("--listen").arg(format!("127.0.0.1:{port}"));
-        command.env("KUBECONFIG", self.kubeconfig(token)).env("POD_NAME", &name);
+        command.env("KUBECONFIG", kubeconfig).env("POD_NAME", &name);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -174,8 +184,18 @@ impl Operator {
     }
 
     /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// When it never does.
     pub fn ended(mut self) -> ExitStatus {
-        self.child.wait().expect("wait for the operator")
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("look at the operator") {
+                return status;
+            }
+            assert!(started.elapsed() < HANGS, "it still runs");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Ends it as the kubelet does, and waits.
