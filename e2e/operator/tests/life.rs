@@ -213,6 +213,10 @@ async fn nobody_writes_but_the_holder_of_the_lease() {
         };
         while !has_begun().await {}
         leader.signal("STOP");
+        let meanwhile = annotation("app-0", &[&format!("meanwhile-{round}")]);
+        cluster
+            .application(&Application::named("app-0").annotated(&meanwhile))
+            .await;
         eventually(|| leads(&next)).await;
         cluster.is_as_rendered(&of_team(&team)).await;
         leader.signal("CONT");
