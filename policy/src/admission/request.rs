@@ -99,12 +99,12 @@ impl<'a> Target<'a> {
 }
 
 /// The annotation that settings name. Reading no more of them is what makes an object without annotations cheap.
-pub(super) fn annotation_key<'a>(settings: Option<&'a RawValue>) -> Option<Cow<'a, str>> {
+pub(super) fn annotation_key(settings: Option<&RawValue>) -> Option<String> {
     #[derive(Deserialize)]
-    struct Key<'a> {
-        #[serde(borrow, default)]
-        annotation: Cow<'a, str>,
+    struct Key {
+        #[serde(default)]
+        annotation: Option<String>,
     }
-    let key: Key<'a> = serde_json::from_str(settings?.get()).ok()?;
-    Some(key.annotation)
+    let key: Key = serde_json::from_str(settings?.get()).ok()?;
+    key.annotation
 }

@@ -44,6 +44,33 @@ pub(crate) enum Data {
     Map(Vec<(Key, Node)>),
 }
 
+impl Data {
+    /// A decimal number: `+1.5`, `.5`, `1.`, `1e3`; infinite if it is too large.
+    ///
+    /// The tables by which `str::parse` reads one are a tenth of the module's data. What is read here is a setting that
+    /// somebody typed, for which the reader of JSON, whose tables are there anyway, is as exact.
+    fn decimal(text: &str) -> Option<f64> {
+        let (sign, unsigned) = match text.strip_prefix('-') {
+            Some(rest) => ("-", rest),
+            None => ("", text.strip_prefix('+').unwrap_or(text)),
+        };
+        let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let power = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+        let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_decimal = ![whole, fraction].concat().is_empty()
+            && !power.is_empty()
+            && [whole, fraction, power].into_iter().all(all_digits);
+        // JSON wants digits on both sides of the point, and no zero in front of others.
+        let whole = match whole.trim_start_matches('0') {
+            "" => "0",
+            whole => whole,
+        };
+        let json = format!("{sign}{whole}.{fraction}0e{exponent}");
+        is_decimal.then(|| serde_json::from_str(&json).unwrap_or(f64::INFINITY))
+    }
+}
+
 /// A map's key and its place.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Key {
@@ -91,6 +118,48 @@ fn report_duplicates(entries: &[(Key, Node)], findings: &mut Vec<Diagnostic>) {
     for (key, _) in entries {
         if !seen.insert(key.text.as_str()) {
             findings.push(Problem::DuplicateKey { key: key.text.clone() }.at(key.place.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("1.5", Some(1.5))]
+    #[case("+1.5", Some(1.5))]
+    #[case("-0.25", Some(-0.25))]
+    #[case(".5", Some(0.5))]
+    #[case("1.", Some(1.0))]
+    #[case("007.5", Some(7.5))]
+    #[case("1e3", Some(1000.0))]
+    #[case("1E-3", Some(0.001))]
+    #[case("9223372036854775808", Some(9_223_372_036_854_775_808.0))]
+    #[case("1e999", Some(f64::INFINITY))]
+    #[case("", None)]
+    #[case(".", None)]
+    #[case("-", None)]
+    #[case("1e", None)]
+    #[case("e3", None)]
+    #[case("1.2.3", None)]
+    #[case("+-1", None)]
+    #[case("1e1e1", None)]
+    #[case("nan", None)]
+    #[case("1_000", None)]
+    #[case("0x10", None)]
+    #[case("1,5", None)]
+    fn decimals_are_those_of_yaml_and_toml(#[case] text: &str, #[case] number: Option<f64>) {
+        assert_eq!(Data::decimal(text), number);
+    }
+
+    proptest! {
+        #[test]
+        fn what_somebody_types_is_exact(text in "[+-]?[0-9]{0,8}\\.?[0-9]{0,6}([eE][+-]?[0-9])?") {
+            prop_assert_eq!(Data::decimal(&text), text.parse().ok());
         }
     }
 }

@@ -101,7 +101,8 @@ impl<'a> Lines<'a> {
                 Err(_) => Data::Float(f64::NAN, number.as_str().to_owned()),
             },
             DeValue::Float(number) => {
-                Data::Float(number.as_str().parse().unwrap_or(f64::NAN), number.as_str().to_owned())
+                let text = number.as_str();
+                Data::Float(Data::decimal(text).unwrap_or(f64::NAN), text.to_owned())
             }
             DeValue::Datetime(date) => Data::Date(date.to_string()),
             DeValue::Array(values) => {

@@ -196,10 +196,7 @@ fn plain(text: &str) -> Data {
         if let Ok(number) = text.parse::<i64>() {
             return Data::Integer(number, text.to_owned());
         }
-        let decimal = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-');
-        if text.chars().all(decimal)
-            && let Ok(number) = text.parse::<f64>()
-        {
+        if let Some(number) = Data::decimal(text) {
             return Data::Float(number, text.to_owned());
         }
     }
