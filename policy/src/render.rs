@@ -249,16 +249,13 @@ impl<'a> Renderer<'a> {
         };
         let sources = &self.settings.sources;
         if !sources.application_namespaces.contains(namespace) && *namespace != sources.argocd_namespace {
+            let mut allowed = sources.application_namespaces.clone();
+            if !allowed.contains(&sources.argocd_namespace) {
+                allowed.insert(0, sources.argocd_namespace.clone());
+            }
             let problem = Problem::ForeignNamespace {
                 namespace: namespace.clone(),
-                allowed: BTreeSet::from_iter(
-                    [&sources.argocd_namespace]
-                        .into_iter()
-                        .chain(&sources.application_namespaces),
-                )
-                .into_iter()
-                .cloned()
-                .collect(),
+                allowed,
             };
             return Some(problem.at(Place::pointer("/metadata/namespace")));
         }
