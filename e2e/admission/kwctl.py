@@ -8,10 +8,9 @@ import shutil
 import subprocess
 import unittest
 
-from parts import GOOD, ROOT, TELEWARDEN, annotated, application, folder_of, request
+from parts import BAD, GOOD, ROOT, TELEWARDEN, annotated, application, folder_of, request
 
 KWCTL = os.environ.get("KWCTL") or shutil.which("kwctl")
-BAD = "- redis: http://redis.elsewhere.svc:9121/metrics\n"
 
 
 @unittest.skipUnless(KWCTL, "kwctl is not here: put it on PATH, or name it in KWCTL")

@@ -11,6 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TELEWARDEN = os.environ["TELEWARDEN"]
 KEY = "telegraf.influxdata.com/rubin-telegraf-operator"
 GOOD = "- redis: http://redis.argocd.svc:9121/metrics\n"
+BAD = "- redis: http://redis.elsewhere.svc:9121/metrics\n"
 
 
 def part(name):

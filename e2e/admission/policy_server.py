@@ -11,10 +11,9 @@ import unittest
 import urllib.error
 import urllib.request
 
-from parts import GOOD, KEY, annotated, application, folder_of, free_port, request
+from parts import BAD, GOOD, KEY, annotated, application, folder_of, free_port, request
 
 POLICY_SERVER = os.environ.get("POLICY_SERVER") or shutil.which("policy-server")
-BAD = "- redis: http://redis.elsewhere.svc:9121/metrics\n"
 
 
 @unittest.skipUnless(POLICY_SERVER, "policy-server is not here: put it on PATH, or name it in POLICY_SERVER")

@@ -195,17 +195,17 @@ export interface Rendered {
 export interface Rule {
     /** `TW` and three digits. */
     code: string;
-    /** Its name. */
+    /** The rule's name, as it is spelled in the code. */
     name: string;
     /** What a finding means for the source. */
     severity: Severity;
-    /** What it looks for, in one sentence. */
+    /** What the rule looks for, in one sentence. */
     summary: string;
-    /** Why that is worth a finding. */
+    /** Why that is worth a finding, with the source of the rule. */
     why: string;
-    /** What raises it, in YAML; empty where a few lines cannot show it. */
+    /** What raises it: annotations (for `TW5`, settings) in YAML. Empty where a few lines cannot show it. */
     example: string;
-    /** The same without the problem; empty where there is nothing to write instead. */
+    /** The same without the problem. Empty where there is nothing to write instead. */
     instead: string;
 }
 

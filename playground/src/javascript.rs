@@ -38,7 +38,7 @@ pub fn review(request: &str, settings: &str) -> Result<JsValue, JsValue> {
 /// The documentation of a rule, if there is one with this code.
 #[wasm_bindgen(unchecked_return_type = "Rule | undefined")]
 pub fn rule(code: &str) -> Result<JsValue, JsValue> {
-    crate::rule(code).map_or(Ok(JsValue::UNDEFINED), |rule| object(&rule))
+    crate::rule(code).map_or(Ok(JsValue::UNDEFINED), object)
 }
 
 /// A JSON Schema.

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use telewarden_policy::admission::{self, review::Review};
-use telewarden_policy::diagnostic::rules;
+use telewarden_policy::diagnostic::rules::{self, RuleDoc};
 use telewarden_policy::diagnostic::{Diagnostic, Position, Severity};
 use telewarden_policy::flow::Flow;
 use telewarden_policy::kubectl;
@@ -118,27 +118,6 @@ pub struct Admission {
     pub response: Value,
 }
 
-/// A rule's documentation. All text is Markdown.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Rule {
-    /// `TW` and three digits.
-    pub code: &'static str,
-    /// Its name.
-    pub name: &'static str,
-    /// What a finding means for the source.
-    pub severity: Severity,
-    /// What it looks for, in one sentence.
-    pub summary: &'static str,
-    /// Why that is worth a finding.
-    pub why: &'static str,
-    /// What raises it, in YAML; empty where a few lines cannot show it.
-    pub example: &'static str,
-    /// The same without the problem; empty where there is nothing to write instead.
-    pub instead: &'static str,
-}
-
 /// Why there is no answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Error(String);
@@ -185,25 +164,8 @@ pub fn review(request: &str, settings: &str) -> Result<Value, Error> {
 }
 
 /// The documentation of a rule.
-pub fn rule(code: &str) -> Option<Rule> {
-    let rules::RuleDoc {
-        code,
-        name,
-        severity,
-        summary,
-        why,
-        example,
-        instead,
-    } = *rules::find(code)?;
-    Some(Rule {
-        code,
-        name,
-        severity,
-        summary,
-        why,
-        example,
-        instead,
-    })
+pub fn rule(code: &str) -> Option<&'static RuleDoc> {
+    rules::find(code)
 }
 
 /// A JSON Schema, as text: of the `annotation`'s value, or of the `settings`.

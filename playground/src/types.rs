@@ -9,9 +9,10 @@ use std::path::Path;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
+use telewarden_policy::diagnostic::rules::RuleDoc;
 use telewarden_policy::protocol::RenderAnswer;
 
-use crate::{Checked, Evaluation, Rule};
+use crate::{Checked, Evaluation};
 
 #[test]
 fn typescript_has_the_types_that_rust_has() {
@@ -19,7 +20,7 @@ fn typescript_has_the_types_that_rust_has() {
     add::<RenderAnswer>(&mut types);
     add::<Checked>(&mut types);
     add::<Evaluation>(&mut types);
-    add::<Rule>(&mut types);
+    add::<RuleDoc>(&mut types);
     let mut expected = "// Made from the Rust types; a test compares.\n".to_owned();
     for (name, schema) in types {
         let _ = write!(expected, "\n{}", declaration(&name, &schema));

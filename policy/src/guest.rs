@@ -8,7 +8,7 @@ use crate::protocol::RenderRequest;
 /// Registers the operations; a waPC host calls it once per instance.
 #[allow(unsafe_code)]
 #[unsafe(no_mangle)]
-pub extern "C" fn wapc_init() {
+pub(crate) extern "C" fn wapc_init() {
     register_function("protocol_version", kubewarden_policy_sdk::protocol_version_guest);
     register_function("validate_settings", validate_settings);
     register_function("validate", validate);

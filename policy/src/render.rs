@@ -185,24 +185,23 @@ impl<'a> Renderer<'a> {
         }
         let declaration = annotation::read(&source, settings, &mut findings);
         let errors = findings.iter().any(Diagnostic::is_error);
-        let Some(declaration) = declaration else {
-            let outcome = if errors { Outcome::Refused } else { Outcome::Idle };
-            return answer(index, item, name, outcome, findings);
-        };
+        if declaration.is_none() && !errors {
+            return answer(index, item, name, Outcome::Idle, findings);
+        }
         if let Some(problem) = self.not_ours(&source) {
             return answer(index, item, name, Outcome::Skipped, vec![problem]);
         }
+        let Some(declaration) = declaration else {
+            return self.refuse(source, index, item, findings);
+        };
         check_namespace(&source, &mut findings);
         findings.extend(self.project_refuses(&source));
         let class = declaration.class.as_ref().unwrap_or(&settings.default_class);
         let Some(class_settings) = settings.classes.get(class) else {
-            return answer(index, item, name, Outcome::Refused, findings);
+            return self.refuse(source, index, item, findings);
         };
         if findings.iter().any(Diagnostic::is_error) {
-            if settings.topology == Topology::Standalone {
-                self.kept.push(source);
-            }
-            return answer(index, item, name, Outcome::Refused, findings);
+            return self.refuse(source, index, item, findings);
         }
         if !self.seen.insert(source.identity.clone()) {
             let finding = Problem::DuplicateSource { source: name.clone() }.diagnostic();
@@ -240,6 +239,21 @@ impl<'a> Renderer<'a> {
         let objects = kept.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok());
         let sources = objects.filter_map(|object| read_source(&object, self.settings, &mut Vec::new()));
         self.kept.extend(sources);
+    }
+
+    /// Refuses a source. In `standalone` it keeps the file that it has.
+    fn refuse(
+        &mut self,
+        source: Source<'a>,
+        index: usize,
+        item: Option<usize>,
+        findings: Vec<Diagnostic>,
+    ) -> SourceAnswer {
+        let name = source.identity.to_string();
+        if self.settings.topology == Topology::Standalone {
+            self.kept.push(source);
+        }
+        answer(index, item, name, Outcome::Refused, findings)
     }
 
     /// Why a source is not served here, if it is not.

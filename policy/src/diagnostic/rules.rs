@@ -6,10 +6,13 @@
 //! Codes are for ever: a rule that goes leaves a gap. `TW0` is reading, `TW1` endpoints and URLs, `TW2` options, `TW3` the
 //! other annotations, `TW4` the source, `TW5` the settings.
 
+use serde::Serialize;
+
 use super::{Diagnostic, Place, Severity};
 
 /// A rule's documentation. All text is Markdown.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Rule"))]
 pub struct RuleDoc {
     /// `TW` and three digits.
     pub code: &'static str,

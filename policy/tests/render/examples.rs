@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use rstest::rstest;
 use serde_json::{Value, json};
-use telewarden_policy::protocol::RenderAnswer;
+use telewarden_policy::protocol::{Outcome, RenderAnswer};
 use telewarden_policy::render::render;
 
 fn read(path: &str) -> Value {
@@ -197,9 +197,22 @@ fn a_refused_source_keeps_its_file_in_standalone() {
     ];
     let before = files(&rendered(&good, &settings));
     let broken = [application("a", "x: nonsense"), good[1].clone()];
-    let request = json!({"protocol": 1, "settings": settings, "sources": broken, "previous": before}).to_string();
-    let after = files(&render(&serde_json::from_str(&request).unwrap()));
-    assert_eq!(after, before);
+    let annotated = |annotations: Value| {
+        let mut source = good[0].clone();
+        source["metadata"]["annotations"] = annotations;
+        [source, good[1].clone()]
+    };
+    let nothing_but_a_mistake = annotated(json!({"telegraf.influxdata.com/port": "8080"}));
+    let no_such_class = annotated(json!({
+        "telegraf.influxdata.com/rubin-telegraf-operator": "x: http://x.a.svc:1/metrics",
+        "telegraf.influxdata.com/class": "nowhere",
+    }));
+    for broken in [&broken, &nothing_but_a_mistake, &no_such_class] {
+        let request = json!({"protocol": 1, "settings": settings, "sources": broken, "previous": before}).to_string();
+        let answer = render(&serde_json::from_str(&request).unwrap());
+        assert_eq!(answer.sources[0].outcome, Outcome::Refused);
+        assert_eq!(files(&answer), before);
+    }
     // So does one that the host does not want rendered.
     let mut unread = good[0].clone();
     unread["metadata"]["annotations"].take();
