@@ -33,22 +33,26 @@ pub(crate) struct Kinds {
 }
 
 impl Kinds {
+    /// The kinds that are always rendered, and that every API server knows.
+    pub(crate) fn always() -> BTreeMap<GroupKind, ApiResource> {
+        let resources = [
+            ApiResource::erase::<ConfigMap>(&()),
+            ApiResource::erase::<Deployment>(&()),
+        ];
+        let kinds = resources.map(|resource| {
+            let (group, kind) = (resource.group.clone(), resource.kind.clone());
+            (GroupKind { group, kind }, resource)
+        });
+        BTreeMap::from(kinds)
+    }
+
     /// Asks the API server for the kinds of the settings, and for those that an inventory remembers.
     pub(crate) async fn discover(
         client: &Client,
         settings: &Settings,
         remembered: &BTreeSet<GroupKind>,
     ) -> Result<Self, Error> {
-        // Every API server knows these.
-        let own = [
-            ApiResource::erase::<ConfigMap>(&()),
-            ApiResource::erase::<Deployment>(&()),
-        ];
-        let own = own.map(|resource| {
-            let (group, kind) = (resource.group.clone(), resource.kind.clone());
-            (GroupKind { group, kind }, resource)
-        });
-        let (mut known, mut unknown) = (BTreeMap::from(own), BTreeSet::new());
+        let (mut known, mut unknown) = (Self::always(), BTreeSet::new());
         for gvk in &settings.extra_kinds {
             let kind = GroupKind {
                 group: gvk.group.clone(),

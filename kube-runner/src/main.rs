@@ -25,6 +25,7 @@ mod local;
 mod metrics;
 mod object;
 mod owned;
+mod packed;
 mod queue;
 mod reconcile;
 mod run;

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 use crate::fields;
+use crate::packed::Packed;
 
 /// Whom an object was rendered for: a source's identity, or [`ALL`].
 pub(crate) const SOURCE: &str = "telegraf.influxdata.com/source";
@@ -206,7 +207,7 @@ pub(crate) struct Live {
     pub(crate) settled: bool,
     /// Labels, annotations and everything but metadata and status, as JSON, packed: there may be ten thousands of objects,
     /// and they are much alike.
-    content: Box<[u8]>,
+    content: Packed,
 }
 
 impl Live {
@@ -255,10 +256,7 @@ impl Live {
             created,
             deleting: metadata.deletion_timestamp.is_some(),
             settled: false,
-            // The same text is packed to the same bytes.
-            content: zstd::bulk::compress(&text, 1)
-                .expect("there is memory to pack it in")
-                .into_boxed_slice(),
+            content: Packed::new(&text),
         })
     }
 
@@ -281,8 +279,7 @@ impl Live {
 
     /// Labels, annotations, and all that is neither metadata nor status.
     pub(crate) fn content(&self) -> Value {
-        let text = zstd::decode_all(&*self.content).expect("what was packed");
-        serde_json::from_slice(&text).unwrap_or_default()
+        serde_json::from_slice(&self.content.unpack()).unwrap_or_default()
     }
 
     /// True if applying the object would change nothing.

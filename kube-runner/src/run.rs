@@ -15,7 +15,6 @@ use similar::TextDiff;
 use telewarden::Module;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch as channel};
-use tokio::task::JoinSet;
 
 use crate::backoff::Backoff;
 use crate::cli::{Diff, FromCluster, Policy, Run};
@@ -31,7 +30,7 @@ use crate::queue::{Until, work};
 use crate::reconcile::{Context, reconcile};
 use crate::seen::Seen;
 use crate::settings::{About, Origin, Settings};
-use crate::watch;
+use crate::watch::Watches;
 
 /// A kind that the API server does not know may come with a CustomResourceDefinition.
 const LOOK_FOR_KINDS: Duration = Duration::from_secs(30);
@@ -137,8 +136,8 @@ async fn operate(
     election: Option<u16>,
 ) -> Result<Outcome, Error> {
     let stop = stop_on_signals()?;
-    let (client, config) = crate::client().await?;
-    let module = crate::module(policy).await?;
+    // The module is loaded on a thread of its own while the client reads certificates.
+    let (module, (client, config)) = tokio::try_join!(crate::module(policy), crate::client())?;
     let namespace = cluster.namespace.clone().unwrap_or(config.default_namespace);
     let identity = identity();
     let events = if dry_run {
@@ -277,10 +276,14 @@ impl Operator {
         let inventory = Inventory::new(&self.client, &self.namespace, &settings.instance);
         let (changed, mut keys) = mpsc::unbounded_channel();
         let seen = Seen::new(settings.standalone, changed.clone());
-        let mut watches = JoinSet::new();
         let found = async {
+            let mut watches = Watches::of_sources(&self.client, &settings, &seen);
+            // Which other kinds there are is asked while these are listed.
+            let always = Kinds::always();
+            watches.owned(&always);
             let (kinds, remembered) = self.find_kinds(&settings, &inventory).await?;
-            watch::start(&self.client, &settings, &kinds.known, &seen, &mut watches).await;
+            watches.owned(kinds.known.iter().filter(|(kind, _)| !always.contains_key(kind)));
+            let watches = watches.all_listed().await;
             self.status.ready.store(true, Ordering::Relaxed);
             let counts = seen.counts();
             tracing::info!(sources = counts.sources, owned = counts.owned, "everything is listed");
@@ -299,9 +302,9 @@ impl Operator {
                 }
             }
             self.remember(&inventory, &settings, &seen, &remembered).await?;
-            Ok::<_, Error>(kinds)
+            Ok::<_, Error>((kinds, watches))
         };
-        let kinds = tokio::select! {
+        let (kinds, _watches) = tokio::select! {
             found = found => found?,
             again = &mut again => return Ok((Outcome::default(), again)),
         };

@@ -4,7 +4,7 @@
 //! have no room for it, and of those only what the module reads is kept, and only of annotated objects.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::backoff::Backoff;
 use crate::object::{GroupKind, INSTANCE, Live, ObjectId, Unread};
@@ -297,90 +299,97 @@ fn raw(value: &Value) -> Box<RawValue> {
     to_raw_value(value).expect("a JSON value is JSON")
 }
 
-/// Watches everything, and answers once all of it has been listed. The watches end with the tasks' set.
-pub(crate) async fn start(
-    client: &Client,
-    settings: &Arc<Settings>,
-    kinds: &BTreeMap<GroupKind, ApiResource>,
-    seen: &Seen,
-    tasks: &mut tokio::task::JoinSet<()>,
-) {
-    let (listed, mut all_listed) = tokio::sync::mpsc::channel::<()>(1);
-    let watch = |kind: GroupKind| Watch {
-        seen: seen.clone(),
-        settings: settings.clone(),
-        kind: Arc::new(kind),
-    };
-    let nothing = || {
-        watch(GroupKind {
+/// Everything that is to be watched under one set of settings. What is named is listed at once.
+pub(crate) struct Watches {
+    client: Client,
+    settings: Arc<Settings>,
+    seen: Seen,
+    tasks: JoinSet<()>,
+    /// Every watch has one until its first list is complete.
+    listed: mpsc::Sender<()>,
+    all_listed: mpsc::Receiver<()>,
+}
+
+impl Watches {
+    /// Watches the sources and what decides about them.
+    pub(crate) fn of_sources(client: &Client, settings: &Arc<Settings>, seen: &Seen) -> Self {
+        let (listed, all_listed) = mpsc::channel(1);
+        let mut watches = Self {
+            client: client.clone(),
+            settings: settings.clone(),
+            seen: seen.clone(),
+            tasks: JoinSet::new(),
+            listed,
+            all_listed,
+        };
+        let everything = watcher::Config::default().page_size(PAGE);
+        let nothing = || GroupKind {
             group: String::new(),
             kind: String::new(),
-        })
-    };
-    let everything = watcher::Config::default().page_size(PAGE);
-    if settings.applications {
-        for namespace in &settings.application_namespaces {
-            let api = Api::<Application>::namespaced(client.clone(), namespace);
-            tasks.spawn(follow(
-                format!("Applications in {namespace}"),
-                api,
-                everything.clone(),
-                nothing(),
-                listed.clone(),
-            ));
+        };
+        if settings.applications {
+            for namespace in &settings.application_namespaces {
+                let api = Api::<Application>::namespaced(client.clone(), namespace);
+                watches.follow(
+                    format!("Applications in {namespace}"),
+                    api,
+                    everything.clone(),
+                    nothing(),
+                );
+            }
+            let api = Api::<AppProject>::namespaced(client.clone(), &settings.argocd_namespace);
+            watches.follow("AppProjects".to_owned(), api, everything.clone(), nothing());
+            let api = Api::<ConfigMap>::namespaced(client.clone(), &settings.argocd_namespace);
+            let named = watcher::Config::default().fields(&format!("metadata.name={ARGOCD}"));
+            watches.follow(format!("ConfigMap {ARGOCD}"), api, named, nothing());
         }
-        let api = Api::<AppProject>::namespaced(client.clone(), &settings.argocd_namespace);
-        tasks.spawn(follow(
-            "AppProjects".to_owned(),
-            api,
-            everything.clone(),
-            nothing(),
-            listed.clone(),
-        ));
-        let api = Api::<ConfigMap>::namespaced(client.clone(), &settings.argocd_namespace);
-        tasks.spawn(follow(
-            format!("ConfigMap {ARGOCD}"),
-            api,
-            watcher::Config::default().fields(&format!("metadata.name={ARGOCD}")),
-            nothing(),
-            listed.clone(),
-        ));
+        let api = Api::<PartialObjectMeta<Namespace>>::all(client.clone());
+        watches.follow("Namespaces".to_owned(), api, everything, nothing());
+        watches
     }
-    let api = Api::<PartialObjectMeta<Namespace>>::all(client.clone());
-    tasks.spawn(follow(
-        "Namespaces".to_owned(),
-        api,
-        everything.clone(),
-        nothing(),
-        listed.clone(),
-    ));
-    let ours = everything.labels(&format!(
-        "app.kubernetes.io/managed-by=telewarden,{INSTANCE}={}",
-        settings.instance
-    ));
-    for (kind, resource) in kinds {
-        let api = Api::<Unread>::all_with(client.clone(), resource);
-        tasks.spawn(follow(
-            format!("our objects of kind {kind}"),
-            api,
-            ours.clone(),
-            watch(kind.clone()),
-            listed.clone(),
+
+    /// Watches our objects of some kinds too.
+    pub(crate) fn owned<'a>(&mut self, kinds: impl IntoIterator<Item = (&'a GroupKind, &'a ApiResource)>) {
+        let ours = watcher::Config::default().page_size(PAGE).labels(&format!(
+            "app.kubernetes.io/managed-by=telewarden,{INSTANCE}={}",
+            self.settings.instance
         ));
+        for (kind, resource) in kinds {
+            let api = Api::<Unread>::all_with(self.client.clone(), resource);
+            self.follow(format!("our objects of kind {kind}"), api, ours.clone(), kind.clone());
+        }
     }
-    drop(listed);
-    // Every watch drops its sender after its first list.
-    let _ = all_listed.recv().await;
+
+    /// Waits until all of it has been listed, and answers the watches, which end when they are dropped.
+    pub(crate) async fn all_listed(self) -> JoinSet<()> {
+        let Self {
+            tasks,
+            listed,
+            mut all_listed,
+            ..
+        } = self;
+        drop(listed);
+        let _ = all_listed.recv().await;
+        tasks
+    }
+
+    fn follow<K>(&mut self, what: String, api: Api<K>, config: watcher::Config, kind: GroupKind)
+    where
+        K: Watched,
+        K::DynamicType: Clone + Send,
+    {
+        let watch = Watch {
+            seen: self.seen.clone(),
+            settings: self.settings.clone(),
+            kind: Arc::new(kind),
+        };
+        self.tasks.spawn(follow(what, api, config, watch, self.listed.clone()));
+    }
 }
 
 /// Follows one kind for ever: lists, watches, and lists again when the API server has forgotten where we were.
-async fn follow<K>(
-    what: String,
-    api: Api<K>,
-    config: watcher::Config,
-    watch: Watch,
-    listed: tokio::sync::mpsc::Sender<()>,
-) where
+async fn follow<K>(what: String, api: Api<K>, config: watcher::Config, watch: Watch, listed: mpsc::Sender<()>)
+where
     K: Watched,
     K::DynamicType: Clone,
 {
