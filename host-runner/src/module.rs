@@ -24,8 +24,8 @@ pub enum Cache {
     /// Nowhere.
     #[default]
     Off,
-    /// In this folder. Who can write there decides what runs, so it should be the user's own. When it cannot be used the
-    /// module is compiled, and nothing is said.
+    /// In `compiled` in this folder. Who can write there decides what runs, so it should be the user's own. When it cannot
+    /// be used the module is compiled, and nothing is said.
     Folder(PathBuf),
 }
 
@@ -216,7 +216,8 @@ fn config(options: &Options) -> Config {
     config.native_unwind_info(cfg!(windows));
     if let Cache::Folder(folder) = &options.cache {
         let mut cache = wasmtime::CacheConfig::new();
-        cache.with_directory(folder);
+        // A folder of its own: now and then wasmtime deletes in it whatever it does not know.
+        cache.with_directory(folder.join("compiled"));
         // A command that runs for ten milliseconds spends most of them reading its code in. A small window is quicker to
         // unpack than a small file is to read, and better compression later, in the background, would undo it.
         cache.with_baseline_compression_level(1);

@@ -329,6 +329,20 @@ fn compiled_code_is_kept_and_found_again() {
     assert_eq!(module.call("anything", b"").expect("it answers"), b"{}");
 }
 
+/// Wasmtime deletes what it does not know in the folder that it has, and ours holds artifacts too.
+#[test]
+fn wasmtime_has_a_folder_of_its_own_in_the_cache() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = Options {
+        cache: Cache::Folder(folder.path().to_owned()),
+        ..options()
+    };
+    Module::new(&answering("{}"), &options).expect("it loads");
+    let inside = std::fs::read_dir(folder.path()).expect("a folder");
+    let inside: Vec<_> = inside.map(|entry| entry.expect("an entry").file_name()).collect();
+    assert_eq!(inside, ["compiled"]);
+}
+
 #[test]
 fn a_cache_that_cannot_be_written_is_done_without() {
     let folder = tempfile::tempdir().expect("a folder");
