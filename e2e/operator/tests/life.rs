@@ -98,8 +98,8 @@ async fn the_api_server_is_killed_and_restarted_during_a_roll_out() {
     })
     .await;
     cluster.kill_api_server();
-    cluster.restart_api_server(&[]).await;
     let writes = cluster.writes();
+    cluster.restart_api_server(&[]).await;
     cluster.is_as_rendered(&json!({})).await;
     assert!(
         cluster.writes() > writes,
@@ -320,7 +320,7 @@ async fn a_source_that_the_module_fails_on_does_not_hold_up_the_others() {
     cluster.namespace("large").await;
     // Enough for a small request, and not for one that holds a mebibyte's half.
     let operator = cluster.operator(&["--module-memory", "2"]).await;
-    let large = format!("# {}\n{}", "x".repeat(200_000), annotation("large", &["server"]));
+    let large = format!("# {}\n{}", "x".repeat(250_000), annotation("large", &["server"]));
     cluster
         .application(&Application::named("large").annotated(&large))
         .await;
