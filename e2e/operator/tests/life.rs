@@ -318,7 +318,7 @@ async fn a_source_that_the_module_fails_on_does_not_hold_up_the_others() {
     let cluster = Cluster::start().await;
     cluster.namespace("redis").await;
     cluster.namespace("large").await;
-    // Enough for a small request, and not for one that holds a mebibyte's half.
+    // Enough for a small request, and not for an annotation that is nearly as large as one may be.
     let operator = cluster.operator(&["--module-memory", "2"]).await;
     let large = format!("# {}\n{}", "x".repeat(250_000), annotation("large", &["server"]));
     cluster

@@ -39,7 +39,7 @@ async fn a_trap_and_a_call_that_does_not_end_do_not_hold_up_the_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_standalone_the_source_that_takes_too_much_memory_keeps_its_file_and_the_others_are_served() {
     let cluster = Cluster::start().await;
-    // Half of what the module may use is nothing but a comment.
+    // Nearly as much as annotations may be, and it lies in the module's memory several times.
     let comment = "x".repeat(250_000);
     the_others_are_served(&cluster, &["--module-memory", "2"], &comment, "memory").await;
 }
