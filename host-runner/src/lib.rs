@@ -10,7 +10,7 @@
 //!     settings: None,
 //!     sources: Vec::new(),
 //!     cluster: None,
-//!     previous: Default::default(),
+//!     accepted: Default::default(),
 //! })?;
 //! assert!(answer.sources.is_empty());
 //! # Ok(())
@@ -36,6 +36,6 @@ pub use error::Error;
 pub use module::{Cache, Module, Options};
 pub use telewarden_policy::diagnostic::{Diagnostic, Place, Position, Range, Severity};
 pub use telewarden_policy::protocol::{
-    ClusterView, Configuration, EndpointAnswer, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer,
-    VERSION as PROTOCOL,
+    ClusterView, Configuration, EndpointAnswer, HostSettings, ObjectKind, Outcome, RenderAnswer, RenderRequest,
+    Rendered, SettingsReport, SourceAnswer, VERSION as PROTOCOL,
 };

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use telewarden_policy::protocol::{self, RenderAnswer, RenderRequest};
+use telewarden_policy::protocol::{self, RenderAnswer, RenderRequest, SettingsReport};
 use wapc::WapcHost;
 use wasmtime::{Config, Engine, InstancePre};
 
@@ -156,6 +156,12 @@ impl Module {
     /// Kubewarden's `validate_settings`.
     pub fn validate_settings(&self, settings: &Value) -> Result<Value, Error> {
         const OPERATION: &str = "validate_settings";
+        decode(OPERATION, &self.call(OPERATION, &encode(OPERATION, settings)?)?)
+    }
+
+    /// What a host has to know of settings; null stands for the defaults.
+    pub fn settings(&self, settings: &Value) -> Result<SettingsReport, Error> {
+        const OPERATION: &str = "settings";
         decode(OPERATION, &self.call(OPERATION, &encode(OPERATION, settings)?)?)
     }
 

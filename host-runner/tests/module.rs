@@ -72,7 +72,7 @@ fn render(wasm: &[u8]) -> Result<telewarden::RenderAnswer, Error> {
         settings: None,
         sources: Vec::new(),
         cluster: None,
-        previous: Default::default(),
+        accepted: Default::default(),
     })
 }
 

@@ -196,7 +196,7 @@ fn answers_are_the_same_whichever_thread_asks() {
             settings: None,
             sources: vec![&source],
             cluster: None,
-            previous: Default::default(),
+            accepted: Default::default(),
         })
     };
     let expected = ask().expect("it answers");

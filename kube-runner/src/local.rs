@@ -37,13 +37,13 @@ pub(crate) async fn apply(arguments: Apply) -> Result<ExitCode, Error> {
     };
     document["instance"] = Value::String(arguments.instance.clone());
     let settings = Settings::check(&document, &module)?;
-    let render = |previous| {
+    let render = |_: BTreeMap<String, String>| {
         let request = RenderRequest {
             protocol: PROTOCOL,
             settings: Some(&settings.document),
             sources: sources.iter().map(|source| &**source).collect(),
             cluster: None,
-            previous,
+            accepted: Vec::new(),
         };
         module.render(&request).map_err(|source| Error::Module {
             key: "the files".to_owned(),

@@ -179,12 +179,11 @@ impl Context {
         key: &str,
         sources: &[Arc<Source>],
         projects: &Projects,
-        kept: &[Arc<Source>],
-        previous: BTreeMap<String, String>,
+        _kept: &[Arc<Source>],
+        _previous: BTreeMap<String, String>,
     ) -> Result<RenderAnswer, Error> {
         let (module, settings) = (self.module.clone(), self.settings.clone());
         let (sources, projects) = (sources.to_vec(), projects.clone());
-        let kept: Vec<_> = kept.iter().map(|source| source.without_annotations()).collect();
         let _call = self.calls.acquire().await;
         let started = Instant::now();
         let call = tokio::task::spawn_blocking(move || {
@@ -195,9 +194,9 @@ impl Context {
                 cluster: Some(ClusterView {
                     projects: projects.named.iter().map(|project| &**project).collect(),
                     global_projects: projects.global.as_deref(),
-                    kept: kept.iter().map(|source| &**source).collect(),
+                    in_cluster_enabled: None,
                 }),
-                previous,
+                accepted: Vec::new(),
             })
         });
         let answer = match call.await {

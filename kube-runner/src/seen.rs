@@ -26,6 +26,7 @@ pub(crate) struct Source {
     pub(crate) project: Option<String>,
 }
 
+#[allow(dead_code)]
 impl Source {
     /// The object, as far as it says which one it is and where it belongs.
     pub(crate) fn without_annotations(&self) -> Box<RawValue> {

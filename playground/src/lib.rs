@@ -261,7 +261,7 @@ impl Texts {
             settings: raw(&self.chosen).as_deref(),
             sources: objects.iter().map(AsRef::as_ref).collect(),
             cluster: None,
-            previous: Default::default(),
+            accepted: Default::default(),
         })
     }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::annotation::{self, PREFIX};
-use crate::diagnostic::{Diagnostic, Place, Problem};
+use crate::diagnostic::{Diagnostic, Findings, Place, Problem, Rule};
 use crate::render::check_namespace;
 use crate::settings::Settings;
 use crate::source::{Annotations, ApplicationSpec, Identity, Metadata, Object, Source};
@@ -94,12 +94,12 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Vec<Diagnostic>
         annotations: Annotations(annotations),
         application: Some((application.project.into_owned(), application.destination)),
     };
-    let mut decided = Vec::new();
+    let mut decided = Findings::default();
     if annotation::read(&source, settings, &mut decided).is_some() && !names_are_open {
         check_namespace(&source, &mut decided);
     }
-    for finding in decided {
-        match DEPEND_ON_NAMES.contains(&finding.code.as_ref()) && names_are_open {
+    for finding in decided.into_vec() {
+        match DEPEND_ON_NAMES.iter().any(|rule| finding.is(*rule)) && names_are_open {
             true => findings.extend(finding.place.map(|place| Problem::Undecided {}.at(place))),
             false => findings.push(finding),
         }
@@ -115,7 +115,7 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Vec<Diagnostic>
 }
 
 /// The rules that compare with the name or the namespace of an Application: hosts and classes.
-const DEPEND_ON_NAMES: &[&str] = &["TW111", "TW114", "TW304"];
+const DEPEND_ON_NAMES: &[Rule] = &[Rule::HostNotAllowed, Rule::OtherNamespace, Rule::ClassNotAllowed];
 
 /// True for an annotation that is read.
 pub(crate) fn is_ours(name: &str, settings: &Settings) -> bool {

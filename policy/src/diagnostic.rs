@@ -4,6 +4,7 @@
 //! from there alone: a rule has a code that never changes its meaning, and its message, help and documentation stand in
 //! one place.
 
+mod findings;
 pub mod rules;
 
 use std::borrow::Cow;
@@ -11,7 +12,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use rules::Problem;
+pub(crate) use findings::Findings;
+pub use rules::{Problem, Rule};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -132,6 +134,11 @@ impl fmt::Display for Place {
 }
 
 impl Diagnostic {
+    /// True if it is a finding of the rule.
+    pub fn is(&self, rule: Rule) -> bool {
+        self.code == rule.code()
+    }
+
     /// True for an error.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error

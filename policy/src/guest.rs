@@ -13,6 +13,7 @@ pub(crate) extern "C" fn wapc_init() {
     register_function("validate_settings", validate_settings);
     register_function("validate", validate);
     register_function("render", render);
+    register_function("settings", settings);
 }
 
 fn validate(payload: &[u8]) -> CallResult {
@@ -21,6 +22,10 @@ fn validate(payload: &[u8]) -> CallResult {
 
 fn validate_settings(payload: &[u8]) -> CallResult {
     Ok(serde_json::to_vec(&admission::validate_settings(payload))?)
+}
+
+fn settings(payload: &[u8]) -> CallResult {
+    Ok(serde_json::to_vec(&crate::settings::report(payload))?)
 }
 
 fn render(payload: &[u8]) -> CallResult {

@@ -24,6 +24,7 @@ pub mod schema;
 pub mod settings;
 mod source;
 pub mod telegraf;
+pub mod well_known;
 
 #[cfg(all(feature = "guest", target_arch = "wasm32"))]
 mod guest;

@@ -11,6 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::diagnostic::Diagnostic;
+use crate::settings::Topology;
 
 /// The version of the contract that this crate speaks.
 pub const VERSION: u32 = 1;
@@ -33,9 +34,12 @@ pub struct RenderRequest<'a> {
     /// The cluster that the rendered objects are meant for; absent where nobody applies them yet.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<ClusterView<'a>>,
-    /// `standalone` only: the files that the configuration has now, by name. A source that is refused keeps its own.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub previous: BTreeMap<String, String>,
+    /// `standalone` only: the declarations that were accepted last, of sources that still exist, each as
+    /// [`SourceAnswer::accepted`] had it. A source that `sources` does not render is rendered from here, after the same
+    /// checks: it is refused now, or the host left it out.
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<Value>"))]
+    pub accepted: Vec<&'a RawValue>,
 }
 
 /// What a host that applies has seen of the cluster. With it, Applications for other clusters are skipped, and those whose
@@ -52,11 +56,10 @@ pub struct ClusterView<'a> {
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Value>"))]
     pub global_projects: Option<&'a RawValue>,
-    /// `standalone` only: Applications and Namespaces that are not rendered and keep the file that they have, for example
-    /// because rendering them does not end. Their annotations are not read.
-    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "schema", schemars(with = "Vec<Value>"))]
-    pub kept: Vec<&'a RawValue>,
+    /// What Argo CD's ConfigMap `argocd-cm` has under `cluster.inClusterEnabled`. When it is false, Argo CD deploys nothing
+    /// to this cluster (<https://argo-cd.readthedocs.io/en/stable/operator-manual/argocd-cm-yaml/>).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_cluster_enabled: Option<bool>,
 }
 
 /// What `render` answers.
@@ -98,6 +101,10 @@ pub struct SourceAnswer {
     /// What it renders to; empty unless `outcome` is `rendered`, and in `standalone`, where `shared` has it.
     #[serde(flatten)]
     pub rendered: Rendered,
+    /// `standalone` only, and only if `outcome` is `rendered`: the object as far as it was read. A host keeps it, and sends
+    /// it in [`RenderRequest::accepted`] from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Value>,
 }
 
 /// Whether a source was rendered, and why not.
@@ -164,4 +171,55 @@ pub struct Configuration {
     pub name: String,
     /// Its files by name; one, `telegraf.conf`, except in `standalone`.
     pub files: BTreeMap<String, String>,
+}
+
+/// What `settings` answers: whether the settings can be used, and what a host has to know of them.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SettingsReport {
+    /// What is wrong or doubtful.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What a host has to know; absent when one of the diagnostics is an error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostSettings>,
+}
+
+/// The settings as far as they concern a host that watches a cluster. A host never reads the document by itself.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HostSettings {
+    /// The value of the label [`INSTANCE`](crate::well_known::INSTANCE) of everything that is rendered.
+    pub instance: String,
+    /// The annotation that holds the endpoints.
+    pub annotation: String,
+    /// What the names of all other annotations that are read start with.
+    pub annotation_prefixes: Vec<String>,
+    /// How many Telegrafs there are.
+    pub topology: Topology,
+    /// The namespace of the one Telegraf of `standalone`.
+    pub standalone_namespace: String,
+    /// Whether Applications are sources.
+    pub applications: bool,
+    /// Whether Namespaces are sources.
+    pub namespaces: bool,
+    /// The namespace of Argo CD's AppProjects and of its ConfigMap `argocd-cm`.
+    pub argocd_namespace: String,
+    /// The namespaces whose Applications are served, that of Argo CD included.
+    pub application_namespaces: Vec<String>,
+    /// The kinds of the objects that are rendered, apart from ConfigMap and Deployment.
+    pub kinds: Vec<ObjectKind>,
+}
+
+/// A kind of object.
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ObjectKind {
+    /// The API group; empty for the core group.
+    pub group: String,
+    /// The version within the group.
+    pub version: String,
+    /// The kind's name.
+    pub kind: String,
 }

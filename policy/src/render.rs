@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::annotation::{self, Declaration, Endpoint, EndpointUrl, Input};
 use crate::application_set;
 use crate::configuration;
-use crate::diagnostic::{Diagnostic, Place, Problem};
+use crate::diagnostic::{Diagnostic, Findings, Place, Problem};
 use crate::ordered::ordered_map;
 use crate::project::{Deployed, Projects, THIS_CLUSTER, THIS_SERVER};
 use crate::protocol::{Configuration, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer, VERSION};
@@ -27,6 +27,8 @@ const MAX_CONFIG_MAP: usize = 1_048_576 - 4096;
 /// What all sources share in `standalone`. Telegraf reads files in the order of their names, and what `[agent]` says counts
 /// only for what is read after it: this name is before every source's.
 const SHARED_FILE: &str = "00-telegraf.conf";
+
+static PREVIOUS: BTreeMap<String, String> = BTreeMap::new();
 
 /// Renders every source of a request.
 pub fn render(request: &RenderRequest<'_>) -> RenderAnswer {
@@ -56,24 +58,26 @@ pub fn render(request: &RenderRequest<'_>) -> RenderAnswer {
             return answer;
         }
     };
-    let (settings, findings) = settings::read(document.as_ref());
-    answer.diagnostics = findings;
+    let (settings, of_settings) = settings::read(document.as_ref());
+    let mut findings = Findings::default();
+    findings.extend(of_settings);
     let Some(settings) = settings else {
+        answer.diagnostics = findings.into_vec();
         return answer;
     };
-    warn_of_open_egress(&settings, &mut answer.diagnostics);
+    warn_of_open_egress(&settings, &mut findings);
     let projects = request
         .cluster
         .as_ref()
         .map(|cluster| Projects::read(cluster, &settings));
-    let mut renderer = Renderer::new(&settings, projects, &request.previous);
+    let mut renderer = Renderer::new(&settings, projects, &PREVIOUS);
     for (index, raw) in request.sources.iter().enumerate() {
         renderer.object(raw, index, None, &mut answer.sources);
     }
     if settings.topology == Topology::Standalone {
-        renderer.keep(request.cluster.as_ref().map_or(&[], |cluster| &cluster.kept));
-        answer.shared = Some(renderer.standalone(&mut answer.diagnostics));
+        answer.shared = Some(renderer.standalone(&mut findings));
     }
+    answer.diagnostics = findings.into_vec();
     answer
 }
 
@@ -83,11 +87,12 @@ pub(crate) fn render_one(object: &Object<'_>, settings: &Settings) -> RenderAnsw
         protocol: VERSION,
         ..RenderAnswer::default()
     };
-    let previous = BTreeMap::new();
-    let mut renderer = Renderer::new(settings, None, &previous);
+    let mut renderer = Renderer::new(settings, None, &PREVIOUS);
     renderer.readable(object, 0, None, &mut answer.sources);
     if settings.topology == Topology::Standalone {
-        answer.shared = Some(renderer.standalone(&mut answer.diagnostics));
+        let mut findings = Findings::default();
+        answer.shared = Some(renderer.standalone(&mut findings));
+        answer.diagnostics = findings.into_vec();
     }
     answer
 }
@@ -145,14 +150,14 @@ impl<'a> Renderer<'a> {
                 }
             }
             Some(Kind::Application | Kind::Namespace) => {
-                let mut findings = Vec::new();
+                let mut findings = Findings::default();
                 let name = match object.metadata.namespace.as_deref() {
                     Some(namespace) => format!("{}/{namespace}/{}", object.kind, object.metadata.name),
                     None => format!("{}/{}", object.kind, object.metadata.name),
                 };
                 match read_source(object, self.settings, &mut findings) {
                     Some(source) => answers.push(self.source(source, index, item, findings)),
-                    None => answers.push(answer(index, item, name, Outcome::Refused, findings)),
+                    None => answers.push(answer(index, item, name, Outcome::Refused, findings.into_vec())),
                 }
             }
             Some(Kind::ApplicationSet) => {
@@ -172,7 +177,7 @@ impl<'a> Renderer<'a> {
         source: Source<'a>,
         index: usize,
         item: Option<usize>,
-        mut findings: Vec<Diagnostic>,
+        mut findings: Findings,
     ) -> SourceAnswer {
         let settings = self.settings;
         let name = source.identity.to_string();
@@ -184,9 +189,8 @@ impl<'a> Renderer<'a> {
             return answer(index, item, name, Outcome::Idle, Vec::new());
         }
         let declaration = annotation::read(&source, settings, &mut findings);
-        let errors = findings.iter().any(Diagnostic::is_error);
-        if declaration.is_none() && !errors {
-            return answer(index, item, name, Outcome::Idle, findings);
+        if declaration.is_none() && !findings.has_error() {
+            return answer(index, item, name, Outcome::Idle, findings.into_vec());
         }
         if let Some(problem) = self.not_ours(&source) {
             return answer(index, item, name, Outcome::Skipped, vec![problem]);
@@ -200,7 +204,7 @@ impl<'a> Renderer<'a> {
         let Some(class_settings) = settings.classes.get(class) else {
             return self.refuse(source, index, item, findings);
         };
-        if findings.iter().any(Diagnostic::is_error) {
+        if findings.has_error() {
             return self.refuse(source, index, item, findings);
         }
         if !self.seen.insert(source.identity.clone()) {
@@ -219,7 +223,7 @@ impl<'a> Renderer<'a> {
                 let rendered = render_source(&source, &declaration, class, class_settings, settings);
                 if let Some(problem) = too_large(&rendered) {
                     findings.push(problem);
-                    return answer(index, item, name, Outcome::Refused, findings);
+                    return answer(index, item, name, Outcome::Refused, findings.into_vec());
                 }
                 rendered
             }
@@ -230,30 +234,17 @@ impl<'a> Renderer<'a> {
         SourceAnswer {
             endpoints,
             rendered,
-            ..answer(index, item, name, Outcome::Rendered, findings)
+            ..answer(index, item, name, Outcome::Rendered, findings.into_vec())
         }
     }
 
-    /// `standalone`: keeps the files of sources that the host does not want rendered.
-    fn keep(&mut self, kept: &[&'a RawValue]) {
-        let objects = kept.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok());
-        let sources = objects.filter_map(|object| read_source(&object, self.settings, &mut Vec::new()));
-        self.kept.extend(sources);
-    }
-
     /// Refuses a source. In `standalone` it keeps the file that it has.
-    fn refuse(
-        &mut self,
-        source: Source<'a>,
-        index: usize,
-        item: Option<usize>,
-        findings: Vec<Diagnostic>,
-    ) -> SourceAnswer {
+    fn refuse(&mut self, source: Source<'a>, index: usize, item: Option<usize>, findings: Findings) -> SourceAnswer {
         let name = source.identity.to_string();
         if self.settings.topology == Topology::Standalone {
             self.kept.push(source);
         }
-        answer(index, item, name, Outcome::Refused, findings)
+        answer(index, item, name, Outcome::Refused, findings.into_vec())
     }
 
     /// Why a source is not served here, if it is not.
@@ -301,7 +292,7 @@ impl<'a> Renderer<'a> {
     }
 
     /// The one Telegraf of `standalone`.
-    fn standalone(&mut self, findings: &mut Vec<Diagnostic>) -> Rendered {
+    fn standalone(&mut self, findings: &mut Findings) -> Rendered {
         let settings = self.settings;
         let namespace = settings.standalone_namespace.as_str();
         let name = shared_name();
@@ -433,21 +424,17 @@ fn urls(endpoints: &[Endpoint]) -> impl Iterator<Item = &EndpointUrl> {
 }
 
 /// Reads an object as a source. `None`, and findings, when its names cannot be used.
-pub(crate) fn read_source<'a>(
-    object: &Object<'a>,
-    settings: &Settings,
-    findings: &mut Vec<Diagnostic>,
-) -> Option<Source<'a>> {
-    let before = findings.len();
+pub(crate) fn read_source<'a>(object: &Object<'a>, settings: &Settings, findings: &mut Findings) -> Option<Source<'a>> {
+    let before = findings.count();
     let name = object.metadata.name.to_string();
     if !is_dns_subdomain(&name) {
         let error = "it is not a DNS subdomain: a-z, 0-9, `-` and `.`".to_owned();
         let what = "the object's name";
-        findings.push(Problem::Unreadable { what, error }.at(Place::pointer("/metadata/name")));
+        findings.report(Problem::Unreadable { what, error }, Place::pointer("/metadata/name"));
     }
     let annotations = object.metadata.annotations.clone().unwrap_or_default();
     if object.kind() == Some(Kind::Namespace) {
-        return (findings.len() == before).then(|| Source {
+        return (findings.count() == before).then(|| Source {
             namespace: name.clone(),
             identity: Identity::Namespace { name },
             annotations,
@@ -460,7 +447,7 @@ pub(crate) fn read_source<'a>(
         Err(error) => {
             let error = error.to_string();
             let what = "the Application's `spec`";
-            findings.push(Problem::Unreadable { what, error }.at(Place::pointer("/spec")));
+            findings.report(Problem::Unreadable { what, error }, Place::pointer("/spec"));
             return None;
         }
     };
@@ -471,9 +458,9 @@ pub(crate) fn read_source<'a>(
         .unwrap_or(&settings.sources.argocd_namespace);
     if !is_dns_label(namespace) {
         let name = namespace.to_owned();
-        findings.push(Problem::NotANamespace { name }.at(Place::pointer("/metadata/namespace")));
+        findings.report(Problem::NotANamespace { name }, Place::pointer("/metadata/namespace"));
     }
-    (findings.len() == before).then(|| Source {
+    (findings.count() == before).then(|| Source {
         namespace: spec.destination.namespace.to_string(),
         identity: Identity::Application {
             namespace: namespace.to_owned(),
@@ -485,7 +472,7 @@ pub(crate) fn read_source<'a>(
 }
 
 /// The namespace becomes a part of the hosts that may be scraped, so it has to be one label.
-pub(crate) fn check_namespace(source: &Source<'_>, findings: &mut Vec<Diagnostic>) {
+pub(crate) fn check_namespace(source: &Source<'_>, findings: &mut Findings) {
     let pointer = match source.application {
         Some(_) => "/spec/destination/namespace",
         None => "/metadata/name",
@@ -494,7 +481,7 @@ pub(crate) fn check_namespace(source: &Source<'_>, findings: &mut Vec<Diagnostic
         findings.push(Problem::NoNamespace {}.at(Place::pointer(pointer)));
     } else if !is_dns_label(&source.namespace) {
         let name = source.namespace.clone();
-        findings.push(Problem::NotANamespace { name }.at(Place::pointer(pointer)));
+        findings.report(Problem::NotANamespace { name }, Place::pointer(pointer));
     }
 }
 
@@ -520,7 +507,7 @@ fn too_large(rendered: &Rendered) -> Option<Diagnostic> {
 }
 
 /// Warns of classes whose outputs a NetworkPolicy cannot name.
-fn warn_of_open_egress(settings: &Settings, findings: &mut Vec<Diagnostic>) {
+fn warn_of_open_egress(settings: &Settings, findings: &mut Findings) {
     let domain = &settings.endpoints.cluster_domain;
     let open = |class: &Class| is_open(&configuration::outputs_of(class), domain);
     for (name, _) in settings
@@ -529,7 +516,7 @@ fn warn_of_open_egress(settings: &Settings, findings: &mut Vec<Diagnostic>) {
         .filter(|(_, class)| settings.network_policy && open(class))
     {
         let problem = Problem::OpenEgress { class: name.clone() };
-        findings.push(problem.at(Place::pointer(format!("/classes/{name}/outputs"))));
+        findings.report(problem, Place::pointer(format!("/classes/{name}/outputs")));
     }
 }
 
@@ -548,5 +535,6 @@ fn answer(
         diagnostics,
         endpoints: Vec::new(),
         rendered: Rendered::default(),
+        accepted: None,
     }
 }

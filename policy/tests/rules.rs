@@ -35,7 +35,7 @@ fn findings(rule: &RuleDoc, yaml: &str) -> Vec<Diagnostic> {
         settings: Some(&settings),
         sources: vec![&application],
         cluster: None,
-        previous: Default::default(),
+        accepted: Default::default(),
     });
     let of_sources = answer.sources.into_iter().flat_map(|source| source.diagnostics);
     answer.diagnostics.into_iter().chain(of_sources).collect()

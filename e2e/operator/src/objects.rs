@@ -115,7 +115,7 @@ pub fn render(settings: &str, sources: &[Value]) -> Vec<Value> {
         settings: Some(&settings),
         sources: sources.iter().map(|source| &**source).collect(),
         cluster: None,
-        previous: Default::default(),
+        accepted: Default::default(),
     };
     let answer = module.render(&request).expect("render");
     let rendered = answer

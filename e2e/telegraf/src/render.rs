@@ -62,20 +62,21 @@ fn merge(document: &mut Value, over: Value) {
     }
 }
 
-/// What the core answers. `previous` are the files that `standalone` has now.
+/// What the core answers. `accepted` are the declarations that `standalone` accepted before.
 ///
 /// # Panics
 /// When the request cannot be written.
-pub fn try_render(settings: &Value, sources: &[Value], previous: &BTreeMap<String, String>) -> RenderAnswer {
+pub fn try_render(settings: &Value, sources: &[Value], accepted: &[Value]) -> RenderAnswer {
     let raw = |value: &Value| to_raw_value(value).expect("JSON");
     let settings = raw(settings);
     let sources: Vec<Box<RawValue>> = sources.iter().map(raw).collect();
+    let accepted: Vec<Box<RawValue>> = accepted.iter().map(raw).collect();
     telewarden_policy::render::render(&RenderRequest {
         protocol: VERSION,
         settings: Some(&settings),
         sources: sources.iter().map(AsRef::as_ref).collect(),
         cluster: None,
-        previous: previous.clone(),
+        accepted: accepted.iter().map(AsRef::as_ref).collect(),
     })
 }
 
@@ -84,7 +85,7 @@ pub fn try_render(settings: &Value, sources: &[Value], previous: &BTreeMap<Strin
 /// # Panics
 /// When the settings or a source are refused.
 pub fn render(settings: &Value, sources: &[Value]) -> RenderAnswer {
-    let answer = try_render(settings, sources, &BTreeMap::new());
+    let answer = try_render(settings, sources, &[]);
     let bad = answer
         .sources
         .iter()

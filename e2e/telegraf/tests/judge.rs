@@ -16,7 +16,7 @@ fn judge_all(what: &str, settings: &Value, sources: &[Value], wrong: &mut Vec<St
     let mut judged = 0;
     for topology in TOPOLOGIES {
         let settings = merged(settings.clone(), json!({"topology": topology}));
-        for rendered in rendered(try_render(&settings, sources, &BTreeMap::new())) {
+        for rendered in rendered(try_render(&settings, sources, &[])) {
             judged += rendered.configurations.len();
             let complaints = judge(&rendered);
             if !complaints.is_empty() {

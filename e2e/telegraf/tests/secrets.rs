@@ -66,7 +66,7 @@ fn answer(attempt: &Attempt, capture: &str, output: &str, topology: &str) -> Ren
         Value::Null => settings,
         own => merged(settings, own),
     };
-    try_render(&settings, &[source], &BTreeMap::new())
+    try_render(&settings, &[source], &[])
 }
 
 fn said(source: &SourceAnswer) -> String {

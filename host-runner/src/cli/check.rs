@@ -98,7 +98,7 @@ fn ask(selection: &Selection, settings: Option<&Settings>, sources: &[&Value]) -
         settings: settings.as_deref(),
         sources: sources.iter().map(AsRef::as_ref).collect(),
         cluster: None,
-        previous: Default::default(),
+        accepted: Default::default(),
     })?;
     Ok(answer)
 }

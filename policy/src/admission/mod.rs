@@ -170,7 +170,7 @@ fn generate(request: &RawValue, settings: Option<&RawValue>) -> ValidateAnswer {
         settings,
         sources: vec![request],
         cluster: None,
-        previous: BTreeMap::new(),
+        accepted: Vec::new(),
     });
     let mut findings = findings_of(&answer);
     let is_list = || serde_json::from_str::<TypeMeta<'_>>(request.get()).is_ok_and(|meta| meta.known().is_some());

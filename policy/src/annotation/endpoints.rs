@@ -1,7 +1,7 @@
 //! The annotation's own YAML: a list of maps from names to URLs or options, or one such map.
 
 use super::{Context, Endpoint, EndpointUrl, Endpoints, Input};
-use crate::diagnostic::{Diagnostic, Problem};
+use crate::diagnostic::{Diagnostic, Findings, Problem};
 use crate::located::{Data, Key, Node, from_yaml};
 use crate::telegraf::{Origin, read_options};
 
@@ -14,7 +14,7 @@ pub(super) fn read(
     text: &str,
     context: &Context<'_>,
     endpoints: &mut Endpoints,
-    findings: &mut Vec<Diagnostic>,
+    findings: &mut Findings,
 ) {
     let Some(root) = from_yaml(annotation, text, findings) else {
         return;
@@ -43,17 +43,12 @@ fn wrong_shape(what: &str, expected: &'static str, node: &Node) -> Diagnostic {
     problem.at(node.place.clone())
 }
 
-fn read_entries(
-    entries: &[(Key, Node)],
-    context: &Context<'_>,
-    endpoints: &mut Endpoints,
-    findings: &mut Vec<Diagnostic>,
-) {
+fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut Endpoints, findings: &mut Findings) {
     for (key, node) in entries {
         if key.text == "<<" {
             continue;
         }
-        let before = findings.iter().filter(|finding| finding.is_error()).count();
+        let before = findings.errors();
         let name = endpoints.name(&key.text, &key.place, findings);
         let no_url = || Problem::NoUrl { name: key.text.clone() }.at(key.place.clone());
         let input = match &node.data {
@@ -85,8 +80,7 @@ fn read_entries(
                 None
             }
         };
-        let errors = findings.iter().filter(|finding| finding.is_error()).count();
-        if let (Some(name), Some((urls, options)), true) = (name, input, errors == before) {
+        if let (Some(name), Some((urls, options)), true) = (name, input, findings.errors() == before) {
             let input = Input::Prometheus {
                 urls,
                 options,
@@ -103,7 +97,7 @@ pub(super) fn read_urls(
     endpoint: &str,
     context: &Context<'_>,
     endpoints: &mut Endpoints,
-    findings: &mut Vec<Diagnostic>,
+    findings: &mut Findings,
 ) -> Option<Vec<EndpointUrl>> {
     let mut given = entries.iter().filter(|(key, _)| URL_KEYS.contains(&key.text.as_str()));
     let (key, node) = given.next()?;

@@ -6,7 +6,7 @@
 
 use super::endpoints::read_urls;
 use super::{Context, Endpoint, Endpoints, Input};
-use crate::diagnostic::{Diagnostic, Problem};
+use crate::diagnostic::{Diagnostic, Findings, Problem};
 use crate::located::{self, Data, Node, from_toml};
 use crate::telegraf::{Key, Literal, Origin, Table, Value, read_options, refuse_unsafe_text};
 
@@ -19,7 +19,7 @@ pub(super) fn read(
     text: &str,
     context: &Context<'_>,
     endpoints: &mut Endpoints,
-    findings: &mut Vec<Diagnostic>,
+    findings: &mut Findings,
 ) {
     let Some(Node {
         data: Data::Map(sections),
@@ -73,10 +73,9 @@ fn read_instance(
     entries: &[(located::Key, Node)],
     context: &Context<'_>,
     endpoints: &mut Endpoints,
-    findings: &mut Vec<Diagnostic>,
+    findings: &mut Findings,
 ) {
-    let errors = |findings: &[Diagnostic]| findings.iter().filter(|finding| finding.is_error()).count();
-    let before = errors(findings);
+    let before = findings.errors();
     let alias = entries.iter().find(|(key, _)| key.text == "alias");
     let (text, place, named) = match alias {
         Some((
@@ -111,13 +110,13 @@ fn read_instance(
         let table = read_table(entries, findings);
         Key::new(&plugin.text).map(|plugin| Input::Other { plugin, table })
     };
-    if let (Some(name), Some(input), true) = (name, input, errors(findings) == before) {
+    if let (Some(name), Some(input), true) = (name, input, findings.errors() == before) {
         endpoints.good.push(Endpoint { name, input });
     }
 }
 
 /// An allowed plugin's table as it was written, without anything that Telegraf would replace.
-fn read_table(entries: &[(located::Key, Node)], findings: &mut Vec<Diagnostic>) -> Table {
+fn read_table(entries: &[(located::Key, Node)], findings: &mut Findings) -> Table {
     let mut table = Table::new();
     for (key, node) in entries {
         if refuse_unsafe_text(&key.text, Origin::Annotation, &key.place, findings) {
@@ -136,8 +135,8 @@ fn read_table(entries: &[(located::Key, Node)], findings: &mut Vec<Diagnostic>) 
     table
 }
 
-fn read_value(name: &str, node: &Node, findings: &mut Vec<Diagnostic>) -> Option<Value> {
-    let refuse = |findings: &mut Vec<Diagnostic>| {
+fn read_value(name: &str, node: &Node, findings: &mut Findings) -> Option<Value> {
+    let refuse = |findings: &mut Findings| {
         let name = name.to_owned();
         findings.push(Problem::NotWithPlugin { name }.at(node.place.clone()));
         None

@@ -16,7 +16,7 @@ pub use endpoint_url::EndpointUrl;
 pub(crate) use endpoint_url::service_namespace;
 pub use vocabulary::PREFIX;
 
-use crate::diagnostic::{Diagnostic, Place, Problem};
+use crate::diagnostic::{Findings, Place, Problem};
 use crate::settings::{NamePattern, Names, Quantity, Settings};
 use crate::source::Source;
 use crate::telegraf::{Duration, Key, Literal, Options, Setting, Table, Value};
@@ -94,8 +94,7 @@ struct Context<'a> {
 }
 
 /// Reads a source's annotations. `None` when they name no endpoint, so that there is nothing to do.
-pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Vec<Diagnostic>) -> Option<Declaration> {
-    let first = findings.len();
+pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Findings) -> Option<Declaration> {
     let mut declaration = Declaration::default();
     let mut context = Context {
         settings,
@@ -111,13 +110,13 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Vec<
             continue;
         }
         match serde_json::from_str::<std::borrow::Cow<'_, str>>(raw.get()) {
-            Ok(text) if holds_endpoints => endpoint_annotations.push((name, text)),
+            Ok(text) if holds_endpoints => endpoint_annotations.push((name, Some(text))),
             Ok(text) => others.push((name, text)),
             Err(_) => {
                 let found = kind_of_json(raw.get());
                 findings.push(Problem::NotText { found }.at(Place::annotation(name, None)));
                 if holds_endpoints {
-                    endpoint_annotations.push((name, "".into()));
+                    endpoint_annotations.push((name, None));
                 }
             }
         }
@@ -130,19 +129,14 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Vec<
     vocabulary::check_together(&declaration, settings, source, findings);
     let mut endpoints = Endpoints::default();
     for (name, text) in &endpoint_annotations {
-        let unreadable = findings
-            .iter()
-            .any(|finding| finding.code == "TW012" && finding.place.as_ref() == Some(&Place::annotation(name, None)));
-        if unreadable {
-            continue;
-        }
-        let before = (findings.len(), endpoints.seen.len());
+        let Some(text) = text else { continue };
+        let before = (findings.count(), endpoints.seen.len());
         if *name == settings.annotation {
             endpoints::read(name, text, &context, &mut endpoints, findings);
         } else {
             inputs::read(name, text, &context, &mut endpoints, findings);
         }
-        if before == (findings.len(), endpoints.seen.len()) {
+        if before == (findings.count(), endpoints.seen.len()) {
             findings.push(Problem::NoEndpoints {}.at(Place::annotation(name, None)));
         }
     }
@@ -155,7 +149,7 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Vec<
         let place = place.unwrap_or_else(|| Place::annotation(&settings.annotation, None));
         findings.push(problem.at(Place { range: None, ..place }));
     }
-    sort_by_place(source, &mut findings[first..]);
+    sort_by_place(source, findings);
     if endpoint_annotations.is_empty() {
         return None;
     }
@@ -164,7 +158,7 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Vec<
 }
 
 /// Findings in the order of the text, so that one reads them from top to bottom.
-fn sort_by_place(source: &Source<'_>, findings: &mut [Diagnostic]) {
+fn sort_by_place(source: &Source<'_>, findings: &mut Findings) {
     findings.sort_by_cached_key(|finding| {
         let place = finding.place.as_ref();
         let key = place.and_then(Place::annotation_key);
@@ -185,7 +179,7 @@ struct Endpoints {
 
 impl Endpoints {
     /// Takes note of an endpoint's name. `None`, and a finding, when it cannot be used.
-    fn name(&mut self, text: &str, place: &Place, findings: &mut Vec<Diagnostic>) -> Option<EndpointName> {
+    fn name(&mut self, text: &str, place: &Place, findings: &mut Findings) -> Option<EndpointName> {
         let unsafe_text =
             crate::telegraf::refuse_unsafe_text(text, crate::telegraf::Origin::Annotation, place, findings);
         let name = EndpointName::new(text);
@@ -209,7 +203,7 @@ impl Endpoints {
         place: &Place,
         endpoint: &str,
         context: &Context<'_>,
-        findings: &mut Vec<Diagnostic>,
+        findings: &mut Findings,
     ) -> Option<EndpointUrl> {
         let url = match EndpointUrl::parse(text, &context.settings.endpoints, &context.names) {
             Ok(url) => url,
@@ -243,7 +237,7 @@ impl Endpoints {
 
 impl Context<'_> {
     /// An endpoint's options over those that count for all, and what only holds for them together.
-    fn complete(&self, own: Options, urls: &[EndpointUrl], findings: &mut Vec<Diagnostic>) -> Options {
+    fn complete(&self, own: Options, urls: &[EndpointUrl], findings: &mut Findings) -> Options {
         if let Some(Setting {
             value: Value::Table(tags),
             place,
@@ -305,7 +299,7 @@ pub(crate) fn metric_version(options: &Options) -> i64 {
 }
 
 /// Reports an interval that is shorter than the settings allow.
-fn check_interval(interval: &Setting, settings: &Settings, findings: &mut Vec<Diagnostic>) {
+fn check_interval(interval: &Setting, settings: &Settings, findings: &mut Findings) {
     let min = &settings.endpoints.min_interval;
     if let Value::Literal(text) = &interval.value
         && let Some(duration) = Duration::parse(text.as_str())

@@ -4,7 +4,7 @@
 use k8s_openapi::api::core::v1::{ConfigMapKeySelector, EnvVar, EnvVarSource, ObjectFieldSelector, SecretKeySelector};
 
 use super::{Declaration, any_matches, check_interval};
-use crate::diagnostic::{Diagnostic, Place, Problem};
+use crate::diagnostic::{Findings, Place, Problem};
 use crate::located::{Data, from_yaml};
 use crate::settings::{Quantity, Settings, Topology};
 use crate::source::{Source, is_dns_subdomain};
@@ -70,7 +70,7 @@ pub(super) fn read(
     endpoints: bool,
     options: &mut Options,
     declaration: &mut Declaration,
-    findings: &mut Vec<Diagnostic>,
+    findings: &mut Findings,
 ) {
     let place = Place::annotation(annotation, None);
     let name = annotation.strip_prefix(PREFIX).unwrap_or(annotation);
@@ -157,7 +157,7 @@ pub(super) fn check_together(
     declaration: &Declaration,
     settings: &Settings,
     source: &Source<'_>,
-    findings: &mut Vec<Diagnostic>,
+    findings: &mut Findings,
 ) {
     let resources = [
         ("cpu", &declaration.requests.cpu, &declaration.limits.cpu),
@@ -198,7 +198,7 @@ struct Reader<'a> {
     text: &'a str,
     place: Place,
     settings: &'a Settings,
-    findings: &'a mut Vec<Diagnostic>,
+    findings: &'a mut Findings,
 }
 
 impl Reader<'_> {
@@ -217,9 +217,9 @@ impl Reader<'_> {
 
     /// An endpoint's option for all endpoints. It is read as YAML, so that `['a*', 'b*']` is a list.
     fn option(&mut self, option: &'static str, options: &mut Options) {
-        let before = self.findings.len();
+        let before = self.findings.count();
         let Some(node) = from_yaml(self.annotation, self.text, self.findings) else {
-            if before == self.findings.len() {
+            if before == self.findings.count() {
                 self.value_problem("a value");
             }
             return;

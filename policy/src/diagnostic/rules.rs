@@ -55,7 +55,35 @@ macro_rules! rules {
             )*
         }
 
+        /// A rule.
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        pub enum Rule {
+            $(
+                #[doc = concat!("`", stringify!($code), "`: ", $summary)]
+                $name,
+            )*
+        }
+
+        impl Rule {
+            /// Every rule, by code.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// `TW` and three digits.
+            pub fn code(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($code),)*
+                }
+            }
+        }
+
         impl Problem {
+            /// The rule that it breaks.
+            pub fn rule(&self) -> Rule {
+                match self {
+                    $(Self::$name { .. } => Rule::$name,)*
+                }
+            }
+
             /// The finding, without a place.
             pub fn diagnostic(self) -> Diagnostic {
                 match self {
@@ -235,6 +263,14 @@ rules! {
         why: "It cannot be seen, and in a tag or a pattern it never is what was meant.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {tier: \"a\\nb\"}\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {tier: \"a b\"}\n",
+    }
+    TW014 TooManyFindings { count: usize } Warning {
+        summary: "There are more findings than are shown.",
+        message: "{count} more findings are not shown",
+        help: help("mend the ones above first"),
+        why: "The answer to a request is bounded, whatever an annotation holds.",
+        example: "",
+        instead: "",
     }
 
     TW101 EndpointName { name: String } Error {

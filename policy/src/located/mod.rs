@@ -10,7 +10,7 @@ mod yaml;
 
 use std::borrow::Cow;
 
-use crate::diagnostic::{Diagnostic, Place, Problem};
+use crate::diagnostic::{Findings, Place, Problem};
 
 pub(crate) use json::from_json;
 pub(crate) use toml::from_toml;
@@ -103,7 +103,7 @@ impl Node {
 }
 
 /// Reports a text that is too large to be read. True if it did.
-fn report_too_large(annotation: &str, text: &str, findings: &mut Vec<Diagnostic>) -> bool {
+fn report_too_large(annotation: &str, text: &str, findings: &mut Findings) -> bool {
     let size = text.len();
     if size > MAX_BYTES {
         let limit = MAX_BYTES;
@@ -113,7 +113,7 @@ fn report_too_large(annotation: &str, text: &str, findings: &mut Vec<Diagnostic>
 }
 
 /// Reports the second of two equal keys of a map.
-fn report_duplicates(entries: &[(Key, Node)], findings: &mut Vec<Diagnostic>) {
+fn report_duplicates(entries: &[(Key, Node)], findings: &mut Findings) {
     let mut seen = std::collections::BTreeSet::new();
     for (key, _) in entries {
         if !seen.insert(key.text.as_str()) {

@@ -4,10 +4,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{Data, Key, MAX_DEPTH, Node, report_too_large};
-use crate::diagnostic::{Diagnostic, Place, Position, Problem, Range};
+use crate::diagnostic::{Findings, Place, Position, Problem, Range};
 
 /// Reads an annotation's value. Whatever is wrong is added to the findings; `None` when no tree could be read.
-pub(crate) fn from_toml(annotation: &str, text: &str, findings: &mut Vec<Diagnostic>) -> Option<Node> {
+pub(crate) fn from_toml(annotation: &str, text: &str, findings: &mut Findings) -> Option<Node> {
     if report_too_large(annotation, text, findings) {
         return None;
     }

@@ -3,12 +3,12 @@
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
 use super::{Data, Key, MAX_DEPTH, Node, report_duplicates, report_too_large};
-use crate::diagnostic::{Diagnostic, Place, Position, Problem, Range};
+use crate::diagnostic::{Findings, Place, Position, Problem, Range};
 
 /// Reads an annotation's value. Whatever is wrong is added to the findings; `None` when no tree could be read.
 ///
 /// Scalars are read by YAML 1.2's core schema (<https://yaml.org/spec/1.2.2/#103-core-schema>), so `no` and `on` are text.
-pub(crate) fn from_yaml(annotation: &str, text: &str, findings: &mut Vec<Diagnostic>) -> Option<Node> {
+pub(crate) fn from_yaml(annotation: &str, text: &str, findings: &mut Findings) -> Option<Node> {
     if report_too_large(annotation, text, findings) {
         return None;
     }
@@ -49,7 +49,7 @@ struct Reader<'a> {
     open: Vec<Open>,
     root: Option<Node>,
     documents: usize,
-    findings: &'a mut Vec<Diagnostic>,
+    findings: &'a mut Findings,
 }
 
 impl Reader<'_> {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{EnvVar, Toleration};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Settings of telewarden: the same document for Kubewarden (`spec.settings`), the command and the operator. All of it is
@@ -52,7 +53,8 @@ pub struct Document {
 }
 
 /// How many Telegrafs there are.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "camelCase"))]
 pub enum Topology {
     /// One for each source, in its namespace.
@@ -116,6 +118,8 @@ pub struct Inputs {
     /// Input plugins that the `inputs` annotation may use. Others than `prometheus` are only checked for variables: they
     /// are your own responsibility.
     pub allowed_plugins: Vec<String>,
+    /// Remove a scraped label that is called like one of the class's `globalTags`, so that the global tag counts.
+    pub protect_global_tags: bool,
 }
 
 /// What may be scraped.
@@ -130,6 +134,14 @@ pub struct Endpoints {
     pub max: usize,
     /// The shortest interval, as a Telegraf duration.
     pub min_interval: String,
+    /// The longest interval, as a Telegraf duration.
+    pub max_interval: String,
+    /// The shortest timeout of a scrape, as a Telegraf duration.
+    pub min_timeout: String,
+    /// The longest timeout of a scrape, as a Telegraf duration. A timeout is never longer than the interval either.
+    pub max_timeout: String,
+    /// The largest `content_length_limit` that an endpoint may ask for, such as `20MB`.
+    pub max_content_length: String,
     /// The URL schemes that may be used.
     pub schemes: Vec<Scheme>,
     /// The cluster's DNS domain.
@@ -165,6 +177,9 @@ pub struct Sources {
     pub argocd_namespace: String,
     /// The namespaces whose Applications are served besides those in Argo CD's own.
     pub application_namespaces: Vec<String>,
+    /// Let `{bucket}` be the same for sources of the same name: for an Application outside of Argo CD's own namespace, and
+    /// for a Namespace. Otherwise theirs are `<namespace>:<name>` and `Namespace:<name>`.
+    pub shared_buckets: bool,
 }
 
 /// The pods that run Telegraf.
@@ -231,6 +246,9 @@ pub struct Allow {
     pub image: Vec<String>,
     /// Environment variables, also from ConfigMaps and Secrets of the namespace.
     pub env: bool,
+    /// What the names of the variables that `secret-env` brings start with. A Secret's keys are called as its author likes:
+    /// without a prefix one could be called `HTTP_PROXY`.
+    pub secret_env_prefix: String,
     /// The most that requests and limits may be.
     pub max_resources: ResourceList,
 }

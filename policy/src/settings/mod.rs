@@ -7,6 +7,7 @@ pub mod document;
 mod pattern;
 mod quantity;
 mod read;
+mod report;
 mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,14 +15,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::{EnvVar, Toleration};
 use serde_json::{Map, Value as Json};
 
-use crate::diagnostic::{Diagnostic, Place, Problem, escape_pointer};
+use crate::diagnostic::{Diagnostic, Findings, Place, Problem, escape_pointer};
 use crate::located::from_json;
-use crate::telegraf::{Duration, Key, Options, Origin, read_options};
+use crate::telegraf::{Duration, Key, Options, Origin, parse_size, read_options};
 
 use document::Document;
 pub use document::{Mutation, Reload, Scheme, Topology};
 pub(crate) use pattern::{HostPattern, NamePattern};
 pub(crate) use quantity::Quantity;
+pub use report::report;
 pub(crate) use template::{Names, Scope, Template, TemplateTable, TemplateValue, fill_table, has_placeholder};
 
 /// The settings that count where the administrator says nothing.
@@ -98,6 +100,7 @@ pub(crate) struct Inputs {
     pub(crate) tags: BTreeMap<Key, Template>,
     pub(crate) defaults: Options,
     pub(crate) allowed_plugins: BTreeSet<String>,
+    pub(crate) protect_global_tags: bool,
     /// Tags that annotations cannot set: those of `tags`, and those that an output chooses by.
     pub(crate) reserved_tags: BTreeSet<String>,
     /// The tag that tells sources apart in `standalone`, where outputs need it.
@@ -108,6 +111,11 @@ pub(crate) struct Inputs {
 pub(crate) struct Endpoints {
     pub(crate) max: usize,
     pub(crate) min_interval: Duration,
+    pub(crate) max_interval: Duration,
+    pub(crate) min_timeout: Duration,
+    pub(crate) max_timeout: Duration,
+    /// In bytes.
+    pub(crate) max_content_length: i64,
     pub(crate) schemes: Vec<Scheme>,
     pub(crate) cluster_domain: String,
     pub(crate) hosts: Vec<HostPattern>,
@@ -136,12 +144,13 @@ pub(crate) struct ResourceList {
 pub(crate) struct Allow {
     pub(crate) image: Vec<NamePattern>,
     pub(crate) env: bool,
+    pub(crate) secret_env_prefix: String,
     pub(crate) max_resources: ResourceList,
 }
 
 /// Reads settings. They are `None` exactly when one of the findings is an error.
 pub fn read(document: Option<&Json>) -> (Option<Settings>, Vec<Diagnostic>) {
-    let mut findings = Vec::new();
+    let mut findings = Findings::default();
     let defaults = serde_json::from_str(DEFAULTS).expect("the defaults are JSON");
     let merged = merge(&defaults, document, &mut findings);
     let document = read::read(&merged, &defaults, &mut findings);
@@ -149,14 +158,14 @@ pub fn read(document: Option<&Json>) -> (Option<Settings>, Vec<Diagnostic>) {
         findings: &mut findings,
     }
     .check(document);
-    let settings = settings.filter(|_| !findings.iter().any(Diagnostic::is_error));
-    (settings, findings)
+    let settings = settings.filter(|_| !findings.has_error());
+    (settings, findings.into_vec())
 }
 
 /// The defaults with the administrator's document over them: maps are merged, everything else is replaced. A class starts
 /// from the built-in one, and its plugins are taken as a whole: whoever writes `outputs: {file: …}` does not want
 /// `influxdb_v2` as well.
-fn merge(defaults: &Json, document: Option<&Json>, findings: &mut Vec<Diagnostic>) -> Json {
+fn merge(defaults: &Json, document: Option<&Json>, findings: &mut Findings) -> Json {
     let mut merged = defaults.clone();
     match document {
         None | Some(Json::Null) => {}
@@ -171,7 +180,7 @@ fn merge(defaults: &Json, document: Option<&Json>, findings: &mut Vec<Diagnostic
         }
         Some(_) => {
             let (error, nearest) = ("the settings are not a map".to_owned(), None);
-            findings.push(Problem::Settings { error, nearest }.at(Place::pointer("")));
+            findings.report(Problem::Settings { error, nearest }, Place::pointer(""));
         }
     }
     merged
@@ -201,12 +210,12 @@ fn merge_into<'a>(merged: &mut Json, document: &'a Json, path: &mut Vec<&'a str>
 
 /// Checks what the document's types cannot say.
 struct Checker<'a> {
-    findings: &'a mut Vec<Diagnostic>,
+    findings: &'a mut Findings,
 }
 
 impl Checker<'_> {
     fn report(&mut self, pointer: &str, problem: Problem) {
-        self.findings.push(problem.at(Place::pointer(pointer)));
+        self.findings.report(problem, Place::pointer(pointer));
     }
 
     fn check(&mut self, document: Document) -> Option<Settings> {
@@ -381,19 +390,35 @@ impl Checker<'_> {
             tags,
             defaults,
             allowed_plugins: inputs.allowed_plugins.iter().cloned().collect(),
+            protect_global_tags: inputs.protect_global_tags,
             reserved_tags,
             routing_tag,
         })
     }
 
     fn endpoints(&mut self, endpoints: &document::Endpoints) -> Option<Endpoints> {
-        let min_interval = Duration::parse(&endpoints.min_interval);
-        if min_interval.is_none() {
-            let problem = Problem::NotADuration {
-                name: "minInterval".to_owned(),
-                text: endpoints.min_interval.clone(),
-            };
-            self.report("/endpoints/minInterval", problem);
+        let mut durations = Bounds {
+            checker: self,
+            section: "/endpoints",
+        };
+        let interval = durations.read(
+            ("minInterval", &endpoints.min_interval),
+            ("maxInterval", &endpoints.max_interval),
+        );
+        let timeout = durations.read(
+            ("minTimeout", &endpoints.min_timeout),
+            ("maxTimeout", &endpoints.max_timeout),
+        );
+        let max_content_length = parse_size(&endpoints.max_content_length).filter(|bytes| *bytes > 0);
+        if max_content_length.is_none() {
+            let error = format!(
+                "`endpoints.maxContentLength` is `{}`, and should be a size such as `20MB`",
+                endpoints.max_content_length
+            );
+            self.report(
+                "/endpoints/maxContentLength",
+                Problem::Settings { error, nearest: None },
+            );
         }
         for (pointer, empty, what) in [
             ("/endpoints/schemes", endpoints.schemes.is_empty(), "scheme"),
@@ -418,9 +443,14 @@ impl Checker<'_> {
                 Err(problem) => self.report(&format!("/endpoints/hosts/{index}"), problem),
             }
         }
+        let ((min_interval, max_interval), (min_timeout, max_timeout)) = (interval?, timeout?);
         Some(Endpoints {
             max: endpoints.max,
-            min_interval: min_interval?,
+            min_interval,
+            max_interval,
+            min_timeout,
+            max_timeout,
+            max_content_length: max_content_length?,
             schemes: endpoints.schemes.clone(),
             cluster_domain: endpoints.cluster_domain.clone(),
             hosts,
@@ -486,8 +516,21 @@ impl Checker<'_> {
         Some(Allow {
             image: self.name_patterns(&allow.image, "/allow/image"),
             env: allow.env,
+            secret_env_prefix: self.secret_env_prefix(&allow.secret_env_prefix),
             max_resources: self.resource_list(&allow.max_resources, "/allow/maxResources")?,
         })
+    }
+
+    fn secret_env_prefix(&mut self, prefix: &str) -> String {
+        let known = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let starts_well = prefix.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        if !starts_well || !prefix.chars().all(known) {
+            let error = format!(
+                "`allow.secretEnvPrefix` is `{prefix}`, and should be the beginning of a variable's name such as `SECRET_`"
+            );
+            self.report("/allow/secretEnvPrefix", Problem::Settings { error, nearest: None });
+        }
+        prefix.to_owned()
     }
 
     fn resource_list(&mut self, list: &document::ResourceList, pointer: &str) -> Option<ResourceList> {
@@ -590,6 +633,38 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+}
+
+/// Reads two durations that are the bounds of a third.
+struct Bounds<'c, 'f> {
+    checker: &'c mut Checker<'f>,
+    section: &'static str,
+}
+
+impl Bounds<'_, '_> {
+    fn read(&mut self, min: (&str, &str), max: (&str, &str)) -> Option<(Duration, Duration)> {
+        let (shortest, longest) = (self.duration(min), self.duration(max));
+        let (shortest, longest) = (shortest?, longest?);
+        if longest < shortest {
+            let error = format!("`{}` is `{}`, which is less than `{}`", max.0, max.1, min.0);
+            let pointer = format!("{}/{}", self.section, max.0);
+            self.checker
+                .report(&pointer, Problem::Settings { error, nearest: None });
+        }
+        Some((shortest, longest))
+    }
+
+    fn duration(&mut self, (name, text): (&str, &str)) -> Option<Duration> {
+        let duration = Duration::parse(text);
+        if duration.is_none() {
+            let problem = Problem::NotADuration {
+                name: name.to_owned(),
+                text: text.to_owned(),
+            };
+            self.checker.report(&format!("{}/{name}", self.section), problem);
+        }
+        duration
     }
 }
 

@@ -12,11 +12,11 @@ use super::document::{
     Allow, Class, Document, Endpoints, Inputs, Mutation, Pod, Reload, ResourceList, Resources, Scheme, Sources,
     Standalone, Topology,
 };
-use crate::diagnostic::{Diagnostic, Place, Problem, escape_pointer};
+use crate::diagnostic::{Diagnostic, Findings, Place, Problem, escape_pointer};
 use crate::telegraf::nearest;
 
 /// Reads settings that were merged with the defaults. What is wrong is reported, and read as its default.
-pub(super) fn read(merged: &Value, defaults: &Value, findings: &mut Vec<Diagnostic>) -> Document {
+pub(super) fn read(merged: &Value, defaults: &Value, findings: &mut Findings) -> Document {
     let mut root = Section::new(String::new(), merged, defaults);
     let document = Document {
         annotation: root.text("annotation", findings),
@@ -39,10 +39,15 @@ pub(super) fn read(merged: &Value, defaults: &Value, findings: &mut Vec<Diagnost
             tags: section.text_map("tags", findings),
             defaults: section.map("defaults", findings),
             allowed_plugins: section.texts("allowedPlugins", findings),
+            protect_global_tags: section.flag("protectGlobalTags", findings),
         }),
         endpoints: root.section("endpoints", findings, |section, findings| Endpoints {
             max: section.value("max", "a number", findings, |value| value.as_u64()?.try_into().ok()),
             min_interval: section.text("minInterval", findings),
+            max_interval: section.text("maxInterval", findings),
+            min_timeout: section.text("minTimeout", findings),
+            max_timeout: section.text("maxTimeout", findings),
+            max_content_length: section.text("maxContentLength", findings),
             schemes: section.list("schemes", "`http` or `https`", findings, |value| {
                 match value.as_str()? {
                     "http" => Some(Scheme::Http),
@@ -58,6 +63,7 @@ pub(super) fn read(merged: &Value, defaults: &Value, findings: &mut Vec<Diagnost
             namespaces: section.flag("namespaces", findings),
             argocd_namespace: section.text("argocdNamespace", findings),
             application_namespaces: section.texts("applicationNamespaces", findings),
+            shared_buckets: section.flag("sharedBuckets", findings),
         }),
         pod: root.section("pod", findings, |section, findings| Pod {
             image: section.text("image", findings),
@@ -74,6 +80,7 @@ pub(super) fn read(merged: &Value, defaults: &Value, findings: &mut Vec<Diagnost
         allow: root.section("allow", findings, |section, findings| Allow {
             image: section.texts("image", findings),
             env: section.flag("env", findings),
+            secret_env_prefix: section.text("secretEnvPrefix", findings),
             max_resources: section.section("maxResources", findings, resource_list),
         }),
         reload: root.choice(
@@ -98,7 +105,7 @@ pub(super) fn read(merged: &Value, defaults: &Value, findings: &mut Vec<Diagnost
     document
 }
 
-fn resource_list(section: &mut Section<'_>, findings: &mut Vec<Diagnostic>) -> ResourceList {
+fn resource_list(section: &mut Section<'_>, findings: &mut Findings) -> ResourceList {
     ResourceList {
         cpu: section.text("cpu", findings),
         memory: section.text("memory", findings),
@@ -140,7 +147,7 @@ impl<'a> Section<'a> {
         &mut self,
         name: &'static str,
         expected: &str,
-        findings: &mut Vec<Diagnostic>,
+        findings: &mut Findings,
         read: impl Fn(&Value) -> Option<T>,
     ) -> T {
         let value = self.get(name);
@@ -150,24 +157,19 @@ impl<'a> Section<'a> {
         })
     }
 
-    fn text(&mut self, name: &'static str, findings: &mut Vec<Diagnostic>) -> String {
+    fn text(&mut self, name: &'static str, findings: &mut Findings) -> String {
         self.value(name, "text", findings, |value| value.as_str().map(str::to_owned))
     }
 
-    fn flag(&mut self, name: &'static str, findings: &mut Vec<Diagnostic>) -> bool {
+    fn flag(&mut self, name: &'static str, findings: &mut Findings) -> bool {
         self.value(name, "true or false", findings, Value::as_bool)
     }
 
-    fn map(&mut self, name: &'static str, findings: &mut Vec<Diagnostic>) -> Map<String, Value> {
+    fn map(&mut self, name: &'static str, findings: &mut Findings) -> Map<String, Value> {
         self.value(name, "a map", findings, |value| value.as_object().cloned())
     }
 
-    fn choice<T: Copy>(
-        &mut self,
-        name: &'static str,
-        choices: &[(&'static str, T)],
-        findings: &mut Vec<Diagnostic>,
-    ) -> T {
+    fn choice<T: Copy>(&mut self, name: &'static str, choices: &[(&'static str, T)], findings: &mut Findings) -> T {
         let names: Vec<_> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
         self.value(name, &names.join(" or "), findings, |value| {
             let text = value.as_str()?;
@@ -182,7 +184,7 @@ impl<'a> Section<'a> {
         &mut self,
         name: &'static str,
         expected: &str,
-        findings: &mut Vec<Diagnostic>,
+        findings: &mut Findings,
         read: impl Fn(&Value) -> Option<T>,
     ) -> Vec<T> {
         let list = self.value(name, "a list", findings, |value| value.as_array().cloned());
@@ -199,11 +201,11 @@ impl<'a> Section<'a> {
         items
     }
 
-    fn texts(&mut self, name: &'static str, findings: &mut Vec<Diagnostic>) -> Vec<String> {
+    fn texts(&mut self, name: &'static str, findings: &mut Findings) -> Vec<String> {
         self.list(name, "text", findings, |value| value.as_str().map(str::to_owned))
     }
 
-    fn text_map(&mut self, name: &'static str, findings: &mut Vec<Diagnostic>) -> BTreeMap<String, String> {
+    fn text_map(&mut self, name: &'static str, findings: &mut Findings) -> BTreeMap<String, String> {
         let mut texts = BTreeMap::new();
         for (key, value) in self.map(name, findings) {
             match value.as_str() {
@@ -220,11 +222,7 @@ impl<'a> Section<'a> {
     }
 
     /// A list of Kubernetes' own type. That passes over fields that it does not know; here they are mistakes.
-    fn typed_list<T: DeserializeOwned + Serialize>(
-        &mut self,
-        name: &'static str,
-        findings: &mut Vec<Diagnostic>,
-    ) -> Vec<T> {
+    fn typed_list<T: DeserializeOwned + Serialize>(&mut self, name: &'static str, findings: &mut Findings) -> Vec<T> {
         let mut items = Vec::new();
         for (index, map) in self
             .list(name, "a map", findings, |value| Some(value.clone()))
@@ -252,8 +250,8 @@ impl<'a> Section<'a> {
     fn section<T>(
         &mut self,
         name: &'static str,
-        findings: &mut Vec<Diagnostic>,
-        read: impl FnOnce(&mut Section<'a>, &mut Vec<Diagnostic>) -> T,
+        findings: &mut Findings,
+        read: impl FnOnce(&mut Section<'a>, &mut Findings) -> T,
     ) -> T {
         let mut value = self.get(name);
         let default = &self.default[name];
@@ -268,7 +266,7 @@ impl<'a> Section<'a> {
     }
 
     /// The classes, each of which has the built-in one for its default.
-    fn classes(&mut self, findings: &mut Vec<Diagnostic>) -> BTreeMap<String, Class> {
+    fn classes(&mut self, findings: &mut Findings) -> BTreeMap<String, Class> {
         let map = self.map("classes", findings);
         let default = &self.default["classes"]["default"];
         let mut classes = BTreeMap::new();
@@ -293,11 +291,7 @@ impl<'a> Section<'a> {
         classes
     }
 
-    fn plugins(
-        &mut self,
-        name: &'static str,
-        findings: &mut Vec<Diagnostic>,
-    ) -> BTreeMap<String, Vec<Map<String, Value>>> {
+    fn plugins(&mut self, name: &'static str, findings: &mut Findings) -> BTreeMap<String, Vec<Map<String, Value>>> {
         let mut plugins = BTreeMap::new();
         for (plugin, value) in self.map(name, findings) {
             let pointer = format!("{}/{}", self.pointer(name), escape_pointer(&plugin));
@@ -319,7 +313,7 @@ impl<'a> Section<'a> {
         plugins
     }
 
-    fn report_unknown(&self, findings: &mut Vec<Diagnostic>) {
+    fn report_unknown(&self, findings: &mut Findings) {
         for name in self.value.as_object().into_iter().flat_map(Map::keys) {
             if !self.known.contains(&name.as_str()) {
                 let nearest = nearest(name, self.known.iter().copied());
@@ -351,7 +345,7 @@ fn wrong_shape(pointer: &str, name: &str, value: &Value, expected: &str) -> Diag
 }
 
 /// Reports what a type did not keep of what was written.
-fn report_lost(pointer: &str, written: &Value, kept: &Value, findings: &mut Vec<Diagnostic>) {
+fn report_lost(pointer: &str, written: &Value, kept: &Value, findings: &mut Findings) {
     let Value::Object(written) = written else {
         return;
     };

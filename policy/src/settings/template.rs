@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use crate::diagnostic::{Diagnostic, Place, Problem, escape_pointer};
+use crate::diagnostic::{Findings, Place, Problem, escape_pointer};
 use crate::ordered::ordered_map;
 use crate::telegraf::{Key, Table, Value};
 
@@ -242,7 +242,7 @@ pub(crate) fn read_table(
     map: &serde_json::Map<String, Json>,
     scope: Scope,
     pointer: &str,
-    findings: &mut Vec<Diagnostic>,
+    findings: &mut Findings,
 ) -> TemplateTable {
     let mut table = TemplateTable::new();
     for (name, value) in map {
@@ -253,7 +253,7 @@ pub(crate) fn read_table(
                 key: true,
                 ..Place::pointer(pointer)
             };
-            findings.push(Problem::TelegrafValue { why }.at(place));
+            findings.report(Problem::TelegrafValue { why }, place);
             continue;
         };
         if let Some(value) = read_value(value, scope, &pointer, findings) {
@@ -263,9 +263,9 @@ pub(crate) fn read_table(
     table
 }
 
-fn read_value(value: &Json, scope: Scope, pointer: &str, findings: &mut Vec<Diagnostic>) -> Option<TemplateValue> {
-    let refuse = |why, findings: &mut Vec<Diagnostic>| {
-        findings.push(Problem::TelegrafValue { why }.at(Place::pointer(pointer)));
+fn read_value(value: &Json, scope: Scope, pointer: &str, findings: &mut Findings) -> Option<TemplateValue> {
+    let refuse = |why, findings: &mut Findings| {
+        findings.report(Problem::TelegrafValue { why }, Place::pointer(pointer));
         None
     };
     match value {
@@ -279,7 +279,7 @@ fn read_value(value: &Json, scope: Scope, pointer: &str, findings: &mut Vec<Diag
         Json::String(text) => match Template::parse(text, scope) {
             Ok(text) => Some(TemplateValue::Text(text)),
             Err(problem) => {
-                findings.push(problem.at(Place::pointer(pointer)));
+                findings.report(problem, Place::pointer(pointer));
                 None
             }
         },

@@ -14,6 +14,7 @@ pub use duration::Duration;
 #[cfg(feature = "schema")]
 pub(crate) use options::{CONTENT_TYPES, OPTIONS, Shape};
 pub(crate) use options::{Options, Origin, Setting, nearest, read_options, refuse_unsafe_text};
+pub(crate) use size::parse_size;
 pub use value::{Key, Literal, NotLiteral, Table, Value};
 pub(crate) use value::{key, literal};
 pub use writer::to_toml;

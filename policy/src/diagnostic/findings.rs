@@ -1,0 +1,112 @@
+//! The sink that collects findings.
+
+use super::{Diagnostic, Place, Problem};
+
+/// The most findings that are kept for one source, or for the settings. More help nobody, and a source must not decide how
+/// large an answer becomes.
+pub(crate) const MAX_FINDINGS: usize = 100;
+
+/// The findings about one source, or about the settings, in the order in which they were reported.
+///
+/// At most [`MAX_FINDINGS`] are kept. An error is never left out in favour of a warning.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Findings {
+    kept: Vec<Diagnostic>,
+    errors: usize,
+    left_out: usize,
+}
+
+impl Findings {
+    /// Adds a finding at a place.
+    pub(crate) fn report(&mut self, problem: Problem, place: Place) {
+        self.push(problem.at(place));
+    }
+
+    /// Adds a finding.
+    pub(crate) fn push(&mut self, finding: Diagnostic) {
+        let is_error = finding.is_error();
+        self.errors += usize::from(is_error);
+        if self.kept.len() < MAX_FINDINGS {
+            self.kept.push(finding);
+            return;
+        }
+        self.left_out += 1;
+        // Once all that is kept are errors there is no warning to look for.
+        if is_error
+            && self.errors <= MAX_FINDINGS
+            && let Some(warning) = self.kept.iter_mut().rfind(|kept| !kept.is_error())
+        {
+            *warning = finding;
+        }
+    }
+
+    /// Adds several findings.
+    pub(crate) fn extend(&mut self, findings: impl IntoIterator<Item = Diagnostic>) {
+        findings.into_iter().for_each(|finding| self.push(finding));
+    }
+
+    /// How many findings there were, those that were left out included.
+    pub(crate) fn count(&self) -> usize {
+        self.kept.len() + self.left_out
+    }
+
+    /// How many of them were errors.
+    pub(crate) fn errors(&self) -> usize {
+        self.errors
+    }
+
+    /// True if there was an error.
+    pub(crate) fn has_error(&self) -> bool {
+        self.errors > 0
+    }
+
+    /// Sorts the findings that were kept. Those with equal keys stay in their order.
+    pub(crate) fn sort_by_cached_key<K: Ord>(&mut self, key: impl FnMut(&Diagnostic) -> K) {
+        self.kept.sort_by_cached_key(key);
+    }
+
+    /// The findings, and a last one that says how many were left out, if any were.
+    pub(crate) fn into_vec(mut self) -> Vec<Diagnostic> {
+        if self.left_out > 0 {
+            let problem = Problem::TooManyFindings { count: self.left_out };
+            self.kept.push(problem.diagnostic());
+        }
+        self.kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error() -> Diagnostic {
+        Problem::NoUrl { name: "a".into() }.diagnostic()
+    }
+
+    fn warning() -> Diagnostic {
+        Problem::NothingToVerify {}.diagnostic()
+    }
+
+    #[test]
+    fn a_flood_is_counted_and_not_kept() {
+        let mut findings = Findings::default();
+        (0..1000).for_each(|_| findings.push(error()));
+        assert_eq!((findings.count(), findings.errors()), (1000, 1000));
+        let kept = findings.into_vec();
+        assert_eq!(kept.len(), MAX_FINDINGS + 1);
+        assert!(
+            kept[MAX_FINDINGS].message.contains("900"),
+            "{}",
+            kept[MAX_FINDINGS].message
+        );
+    }
+
+    #[test]
+    fn an_error_is_kept_before_a_warning() {
+        let mut findings = Findings::default();
+        (0..200).for_each(|_| findings.push(warning()));
+        findings.push(error());
+        assert!(findings.has_error());
+        assert!(findings.into_vec().iter().any(Diagnostic::is_error));
+    }
+}

@@ -1,0 +1,109 @@
+//! What a host has to know of the settings.
+
+use serde_json::Value as Json;
+
+use super::{Settings, read};
+use crate::diagnostic::Problem;
+use crate::protocol::{HostSettings, ObjectKind, SettingsReport};
+use crate::well_known::PREFIX;
+
+/// Answers the payload of the operation `settings`: the document, or null for the defaults.
+pub fn report(payload: &[u8]) -> SettingsReport {
+    let document: Json = match crate::payload::decode(payload) {
+        Ok(document) => document,
+        Err(error) => {
+            let problem = Problem::Unreadable {
+                what: "the settings",
+                error: error.to_string(),
+            };
+            return SettingsReport {
+                diagnostics: vec![problem.diagnostic()],
+                host: None,
+            };
+        }
+    };
+    let (settings, diagnostics) = read(Some(&document));
+    SettingsReport {
+        diagnostics,
+        host: settings.as_ref().map(for_host),
+    }
+}
+
+fn for_host(settings: &Settings) -> HostSettings {
+    let sources = &settings.sources;
+    let mut application_namespaces = sources.application_namespaces.clone();
+    if !application_namespaces.contains(&sources.argocd_namespace) {
+        application_namespaces.insert(0, sources.argocd_namespace.clone());
+    }
+    HostSettings {
+        instance: settings.instance.clone(),
+        annotation: settings.annotation.clone(),
+        annotation_prefixes: vec![PREFIX.to_owned()],
+        topology: settings.topology,
+        standalone_namespace: settings.standalone_namespace.clone(),
+        applications: sources.applications,
+        namespaces: sources.namespaces,
+        argocd_namespace: sources.argocd_namespace.clone(),
+        application_namespaces,
+        kinds: kinds(settings),
+    }
+}
+
+/// The kinds that are rendered apart from ConfigMap and Deployment, each once.
+fn kinds(settings: &Settings) -> Vec<ObjectKind> {
+    let mut kinds = Vec::new();
+    if settings.network_policy {
+        kinds.push(ObjectKind {
+            group: "networking.k8s.io".to_owned(),
+            version: "v1".to_owned(),
+            kind: "NetworkPolicy".to_owned(),
+        });
+    }
+    for resource in &settings.extra_resources {
+        let text = |field| resource.get(field).and_then(Json::as_str).unwrap_or_default();
+        let (group, version) = text("apiVersion").rsplit_once('/').unwrap_or(("", text("apiVersion")));
+        let kind = ObjectKind {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            kind: text("kind").to_owned(),
+        };
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    kinds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(settings: &str) -> HostSettings {
+        report(settings.as_bytes()).host.expect("the settings are good")
+    }
+
+    #[test]
+    fn null_stands_for_the_default() {
+        let nulls =
+            r#"{"instance": null, "sources": {"applications": null, "argocdNamespace": null}, "topology": null}"#;
+        assert_eq!(host(nulls), host("null"));
+        assert!(host(nulls).applications);
+        assert_eq!(host(nulls).instance, "telewarden");
+    }
+
+    #[test]
+    fn kinds_are_named_once() {
+        let secret = r#"{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}}"#;
+        let settings = format!(r#"{{"networkPolicy": true, "extraResources": [{secret}, {secret}]}}"#);
+        let kinds: Vec<_> = host(&settings).kinds.into_iter().map(|kind| kind.kind).collect();
+        assert_eq!(kinds, ["NetworkPolicy", "Secret"]);
+    }
+
+    #[test]
+    fn settings_with_an_error_say_nothing_to_a_host() {
+        for settings in ["[]", "3", "{", r#"{"topologie": "standalone"}"#] {
+            let report = report(settings.as_bytes());
+            assert!(report.host.is_none() && !report.diagnostics.is_empty(), "{settings}");
+        }
+    }
+}

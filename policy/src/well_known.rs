@@ -1,0 +1,25 @@
+//! Names that the module and its hosts have in common: of labels, annotations, and the field manager.
+
+/// What the names of our annotations and labels start with.
+pub const PREFIX: &str = "telegraf.influxdata.com/";
+
+/// Who applies objects, for server-side apply
+/// (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers>), and the value of [`MANAGED_BY`].
+pub const FIELD_MANAGER: &str = "telewarden";
+
+/// Label: the tool that manages an object
+/// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/>).
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
+/// Label: the instance of the settings, and so the operator, that an object belongs to.
+pub const INSTANCE: &str = "telegraf.influxdata.com/instance";
+
+/// Annotation: the source that an object was rendered for, as `argoproj.io/Application/<namespace>/<name>`,
+/// `Namespace/<name>`, or [`ALL_SOURCES`].
+pub const SOURCE: &str = "telegraf.influxdata.com/source";
+
+/// The value of [`SOURCE`] of objects that were rendered for all sources together.
+pub const ALL_SOURCES: &str = "all";
+
+/// Annotation: the digest of what was applied last.
+pub const APPLIED: &str = "telegraf.influxdata.com/applied";
