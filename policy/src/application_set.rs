@@ -10,9 +10,8 @@ use serde_json::value::RawValue;
 
 use crate::annotation::{self, PREFIX};
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem, Rule};
-use crate::render::check_namespace;
 use crate::settings::Settings;
-use crate::source::{Annotations, ApplicationSpec, Identity, Metadata, Object, Source};
+use crate::source::{Annotations, ApplicationSpec, Identity, Metadata, Object, Source, check_namespace, is_ours};
 
 /// What Applications are made from.
 #[derive(Debug, Default, Deserialize)]
@@ -80,22 +79,20 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Vec<Diagnostic>
     let namespace = application.destination.namespace.to_string();
     // The names come into patterns: which hosts and classes are allowed.
     let names_are_open = patched || has_hole(&name) || has_hole(&namespace);
+    let of_argocd = &settings.sources.argocd_namespace;
+    let identity = Identity::Application {
+        namespace: object.metadata.namespace.as_deref().unwrap_or(of_argocd).to_owned(),
+        name,
+    };
     let source = Source {
-        identity: Identity::Application {
-            namespace: object
-                .metadata
-                .namespace
-                .as_deref()
-                .unwrap_or(&settings.sources.argocd_namespace)
-                .to_owned(),
-            name,
-        },
+        bucket: identity.bucket(&settings.sources),
+        identity,
         namespace,
         annotations: Annotations(annotations),
         application: Some((application.project.into_owned(), application.destination)),
     };
     let mut decided = Findings::default();
-    if annotation::read(&source, settings, &mut decided).is_some() && !names_are_open {
+    if source.is_annotated(settings) && annotation::read(&source, settings, &mut decided).is_some() && !names_are_open {
         check_namespace(&source, &mut decided);
     }
     for finding in decided.into_vec() {
@@ -116,11 +113,6 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Vec<Diagnostic>
 
 /// The rules that compare with the name or the namespace of an Application: hosts and classes.
 const DEPEND_ON_NAMES: &[Rule] = &[Rule::HostNotAllowed, Rule::OtherNamespace, Rule::ClassNotAllowed];
-
-/// True for an annotation that is read.
-pub(crate) fn is_ours(name: &str, settings: &Settings) -> bool {
-    name.starts_with(PREFIX) || name == settings.annotation
-}
 
 /// True for text that the ApplicationSet controller fills in, in either of its template languages.
 fn has_hole(text: &str) -> bool {

@@ -4,8 +4,8 @@
 pub mod admission;
 pub mod annotation;
 mod application_set;
-mod configuration;
 pub mod diagnostic;
+mod digest;
 #[cfg(feature = "host")]
 pub mod flow;
 #[cfg(feature = "host")]
@@ -15,6 +15,7 @@ mod located;
 pub mod manifest;
 mod ordered;
 mod payload;
+mod plan;
 mod project;
 pub mod protocol;
 pub mod render;

@@ -1,34 +1,24 @@
 //! Sources and settings to rendered resources and diagnostics: the module's main job.
+//!
+//! [`render`] reads top to bottom: settings, then each source (parse, check), then what the accepted ones come to (plan,
+//! resources).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use serde_json::Value as Json;
 use serde_json::value::RawValue;
+use serde_json::{Value as Json, json};
 
-use crate::annotation::{self, Declaration, Endpoint, EndpointUrl, Input};
+use crate::annotation;
 use crate::application_set;
-use crate::configuration;
-use crate::diagnostic::{Diagnostic, Findings, Place, Problem};
-use crate::ordered::ordered_map;
+use crate::diagnostic::{Diagnostic, Findings, Place, Problem, Rule};
+use crate::plan::{self, Accepted, Owner, Part, Standalone, Workload, check_output_addresses, configuration};
 use crate::project::{Deployed, Projects, THIS_CLUSTER, THIS_SERVER};
-use crate::protocol::{Configuration, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer, VERSION};
-use crate::resources::{
-    ConfigFiles, Owner, config_map, deployment, extra_resources, file_name, is_open, network_policy, object_name,
-    shared_name, to_json,
+use crate::protocol::{
+    ClusterView, Configuration, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer, VERSION,
 };
-use crate::settings::{self, Class, Names, Settings, Topology, is_dns_label};
-use crate::source::{ApplicationSpec, Identity, Kind, Object, Source, TypeMeta, is_dns_subdomain};
-use crate::telegraf::to_toml;
-
-/// The most that a ConfigMap holds, in bytes, with some room for its metadata:
-/// <https://kubernetes.io/docs/concepts/configuration/configmap/#motivation>.
-const MAX_CONFIG_MAP: usize = 1_048_576 - 4096;
-
-/// What all sources share in `standalone`. Telegraf reads files in the order of their names, and what `[agent]` says counts
-/// only for what is read after it: this name is before every source's.
-const SHARED_FILE: &str = "00-telegraf.conf";
-
-static PREVIOUS: BTreeMap<String, String> = BTreeMap::new();
+use crate::resources;
+use crate::settings::{self, Settings, Topology};
+use crate::source::{self, Identity, Kind, Object, Source, TypeMeta};
 
 /// Renders every source of a request.
 pub fn render(request: &RenderRequest<'_>) -> RenderAnswer {
@@ -44,38 +34,17 @@ pub fn render(request: &RenderRequest<'_>) -> RenderAnswer {
         answer.diagnostics.push(problem.diagnostic());
         return answer;
     }
-    let document = match request
-        .settings
-        .map(|settings| serde_json::from_str::<Json>(settings.get()))
-        .transpose()
-    {
-        Ok(document) => document,
-        Err(error) => {
-            let error = error.to_string();
-            answer
-                .diagnostics
-                .push(Problem::Settings { error, nearest: None }.at(Place::pointer("")));
-            return answer;
+    let (settings, mut findings) = read_settings(request.settings);
+    if let Some(settings) = &settings {
+        warn_of_open_egress(settings, &mut findings);
+        let mut renderer = Renderer::new(settings, request.cluster.as_ref());
+        for raw in &request.accepted {
+            renderer.remember(raw);
         }
-    };
-    let (settings, of_settings) = settings::read(document.as_ref());
-    let mut findings = Findings::default();
-    findings.extend(of_settings);
-    let Some(settings) = settings else {
-        answer.diagnostics = findings.into_vec();
-        return answer;
-    };
-    warn_of_open_egress(&settings, &mut findings);
-    let projects = request
-        .cluster
-        .as_ref()
-        .map(|cluster| Projects::read(cluster, &settings));
-    let mut renderer = Renderer::new(&settings, projects, &PREVIOUS);
-    for (index, raw) in request.sources.iter().enumerate() {
-        renderer.object(raw, index, None, &mut answer.sources);
-    }
-    if settings.topology == Topology::Standalone {
-        answer.shared = Some(renderer.standalone(&mut findings));
+        for (index, raw) in request.sources.iter().enumerate() {
+            renderer.object(raw, Position { index, item: None });
+        }
+        (answer.sources, answer.shared) = renderer.finish();
     }
     answer.diagnostics = findings.into_vec();
     answer
@@ -83,81 +52,130 @@ pub fn render(request: &RenderRequest<'_>) -> RenderAnswer {
 
 /// Renders one object, which is not a List, under settings that are read already.
 pub(crate) fn render_one(object: &Object<'_>, settings: &Settings) -> RenderAnswer {
-    let mut answer = RenderAnswer {
+    let mut renderer = Renderer::new(settings, None);
+    renderer.readable(object, Position { index: 0, item: None });
+    let (sources, shared) = renderer.finish();
+    RenderAnswer {
         protocol: VERSION,
-        ..RenderAnswer::default()
-    };
-    let mut renderer = Renderer::new(settings, None, &PREVIOUS);
-    renderer.readable(object, 0, None, &mut answer.sources);
-    if settings.topology == Topology::Standalone {
-        let mut findings = Findings::default();
-        answer.shared = Some(renderer.standalone(&mut findings));
-        answer.diagnostics = findings.into_vec();
+        diagnostics: Vec::new(),
+        sources,
+        shared,
     }
-    answer
+}
+
+fn read_settings(document: Option<&RawValue>) -> (Option<Settings>, Findings) {
+    let mut findings = Findings::default();
+    let document = match document
+        .map(|document| serde_json::from_str::<Json>(document.get()))
+        .transpose()
+    {
+        Ok(document) => document,
+        Err(error) => {
+            let error = error.to_string();
+            findings.report(Problem::Settings { error, nearest: None }, Place::pointer(""));
+            return (None, findings);
+        }
+    };
+    let (settings, of_settings) = settings::read(document.as_ref());
+    findings.extend(of_settings);
+    (settings, findings)
+}
+
+/// Where an object stands in a request.
+#[derive(Clone, Copy)]
+struct Position {
+    index: usize,
+    /// Within a List.
+    item: Option<usize>,
 }
 
 struct Renderer<'a> {
     settings: &'a Settings,
     /// The cluster's AppProjects, where the host has read them.
     projects: Option<Projects>,
+    in_cluster_enabled: bool,
     seen: BTreeSet<Identity>,
-    /// `standalone`: the sources that were found good.
-    shared: Vec<(Source<'a>, Declaration)>,
-    /// `standalone`: the sources that were refused, whose file stays as it was.
-    kept: Vec<Source<'a>>,
-    previous: &'a BTreeMap<String, String>,
+    answers: Vec<SourceAnswer>,
+    /// `standalone`: the Telegraf of all sources.
+    standalone: Option<Standalone<'a>>,
+    /// `standalone`: sources whose part is that of the declaration that was accepted last.
+    remembered: BTreeSet<Identity>,
 }
 
 impl<'a> Renderer<'a> {
-    fn new(settings: &'a Settings, projects: Option<Projects>, previous: &'a BTreeMap<String, String>) -> Self {
+    fn new(settings: &'a Settings, cluster: Option<&ClusterView<'_>>) -> Self {
         Self {
             settings,
-            projects,
+            projects: cluster.map(|cluster| Projects::read(cluster, settings)),
+            in_cluster_enabled: cluster.and_then(|cluster| cluster.in_cluster_enabled) != Some(false),
             seen: BTreeSet::new(),
-            shared: Vec::new(),
-            kept: Vec::new(),
-            previous,
+            answers: Vec::new(),
+            standalone: (settings.topology == Topology::Standalone).then(|| Standalone::new(settings)),
+            remembered: BTreeSet::new(),
+        }
+    }
+
+    /// `standalone`: takes the part of a declaration that was accepted before. It stays unless the source is rendered anew,
+    /// or is no longer ours. It is checked like any other; what the settings no longer allow is left out.
+    fn remember(&mut self, raw: &RawValue) {
+        let Some(standalone) = &mut self.standalone else { return };
+        let Ok(object) = serde_json::from_str::<Object<'_>>(raw.get()) else {
+            return;
+        };
+        let mut findings = Findings::default();
+        let source = match object.kind() {
+            Some(Kind::Application | Kind::Namespace) => source::read(&object, self.settings, &mut findings),
+            _ => None,
+        };
+        let Some(source) = source.filter(|source| is_turned_on(source, self.settings)) else {
+            return;
+        };
+        let identity = source.identity.clone();
+        if let Some(accepted) = check(source, self.settings, &mut findings)
+            && standalone.add(Part::of(&accepted, self.settings)).is_ok()
+        {
+            self.remembered.insert(identity);
         }
     }
 
     /// Renders an object, or the objects of a List. Whatever is no source is passed over.
-    fn object(&mut self, raw: &'a RawValue, index: usize, item: Option<usize>, answers: &mut Vec<SourceAnswer>) {
-        let object: Object<'a> = match serde_json::from_str(raw.get()) {
-            Ok(object) => object,
+    fn object(&mut self, raw: &RawValue, position: Position) {
+        match serde_json::from_str::<Object<'_>>(raw.get()) {
+            Ok(object) => self.readable(&object, position),
             Err(error) => {
                 if let Some(kind) = unreadable_source(raw) {
                     let what = "the object";
                     let error = error.to_string();
                     let finding = Problem::Unreadable { what, error }.diagnostic();
-                    answers.push(answer(index, item, kind, Outcome::Refused, vec![finding]));
+                    self.answer(position, kind, Outcome::Refused, vec![finding]);
                 }
-                return;
             }
-        };
-        self.readable(&object, index, item, answers);
+        }
     }
 
     /// Renders an object that is read.
-    fn readable(&mut self, object: &Object<'a>, index: usize, item: Option<usize>, answers: &mut Vec<SourceAnswer>) {
+    fn readable(&mut self, object: &Object<'_>, position: Position) {
         match object.kind() {
-            Some(Kind::List) if item.is_none() => {
+            Some(Kind::List) if position.item.is_none() => {
                 let items = object
                     .items
-                    .map(|items| serde_json::from_str::<Vec<&'a RawValue>>(items.get()));
+                    .map(|items| serde_json::from_str::<Vec<&RawValue>>(items.get()));
                 for (item, raw) in items.and_then(Result::ok).unwrap_or_default().into_iter().enumerate() {
-                    self.object(raw, index, Some(item), answers);
+                    let item = Some(item);
+                    self.object(raw, Position { item, ..position });
                 }
             }
             Some(Kind::Application | Kind::Namespace) => {
                 let mut findings = Findings::default();
-                let name = match object.metadata.namespace.as_deref() {
-                    Some(namespace) => format!("{}/{namespace}/{}", object.kind, object.metadata.name),
-                    None => format!("{}/{}", object.kind, object.metadata.name),
-                };
-                match read_source(object, self.settings, &mut findings) {
-                    Some(source) => answers.push(self.source(source, index, item, findings)),
-                    None => answers.push(answer(index, item, name, Outcome::Refused, findings.into_vec())),
+                match source::read(object, self.settings, &mut findings) {
+                    Some(source) => self.source(source, position, findings),
+                    None => {
+                        let name = match object.metadata.namespace.as_deref() {
+                            Some(namespace) => format!("{}/{namespace}/{}", object.kind, object.metadata.name),
+                            None => format!("{}/{}", object.kind, object.metadata.name),
+                        };
+                        self.answer(position, name, Outcome::Refused, findings.into_vec());
+                    }
                 }
             }
             Some(Kind::ApplicationSet) => {
@@ -166,85 +184,78 @@ impl<'a> Renderer<'a> {
                 let findings = application_set::check(object, self.settings);
                 let refused = findings.iter().any(Diagnostic::is_error);
                 let outcome = if refused { Outcome::Refused } else { Outcome::Skipped };
-                answers.push(answer(index, item, name, outcome, findings));
+                self.answer(position, name, outcome, findings);
             }
             Some(Kind::List) | None => {}
         }
     }
 
-    fn source(
-        &mut self,
-        source: Source<'a>,
-        index: usize,
-        item: Option<usize>,
-        mut findings: Findings,
-    ) -> SourceAnswer {
+    fn source(&mut self, source: Source<'_>, position: Position, mut findings: Findings) {
         let settings = self.settings;
         let name = source.identity.to_string();
-        let turned_off = match source.identity {
-            Identity::Application { .. } => !settings.sources.applications,
-            Identity::Namespace { .. } => !settings.sources.namespaces,
-        };
-        if turned_off {
-            return answer(index, item, name, Outcome::Idle, Vec::new());
-        }
-        let declaration = annotation::read(&source, settings, &mut findings);
-        if declaration.is_none() && !findings.has_error() {
-            return answer(index, item, name, Outcome::Idle, findings.into_vec());
+        if !is_turned_on(&source, settings) || !source.is_annotated(settings) {
+            self.forget(&source.identity);
+            return self.answer(position, name, Outcome::Idle, Vec::new());
         }
         if let Some(problem) = self.not_ours(&source) {
-            return answer(index, item, name, Outcome::Skipped, vec![problem]);
+            self.forget(&source.identity);
+            return self.answer(position, name, Outcome::Skipped, vec![problem]);
         }
-        let Some(declaration) = declaration else {
-            return self.refuse(source, index, item, findings);
+        self.check_argo_cd(&source, &mut findings);
+        let identity = source.identity.clone();
+        let Some(accepted) = check(source, settings, &mut findings) else {
+            let outcome = match findings.has_error() {
+                true => Outcome::Refused,
+                false => Outcome::Idle,
+            };
+            if outcome == Outcome::Idle {
+                self.forget(&identity);
+            }
+            return self.answer(position, name, outcome, findings.into_vec());
         };
-        check_namespace(&source, &mut findings);
-        findings.extend(self.project_refuses(&source));
-        let class = declaration.class.as_ref().unwrap_or(&settings.default_class);
-        let Some(class_settings) = settings.classes.get(class) else {
-            return self.refuse(source, index, item, findings);
-        };
-        if findings.has_error() {
-            return self.refuse(source, index, item, findings);
-        }
-        if !self.seen.insert(source.identity.clone()) {
+        if !self.seen.insert(identity.clone()) {
             let finding = Problem::DuplicateSource { source: name.clone() }.diagnostic();
-            return answer(index, item, name, Outcome::Skipped, vec![finding]);
+            return self.answer(position, name, Outcome::Skipped, vec![finding]);
         }
-        let describe = |endpoint| configuration::describe(&source, endpoint, class_settings, settings);
-        let endpoints = declaration.endpoints.iter().map(describe).collect();
-        let rendered = match settings.topology {
-            Topology::Standalone => Rendered {
-                namespace: Some(settings.standalone_namespace.clone()),
-                class: Some(class.clone()),
-                ..Rendered::default()
-            },
-            Topology::Application | Topology::Endpoint => {
-                let rendered = render_source(&source, &declaration, class, class_settings, settings);
-                if let Some(problem) = too_large(&rendered) {
-                    findings.push(problem);
-                    return answer(index, item, name, Outcome::Refused, findings.into_vec());
-                }
-                rendered
+        let (rendered, size) = match &mut self.standalone {
+            Some(standalone) => {
+                let rendered = Rendered {
+                    namespace: Some(settings.standalone_namespace.clone()),
+                    class: Some(accepted.class.to_owned()),
+                    ..Rendered::default()
+                };
+                (rendered, standalone.add(Part::of(&accepted, settings)))
+            }
+            None => {
+                let rendered = render_source(&accepted, settings);
+                let size = check_size(&rendered);
+                (rendered, size)
             }
         };
-        if settings.topology == Topology::Standalone {
-            self.shared.push((source, declaration));
+        if let Err((size, limit)) = size {
+            self.seen.remove(&identity);
+            findings.push(Problem::ConfigurationTooLarge { size, limit }.diagnostic());
+            return self.answer(position, name, Outcome::Refused, findings.into_vec());
         }
-        SourceAnswer {
-            endpoints,
-            rendered,
-            ..answer(index, item, name, Outcome::Rendered, findings.into_vec())
+        self.remembered.remove(&identity);
+        let describe = |endpoint| configuration::describe(&accepted, endpoint, settings);
+        let endpoints = accepted.declaration.endpoints.iter().map(describe).collect();
+        let declaration = self.standalone.as_ref().map(|_| declaration_of(&accepted, settings));
+        self.answer(position, name, Outcome::Rendered, findings.into_vec());
+        if let Some(answer) = self.answers.last_mut() {
+            answer.endpoints = endpoints;
+            answer.rendered = rendered;
+            answer.accepted = declaration;
         }
     }
 
-    /// Refuses a source. In `standalone` it keeps the file that it has.
-    fn refuse(&mut self, source: Source<'a>, index: usize, item: Option<usize>, findings: Findings) -> SourceAnswer {
-        let name = source.identity.to_string();
-        if self.settings.topology == Topology::Standalone {
-            self.kept.push(source);
+    /// `standalone`: takes out the part of a source that asks for nothing any more.
+    fn forget(&mut self, identity: &Identity) {
+        if self.remembered.remove(identity)
+            && let Some(standalone) = &mut self.standalone
+        {
+            standalone.remove(identity);
         }
-        answer(index, item, name, Outcome::Refused, findings.into_vec())
     }
 
     /// Why a source is not served here, if it is not.
@@ -275,213 +286,153 @@ impl<'a> Renderer<'a> {
         Some(Problem::OtherCluster { cluster }.at(Place::pointer(pointer)))
     }
 
-    /// Why Argo CD would not deploy there for the source, if it would not.
-    fn project_refuses(&self, source: &Source<'_>) -> Option<Diagnostic> {
-        let (Identity::Application { namespace, .. }, Some((project, _))) = (&source.identity, &source.application)
+    /// Reports why Argo CD would not deploy there for the source, if it would not.
+    fn check_argo_cd(&self, source: &Source<'_>, findings: &mut Findings) {
+        let (Identity::Application { namespace, .. }, Some((project, _)), Some(projects)) =
+            (&source.identity, &source.application, &self.projects)
         else {
-            return None;
+            return;
         };
+        if !self.in_cluster_enabled {
+            findings.report(Problem::InClusterDisabled {}, Place::pointer("/spec/destination"));
+        }
         let deployed = Deployed {
             application_namespace: namespace,
             project,
             namespace: &source.namespace,
         };
-        let why = self.projects.as_ref()?.permit(deployed, self.settings).err()?;
-        let project = deployed.project_name().to_owned();
-        Some(Problem::ProjectRefuses { project, why }.at(Place::pointer("/spec/project")))
+        if let Err(why) = projects.permit(deployed, self.settings) {
+            let project = deployed.project_name().to_owned();
+            findings.report(
+                Problem::ProjectRefuses { project, why },
+                Place::pointer("/spec/project"),
+            );
+        }
     }
 
-    /// The one Telegraf of `standalone`.
-    fn standalone(&mut self, findings: &mut Findings) -> Rendered {
+    fn answer(&mut self, position: Position, source: String, outcome: Outcome, diagnostics: Vec<Diagnostic>) {
+        self.answers.push(SourceAnswer {
+            index: position.index,
+            item: position.item,
+            source,
+            outcome,
+            diagnostics,
+            endpoints: Vec::new(),
+            rendered: Rendered::default(),
+            accepted: None,
+        });
+    }
+
+    /// What became of each source, and in `standalone` what all of them come to.
+    fn finish(self) -> (Vec<SourceAnswer>, Option<Rendered>) {
         let settings = self.settings;
-        let namespace = settings.standalone_namespace.as_str();
-        let name = shared_name();
-        let class = &settings.classes[&settings.default_class];
-        self.shared.sort_by(|(a, _), (b, _)| a.identity.cmp(&b.identity));
-        let mut files = BTreeMap::new();
-        let mut outputs: BTreeMap<&Identity, Names<'_>> = BTreeMap::new();
-        for source in &self.kept {
-            let file = file_name(&source.identity);
-            if let Some(text) = self.previous.get(&file) {
-                files.insert(file, text.clone());
-                outputs.insert(&source.identity, source.names(settings, ""));
-            }
-        }
-        for (source, declaration) in &self.shared {
-            let inputs = configuration::inputs_of_source(source, declaration, settings);
-            files.insert(file_name(&source.identity), to_toml(&inputs));
-            outputs.insert(&source.identity, source.names(settings, ""));
-        }
-        let base = configuration::of_all(class, outputs.into_values(), settings);
-        files.insert(SHARED_FILE.to_owned(), to_toml(&base));
-        let owner = Owner::All;
-        let names = Names {
-            application: &name,
-            namespace,
-            endpoint: "",
-            cluster_domain: &settings.endpoints.cluster_domain,
-        };
-        let mut objects = extra_resources(owner, namespace, &names, settings);
-        objects.push(to_json(config_map(&name, namespace, owner, &files, settings)));
-        if settings.network_policy {
-            let urls = self
-                .shared
-                .iter()
-                .flat_map(|(_, declaration)| urls(&declaration.endpoints));
-            objects.push(to_json(network_policy(&name, namespace, owner, urls, &base, settings)));
-        }
-        let read = (ConfigFiles::Directory, &files);
-        let declaration = Declaration::default();
-        objects.push(to_json(deployment(
-            &name,
-            namespace,
-            owner,
-            read,
-            &declaration,
-            &names,
-            settings,
-        )));
-        let rendered = Rendered {
-            namespace: Some(namespace.to_owned()),
-            class: Some(settings.default_class.clone()),
-            configurations: vec![Configuration { name, files }],
-            objects,
-        };
-        if let Some(problem) = too_large(&rendered) {
-            findings.push(problem);
-            return Rendered::default();
-        }
-        rendered
+        let shared = self.standalone.map(|standalone| {
+            let workload = standalone.workload();
+            let mut rendered = Rendered {
+                namespace: Some(workload.namespace.to_owned()),
+                class: Some(settings.default_class.clone()),
+                configurations: Vec::new(),
+                objects: resources::extra_resources(Owner::All, workload.namespace, &workload.names, settings),
+            };
+            add(&mut rendered, &workload, settings);
+            rendered
+        });
+        (self.answers, shared)
     }
 }
 
-/// What a source of its own Telegraf renders to.
-fn render_source(
-    source: &Source<'_>,
-    declaration: &Declaration,
-    class: &str,
-    class_settings: &Class,
-    settings: &Settings,
-) -> Rendered {
-    let identity = &source.identity;
-    let names = source.names(settings, "");
-    let whole = Owner::Source {
-        identity,
+/// True if the settings ask for sources of this kind.
+fn is_turned_on(source: &Source<'_>, settings: &Settings) -> bool {
+    match source.identity {
+        Identity::Application { .. } => settings.sources.applications,
+        Identity::Namespace { .. } => settings.sources.namespaces,
+    }
+}
+
+/// Checks a source against the settings. `None` when there is an error, also one that was found before, or when no
+/// annotation names an endpoint.
+fn check<'a>(source: Source<'a>, settings: &'a Settings, findings: &mut Findings) -> Option<Accepted<'a>> {
+    let named = source::check_namespace(&source, findings);
+    let mut of_annotations = Findings::default();
+    let declaration = annotation::read(&source, settings, &mut of_annotations);
+    if !named {
+        // Which hosts are allowed depends on the namespace: that it is wrong is one mistake, not one for each URL.
+        of_annotations.retain(|finding| !finding.is(Rule::HostNotAllowed) && !finding.is(Rule::OtherNamespace));
+    }
+    findings.append(of_annotations);
+    let declaration = declaration?;
+    let class = declaration.class.as_ref().unwrap_or(&settings.default_class);
+    let (class, class_settings) = settings.classes.get_key_value(class)?;
+    if findings.has_error() {
+        return None;
+    }
+    let accepted = Accepted {
+        source,
+        declaration,
+        class,
+        class_settings,
+    };
+    check_output_addresses(&accepted, settings, findings);
+    (!findings.has_error()).then_some(accepted)
+}
+
+/// What a source that has its own Telegrafs renders to.
+fn render_source(accepted: &Accepted<'_>, settings: &Settings) -> Rendered {
+    let source = &accepted.source;
+    let owner = Owner::Source {
+        identity: &source.identity,
         endpoint: None,
     };
     let mut rendered = Rendered {
         namespace: Some(source.namespace.clone()),
-        class: Some(class.to_owned()),
+        class: Some(accepted.class.to_owned()),
         configurations: Vec::new(),
-        objects: extra_resources(whole, &source.namespace, &names, settings),
+        objects: resources::extra_resources(owner, &source.namespace, &accepted.names(settings), settings),
     };
-    let groups: Vec<(Option<&str>, Vec<&Endpoint>)> = match settings.topology {
-        Topology::Endpoint => declaration
-            .endpoints
-            .iter()
-            .map(|endpoint| (Some(endpoint.name.as_str()), vec![endpoint]))
-            .collect(),
-        Topology::Application | Topology::Standalone => vec![(None, declaration.endpoints.iter().collect())],
-    };
-    for (endpoint, endpoints) in groups {
-        let name = object_name(identity, endpoint, settings);
-        let owner = Owner::Source { identity, endpoint };
-        let table = configuration::of_source(source, declaration, &endpoints, class_settings, settings);
-        let files = ordered_map([("telegraf.conf".to_owned(), to_toml(&table))]);
-        let namespace = source.namespace.as_str();
-        rendered
-            .objects
-            .push(to_json(config_map(&name, namespace, owner, &files, settings)));
-        if settings.network_policy {
-            let urls = endpoints
-                .iter()
-                .flat_map(|endpoint| urls(std::slice::from_ref(*endpoint)));
-            rendered
-                .objects
-                .push(to_json(network_policy(&name, namespace, owner, urls, &table, settings)));
-        }
-        let read = (ConfigFiles::One, &files);
-        rendered.objects.push(to_json(deployment(
-            &name,
-            namespace,
-            owner,
-            read,
-            declaration,
-            &names,
-            settings,
-        )));
-        rendered.configurations.push(Configuration { name, files });
+    for workload in plan::of_source(accepted, settings) {
+        add(&mut rendered, &workload, settings);
     }
     rendered
 }
 
-/// The URLs of endpoints.
-fn urls(endpoints: &[Endpoint]) -> impl Iterator<Item = &EndpointUrl> {
-    endpoints.iter().flat_map(|endpoint| match &endpoint.input {
-        Input::Prometheus { urls, .. } => urls.as_slice(),
-        Input::Other { .. } => &[],
-    })
+/// Adds a workload's configuration and objects.
+fn add(rendered: &mut Rendered, workload: &Workload<'_>, settings: &Settings) {
+    rendered.objects.extend(resources::objects(workload, settings));
+    rendered.configurations.push(Configuration {
+        name: workload.name.clone(),
+        files: workload.files.by_name().clone(),
+    });
 }
 
-/// Reads an object as a source. `None`, and findings, when its names cannot be used.
-pub(crate) fn read_source<'a>(object: &Object<'a>, settings: &Settings, findings: &mut Findings) -> Option<Source<'a>> {
-    let before = findings.count();
-    let name = object.metadata.name.to_string();
-    if !is_dns_subdomain(&name) {
-        let error = "it is not a DNS subdomain: a-z, 0-9, `-` and `.`".to_owned();
-        let what = "the object's name";
-        findings.report(Problem::Unreadable { what, error }, Place::pointer("/metadata/name"));
-    }
-    let annotations = object.metadata.annotations.clone().unwrap_or_default();
-    if object.kind() == Some(Kind::Namespace) {
-        return (findings.count() == before).then(|| Source {
-            namespace: name.clone(),
-            identity: Identity::Namespace { name },
-            annotations,
-            application: None,
-        });
-    }
-    let spec = object.spec.map_or("{}", RawValue::get);
-    let spec: ApplicationSpec<'a> = match serde_json::from_str(spec) {
-        Ok(spec) => spec,
-        Err(error) => {
-            let error = error.to_string();
-            let what = "the Application's `spec`";
-            findings.report(Problem::Unreadable { what, error }, Place::pointer("/spec"));
-            return None;
-        }
-    };
-    let namespace = object
-        .metadata
-        .namespace
-        .as_deref()
-        .unwrap_or(&settings.sources.argocd_namespace);
-    if !is_dns_label(namespace) {
-        let name = namespace.to_owned();
-        findings.report(Problem::NotANamespace { name }, Place::pointer("/metadata/namespace"));
-    }
-    (findings.count() == before).then(|| Source {
-        namespace: spec.destination.namespace.to_string(),
-        identity: Identity::Application {
-            namespace: namespace.to_owned(),
-            name,
-        },
-        annotations,
-        application: Some((spec.project.into_owned(), spec.destination)),
-    })
-}
-
-/// The namespace becomes a part of the hosts that may be scraped, so it has to be one label.
-pub(crate) fn check_namespace(source: &Source<'_>, findings: &mut Findings) {
-    let pointer = match source.application {
-        Some(_) => "/spec/destination/namespace",
-        None => "/metadata/name",
-    };
-    if source.namespace.is_empty() {
-        findings.push(Problem::NoNamespace {}.at(Place::pointer(pointer)));
-    } else if !is_dns_label(&source.namespace) {
-        let name = source.namespace.clone();
-        findings.report(Problem::NotANamespace { name }, Place::pointer(pointer));
+/// A source as far as it was read, for a host to keep.
+fn declaration_of(accepted: &Accepted<'_>, settings: &Settings) -> Json {
+    let source = &accepted.source;
+    let annotations: serde_json::Map<String, Json> = source
+        .annotations
+        .0
+        .iter()
+        .filter(|(name, _)| source::is_ours(name, settings))
+        .filter_map(|(name, value)| Some((name.clone().into_owned(), serde_json::from_str(value.get()).ok()?)))
+        .collect();
+    match (&source.identity, &source.application) {
+        (Identity::Application { namespace, name }, Some((project, destination))) => json!({
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Application",
+            "metadata": {"name": name, "namespace": namespace, "annotations": annotations},
+            "spec": {
+                "project": project,
+                "destination": {
+                    "namespace": destination.namespace,
+                    "server": destination.server,
+                    "name": destination.name,
+                },
+            },
+        }),
+        (identity, _) => json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": identity.name(), "annotations": annotations},
+        }),
     }
 }
 
@@ -491,50 +442,25 @@ fn unreadable_source(raw: &RawValue) -> Option<String> {
     meta.known().map(|_| meta.kind.into_owned())
 }
 
-fn too_large(rendered: &Rendered) -> Option<Diagnostic> {
+/// # Errors
+/// The size of a configuration that no ConfigMap holds, and the limit, in bytes.
+fn check_size(rendered: &Rendered) -> Result<(), (usize, usize)> {
     let size = |configuration: &Configuration| {
-        configuration
-            .files
-            .iter()
-            .map(|(name, text)| name.len() + text.len())
-            .sum::<usize>()
+        let files = configuration.files.iter();
+        files.map(|(name, text)| name.len() + text.len()).sum::<usize>()
     };
-    let size = rendered.configurations.iter().map(size).max().unwrap_or(0);
-    (size > MAX_CONFIG_MAP).then(|| {
-        let limit = MAX_CONFIG_MAP;
-        Problem::ConfigurationTooLarge { size, limit }.diagnostic()
-    })
+    match rendered.configurations.iter().map(size).max().unwrap_or(0) {
+        size if size > plan::MAX_CONFIG_MAP => Err((size, plan::MAX_CONFIG_MAP)),
+        _ => Ok(()),
+    }
 }
 
 /// Warns of classes whose outputs a NetworkPolicy cannot name.
 fn warn_of_open_egress(settings: &Settings, findings: &mut Findings) {
-    let domain = &settings.endpoints.cluster_domain;
-    let open = |class: &Class| is_open(&configuration::outputs_of(class), domain);
-    for (name, _) in settings
-        .classes
-        .iter()
-        .filter(|(_, class)| settings.network_policy && open(class))
-    {
+    let classes = settings.classes.iter().filter(|_| settings.network_policy);
+    for (name, _) in classes.filter(|(_, class)| plan::has_open_output(class, settings)) {
         let problem = Problem::OpenEgress { class: name.clone() };
+        let name = crate::diagnostic::escape_pointer(name);
         findings.report(problem, Place::pointer(format!("/classes/{name}/outputs")));
-    }
-}
-
-fn answer(
-    index: usize,
-    item: Option<usize>,
-    source: String,
-    outcome: Outcome,
-    diagnostics: Vec<Diagnostic>,
-) -> SourceAnswer {
-    SourceAnswer {
-        index,
-        item,
-        source,
-        outcome,
-        diagnostics,
-        endpoints: Vec::new(),
-        rendered: Rendered::default(),
-        accepted: None,
     }
 }

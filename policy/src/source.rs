@@ -10,6 +10,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::diagnostic::{Findings, Place, Problem};
+use crate::settings::{Names, Settings, document, is_dns_label};
+use crate::well_known::PREFIX;
+
 /// An object as far as it is read.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -163,6 +167,25 @@ impl Identity {
         }
     }
 
+    /// The bucket of the source: its name, with `-` as `_`.
+    ///
+    /// Unless the settings say that they share one, each source has its own: an Application outside of Argo CD's namespace
+    /// and a Namespace may be called like an Application. No object's name holds `:` or a capital letter.
+    pub(crate) fn bucket(&self, sources: &document::Sources) -> String {
+        let plain = |text: &str| text.replace('-', "_");
+        match self {
+            Self::Application { namespace, name }
+                if !sources.shared_buckets && *namespace != sources.argocd_namespace =>
+            {
+                format!("{}:{}", plain(namespace), plain(name))
+            }
+            Self::Namespace { name } if !sources.shared_buckets && sources.applications => {
+                format!("Namespace:{}", plain(name))
+            }
+            Self::Application { name, .. } | Self::Namespace { name } => plain(name),
+        }
+    }
+
     /// The object's name, with its namespace if it is in one.
     pub(crate) fn qualified_name(&self) -> String {
         match self {
@@ -187,6 +210,8 @@ pub(crate) struct Source<'a> {
     pub(crate) identity: Identity,
     /// The namespace that is scraped, and where Telegraf runs: a DNS label.
     pub(crate) namespace: String,
+    /// What `{bucket}` stands for.
+    pub(crate) bucket: String,
     pub(crate) annotations: Annotations<'a>,
     /// An Application's project and destination.
     pub(crate) application: Option<(String, Destination<'a>)>,
@@ -203,17 +228,94 @@ pub(crate) fn is_dns_subdomain(text: &str) -> bool {
 }
 
 impl Source<'_> {
+    /// True if one of its annotations is read.
+    pub(crate) fn is_annotated(&self, settings: &Settings) -> bool {
+        self.annotations.0.iter().any(|(name, _)| is_ours(name, settings))
+    }
+
     /// What placeholders stand for.
-    pub(crate) fn names<'s>(
-        &'s self,
-        settings: &'s crate::settings::Settings,
-        endpoint: &'s str,
-    ) -> crate::settings::Names<'s> {
-        crate::settings::Names {
+    pub(crate) fn names<'s>(&'s self, settings: &'s Settings, endpoint: &'s str) -> Names<'s> {
+        Names {
             application: self.identity.name(),
             namespace: &self.namespace,
+            bucket: &self.bucket,
             endpoint,
             cluster_domain: &settings.endpoints.cluster_domain,
         }
     }
+}
+
+/// Reads an object as a source. `None`, and findings, when its names cannot be used.
+pub(crate) fn read<'a>(object: &Object<'a>, settings: &Settings, findings: &mut Findings) -> Option<Source<'a>> {
+    let before = findings.count();
+    let name = object.metadata.name.to_string();
+    if !is_dns_subdomain(&name) {
+        let error = "it is not a DNS subdomain: a-z, 0-9, `-` and `.`".to_owned();
+        let what = "the object's name";
+        findings.report(Problem::Unreadable { what, error }, Place::pointer("/metadata/name"));
+    }
+    let annotations = object.metadata.annotations.clone().unwrap_or_default();
+    if object.kind() == Some(Kind::Namespace) {
+        let identity = Identity::Namespace { name: name.clone() };
+        return (findings.count() == before).then(|| Source {
+            namespace: name,
+            bucket: identity.bucket(&settings.sources),
+            identity,
+            annotations,
+            application: None,
+        });
+    }
+    let spec = object.spec.map_or("{}", RawValue::get);
+    let spec: ApplicationSpec<'a> = match serde_json::from_str(spec) {
+        Ok(spec) => spec,
+        Err(error) => {
+            let error = error.to_string();
+            let what = "the Application's `spec`";
+            findings.report(Problem::Unreadable { what, error }, Place::pointer("/spec"));
+            return None;
+        }
+    };
+    let namespace = object
+        .metadata
+        .namespace
+        .as_deref()
+        .unwrap_or(&settings.sources.argocd_namespace);
+    if !is_dns_label(namespace) {
+        let name = namespace.to_owned();
+        findings.report(Problem::NotANamespace { name }, Place::pointer("/metadata/namespace"));
+    }
+    let identity = Identity::Application {
+        namespace: namespace.to_owned(),
+        name,
+    };
+    (findings.count() == before).then(|| Source {
+        namespace: spec.destination.namespace.to_string(),
+        bucket: identity.bucket(&settings.sources),
+        identity,
+        annotations,
+        application: Some((spec.project.into_owned(), spec.destination)),
+    })
+}
+
+/// Checks the namespace: it becomes a part of the hosts that may be scraped, so it has to be one label. True if it is.
+pub(crate) fn check_namespace(source: &Source<'_>, findings: &mut Findings) -> bool {
+    let pointer = match source.application {
+        Some(_) => "/spec/destination/namespace",
+        None => "/metadata/name",
+    };
+    if source.namespace.is_empty() {
+        findings.report(Problem::NoNamespace {}, Place::pointer(pointer));
+        return false;
+    }
+    if !is_dns_label(&source.namespace) {
+        let name = source.namespace.clone();
+        findings.report(Problem::NotANamespace { name }, Place::pointer(pointer));
+        return false;
+    }
+    true
+}
+
+/// True for an annotation that is read.
+pub(crate) fn is_ours(name: &str, settings: &Settings) -> bool {
+    name.starts_with(PREFIX) || name == settings.annotation
 }

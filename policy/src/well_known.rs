@@ -23,3 +23,7 @@ pub const ALL_SOURCES: &str = "all";
 
 /// Annotation: the digest of what was applied last.
 pub const APPLIED: &str = "telegraf.influxdata.com/applied";
+
+/// In `standalone`, the tag that tells the metrics of one source from those of another. Its value is the source's identity.
+/// Outputs remove it.
+pub const ROUTING_TAG: &str = "telewarden_source";

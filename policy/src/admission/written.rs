@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value as Json, json};
-use sha2::{Digest, Sha256};
 
 use super::request::{Payload, Request, Said};
 use crate::diagnostic::{Diagnostic, Place, Problem};
+use crate::digest::sha256;
 use crate::ordered::ordered_map;
 use crate::protocol::{Outcome, RenderAnswer};
 use crate::settings::Mutation;
@@ -49,11 +49,9 @@ impl Written {
             .filter(|source| source.outcome == Outcome::Rendered);
         Self(source.map(|source| {
             let resources = list(answer).to_string();
-            let digest = Sha256::digest(&resources);
-            let digest = digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
             Facts {
                 endpoints: source.endpoints.len(),
-                digest: format!("sha256:{digest}"),
+                digest: format!("sha256:{}", sha256(&resources)),
                 resources,
             }
         }))

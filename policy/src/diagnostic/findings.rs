@@ -45,6 +45,23 @@ impl Findings {
         findings.into_iter().for_each(|finding| self.push(finding));
     }
 
+    /// Adds all findings of another sink.
+    pub(crate) fn append(&mut self, other: Self) {
+        let (errors, left_out) = (other.errors, other.left_out);
+        let before = self.errors;
+        self.extend(other.kept);
+        self.errors = before + errors;
+        self.left_out += left_out;
+    }
+
+    /// Takes out the findings that do not match.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Diagnostic) -> bool) {
+        let errors = |kept: &[Diagnostic]| kept.iter().filter(|finding| finding.is_error()).count();
+        let before = errors(&self.kept);
+        self.kept.retain(keep);
+        self.errors -= before - errors(&self.kept);
+    }
+
     /// How many findings there were, those that were left out included.
     pub(crate) fn count(&self) -> usize {
         self.kept.len() + self.left_out

@@ -708,6 +708,25 @@ rules! {
         instead: "",
     }
 
+    TW411 OutputAddress { source: String, address: String } Error {
+        summary: "A name would change the address of an output.",
+        message: "with the names of `{source}` in it, an output's address would be `{address}`",
+        help: help("rename it, or ask the administrator for outputs that do not depend on this name"),
+        why: "The settings put the name into an output's URL. A dot in the name would make another host of it, and metrics \
+              and token would be sent there.",
+        example: "",
+        instead: "",
+    }
+    TW412 InClusterDisabled { } Error {
+        summary: "Argo CD does not deploy to the cluster that it runs in.",
+        message: "Argo CD deploys nothing to this cluster: `cluster.inClusterEnabled` is false in `argocd-cm`",
+        help: help("choose another destination, or set `cluster.inClusterEnabled` to true"),
+        why: "Argo CD would not deploy there for this Application, and neither may we \
+              (<https://argo-cd.readthedocs.io/en/stable/operator-manual/argocd-cm-yaml/>).",
+        example: "",
+        instead: "",
+    }
+
     TW501 Settings { error: String, nearest: Option<&'static str> } Error {
         summary: "The settings have not the shape that they should have.",
         message: "{error}",
@@ -785,10 +804,12 @@ rules! {
     TW510 Routing { why: &'static str } Error {
         summary: "In `standalone` the metrics cannot be told apart.",
         message: "{why}",
-        help: help("give `inputs.tags` a tag with `{application}` or `{bucket}` in it, and use neither in `globalTags`, `agent` or `processors`".to_owned()),
-        why: "All sources share one Telegraf, so outputs choose by a tag which metrics are theirs.",
-        example: "topology: standalone\ninputs: {tags: {prometheus_app: all}}\n",
-        instead: "topology: standalone\n",
+        help: help("leave `tagpass` out, or use `tagdrop`"),
+        why: "All sources share one Telegraf, and an output takes the metrics of one source by a tag. Telegraf lets a metric \
+              pass that matches any tag of `tagpass`, so a second one would let the metrics of other sources through \
+              (<https://docs.influxdata.com/telegraf/v1/configuration/#metric-filtering>).",
+        example: "topology: standalone\nclasses: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"], organization: o, bucket: \"{bucket}\", token: t, tagpass: {tier: [web]}}]}}}\n",
+        instead: "topology: standalone\nclasses: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"], organization: o, bucket: \"{bucket}\", token: t, tagdrop: {tier: [web]}}]}}}\n",
     }
     TW511 DnsLabel { text: String, what: &'static str } Error {
         summary: "A name in the settings is not a DNS label.",

@@ -1,18 +1,11 @@
 //! The ConfigMap that carries a configuration.
 
-use std::collections::BTreeMap;
-
-use super::Owner;
+use super::metadata::metadata;
 use super::object::ConfigMap;
+use crate::plan::Workload;
 use crate::settings::Settings;
 
-/// A ConfigMap with files by name.
-pub(crate) fn config_map(
-    name: &str,
-    namespace: &str,
-    owner: Owner<'_>,
-    files: &BTreeMap<String, String>,
-    settings: &Settings,
-) -> ConfigMap {
-    ConfigMap::config_map(owner.metadata(name, namespace, settings), files.clone())
+/// A ConfigMap with the workload's files.
+pub(super) fn config_map(workload: &Workload<'_>, settings: &Settings) -> ConfigMap {
+    ConfigMap::config_map(metadata(workload, settings), workload.files.by_name().clone())
 }

@@ -1,8 +1,6 @@
 //! The Deployment that runs Telegraf, as Pod Security "restricted" wants it
 //! (<https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted>).
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::apps::v1::{DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerPort, EnvFromSource, HTTPGetAction, PodSecurityContext, Probe,
@@ -11,40 +9,24 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::metadata::{pod_labels, pod_selector};
+use super::metadata::{metadata, owner_labels, pod_labels, pod_selector};
 use super::object::{Deployment, DeploymentSpec, Metadata, PodSpec, PodTemplate, Volume};
-use super::{Owner, digest};
-use crate::annotation::Declaration;
-use crate::configuration::HEALTH_PORT;
+use crate::digest::sha256;
 use crate::ordered::ordered_map;
-use crate::settings::{Names, Reload, ResourceList, Settings};
+use crate::plan::configuration::HEALTH_PORT;
+use crate::plan::{ConfigFiles, Pod, Workload};
+use crate::settings::{Reload, ResourceList, Settings};
 
 /// Where the ConfigMap is mounted.
 const DIRECTORY: &str = "/etc/telegraf";
 
-/// Which files Telegraf reads.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum ConfigFiles {
-    /// `telegraf.conf` alone.
-    One,
-    /// All files of the directory.
-    Directory,
-}
-
 /// A Deployment of one Telegraf that reads the ConfigMap of the same name.
-pub(crate) fn deployment(
-    name: &str,
-    namespace: &str,
-    owner: Owner<'_>,
-    (read, files): (ConfigFiles, &BTreeMap<String, String>),
-    declaration: &Declaration,
-    names: &Names<'_>,
-    settings: &Settings,
-) -> Deployment {
+pub(super) fn deployment(workload: &Workload<'_>, settings: &Settings) -> Deployment {
+    let (name, names) = (&workload.name, &workload.names);
     let pod = &settings.pod;
     let labels = pod.labels.iter().map(|(label, text)| (label.clone(), text.fill(names)));
     let mut labels = ordered_map(labels);
-    labels.extend(owner.labels(settings));
+    labels.extend(owner_labels(workload.owner, settings));
     labels.extend(pod_labels(name));
     let annotations = pod
         .annotations
@@ -52,8 +34,9 @@ pub(crate) fn deployment(
         .map(|(annotation, text)| (annotation.clone(), text.fill(names)));
     let mut annotations = ordered_map(annotations);
     if settings.reload == Reload::Rollout {
-        let all: String = files.iter().map(|(name, text)| format!("{name}\n{text}\n")).collect();
-        annotations.insert("telegraf.influxdata.com/config-digest".to_owned(), digest(&all));
+        let files = workload.files.by_name().iter();
+        let all: String = files.map(|(name, text)| format!("{name}\n{text}\n")).collect();
+        annotations.insert("telegraf.influxdata.com/config-digest".to_owned(), sha256(&all));
     }
     let spec = DeploymentSpec {
         replicas: 1,
@@ -74,19 +57,19 @@ pub(crate) fn deployment(
                 labels,
                 annotations,
             },
-            spec: pod_spec(name, read, declaration, settings),
+            spec: pod_spec(workload, settings),
         },
     };
-    Deployment::deployment(owner.metadata(name, namespace, settings), spec)
+    Deployment::deployment(metadata(workload, settings), spec)
 }
 
-fn pod_spec(name: &str, read: ConfigFiles, declaration: &Declaration, settings: &Settings) -> PodSpec {
+fn pod_spec(workload: &Workload<'_>, settings: &Settings) -> PodSpec {
     let pod = &settings.pod;
     PodSpec {
         automount_service_account_token: false,
         // Telegraf would see every service of the namespace in its environment.
         enable_service_links: false,
-        containers: vec![container(read, declaration, settings)],
+        containers: vec![container(workload, settings)],
         node_selector: pod.node_selector.clone(),
         tolerations: pod.tolerations.clone(),
         security_context: PodSecurityContext {
@@ -99,14 +82,13 @@ fn pod_spec(name: &str, read: ConfigFiles, declaration: &Declaration, settings: 
             }),
             ..PodSecurityContext::default()
         },
-        volumes: vec![Volume::of_config_map("config", name)],
+        volumes: vec![Volume::of_config_map("config", &workload.name)],
     }
 }
 
-fn container(read: ConfigFiles, declaration: &Declaration, settings: &Settings) -> Container {
-    let pod = &settings.pod;
-    let env: Vec<_> = pod.env.iter().chain(&declaration.env).cloned().collect();
-    let env_from = declaration.secret_env.as_ref().map(|name| EnvFromSource {
+fn container(workload: &Workload<'_>, settings: &Settings) -> Container {
+    let pod = &workload.pod;
+    let env_from = pod.secret_env.as_ref().map(|name| EnvFromSource {
         secret_ref: Some(SecretEnvSource {
             name: name.clone(),
             optional: None,
@@ -126,17 +108,17 @@ fn container(read: ConfigFiles, declaration: &Declaration, settings: &Settings) 
     };
     Container {
         name: "telegraf".to_owned(),
-        image: Some(declaration.image.as_ref().unwrap_or(&pod.image).clone()),
+        image: Some(pod.image.clone()),
         command: Some(vec!["telegraf".to_owned()]),
-        args: Some(arguments(read, settings.reload)),
-        env: (!env.is_empty()).then_some(env),
+        args: Some(arguments(&workload.files, settings.reload)),
+        env: (!pod.env.is_empty()).then(|| pod.env.clone()),
         env_from: env_from.map(|source| vec![source]),
         ports: Some(vec![ContainerPort {
             name: Some("health".to_owned()),
             container_port: i32::from(HEALTH_PORT),
             ..ContainerPort::default()
         }]),
-        resources: Some(resources(declaration, settings)),
+        resources: Some(resources(pod)),
         liveness_probe: Some(probe(10)),
         readiness_probe: Some(probe(5)),
         security_context: Some(SecurityContext {
@@ -159,13 +141,11 @@ fn container(read: ConfigFiles, declaration: &Declaration, settings: &Settings) 
 }
 
 /// Telegraf's command line: <https://docs.influxdata.com/telegraf/v1/commands/>.
-fn arguments(read: ConfigFiles, reload: Reload) -> Vec<String> {
-    let file = format!("{DIRECTORY}/telegraf.conf");
-    let mut arguments = match read {
-        ConfigFiles::One => vec!["--config".to_owned(), file],
-        ConfigFiles::Directory => vec!["--config-directory".to_owned(), DIRECTORY.to_owned()],
+fn arguments(files: &ConfigFiles, reload: Reload) -> Vec<String> {
+    let mut arguments = match files {
+        ConfigFiles::One(_) => vec!["--config".to_owned(), format!("{DIRECTORY}/{}", ConfigFiles::FILE)],
+        ConfigFiles::Directory(_) => vec!["--config-directory".to_owned(), DIRECTORY.to_owned()],
     };
-    arguments.push("--strict-env-handling".to_owned());
     if reload == Reload::Watch {
         // A ConfigMap volume changes by a symlink swap, which the watch for the file itself does not see; polling does.
         arguments.extend(["--watch-config", "poll", "--watch-interval", "10s"].map(str::to_owned));
@@ -173,37 +153,7 @@ fn arguments(read: ConfigFiles, reload: Reload) -> Vec<String> {
     arguments
 }
 
-/// The annotations' resources over the settings'. What is given alone moves the other where they would cross.
-fn resources(declaration: &Declaration, settings: &Settings) -> ResourceRequirements {
-    let (mut requests, mut limits) = (settings.pod.requests.clone(), settings.pod.limits.clone());
-    let pairs = [
-        (
-            &mut requests.cpu,
-            &mut limits.cpu,
-            &declaration.requests.cpu,
-            &declaration.limits.cpu,
-        ),
-        (
-            &mut requests.memory,
-            &mut limits.memory,
-            &declaration.requests.memory,
-            &declaration.limits.memory,
-        ),
-    ];
-    for (request, limit, asked_request, asked_limit) in pairs {
-        if let Some(asked) = asked_limit {
-            *limit = asked.clone();
-            if *request > *limit {
-                *request = asked.clone();
-            }
-        }
-        if let Some(asked) = asked_request {
-            *request = asked.clone();
-            if *request > *limit {
-                *limit = asked.clone();
-            }
-        }
-    }
+fn resources(pod: &Pod) -> ResourceRequirements {
     let list = |list: &ResourceList| {
         Some(ordered_map([
             ("cpu".to_owned(), Quantity(list.cpu.as_str().to_owned())),
@@ -211,8 +161,8 @@ fn resources(declaration: &Declaration, settings: &Settings) -> ResourceRequirem
         ]))
     };
     ResourceRequirements {
-        requests: list(&requests),
-        limits: list(&limits),
+        requests: list(&pod.requests),
+        limits: list(&pod.limits),
         ..ResourceRequirements::default()
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Owner, to_json};
+use super::metadata::{owner_annotations, owner_labels};
+use super::to_json;
+use crate::plan::Owner;
 use crate::settings::{Names, Scope, Settings, Template};
 
 /// The settings' extra resources with their texts filled, in a namespace.
@@ -13,8 +15,8 @@ pub(crate) fn extra_resources(owner: Owner<'_>, namespace: &str, names: &Names<'
         let mut object = fill(&Value::Object(resource.clone()), names);
         let metadata = &mut object["metadata"];
         metadata["namespace"] = Value::String(namespace.to_owned());
-        merge(metadata, "labels", owner.labels(settings));
-        merge(metadata, "annotations", owner.annotations());
+        merge(metadata, "labels", owner_labels(owner, settings));
+        merge(metadata, "annotations", owner_annotations(owner));
         object
     });
     objects.collect()

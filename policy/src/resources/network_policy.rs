@@ -4,36 +4,17 @@
 //! A NetworkPolicy sees pods and their ports, not services and theirs, so inside the cluster it names namespaces
 //! (<https://kubernetes.io/docs/concepts/services-networking/network-policies/>).
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
-
-use fluent_uri::Uri;
 use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicyEgressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::Owner;
-use super::metadata::pod_selector;
+use super::metadata::{metadata, pod_selector};
 use super::object::NetworkPolicy;
-use crate::annotation::{EndpointUrl, service_namespace};
 use crate::ordered::ordered_map;
+use crate::plan::{Peer, Workload};
 use crate::settings::Settings;
-use crate::telegraf::{Table, Value, key};
-
-/// Where Telegraf connects to.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Peer {
-    /// Pods of a namespace.
-    Namespace(String),
-    /// A port of an address.
-    Address(IpAddr, i32),
-    /// A port anywhere outside of the private networks.
-    External(i32),
-    /// Nobody knows.
-    Anywhere,
-}
 
 /// The networks that an external host is not in: <https://www.rfc-editor.org/rfc/rfc1918>, link-local and carrier-grade.
 const PRIVATE: &[&str] = &[
@@ -44,108 +25,18 @@ const PRIVATE: &[&str] = &[
     "192.168.0.0/16",
 ];
 
-/// A NetworkPolicy for the pods of the Deployment of the same name.
-pub(crate) fn network_policy<'a>(
-    name: &str,
-    namespace: &str,
-    owner: Owner<'_>,
-    urls: impl Iterator<Item = &'a EndpointUrl>,
-    configuration: &Table,
-    settings: &Settings,
-) -> NetworkPolicy {
-    let domain = &settings.endpoints.cluster_domain;
-    let mut peers = BTreeSet::new();
-    for url in urls {
-        peers.extend(peers_of(url.host(), i32::from(url.port()), domain));
-    }
-    peers.extend(output_peers(configuration, domain));
+/// A NetworkPolicy for the pods of a workload.
+pub(super) fn network_policy(workload: &Workload<'_>, settings: &Settings) -> NetworkPolicy {
     let mut egress = vec![dns()];
-    egress.extend(peers.into_iter().map(rule));
+    egress.extend(workload.peers.iter().cloned().map(rule));
     let spec = NetworkPolicySpec {
-        pod_selector: Some(pod_selector(name)),
+        pod_selector: Some(pod_selector(&workload.name)),
         policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
         // Nobody connects to Telegraf but the kubelet, which no policy keeps out.
         ingress: Some(Vec::new()),
         egress: Some(egress),
     };
-    NetworkPolicy::network_policy(owner.metadata(name, namespace, settings), spec)
-}
-
-/// True if an output's address is not known, so that the policy leaves everything open.
-pub(crate) fn is_open(configuration: &Table, cluster_domain: &str) -> bool {
-    output_peers(configuration, cluster_domain).contains(&Peer::Anywhere)
-}
-
-/// Where connections to a host go. `monitoring.influx` may be a service and a host outside, and so is both.
-fn peers_of(host: &str, port: i32, cluster_domain: &str) -> Vec<Peer> {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    if let Ok(address) = address {
-        return vec![Peer::Address(address, port)];
-    }
-    let is_service = host.ends_with(".svc") || host.ends_with(&format!(".svc.{cluster_domain}"));
-    let namespace = service_namespace(host, cluster_domain).map(|name| Peer::Namespace(name.to_owned()));
-    let external = (!is_service).then_some(Peer::External(port));
-    namespace.into_iter().chain(external).collect()
-}
-
-/// Where the outputs connect to, by the URLs in their options. An output without a URL connects to nobody (a file), or to
-/// somebody who is not known.
-fn output_peers(configuration: &Table, cluster_domain: &str) -> BTreeSet<Peer> {
-    let mut peers = BTreeSet::new();
-    let Some(Value::Table(outputs)) = configuration.get(&key("outputs")) else {
-        return peers;
-    };
-    for (plugin, instances) in outputs {
-        let Value::Tables(instances) = instances else { continue };
-        if matches!(plugin.as_str(), "health" | "file" | "discard") {
-            continue;
-        }
-        for instance in instances {
-            let mut texts = Vec::new();
-            for (option, value) in instance {
-                let is_address = [
-                    "url", "urls", "server", "servers", "address", "brokers", "endpoint", "host",
-                ];
-                if is_address.contains(&option.as_str()) {
-                    collect_texts(value, &mut texts);
-                }
-            }
-            if texts.is_empty() {
-                peers.insert(Peer::Anywhere);
-            }
-            peers.extend(texts.into_iter().flat_map(|text| peers_of_url(text, cluster_domain)));
-        }
-    }
-    peers
-}
-
-fn collect_texts<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
-    match value {
-        Value::Literal(text) => texts.push(text.as_str()),
-        Value::Replaceable(text) => texts.push(text),
-        Value::List(values) => values.iter().for_each(|value| collect_texts(value, texts)),
-        _ => {}
-    }
-}
-
-fn peers_of_url(text: &str, cluster_domain: &str) -> Vec<Peer> {
-    let unknown = vec![Peer::Anywhere];
-    let Ok(uri) = Uri::parse(text) else {
-        return unknown;
-    };
-    let Some(authority) = uri.authority().filter(|_| !text.contains('$')) else {
-        return unknown;
-    };
-    let port = match (
-        uri.scheme().as_str(),
-        authority.port().map(|port| port.as_str().parse()),
-    ) {
-        (_, Some(Ok(port))) => port,
-        ("http", None) => 80,
-        ("https", None) => 443,
-        _ => return unknown,
-    };
-    peers_of(&authority.host().to_ascii_lowercase(), port, cluster_domain)
+    NetworkPolicy::network_policy(metadata(workload, settings), spec)
 }
 
 fn rule(peer: Peer) -> NetworkPolicyEgressRule {

@@ -17,14 +17,15 @@ use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem, escape_pointer};
 use crate::located::from_json;
-use crate::telegraf::{Duration, Key, Options, Origin, parse_size, read_options};
+use crate::telegraf::{Duration, Key, Options, Origin, key, parse_size, read_options};
+use crate::well_known::ROUTING_TAG;
 
 use document::Document;
 pub use document::{Mutation, Reload, Scheme, Topology};
 pub(crate) use pattern::{HostPattern, NamePattern};
 pub(crate) use quantity::Quantity;
 pub use report::report;
-pub(crate) use template::{Names, Scope, Template, TemplateTable, TemplateValue, fill_table, has_placeholder};
+pub(crate) use template::{Names, Scope, Template, TemplateTable, TemplateValue, fill_table, has_placeholder, texts};
 
 /// The settings that count where the administrator says nothing.
 pub const DEFAULTS: &str = include_str!("defaults.json");
@@ -101,10 +102,11 @@ pub(crate) struct Inputs {
     pub(crate) defaults: Options,
     pub(crate) allowed_plugins: BTreeSet<String>,
     pub(crate) protect_global_tags: bool,
-    /// Tags that annotations cannot set: those of `tags`, and those that an output chooses by.
+    /// Tags that annotations cannot set: those of `tags`, those that an output chooses by, and, if they are protected, the
+    /// classes' global tags.
     pub(crate) reserved_tags: BTreeSet<String>,
-    /// The tag that tells sources apart in `standalone`, where outputs need it.
-    pub(crate) routing_tag: Option<Key>,
+    /// Tags that an output chooses metrics or destinations by.
+    pub(crate) choosing_tags: BTreeSet<Key>,
 }
 
 #[derive(Clone, Debug)]
@@ -358,27 +360,20 @@ impl Checker<'_> {
                 tags.insert(key, text);
             }
         }
-        let mut reserved_tags = BTreeSet::new();
-        reserved_tags.extend(tags.keys().map(|key| key.as_str().to_owned()));
+        let mut choosing_tags = BTreeSet::new();
         for output in classes.values().flat_map(|class| class.outputs.values().flatten()) {
-            reserved_tags.extend(tags_chosen_by(output));
+            choosing_tags.extend(tags_chosen_by(output));
         }
-        let routed = |class: &Class| class.outputs.values().flatten().any(has_placeholder);
-        let routing_tag =
-            if document.topology == Topology::Standalone && classes.get(&document.default_class).is_some_and(routed) {
-                let of_source = |text: &Template| text.tells_sources_apart() && !text.names_endpoint();
-                let tag = tags
-                    .iter()
-                    .find(|(_, text)| of_source(text))
-                    .map(|(key, _)| key.clone());
-                if tag.is_none() {
-                    let why = "outputs differ by source, and no tag of `inputs.tags` tells the sources apart";
-                    self.report("/inputs/tags", Problem::Routing { why });
-                }
-                tag
-            } else {
-                None
-            };
+        let mut reserved_tags = BTreeSet::new();
+        reserved_tags.extend(tags.keys().chain(&choosing_tags).map(|key| key.as_str().to_owned()));
+        reserved_tags.insert(ROUTING_TAG.to_owned());
+        if inputs.protect_global_tags {
+            let global = classes.values().flat_map(|class| class.global_tags.keys());
+            reserved_tags.extend(global.map(|key| key.as_str().to_owned()));
+        }
+        if document.topology == Topology::Standalone {
+            self.check_routing(&document.default_class, classes);
+        }
         let pointer = "/inputs/defaults";
         let node = from_json(pointer, &Json::Object(inputs.defaults.clone()));
         let mut defaults = Options::new();
@@ -392,8 +387,24 @@ impl Checker<'_> {
             allowed_plugins: inputs.allowed_plugins.iter().cloned().collect(),
             protect_global_tags: inputs.protect_global_tags,
             reserved_tags,
-            routing_tag,
+            choosing_tags,
         })
+    }
+
+    /// In `standalone`, an output that differs by source takes the metrics of one source by a tag of ours. Telegraf lets a
+    /// metric pass that matches any tag of `tagpass`, so there cannot be another.
+    fn check_routing(&mut self, name: &str, classes: &BTreeMap<String, Class>) {
+        let outputs = classes.get(name).into_iter().flat_map(|class| &class.outputs);
+        for (plugin, instances) in outputs {
+            for (index, instance) in instances.iter().enumerate() {
+                if has_placeholder(instance) && instance.contains_key(&key("tagpass")) {
+                    let why = "in `standalone`, an output with a placeholder cannot have a `tagpass` of its own";
+                    let name = escape_pointer(name);
+                    let pointer = format!("/classes/{name}/outputs/{}/{index}/tagpass", plugin.as_str());
+                    self.report(&pointer, Problem::Routing { why });
+                }
+            }
+        }
     }
 
     fn endpoints(&mut self, endpoints: &document::Endpoints) -> Option<Endpoints> {
@@ -670,14 +681,16 @@ impl Bounds<'_, '_> {
 
 /// The tags that an output chooses metrics or destinations by: its `tagpass` and `tagdrop`, and options such as
 /// `bucket_tag`.
-fn tags_chosen_by(output: &TemplateTable) -> Vec<String> {
+fn tags_chosen_by(output: &TemplateTable) -> Vec<Key> {
     let mut tags = Vec::new();
-    for (key, value) in output {
+    for (option, value) in output {
         match value {
-            TemplateValue::Table(table) if matches!(key.as_str(), "tagpass" | "tagdrop") => {
-                tags.extend(table.keys().map(|key| key.as_str().to_owned()));
+            TemplateValue::Table(table) if matches!(option.as_str(), "tagpass" | "tagdrop") => {
+                tags.extend(table.keys().cloned());
             }
-            TemplateValue::Text(text) if key.as_str().ends_with("_tag") => tags.push(text.literal_text()),
+            TemplateValue::Text(text) if option.as_str().ends_with("_tag") => {
+                tags.extend(Key::new(&text.literal_text()))
+            }
             _ => {}
         }
     }

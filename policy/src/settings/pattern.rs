@@ -38,6 +38,7 @@ impl HostPattern {
             let sample = template.fill(&Names {
                 application: "a",
                 namespace: "a",
+                bucket: "a",
                 endpoint: "a",
                 cluster_domain: "a",
             });
@@ -139,6 +140,7 @@ mod tests {
     const NAMES: Names<'_> = Names {
         application: "argocd",
         namespace: "argocd",
+        bucket: "argocd",
         endpoint: "",
         cluster_domain: "cluster.local",
     };

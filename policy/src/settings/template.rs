@@ -15,7 +15,7 @@ pub(crate) enum Placeholder {
     Application,
     /// The namespace that is scraped.
     Namespace,
-    /// The Application's name with `-` as `_`.
+    /// The bucket of the source: the Application's name with `-` as `_`.
     Bucket,
     /// The endpoint's name.
     Endpoint,
@@ -69,6 +69,7 @@ impl Scope {
 pub(crate) struct Names<'a> {
     pub(crate) application: &'a str,
     pub(crate) namespace: &'a str,
+    pub(crate) bucket: &'a str,
     pub(crate) endpoint: &'a str,
     pub(crate) cluster_domain: &'a str,
 }
@@ -78,14 +79,10 @@ impl Names<'_> {
     pub(crate) const NONE: Self = Self {
         application: "",
         namespace: "",
+        bucket: "",
         endpoint: "",
         cluster_domain: "",
     };
-
-    /// The application's name as a bucket's: `-` as `_`.
-    pub(crate) fn bucket(&self) -> String {
-        self.application.replace('-', "_")
-    }
 }
 
 /// A text with placeholders.
@@ -149,23 +146,12 @@ impl Template {
                 Part::Text(text) => out.push_str(text),
                 Part::Placeholder(Placeholder::Application) => out.push_str(names.application),
                 Part::Placeholder(Placeholder::Namespace) => out.push_str(names.namespace),
-                Part::Placeholder(Placeholder::Bucket) => out.push_str(&names.bucket()),
+                Part::Placeholder(Placeholder::Bucket) => out.push_str(names.bucket),
                 Part::Placeholder(Placeholder::Endpoint) => out.push_str(names.endpoint),
                 Part::Placeholder(Placeholder::ClusterDomain) => out.push_str(names.cluster_domain),
             }
         }
         out
-    }
-
-    /// True if it is a different text for different sources: it holds the application's name, however spelled.
-    pub(crate) fn tells_sources_apart(&self) -> bool {
-        let named = |part: &Part| matches!(part, Part::Placeholder(Placeholder::Application | Placeholder::Bucket));
-        self.0.iter().any(named)
-    }
-
-    /// True if it is a different text for different endpoints of one source.
-    pub(crate) fn names_endpoint(&self) -> bool {
-        self.0.contains(&Part::Placeholder(Placeholder::Endpoint))
     }
 
     /// The text without its placeholders.
@@ -331,6 +317,7 @@ mod tests {
     const NAMES: Names<'_> = Names {
         application: "ingress-nginx",
         namespace: "web",
+        bucket: "ingress_nginx",
         endpoint: "controller",
         cluster_domain: "cluster.local",
     };

@@ -6,3 +6,4 @@ mod examples;
 #[cfg(feature = "schema")]
 mod schema;
 mod table;
+mod tenants;

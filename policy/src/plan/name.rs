@@ -1,6 +1,6 @@
 //! Names of objects and files, and values of labels.
 
-use super::digest;
+use crate::digest::sha256;
 use crate::settings::Settings;
 use crate::source::Identity;
 
@@ -8,7 +8,7 @@ use crate::source::Identity;
 const MAX: usize = 63;
 
 /// The name of the ConfigMap and the Deployment of a source, or of one of its endpoints.
-pub(crate) fn object_name(identity: &Identity, endpoint: Option<&str>, settings: &Settings) -> String {
+pub(super) fn object_name(identity: &Identity, endpoint: Option<&str>, settings: &Settings) -> String {
     let (plain, ambiguous) = match (identity, endpoint) {
         (Identity::Namespace { .. }, None) => ("telegraf".to_owned(), false),
         // An Application of another namespace may have the same name and the same destination.
@@ -31,12 +31,10 @@ pub(crate) fn object_name(identity: &Identity, endpoint: Option<&str>, settings:
 }
 
 /// The name of the objects of `standalone`.
-pub(crate) fn shared_name() -> String {
-    "telegraf".to_owned()
-}
+pub(super) const SHARED_NAME: &str = "telegraf";
 
 /// The name of a source's file in `standalone`. A ConfigMap's keys have 253 characters at most.
-pub(crate) fn file_name(identity: &Identity) -> String {
+pub(super) fn file_name(identity: &Identity) -> String {
     let plain = match identity {
         Identity::Application { namespace, name } => format!("application.{namespace}.{name}"),
         Identity::Namespace { name } => format!("namespace.{name}"),
@@ -61,7 +59,8 @@ pub(crate) fn label_value(text: &str) -> String {
 /// A text within 63 of the known characters. Whenever it was changed, or is ambiguous, it ends in a hash of the whole.
 fn usable(plain: &str, whole: &str, ambiguous: bool, known: fn(char) -> bool) -> String {
     let replaced: String = plain.chars().map(|c| if known(c) { c } else { '-' }).collect();
-    if !ambiguous && replaced == plain && plain.len() <= MAX && !plain.ends_with(['-', '_', '.']) {
+    let unchanged = replaced == plain && plain.len() <= MAX && !plain.ends_with(['-', '_', '.']);
+    if unchanged && !ambiguous && !ends_like_a_hash(plain) {
         return replaced;
     }
     let hash = short(whole);
@@ -69,9 +68,20 @@ fn usable(plain: &str, whole: &str, ambiguous: bool, known: fn(char) -> bool) ->
     format!("{}-{hash}", cut.trim_end_matches(['-', '_', '.']))
 }
 
-/// Eight hexadecimal digits: two of a thousand names meet once in ten thousand clusters.
+/// How many hexadecimal digits of a hash a name holds: 80 bits, so that nobody finds a name that gives somebody else's.
+const HASH: usize = 20;
+
+/// The beginning of a hash.
 fn short(whole: &str) -> String {
-    digest(whole)[..8].to_owned()
+    sha256(whole)[..HASH].to_owned()
+}
+
+/// True for a text that could have been made by [`usable`] from another one.
+fn ends_like_a_hash(text: &str) -> bool {
+    let Some((_, end)) = text.rsplit_once('-') else {
+        return false;
+    };
+    end.len() == HASH && end.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
@@ -130,6 +140,19 @@ mod tests {
         assert_ne!(a, b);
         assert!(a.len() <= 63 && b.len() <= 63);
         assert!(label_value(&"x".repeat(253)).len() <= 63);
+    }
+
+    #[test]
+    fn a_name_that_ends_like_a_hash_is_hashed() {
+        let foreign = Identity::Application {
+            namespace: "team-a".into(),
+            name: "shop".into(),
+        };
+        let settings = settings();
+        let hashed = object_name(&foreign, None, &settings);
+        let forged = application(hashed.strip_prefix("telegraf-").unwrap());
+        assert_ne!(object_name(&forged, None, &settings), hashed);
+        assert_eq!(hashed.len(), "telegraf-shop-".len() + 20);
     }
 
     #[test]

@@ -1,0 +1,317 @@
+//! What a Telegraf is configured with: endpoints and class to one table for each file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Accepted;
+use crate::annotation::{Endpoint, Input, metric_version};
+use crate::ordered::ordered_map;
+use crate::protocol::EndpointAnswer;
+use crate::settings::{Class, Names, Plugins, Settings, TemplateTable, TemplateValue, fill_table, has_placeholder};
+use crate::source::Source;
+use crate::telegraf::{Key, Table, Value, key, literal};
+use crate::well_known::ROUTING_TAG;
+
+/// The port on which `outputs.health` answers the probes.
+pub(crate) const HEALTH_PORT: u16 = 8888;
+
+/// The whole configuration of a Telegraf that serves one source, or one endpoint of it.
+pub(super) fn of_source(accepted: &Accepted<'_>, endpoints: &[&Endpoint], settings: &Settings) -> Table {
+    let Accepted {
+        source,
+        declaration,
+        class_settings: class,
+        ..
+    } = accepted;
+    let endpoint = match endpoints {
+        [endpoint] => endpoint.name.as_str(),
+        _ => "",
+    };
+    let names = source.names(settings, endpoint);
+    let mut table = of_class(class, &names, declaration.internal, settings);
+    let outputs = fill_plugins(&class.outputs, &names);
+    add_outputs(&mut table, outputs);
+    add_health(&mut table);
+    if !declaration.global_tags.is_empty()
+        && let Value::Table(tags) = table
+            .entry(key("global_tags"))
+            .or_insert_with(|| Value::Table(Table::new()))
+    {
+        let literals = declaration.global_tags.iter();
+        tags.extend(literals.map(|(tag, text)| (tag.clone(), text.clone().into())));
+    }
+    let tags = InputTags::of(class, settings);
+    add_inputs(&mut table, source, endpoints, &tags, settings);
+    table
+}
+
+/// A class's outputs alone, for those who only ask where they go.
+pub(super) fn outputs_of(class: &Class) -> Table {
+    let mut table = Table::new();
+    add_outputs(&mut table, fill_plugins(&class.outputs, &Names::NONE));
+    table
+}
+
+/// The part of `standalone` that all sources share: agent, processors, and the outputs that are the same for all sources.
+/// Telegraf's own metrics are an input, so that it starts when there is no source.
+pub(super) fn shared_by_all(class: &Class, settings: &Settings) -> Table {
+    let mut table = of_class(class, &Names::NONE, true, settings);
+    let shared = |instance: &&TemplateTable| !has_placeholder(instance);
+    let outputs = class.outputs.iter().map(|(plugin, instances)| {
+        let instances = instances.iter().filter(shared).map(|instance| {
+            let mut output = fill_table(instance, &Names::NONE);
+            exclude_tags(&mut output, [key(ROUTING_TAG)]);
+            output
+        });
+        (plugin.clone(), instances.collect())
+    });
+    add_outputs(&mut table, ordered_map(outputs));
+    add_health(&mut table);
+    table
+}
+
+/// The part of `standalone` that is one source's own: its inputs, and the outputs that differ by source.
+pub(super) fn part_of_source(accepted: &Accepted<'_>, settings: &Settings) -> Table {
+    let Accepted {
+        source,
+        declaration,
+        class_settings: class,
+        ..
+    } = accepted;
+    let names = source.names(settings, "");
+    let identity = literal(&source.identity.to_string());
+    let mut table = Table::new();
+    let own = |instance: &&TemplateTable| has_placeholder(instance);
+    let outputs = class.outputs.iter().map(|(plugin, instances)| {
+        let instances = instances.iter().filter(own).map(|instance| {
+            let mut output = fill_table(instance, &names);
+            // Telegraf lets a metric pass that matches any of the tags: no other may be there. The settings' checks see to
+            // that.
+            let tagpass = ordered_map([(key(ROUTING_TAG), Value::list([identity.clone()]))]);
+            output.insert(key("tagpass"), Value::Table(tagpass));
+            exclude_tags(&mut output, [key(ROUTING_TAG)]);
+            output
+        });
+        (plugin.clone(), instances.collect())
+    });
+    add_outputs(&mut table, ordered_map(outputs));
+    let mut tags = InputTags::of(class, settings);
+    let global = declaration.global_tags.iter();
+    tags.more
+        .extend(global.map(|(tag, text)| (tag.clone(), text.clone().into())));
+    tags.fixed.insert(key(ROUTING_TAG), identity.into());
+    tags.dropped.insert(key(ROUTING_TAG));
+    let endpoints: Vec<_> = declaration.endpoints.iter().collect();
+    add_inputs(&mut table, source, &endpoints, &tags, settings);
+    table
+}
+
+/// What is done about an input's tags besides what its endpoint says.
+struct InputTags {
+    /// Tags that the endpoint's own override.
+    more: BTreeMap<Key, Value>,
+    /// Tags that nothing overrides.
+    fixed: BTreeMap<Key, Value>,
+    /// Scraped labels that would choose an output. A metric that brings one is dropped.
+    dropped: BTreeSet<Key>,
+    /// Scraped labels that would stand in the place of a tag of the settings. They are removed.
+    removed: BTreeSet<Key>,
+}
+
+impl InputTags {
+    fn of(class: &Class, settings: &Settings) -> Self {
+        let inputs = &settings.inputs;
+        let mut removed: BTreeSet<Key> = BTreeSet::new();
+        removed.extend(inputs.tags.keys().cloned());
+        if inputs.protect_global_tags {
+            removed.extend(class.global_tags.keys().cloned());
+        }
+        removed.retain(|tag| !inputs.choosing_tags.contains(tag));
+        Self {
+            more: BTreeMap::new(),
+            fixed: BTreeMap::new(),
+            dropped: inputs.choosing_tags.clone(),
+            removed,
+        }
+    }
+}
+
+/// Agent, tags and processors of a class.
+fn of_class(class: &Class, names: &Names<'_>, internal: bool, settings: &Settings) -> Table {
+    let mut table = Table::new();
+    for (name, part) in [("agent", &class.agent), ("global_tags", &class.global_tags)] {
+        if !part.is_empty() {
+            table.insert(key(name), Value::Table(fill_table(part, names)));
+        }
+    }
+    // Options of the agent alone: Telegraf passes over them in an input. They put back the tags of ours that an input's
+    // filters removed, so that a scraped label cannot stand in their place
+    // (<https://docs.influxdata.com/telegraf/v1/configuration/#agent-configuration>).
+    let protected = [
+        (true, "always_include_local_tags"),
+        (
+            settings.inputs.protect_global_tags && !class.global_tags.is_empty(),
+            "always_include_global_tags",
+        ),
+    ];
+    if let Value::Table(agent) = table.entry(key("agent")).or_insert_with(|| Value::Table(Table::new())) {
+        for (_, option) in protected.into_iter().filter(|(protected, _)| *protected) {
+            agent.insert(key(option), Value::Boolean(true));
+        }
+    }
+    for (name, plugins) in [("processors", &class.processors), ("aggregators", &class.aggregators)] {
+        let plugins = fill_plugins(plugins, names);
+        if !plugins.is_empty() {
+            table.insert(key(name), Value::Table(tables(plugins)));
+        }
+    }
+    if internal {
+        let internal = ordered_map([(key("internal"), vec![Table::new()])]);
+        table.insert(key("inputs"), Value::Table(tables(internal)));
+    }
+    table
+}
+
+fn fill_plugins(plugins: &Plugins, names: &Names<'_>) -> BTreeMap<Key, Vec<Table>> {
+    let instances = plugins.iter().filter(|(_, instances)| !instances.is_empty());
+    let fill = |instances: &Vec<TemplateTable>| instances.iter().map(|instance| fill_table(instance, names)).collect();
+    ordered_map(instances.map(|(plugin, instances)| (plugin.clone(), fill(instances))))
+}
+
+fn tables(plugins: BTreeMap<Key, Vec<Table>>) -> Table {
+    let instances = plugins.into_iter();
+    ordered_map(instances.map(|(plugin, instances)| (plugin, Value::Tables(instances))))
+}
+
+fn add_outputs(table: &mut Table, mut outputs: BTreeMap<Key, Vec<Table>>) {
+    outputs.retain(|_, instances: &mut Vec<Table>| !instances.is_empty());
+    if !outputs.is_empty() {
+        table.insert(key("outputs"), Value::Table(tables(outputs)));
+    }
+}
+
+/// Adds the output that answers the probes: without checks of its own it says that Telegraf lives, not that the database
+/// does (<https://github.com/influxdata/telegraf/tree/master/plugins/outputs/health>).
+fn add_health(table: &mut Table) {
+    let address = literal(&format!("http://:{HEALTH_PORT}"));
+    let health = ordered_map([(key("service_address"), address.into())]);
+    let outputs = table
+        .entry(key("outputs"))
+        .or_insert_with(|| Value::Table(Table::new()));
+    if let Value::Table(outputs) = outputs {
+        outputs.insert(key("health"), Value::Tables(vec![health]));
+    }
+}
+
+fn add_inputs(table: &mut Table, source: &Source<'_>, endpoints: &[&Endpoint], tags: &InputTags, settings: &Settings) {
+    let inputs = table.entry(key("inputs")).or_insert_with(|| Value::Table(Table::new()));
+    let Value::Table(inputs) = inputs else {
+        unreachable!("`inputs` is made here and in `of_class`, as a table");
+    };
+    for endpoint in endpoints {
+        let (plugin, input) = input(source, endpoint, tags, settings);
+        if let Value::Tables(instances) = inputs.entry(plugin).or_insert_with(|| Value::Tables(Vec::new())) {
+            instances.push(input);
+        }
+    }
+}
+
+/// One input's plugin and table.
+fn input(source: &Source<'_>, endpoint: &Endpoint, tags: &InputTags, settings: &Settings) -> (Key, Table) {
+    let names = source.names(settings, endpoint.name.as_str());
+    let (plugin, mut table) = match &endpoint.input {
+        Input::Prometheus { urls, options, .. } => {
+            let options = options.iter().map(|(name, setting)| (key(name), setting.value.clone()));
+            let mut table: Table = ordered_map(options);
+            table.insert(key("urls"), Value::list(urls.iter().map(|url| url.literal().clone())));
+            if let Some(name) = measurement(endpoint, &names, settings) {
+                table.insert(key("name_override"), Value::Replaceable(name));
+            }
+            (key("prometheus"), table)
+        }
+        Input::Other { plugin, table } => (plugin.clone(), table.clone()),
+    };
+    // Telegraf names an input by its alias in what it logs.
+    table.insert(key("alias"), literal(endpoint.name.as_str()).into());
+    let mut own = tags.more.clone();
+    if let Some(Value::Table(of_endpoint)) = table.remove(&key("tags")) {
+        own.extend(of_endpoint);
+    }
+    own.retain(|tag, _| !tags.removed.contains(tag) && !tags.dropped.contains(tag));
+    let fixed = settings.inputs.tags.iter();
+    own.extend(fixed.map(|(tag, text)| (tag.clone(), Value::Replaceable(text.fill(&names)))));
+    own.extend(tags.fixed.clone());
+    if !own.is_empty() {
+        table.insert(key("tags"), Value::Table(own));
+    }
+    drop_metrics_with(&mut table, &tags.dropped);
+    exclude_tags(&mut table, tags.removed.iter().cloned());
+    (plugin, table)
+}
+
+/// Has an input drop metrics that bring one of the tags: a scraped label beats an input's tag.
+fn drop_metrics_with(table: &mut Table, tags: &BTreeSet<Key>) {
+    if tags.is_empty() {
+        return;
+    }
+    let mut tagdrop = match table.remove(&key("tagdrop")) {
+        Some(Value::Table(tagdrop)) => tagdrop,
+        _ => Table::new(),
+    };
+    tagdrop.extend(tags.iter().map(|tag| (tag.clone(), Value::list([literal("*")]))));
+    table.insert(key("tagdrop"), Value::Table(tagdrop));
+}
+
+/// Has an input or an output remove tags, besides those that it removes already.
+fn exclude_tags(table: &mut Table, tags: impl IntoIterator<Item = Key>) {
+    let mut excluded = match table.remove(&key("tagexclude")) {
+        Some(Value::List(excluded)) => excluded,
+        _ => Vec::new(),
+    };
+    excluded.extend(tags.into_iter().map(|tag| Value::from(literal(tag.as_str()))));
+    if !excluded.is_empty() {
+        table.insert(key("tagexclude"), Value::List(excluded));
+    }
+}
+
+/// The measurement's name, where it is not the metric's or the plugin's own.
+fn measurement(endpoint: &Endpoint, names: &Names<'_>, settings: &Settings) -> Option<String> {
+    match &endpoint.input {
+        Input::Prometheus {
+            options, named: true, ..
+        } if metric_version(options) == 2 => Some(settings.inputs.name_override.fill(names)),
+        _ => None,
+    }
+}
+
+/// An endpoint, for people.
+pub(crate) fn describe(accepted: &Accepted<'_>, endpoint: &Endpoint, settings: &Settings) -> EndpointAnswer {
+    let class = accepted.class_settings;
+    let names = accepted.source.names(settings, endpoint.name.as_str());
+    let of_class = match class.agent.get(&key("interval")) {
+        Some(TemplateValue::Text(text)) => Some(text.fill(&names)),
+        _ => None,
+    };
+    let text = |value: &Value| match value {
+        Value::Literal(text) => Some(text.as_str().to_owned()),
+        Value::Replaceable(text) => Some(text.clone()),
+        _ => None,
+    };
+    let (plugin, urls, own) = match &endpoint.input {
+        Input::Prometheus { urls, options, .. } => {
+            let urls = urls.iter().map(|url| url.as_str().to_owned()).collect();
+            let interval = options.get("interval").and_then(|setting| text(&setting.value));
+            ("prometheus".to_owned(), urls, interval)
+        }
+        Input::Other { plugin, table } => {
+            let interval = table.get(&key("interval")).and_then(text);
+            (plugin.as_str().to_owned(), Vec::new(), interval)
+        }
+    };
+    EndpointAnswer {
+        name: endpoint.name.as_str().to_owned(),
+        plugin,
+        urls,
+        interval: own.or(of_class),
+        measurement: measurement(endpoint, &names, settings),
+    }
+}

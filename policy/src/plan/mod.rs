@@ -1,0 +1,110 @@
+//! What a set of accepted sources needs, before any of it is a Kubernetes object: workloads.
+//!
+//! ```text
+//!  settings ─┐
+//!            ├─▶ application.rs   one workload for each source
+//!  Accepted ─┤   endpoint.rs      one workload for each endpoint
+//!            └─▶ standalone.rs    one part for each source, and one workload for all parts
+//! ```
+//!
+//! A topology is one file here and one name in [`Topology`]. The objects are made in [`resources`](crate::resources), from
+//! one workload at a time.
+
+mod application;
+pub(crate) mod configuration;
+mod endpoint;
+mod name;
+mod output_address;
+mod peers;
+mod pod;
+mod standalone;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::annotation::Declaration;
+use crate::settings::{Class, Names, Settings, Topology};
+use crate::source::{Identity, Source};
+
+pub(crate) use name::label_value;
+pub(crate) use output_address::check_output_addresses;
+pub(crate) use peers::{Peer, has_open_output};
+pub(crate) use pod::Pod;
+pub(crate) use standalone::{MAX_CONFIG_MAP, Part, Standalone};
+
+/// A source that nothing is wrong with, and what it declares. Only the checks in [`render`](crate::render) make one, so that
+/// nothing is planned from a source that was refused.
+#[derive(Debug)]
+pub(crate) struct Accepted<'a> {
+    pub(crate) source: Source<'a>,
+    pub(crate) declaration: Declaration,
+    pub(crate) class: &'a str,
+    pub(crate) class_settings: &'a Class,
+}
+
+impl Accepted<'_> {
+    /// What placeholders stand for.
+    pub(crate) fn names<'s>(&'s self, settings: &'s Settings) -> Names<'s> {
+        self.source.names(settings, "")
+    }
+}
+
+/// Whom a workload is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Owner<'a> {
+    /// A source, or one endpoint of it.
+    Source {
+        identity: &'a Identity,
+        endpoint: Option<&'a str>,
+    },
+    /// All sources together.
+    All,
+}
+
+/// One Telegraf: everything that its objects are made from.
+#[derive(Debug)]
+pub(crate) struct Workload<'a> {
+    pub(crate) owner: Owner<'a>,
+    /// The name of its objects: a DNS label.
+    pub(crate) name: String,
+    /// The namespace of its objects.
+    pub(crate) namespace: &'a str,
+    /// What placeholders in labels and annotations of the pods stand for.
+    pub(crate) names: Names<'a>,
+    pub(crate) files: ConfigFiles,
+    /// Whom Telegraf connects to.
+    pub(crate) peers: BTreeSet<Peer>,
+    pub(crate) pod: Pod,
+}
+
+/// The files of a Telegraf's configuration, by name.
+#[derive(Debug)]
+pub(crate) enum ConfigFiles {
+    /// One file, which Telegraf reads by its name.
+    One(BTreeMap<String, String>),
+    /// Any number of files: Telegraf reads the directory.
+    Directory(BTreeMap<String, String>),
+}
+
+impl ConfigFiles {
+    /// The name of the file in [`Self::One`].
+    pub(crate) const FILE: &'static str = "telegraf.conf";
+
+    /// The files, by name.
+    pub(crate) fn by_name(&self) -> &BTreeMap<String, String> {
+        match self {
+            Self::One(files) | Self::Directory(files) => files,
+        }
+    }
+}
+
+/// The workloads of a source that has its own.
+///
+/// # Panics
+/// In `standalone`, where a source has none of its own.
+pub(crate) fn of_source<'a>(accepted: &'a Accepted<'a>, settings: &'a Settings) -> Vec<Workload<'a>> {
+    match settings.topology {
+        Topology::Application => vec![application::workload(accepted, settings)],
+        Topology::Endpoint => endpoint::workloads(accepted, settings),
+        Topology::Standalone => unreachable!("in `standalone` a source is a part, see `standalone.rs`"),
+    }
+}

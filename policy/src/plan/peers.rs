@@ -1,0 +1,125 @@
+//! Whom a Telegraf connects to: the endpoints that it scrapes, and the outputs that it writes to.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use fluent_uri::Uri;
+
+use crate::annotation::{Endpoint, Input, service_namespace};
+use crate::settings::{Class, Settings};
+use crate::telegraf::{Table, Value, key};
+
+use super::configuration;
+
+/// Where Telegraf connects to.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Peer {
+    /// Pods of a namespace.
+    Namespace(String),
+    /// A port of an address.
+    Address(IpAddr, i32),
+    /// A port anywhere outside of the private networks.
+    External(i32),
+    /// Nobody knows.
+    Anywhere,
+}
+
+/// The peers of endpoints.
+pub(super) fn of_endpoints(endpoints: &[&Endpoint], settings: &Settings) -> BTreeSet<Peer> {
+    let mut peers = BTreeSet::new();
+    for endpoint in endpoints {
+        let Input::Prometheus { urls, .. } = &endpoint.input else {
+            continue;
+        };
+        for url in urls {
+            peers.extend(peers_of(
+                url.host(),
+                i32::from(url.port()),
+                &settings.endpoints.cluster_domain,
+            ));
+        }
+    }
+    peers
+}
+
+/// The peers of a configuration's outputs.
+pub(super) fn of_outputs(configuration: &Table, settings: &Settings) -> BTreeSet<Peer> {
+    output_peers(configuration, &settings.endpoints.cluster_domain)
+}
+
+/// True if the address of one of a class's outputs is not known, so that a NetworkPolicy leaves everything open.
+pub(crate) fn has_open_output(class: &Class, settings: &Settings) -> bool {
+    of_outputs(&configuration::outputs_of(class), settings).contains(&Peer::Anywhere)
+}
+
+/// Where connections to a host go. `monitoring.influx` may be a service and a host outside, and so is both.
+fn peers_of(host: &str, port: i32, cluster_domain: &str) -> Vec<Peer> {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    if let Ok(address) = address {
+        return vec![Peer::Address(address, port)];
+    }
+    let is_service = host.ends_with(".svc") || host.ends_with(&format!(".svc.{cluster_domain}"));
+    let namespace = service_namespace(host, cluster_domain).map(|name| Peer::Namespace(name.to_owned()));
+    let external = (!is_service).then_some(Peer::External(port));
+    namespace.into_iter().chain(external).collect()
+}
+
+/// Where the outputs connect to, by the URLs in their options. An output without a URL connects to nobody (a file), or to
+/// somebody who is not known.
+fn output_peers(configuration: &Table, cluster_domain: &str) -> BTreeSet<Peer> {
+    let mut peers = BTreeSet::new();
+    let Some(Value::Table(outputs)) = configuration.get(&key("outputs")) else {
+        return peers;
+    };
+    for (plugin, instances) in outputs {
+        let Value::Tables(instances) = instances else { continue };
+        if matches!(plugin.as_str(), "health" | "file" | "discard") {
+            continue;
+        }
+        for instance in instances {
+            let mut texts = Vec::new();
+            for (option, value) in instance {
+                let is_address = [
+                    "url", "urls", "server", "servers", "address", "brokers", "endpoint", "host",
+                ];
+                if is_address.contains(&option.as_str()) {
+                    collect_texts(value, &mut texts);
+                }
+            }
+            if texts.is_empty() {
+                peers.insert(Peer::Anywhere);
+            }
+            peers.extend(texts.into_iter().flat_map(|text| peers_of_url(text, cluster_domain)));
+        }
+    }
+    peers
+}
+
+fn collect_texts<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
+    match value {
+        Value::Literal(text) => texts.push(text.as_str()),
+        Value::Replaceable(text) => texts.push(text),
+        Value::List(values) => values.iter().for_each(|value| collect_texts(value, texts)),
+        _ => {}
+    }
+}
+
+fn peers_of_url(text: &str, cluster_domain: &str) -> Vec<Peer> {
+    let unknown = vec![Peer::Anywhere];
+    let Ok(uri) = Uri::parse(text) else {
+        return unknown;
+    };
+    let Some(authority) = uri.authority().filter(|_| !text.contains('$')) else {
+        return unknown;
+    };
+    let port = match (
+        uri.scheme().as_str(),
+        authority.port().map(|port| port.as_str().parse()),
+    ) {
+        (_, Some(Ok(port))) => port,
+        ("http", None) => 80,
+        ("https", None) => 443,
+        _ => return unknown,
+    };
+    peers_of(&authority.host().to_ascii_lowercase(), port, cluster_domain)
+}

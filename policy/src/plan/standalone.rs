@@ -1,0 +1,130 @@
+//! `topology: standalone`: one Telegraf for all sources, in a namespace of its own.
+//!
+//! Each source is one file: its inputs, and the outputs that take its metrics alone. A source's part depends on that source
+//! and the settings, and on nothing else: what one source writes changes no other part.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::peers::{self, Peer};
+use super::{Accepted, ConfigFiles, Owner, Pod, Workload, configuration, name};
+use crate::settings::{Names, Settings};
+use crate::source::Identity;
+use crate::telegraf::to_toml;
+
+/// What all sources share. Telegraf reads files in the order of their names, and what `[agent]` says counts only for what is
+/// read after it: this name is before every source's.
+const SHARED_FILE: &str = "00-telegraf.conf";
+
+/// The most that a ConfigMap holds, in bytes, with some room for its metadata:
+/// <https://kubernetes.io/docs/concepts/configuration/configmap/#motivation>.
+pub(crate) const MAX_CONFIG_MAP: usize = 1_048_576 - 4096;
+
+/// The most that one source may take of it, in bytes.
+pub(crate) const MAX_PART: usize = MAX_CONFIG_MAP / 8;
+
+/// What one source adds.
+#[derive(Debug)]
+pub(crate) struct Part {
+    identity: Identity,
+    file: String,
+    peers: BTreeSet<Peer>,
+}
+
+impl Part {
+    /// The part of a source.
+    pub(crate) fn of(accepted: &Accepted<'_>, settings: &Settings) -> Self {
+        let endpoints: Vec<_> = accepted.declaration.endpoints.iter().collect();
+        let configuration = configuration::part_of_source(accepted, settings);
+        let mut peers = peers::of_endpoints(&endpoints, settings);
+        peers.extend(peers::of_outputs(&configuration, settings));
+        Self {
+            identity: accepted.source.identity.clone(),
+            file: to_toml(&configuration),
+            peers,
+        }
+    }
+
+    /// How much room it needs, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        name::file_name(&self.identity).len() + self.file.len()
+    }
+}
+
+/// The Telegraf of all sources, while its parts are put together.
+#[derive(Debug)]
+pub(crate) struct Standalone<'a> {
+    settings: &'a Settings,
+    parts: BTreeMap<Identity, Part>,
+    /// In bytes.
+    size: usize,
+    shared_file: String,
+    shared_peers: BTreeSet<Peer>,
+}
+
+impl<'a> Standalone<'a> {
+    /// A Telegraf without any source.
+    pub(crate) fn new(settings: &'a Settings) -> Self {
+        let class = &settings.classes[&settings.default_class];
+        let shared = configuration::shared_by_all(class, settings);
+        let shared_file = to_toml(&shared);
+        Self {
+            settings,
+            parts: BTreeMap::new(),
+            size: SHARED_FILE.len() + shared_file.len(),
+            shared_file,
+            shared_peers: peers::of_outputs(&shared, settings),
+        }
+    }
+
+    /// Adds a source's part, or replaces the one that it has.
+    ///
+    /// # Errors
+    /// When there is no room for it: the size that all would have, and the limit, in bytes. What was there stays.
+    pub(crate) fn add(&mut self, part: Part) -> Result<(), (usize, usize)> {
+        let before = self.parts.get(&part.identity).map_or(0, Part::size);
+        let size = self.size - before + part.size();
+        if part.size() > MAX_PART {
+            return Err((part.size(), MAX_PART));
+        }
+        if size > MAX_CONFIG_MAP {
+            return Err((size, MAX_CONFIG_MAP));
+        }
+        self.size = size;
+        self.parts.insert(part.identity.clone(), part);
+        Ok(())
+    }
+
+    /// Takes a source's part out.
+    pub(crate) fn remove(&mut self, identity: &Identity) {
+        if let Some(part) = self.parts.remove(identity) {
+            self.size -= part.size();
+        }
+    }
+
+    /// The workload that they come to.
+    pub(crate) fn workload(self) -> Workload<'a> {
+        let namespace = self.settings.standalone_namespace.as_str();
+        let mut files = BTreeMap::new();
+        files.insert(SHARED_FILE.to_owned(), self.shared_file);
+        let mut peers = self.shared_peers;
+        for (identity, part) in self.parts {
+            files.insert(name::file_name(&identity), part.file);
+            peers.extend(part.peers);
+        }
+        Workload {
+            owner: Owner::All,
+            name: name::SHARED_NAME.to_owned(),
+            namespace,
+            names: Names {
+                application: name::SHARED_NAME,
+                namespace,
+                bucket: name::SHARED_NAME,
+                endpoint: "",
+                cluster_domain: &self.settings.endpoints.cluster_domain,
+            },
+            files: ConfigFiles::Directory(files),
+            peers,
+            pod: Pod::of_settings(self.settings),
+        }
+    }
+}
