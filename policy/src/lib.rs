@@ -15,6 +15,7 @@ mod located;
 pub mod manifest;
 mod ordered;
 mod payload;
+pub mod printable;
 mod project;
 pub mod protocol;
 pub mod render;
