@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) use findings::Findings;
 pub use rules::{Problem, Rule};
 
+use crate::printable::printable;
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -125,10 +127,14 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.annotation_key(), self.range) {
             (Some(key), Some(Range { start, .. })) => {
+                let key = printable(&key);
                 write!(f, "line {}, column {} of annotation `{key}`", start.line, start.column)
             }
-            (Some(key), None) => write!(f, "annotation `{key}`"),
-            (None, _) => write!(f, "`{}`", self.pointer.trim_start_matches('/').replace('/', ".")),
+            (Some(key), None) => write!(f, "annotation `{}`", printable(&key)),
+            (None, _) => {
+                let path = self.pointer.trim_start_matches('/').replace('/', ".");
+                write!(f, "`{}`", printable(&path))
+            }
         }
     }
 }
@@ -142,5 +148,26 @@ impl Diagnostic {
     /// True for an error.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_is_printable() {
+        let text = "a\n::stop-commands::\u{9b}2J\u{202e}";
+        let clean = "a\\n::stop-commands::\\u{9b}2J\\u{202e}";
+        let finding = Problem::Scheme {
+            scheme: text.to_owned(),
+            allowed: vec![text.to_owned()],
+        };
+        let finding = finding.at(Place::annotation(text, None));
+        assert!(finding.message.contains(clean), "{}", finding.message);
+        assert!(finding.help.is_some_and(|help| help.contains(clean)));
+        let place = finding.place.map(|place| place.to_string()).unwrap_or_default();
+        assert_eq!(place, format!("annotation `{clean}`"));
+        assert!(Place::pointer(format!("/{text}")).to_string().contains(clean));
     }
 }

@@ -16,6 +16,7 @@ pub mod manifest;
 mod ordered;
 mod payload;
 mod plan;
+pub mod printable;
 mod project;
 pub mod protocol;
 pub mod render;

@@ -6,9 +6,12 @@
 //! Codes are for ever: a rule that goes leaves a gap. `TW0` is reading, `TW1` endpoints and URLs, `TW2` options, `TW3` the
 //! other annotations, `TW4` the source, `TW5` the settings.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::{Diagnostic, Place, Severity};
+use crate::printable::printable;
 
 /// A rule's documentation. All text is Markdown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -94,8 +97,8 @@ macro_rules! rules {
                             Diagnostic {
                                 code: stringify!($code).into(),
                                 severity: Severity::$severity,
-                                message: format!($message),
-                                help,
+                                message: clean(format!($message)),
+                                help: help.map(clean),
                                 place: None,
                             }
                         }
@@ -131,6 +134,14 @@ pub fn all() -> &'static [RuleDoc] {
 /// The rule with a code, in upper or lower case.
 pub fn find(code: &str) -> Option<&'static RuleDoc> {
     RULES.iter().find(|rule| rule.code.eq_ignore_ascii_case(code))
+}
+
+/// Text that holds what somebody else wrote, as it may be printed anywhere.
+fn clean(text: String) -> String {
+    match printable(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(clean) => clean,
+    }
 }
 
 /// Help that is always there.
