@@ -94,12 +94,11 @@ struct Renderer<'a> {
     /// The cluster's AppProjects, where the host has read them.
     projects: Option<Projects>,
     in_cluster_enabled: bool,
-    seen: BTreeSet<Identity>,
+    /// The sources that were rendered.
+    rendered: BTreeSet<Identity>,
     answers: Vec<SourceAnswer>,
     /// `standalone`: the Telegraf of all sources.
     standalone: Option<Standalone<'a>>,
-    /// `standalone`: sources whose part is that of the declaration that was accepted last.
-    remembered: BTreeSet<Identity>,
 }
 
 impl<'a> Renderer<'a> {
@@ -108,10 +107,9 @@ impl<'a> Renderer<'a> {
             settings,
             projects: cluster.map(|cluster| Projects::read(cluster, settings)),
             in_cluster_enabled: cluster.and_then(|cluster| cluster.in_cluster_enabled) != Some(false),
-            seen: BTreeSet::new(),
+            rendered: BTreeSet::new(),
             answers: Vec::new(),
             standalone: (settings.topology == Topology::Standalone).then(|| Standalone::new(settings)),
-            remembered: BTreeSet::new(),
         }
     }
 
@@ -130,11 +128,9 @@ impl<'a> Renderer<'a> {
         let Some(source) = source.filter(|source| is_turned_on(source, self.settings)) else {
             return;
         };
-        let identity = source.identity.clone();
-        if let Some(accepted) = check(source, self.settings, &mut findings)
-            && standalone.add(Part::of(&accepted, self.settings)).is_ok()
-        {
-            self.remembered.insert(identity);
+        if let Some(accepted) = check(source, self.settings, &mut findings) {
+            // Where there is no room for all of them, the first ones stay.
+            let _ = standalone.add(Part::of(&accepted, self.settings));
         }
     }
 
@@ -213,7 +209,7 @@ impl<'a> Renderer<'a> {
             }
             return self.answer(position, name, outcome, findings.into_vec());
         };
-        if !self.seen.insert(identity.clone()) {
+        if self.rendered.contains(&identity) {
             let finding = Problem::DuplicateSource { source: name.clone() }.diagnostic();
             return self.answer(position, name, Outcome::Skipped, vec![finding]);
         }
@@ -233,11 +229,10 @@ impl<'a> Renderer<'a> {
             }
         };
         if let Err((size, limit)) = size {
-            self.seen.remove(&identity);
             findings.push(Problem::ConfigurationTooLarge { size, limit }.diagnostic());
             return self.answer(position, name, Outcome::Refused, findings.into_vec());
         }
-        self.remembered.remove(&identity);
+        self.rendered.insert(identity);
         let describe = |endpoint| configuration::describe(&accepted, endpoint, settings);
         let endpoints = accepted.declaration.endpoints.iter().map(describe).collect();
         let declaration = self.standalone.as_ref().map(|_| declaration_of(&accepted, settings));
@@ -251,8 +246,8 @@ impl<'a> Renderer<'a> {
 
     /// `standalone`: takes out the part of a source that asks for nothing any more.
     fn forget(&mut self, identity: &Identity) {
-        if self.remembered.remove(identity)
-            && let Some(standalone) = &mut self.standalone
+        if let Some(standalone) = &mut self.standalone
+            && !self.rendered.contains(identity)
         {
             standalone.remove(identity);
         }

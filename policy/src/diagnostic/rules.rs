@@ -89,20 +89,19 @@ macro_rules! rules {
 
             /// The finding, without a place.
             pub fn diagnostic(self) -> Diagnostic {
-                match self {
+                let code = self.rule().code();
+                let (severity, message, help): (Severity, String, Option<String>) = match self {
                     $(
                         #[allow(unused_variables)]
-                        Self::$name { $($field),* } => {
-                            let help: Option<String> = $help;
-                            Diagnostic {
-                                code: stringify!($code).into(),
-                                severity: Severity::$severity,
-                                message: clean(format!($message)),
-                                help: help.map(clean),
-                                place: None,
-                            }
-                        }
+                        Self::$name { $($field),* } => (Severity::$severity, format!($message), $help),
                     )*
+                };
+                Diagnostic {
+                    code: code.into(),
+                    severity,
+                    message: clean(message),
+                    help: help.map(clean),
+                    place: None,
                 }
             }
 

@@ -1,6 +1,6 @@
 //! What a Telegraf is configured with: endpoints and class to one table for each file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Accepted;
 use crate::annotation::{Endpoint, Input, metric_version};
@@ -99,7 +99,7 @@ pub(super) fn part_of_source(accepted: &Accepted<'_>, settings: &Settings) -> Ta
     tags.more
         .extend(global.map(|(tag, text)| (tag.clone(), text.clone().into())));
     tags.fixed.insert(key(ROUTING_TAG), identity.into());
-    tags.dropped.insert(key(ROUTING_TAG));
+    tags.dropped.push(key(ROUTING_TAG));
     let endpoints: Vec<_> = declaration.endpoints.iter().collect();
     add_inputs(&mut table, source, &endpoints, &tags, settings);
     table
@@ -112,20 +112,19 @@ struct InputTags {
     /// Tags that nothing overrides.
     fixed: BTreeMap<Key, Value>,
     /// Scraped labels that would choose an output. A metric that brings one is dropped.
-    dropped: BTreeSet<Key>,
+    dropped: Vec<Key>,
     /// Scraped labels that would stand in the place of a tag of the settings. They are removed.
-    removed: BTreeSet<Key>,
+    removed: Vec<Key>,
 }
 
 impl InputTags {
     fn of(class: &Class, settings: &Settings) -> Self {
         let inputs = &settings.inputs;
-        let mut removed: BTreeSet<Key> = BTreeSet::new();
-        removed.extend(inputs.tags.keys().cloned());
-        if inputs.protect_global_tags {
-            removed.extend(class.global_tags.keys().cloned());
-        }
-        removed.retain(|tag| !inputs.choosing_tags.contains(tag));
+        let global = class.global_tags.keys().filter(|_| inputs.protect_global_tags);
+        let chosen = |tag: &&Key| !inputs.choosing_tags.contains(tag) && !inputs.tags.contains_key(*tag);
+        let of_inputs = inputs.tags.keys().filter(|tag| !inputs.choosing_tags.contains(tag));
+        let mut removed: Vec<Key> = of_inputs.cloned().collect();
+        removed.extend(global.filter(chosen).cloned());
         Self {
             more: BTreeMap::new(),
             fixed: BTreeMap::new(),
@@ -234,9 +233,9 @@ fn input(source: &Source<'_>, endpoint: &Endpoint, tags: &InputTags, settings: &
     table.insert(key("alias"), literal(endpoint.name.as_str()).into());
     let mut own = tags.more.clone();
     if let Some(Value::Table(of_endpoint)) = table.remove(&key("tags")) {
-        own.extend(of_endpoint);
+        let is_protected = |tag: &Key| tags.removed.contains(tag) || tags.dropped.contains(tag);
+        own.extend(of_endpoint.into_iter().filter(|(tag, _)| !is_protected(tag)));
     }
-    own.retain(|tag, _| !tags.removed.contains(tag) && !tags.dropped.contains(tag));
     let fixed = settings.inputs.tags.iter();
     own.extend(fixed.map(|(tag, text)| (tag.clone(), Value::Replaceable(text.fill(&names)))));
     own.extend(tags.fixed.clone());
@@ -249,7 +248,7 @@ fn input(source: &Source<'_>, endpoint: &Endpoint, tags: &InputTags, settings: &
 }
 
 /// Has an input drop metrics that bring one of the tags: a scraped label beats an input's tag.
-fn drop_metrics_with(table: &mut Table, tags: &BTreeSet<Key>) {
+fn drop_metrics_with(table: &mut Table, tags: &[Key]) {
     if tags.is_empty() {
         return;
     }

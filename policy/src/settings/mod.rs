@@ -106,7 +106,7 @@ pub(crate) struct Inputs {
     /// classes' global tags.
     pub(crate) reserved_tags: BTreeSet<String>,
     /// Tags that an output chooses metrics or destinations by.
-    pub(crate) choosing_tags: BTreeSet<Key>,
+    pub(crate) choosing_tags: Vec<Key>,
 }
 
 #[derive(Clone, Debug)]
@@ -360,9 +360,13 @@ impl Checker<'_> {
                 tags.insert(key, text);
             }
         }
-        let mut choosing_tags = BTreeSet::new();
+        let mut choosing_tags = Vec::new();
         for output in classes.values().flat_map(|class| class.outputs.values().flatten()) {
-            choosing_tags.extend(tags_chosen_by(output));
+            for tag in tags_chosen_by(output) {
+                if !choosing_tags.contains(&tag) {
+                    choosing_tags.push(tag);
+                }
+            }
         }
         let mut reserved_tags = BTreeSet::new();
         reserved_tags.extend(tags.keys().chain(&choosing_tags).map(|key| key.as_str().to_owned()));
