@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::PostParams;
-use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Value, json};
 use telewarden_e2e_operator::{
     Application, Cluster, Right, SERVICE_ACCOUNT, annotation, eventually, for_a_while, given, redis, render, template,
@@ -59,14 +59,25 @@ fn writes_are_granted_in_the_named_namespaces_alone() {
 
 #[test]
 fn in_its_own_namespace_it_writes_the_inventory_alone() {
-    let rendered = template(&values(&["redis"])).expect("right values");
-    let rules = rendered
-        .iter()
-        .filter(|object| object["metadata"]["namespace"] == "telewarden")
-        .flat_map(|role| role["rules"].as_array().cloned().unwrap_or_default());
-    let config_maps: Vec<_> = rules.filter(|rule| rule["resources"] == json!(["configmaps"])).collect();
-    assert_eq!(config_maps.len(), 1, "{config_maps:#?}");
-    assert_eq!(config_maps[0]["resourceNames"], json!(["telewarden-inventory-telewarden"]));
+    let of_config_maps = |values: &Value| -> Vec<Value> {
+        let rendered = template(values).expect("right values");
+        let rules = rendered
+            .iter()
+            .filter(|object| object["metadata"]["namespace"] == "telewarden")
+            .flat_map(|role| role["rules"].as_array().cloned().unwrap_or_default());
+        rules
+            .filter(|rule| rule["resources"] == json!(["configmaps"]))
+            .collect()
+    };
+    let mut values = values(&["redis"]);
+    let rules = of_config_maps(&values);
+    assert_eq!(rules.len(), 1, "{rules:#?}");
+    assert_eq!(rules[0]["resourceNames"], json!(["telewarden-inventory-telewarden"]));
+    // In standalone, what was accepted too.
+    values["settings"]["topology"] = json!("standalone");
+    let rules = of_config_maps(&values);
+    assert_eq!(rules.len(), 2, "{rules:#?}");
+    assert_eq!(rules[1]["verbs"], json!(["create", "patch", "delete"]));
 }
 
 #[test]
@@ -119,17 +130,24 @@ async fn the_operator_does_its_work_with_them_and_uses_every_one() {
     cluster.settings(&json!({"topology": "none"}));
     cluster.event(&operator.name(), "SettingsRefused").await;
     cluster.settings(&settings("two"));
-    let mut namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "redis"}});
-    namespace["metadata"]["annotations"] =
-        json!({"telegraf.influxdata.com/rubin-telegraf-operator": annotation("redis", &["server"])});
-    cluster.put(&namespace).await;
-    cluster.is_as_rendered(&settings("two")).await;
+    let wrong = json!({"telegraf.influxdata.com/rubin-telegraf-operator": "- redis: ftp://redis\n"});
+    cluster
+        .put(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "annotations": wrong}}))
+        .await;
+    cluster.event("shop", "Refused").await;
     // and all is deleted.
     cluster.delete_application("redis").await;
-    cluster.namespace("redis").await;
     cluster.owns(&[]).await;
     assert!(operator.stop().success());
-    cluster.rights_were_enough_and_all_used(&given(&installed));
+    let mut rights = given(&installed);
+    // An apply that creates needs the right to create too. The audit log has it as `patch`.
+    rights.remove(&Right {
+        namespace: "telewarden".to_owned(),
+        group: String::new(),
+        resource: "configmaps".to_owned(),
+        verb: "create".to_owned(),
+    });
+    cluster.rights_were_enough_and_all_used(&rights);
 }
 
 #[tokio::test(flavor = "multi_thread")]
