@@ -296,7 +296,28 @@ async fn only_marked_objects_of_rendered_kinds_may_be_written() {
         KINDS,
         "clusterrolebindings",
     );
-    // A subresource is a way around what is asked of its object.
+    // A subresource is none of what is rendered, even of an object of ours.
+    let mut deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment"});
+    deployment["metadata"] = json!({"name": "mine", "namespace": "redis", "labels": ours()});
+    deployment["spec"] = json!({
+        "selector": {"matchLabels": {"a": "b"}},
+        "template": {"metadata": {"labels": {"a": "b"}}, "spec": {
+            "automountServiceAccountToken": false,
+            "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [{"name": "a", "image": "a", "securityContext": {
+                "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]},
+            }}],
+        }},
+    });
+    cluster.put(&deployment).await;
+    let status = Patch::Merge(json!({"status": {"observedGeneration": 7}}));
+    let api = account.api(&deployment, "deployments");
+    let patched = api.patch_status("mine", &PatchParams::default(), &status).await;
+    refuses(outcome(patched), KINDS, "a status");
+    account
+        .delete(&deployment, "deployments")
+        .await
+        .expect("ours may be deleted");
     let token = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": []}});
     let request = kube::api::Request::new("/api/v1/namespaces/telewarden/serviceaccounts")
         .create_subresource(
