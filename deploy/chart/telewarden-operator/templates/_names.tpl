@@ -27,3 +27,20 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- else -}}{{ $kind }}s
 {{- end -}}
 {{- end -}}
+
+{{- /* The instance label of everything that the operator owns. */}}
+{{- define "telewarden-operator.instance" -}}
+{{- .Values.settings.instance | default "telewarden" -}}
+{{- end -}}
+
+{{- /* A JSON list of GROUP/RESOURCE: what is rendered besides ConfigMaps and Deployments. */}}
+{{- define "telewarden-operator.rendered" -}}
+{{- $rendered := list }}
+{{- if .Values.settings.networkPolicy }}{{ $rendered = list "networking.k8s.io/networkpolicies" }}{{ end }}
+{{- range .Values.settings.extraResources }}
+{{- $group := contains "/" .apiVersion | ternary (splitList "/" .apiVersion | first) "" }}
+{{- $plural := index $.Values.plurals .kind | default (include "telewarden-operator.plural" .kind) }}
+{{- $rendered = printf "%s/%s" $group $plural | append $rendered }}
+{{- end }}
+{{- uniq $rendered | toJson -}}
+{{- end -}}
