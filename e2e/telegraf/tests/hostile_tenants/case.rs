@@ -34,26 +34,26 @@ use serde_json::{Map, Value, json};
 use telewarden_e2e_telegraf::{ANNOTATION, merged, on_loopback, outputs_to, repository};
 
 #[derive(Debug)]
-pub struct Case {
-    pub name: String,
-    pub head: Head,
-    pub steps: Vec<Step>,
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) head: Head,
+    pub(crate) steps: Vec<Step>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Head {
+pub(crate) struct Head {
     /// For who reads the file.
     #[serde(rename = "what")]
     _what: String,
-    pub hostile: Vec<String>,
+    pub(crate) hostile: Vec<String>,
     #[serde(default = "all_topologies")]
-    pub topologies: Vec<String>,
+    pub(crate) topologies: Vec<String>,
     #[serde(default)]
     settings: Value,
     #[serde(default)]
-    pub nowhere: Vec<String>,
-    pub run: Option<Run>,
+    pub(crate) nowhere: Vec<String>,
+    pub(crate) run: Option<Run>,
 }
 
 fn all_topologies() -> Vec<String> {
@@ -62,37 +62,37 @@ fn all_topologies() -> Vec<String> {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Run {
+pub(crate) struct Run {
     #[serde(default)]
-    pub exports: BTreeMap<String, String>,
-    pub buckets: BTreeMap<String, Vec<String>>,
+    pub(crate) exports: BTreeMap<String, String>,
+    pub(crate) buckets: BTreeMap<String, Vec<String>>,
     #[serde(default)]
-    pub tags: BTreeMap<String, BTreeMap<String, String>>,
+    pub(crate) tags: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Step {
-    pub step: String,
+pub(crate) struct Step {
+    pub(crate) step: String,
     #[serde(default)]
-    pub sources: BTreeMap<String, Option<Written>>,
+    pub(crate) sources: BTreeMap<String, Option<Written>>,
     #[serde(default)]
-    pub objects: Vec<Value>,
+    pub(crate) objects: Vec<Value>,
     #[serde(default)]
-    pub says: BTreeMap<String, String>,
+    pub(crate) says: BTreeMap<String, String>,
 }
 
 /// What a source says.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
-pub enum Written {
+pub(crate) enum Written {
     Annotation(Text),
     Object(Box<Source>),
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Source {
+pub(crate) struct Source {
     annotation: Option<Text>,
     #[serde(default)]
     annotations: BTreeMap<String, Text>,
@@ -107,14 +107,14 @@ pub struct Source {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
-pub enum Text {
+pub(crate) enum Text {
     Plain(String),
     Parts(Vec<Part>),
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
-pub enum Part {
+pub(crate) enum Part {
     Plain(String),
     Repeated { repeat: String, times: usize },
 }
@@ -139,7 +139,7 @@ impl Part {
 
 impl Written {
     /// The object of a source, whose exporter is at an address.
-    pub fn object(&self, key: &str, exporter: &str) -> Value {
+    pub(crate) fn object(&self, key: &str, exporter: &str) -> Value {
         let source = match self {
             Self::Annotation(text) => &Source {
                 annotation: Some(text.clone()),
@@ -179,7 +179,7 @@ impl Written {
 }
 
 /// Which source a key names, as the module spells it.
-pub fn identity(key: &str) -> String {
+pub(crate) fn identity(key: &str) -> String {
     match key.split_once('/') {
         Some(("Namespace", _)) => key.to_owned(),
         _ => format!("argoproj.io/Application/{key}"),
@@ -188,7 +188,7 @@ pub fn identity(key: &str) -> String {
 
 impl Case {
     /// The settings in a topology, with an image, and with an output.
-    pub fn settings(&self, topology: &str, image: &str, output: &str) -> Value {
+    pub(crate) fn settings(&self, topology: &str, image: &str, output: &str) -> Value {
         let agent = json!({"interval": "200ms", "flush_interval": "200ms"});
         let own = json!({
             "topology": topology,
@@ -206,13 +206,13 @@ impl Case {
         serde_json::from_str(&text).expect("JSON")
     }
 
-    pub fn is_hostile(&self, key: &str) -> bool {
+    pub(crate) fn is_hostile(&self, key: &str) -> bool {
         self.head.hostile.iter().any(|hostile| hostile == key)
     }
 }
 
 /// All cases, in the order of their names.
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let folder = fs::read_dir(repository("e2e/hostile/tenants")).expect("the cases");
     let mut paths: Vec<PathBuf> = folder.flatten().map(|entry| entry.path()).collect();
     paths.sort();

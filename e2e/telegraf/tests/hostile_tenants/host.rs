@@ -23,11 +23,11 @@ fn module() -> &'static Module {
 
 /// What a host remembers: the declaration of each source that was accepted last.
 #[derive(Clone, Debug, Default)]
-pub struct Host(BTreeMap<String, Value>);
+pub(crate) struct Host(BTreeMap<String, Value>);
 
 impl Host {
     /// Renders the sources, with objects that are none, and remembers.
-    pub fn render(
+    pub(crate) fn render(
         &mut self,
         settings: &Value,
         sources: &BTreeMap<String, Value>,
@@ -52,7 +52,7 @@ impl Host {
     }
 
     /// Renders one of the sources alone. The others are what is remembered of them.
-    pub fn render_one(&self, settings: &Value, source: &Value) -> Result<RenderAnswer, String> {
+    pub(crate) fn render_one(&self, settings: &Value, source: &Value) -> Result<RenderAnswer, String> {
         call(settings, &[source], &self.0.values().collect::<Vec<_>>())
     }
 }
