@@ -28,7 +28,7 @@ pub use render::{
     ANNOTATION, application, examples, merged, namespace, on_loopback, outputs_to, read_yaml, render, rendered,
     try_render, whole,
 };
-pub use telegraf::{HEALTH, TOKEN, Telegraf, Verdict, check, judge};
+pub use telegraf::{HEALTH, IMAGES, TOKEN, Telegraf, Verdict, check, judge};
 pub use volume::Volume;
 
 use std::env;
@@ -39,7 +39,7 @@ use std::path::PathBuf;
 /// # Panics
 /// When it says nothing: a part that is missing is a failure, never a skip.
 pub fn part(name: &str) -> PathBuf {
-    let variable = format!("TELEWARDEN_PART_{}", name.replace('-', "_").to_uppercase());
+    let variable = format!("TELEWARDEN_PART_{}", name.replace(['-', '.'], "_").to_uppercase());
     match env::var_os(&variable) {
         Some(path) => path.into(),
         None => panic!("{variable} is not set: start these tests with e2e/telegraf/run"),

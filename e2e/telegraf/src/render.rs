@@ -1,6 +1,5 @@
 //! Sources and settings, and what the core renders of them.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 

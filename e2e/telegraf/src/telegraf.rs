@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
@@ -18,6 +19,21 @@ pub const HEALTH: &str = "127.0.0.1:8888";
 /// The secret in Telegraf's environment.
 pub const TOKEN: &str = "the-token-that-must-not-leak-0123456789abcdef";
 
+/// The images whose Telegraf is tested: of the oldest version that settings may name, and of the newest.
+pub const IMAGES: [&str; 2] = ["docker.io/library/telegraf:1.38", "docker.io/library/telegraf:1.40"];
+
+/// The program that an image holds. A version that is not built is stood in for by the one below it, and what is no
+/// version by the newest.
+fn program(image: &str) -> PathBuf {
+    let minor = image
+        .rsplit_once(":1.")
+        .and_then(|(_, tag)| tag.split(['.', '-']).next()?.parse::<u32>().ok());
+    crate::part(match minor {
+        Some(..40) => "telegraf-1.38",
+        _ => "telegraf",
+    })
+}
+
 /// Where the Deployment mounts the ConfigMap.
 const MOUNTED: &str = "/etc/telegraf";
 
@@ -32,6 +48,7 @@ pub struct Telegraf {
 /// What a Telegraf is started with.
 #[derive(Clone, Debug)]
 struct Launch {
+    program: PathBuf,
     files: BTreeMap<String, String>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
@@ -54,6 +71,7 @@ impl Launch {
             (text(&variable["name"]), value.to_owned())
         };
         Self {
+            program: program(&text(&container["image"])),
             files: serde_json::from_value(files.clone()).expect("a ConfigMap holds texts"),
             arguments: list(&container["args"]).iter().map(text).collect(),
             environment: list(&container["env"]).iter().map(variable).collect(),
@@ -61,9 +79,10 @@ impl Launch {
     }
 
     /// A file that a test wrote.
-    fn of_text(text: &str) -> Self {
+    fn of_text(image: &str, text: &str) -> Self {
         let arguments = ["--config", "/etc/telegraf/telegraf.conf", "--strict-env-handling"];
         Self {
+            program: program(image),
             files: BTreeMap::from([("telegraf.conf".to_owned(), text.to_owned())]),
             arguments: arguments.map(str::to_owned).to_vec(),
             environment: vec![("INFLUX_TOKEN".to_owned(), TOKEN.to_owned())],
@@ -112,12 +131,12 @@ impl Telegraf {
         Self::ready(launch)
     }
 
-    /// Starts one with a file that a test wrote.
+    /// Starts the newest with a file that a test wrote.
     ///
     /// # Panics
     /// When it ends.
     pub fn start_text(text: &str) -> Self {
-        Self::ready(Launch::of_text(text))
+        Self::ready(Launch::of_text(IMAGES[1], text))
     }
 
     fn ready(launch: Launch) -> Self {
@@ -132,7 +151,7 @@ impl Telegraf {
     fn spawn(launch: &Launch) -> Self {
         let port = Port::take();
         let mut volume = None;
-        let process = Process::start(&crate::part("telegraf"), |command, folder| {
+        let process = Process::start(&launch.program, |command, folder| {
             let volume = volume.insert(Volume::new(&folder.join("volume")));
             volume.write(&launch.files);
             launch.command(command, volume, &launch.arguments);
@@ -189,9 +208,9 @@ pub fn judge(rendered: &Rendered) -> Verdict {
     launches.flat_map(|launch| verdict(&launch)).collect()
 }
 
-/// Has Telegraf check a text, and start with it.
-pub fn check(text: &str) -> Verdict {
-    verdict(&Launch::of_text(text))
+/// Has the Telegraf of an image check a text, and start with it.
+pub fn check(image: &str, text: &str) -> Verdict {
+    verdict(&Launch::of_text(image, text))
 }
 
 fn verdict(launch: &Launch) -> Verdict {
@@ -209,7 +228,7 @@ fn said_by_check(launch: &Launch) -> Verdict {
         .iter()
         .position(|argument| argument.starts_with("--config"))
         .expect("--config");
-    let mut process = Process::start(&crate::part("telegraf"), |command, folder| {
+    let mut process = Process::start(&launch.program, |command, folder| {
         let volume = volume.insert(Volume::new(&folder.join("volume")));
         volume.write(&launch.files);
         command.args(["config", "check", "--strict-env-handling"]);
@@ -239,12 +258,14 @@ fn said_at_start(launch: &Launch) -> Verdict {
     complaints
 }
 
-/// Warnings and errors, without those about hosts that are not there: that is no fault of the configuration.
+/// Warnings and errors, without those about hosts that are not there and about what 1.38 changed for every configuration:
+/// they are no fault of this one.
 fn complaints(log: &str) -> Verdict {
     let world = [
         "Error in plugin: error making HTTP request",
         "Error writing to outputs.",
         "When writing to [http",
+        "Strict environment variable handling is the new default",
     ];
     let lines = log
         .lines()

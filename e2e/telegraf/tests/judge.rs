@@ -7,15 +7,19 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
-use telewarden_e2e_telegraf::{application, check, examples, judge, merged, read_yaml, render, rendered, try_render};
+use telewarden_e2e_telegraf::{IMAGES, application, check, examples, judge, merged, read_yaml, render, rendered, try_render};
 
 const TOPOLOGIES: [&str; 3] = ["application", "endpoint", "standalone"];
 
-/// Judges what is rendered of sources under settings, in each topology that takes them.
+/// Judges what is rendered of sources under settings, in each topology that takes them and by each Telegraf that the
+/// settings may name.
 fn judge_all(what: &str, settings: &Value, sources: &[Value], wrong: &mut Vec<String>) -> usize {
     let mut judged = 0;
-    for topology in TOPOLOGIES {
-        let settings = merged(settings.clone(), json!({"topology": topology}));
+    for (topology, image) in TOPOLOGIES
+        .iter()
+        .flat_map(|topology| IMAGES.map(|image| (topology, image)))
+    {
+        let settings = merged(settings.clone(), json!({"topology": topology, "pod": {"image": image}}));
         for rendered in rendered(try_render(&settings, sources, &[])) {
             judged += rendered.configurations.len();
             let complaints = judge(&rendered);
@@ -26,7 +30,7 @@ fn judge_all(what: &str, settings: &Value, sources: &[Value], wrong: &mut Vec<St
                     .flat_map(|configuration| configuration.files.values());
                 let texts: Vec<_> = texts.map(String::as_str).collect();
                 wrong.push(format!(
-                    "{what}, {topology}:\n{}\n{}",
+                    "{what}, {topology}, {image}:\n{}\n{}",
                     complaints.join("\n"),
                     texts.join("\n")
                 ));
@@ -48,8 +52,10 @@ const INTERNAL: &str = "[[inputs.internal]]\n";
 
 #[test]
 fn the_judge_says_yes() {
-    let said = check(&format!("{AGENT}{INTERNAL}{HEALTH}"));
-    assert!(said.is_empty(), "{said:?}");
+    for image in IMAGES {
+        let said = check(image, &format!("{AGENT}{INTERNAL}{HEALTH}"));
+        assert!(said.is_empty(), "{image}: {said:?}");
+    }
 }
 
 #[test]
@@ -96,10 +102,11 @@ fn the_judge_says_no() {
             ),
         ),
     ];
-    let taken: Vec<_> = cases
+    let taken: Vec<_> = IMAGES
         .iter()
-        .filter(|(_, text)| check(text).is_empty())
-        .map(|(what, _)| what)
+        .flat_map(|image| cases.iter().map(move |(what, text)| (image, what, text)))
+        .filter(|(image, _, text)| check(image, text).is_empty())
+        .map(|(image, what, _)| (image, what))
         .collect();
     assert!(taken.is_empty(), "the judge took {taken:?}");
 }
@@ -196,11 +203,12 @@ fn many_sources_share_one_telegraf() {
         )
     };
     let sources: Vec<_> = (0..60).map(source).collect();
-    let shared = render(&json!({"topology": "standalone"}), &sources)
-        .shared
-        .expect("a shared Telegraf");
-    assert_eq!(shared.configurations[0].files.len(), 61);
-    assert_eq!(judge(&shared), Vec::<String>::new());
+    for image in IMAGES {
+        let settings = json!({"topology": "standalone", "pod": {"image": image}});
+        let shared = render(&settings, &sources).shared.expect("a shared Telegraf");
+        assert_eq!(shared.configurations[0].files.len(), 61);
+        assert_eq!(judge(&shared), Vec::<String>::new(), "{image}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use telewarden_e2e_telegraf::{
-    Recorder, Reply, Server, TOKEN, Telegraf, application, eventually, merged, on_loopback, outputs_to, rendered,
+    IMAGES, Recorder, Reply, Server, TOKEN, Telegraf, application, eventually, merged, on_loopback, outputs_to, rendered,
     repository, try_render,
 };
 use telewarden_policy::protocol::{Outcome, RenderAnswer, SourceAnswer};
@@ -41,7 +41,7 @@ fn attempts() -> Vec<(PathBuf, Attempt)> {
 }
 
 /// What the core makes of an attempt.
-fn answer(attempt: &Attempt, capture: &str, output: &str, topology: &str) -> RenderAnswer {
+fn answer(attempt: &Attempt, capture: &str, output: &str, topology: &str, image: &str) -> RenderAnswer {
     let port = capture.rsplit(':').next().unwrap_or_default();
     let fill = |text: &str| text.replace("CAPTUREPORT", port).replace("CAPTURE", capture);
     let mut source = application("argocd", "");
@@ -58,6 +58,7 @@ fn answer(attempt: &Attempt, capture: &str, output: &str, topology: &str) -> Ren
     let agent = json!({"interval": "200ms", "flush_interval": "200ms"});
     let settings = json!({
         "topology": topology,
+        "pod": {"image": image},
         "classes": {"default": {"agent": agent}},
         "endpoints": {"hosts": ["127.0.0.1"]},
     });
@@ -93,7 +94,7 @@ fn each_attempt_is_refused_or_harmless_as_its_file_says() {
         .iter()
         .flat_map(|topology| attempts.iter().map(move |a| (topology, a)))
     {
-        let answer = answer(attempt, "127.0.0.1:80", "http://127.0.0.1:1", topology);
+        let answer = answer(attempt, "127.0.0.1:80", "http://127.0.0.1:1", topology, IMAGES[0]);
         let said = said(&answer.sources[0]);
         // What an Application may say of its own Telegraf is refused for another reason where it has none.
         let as_it_says = match *topology {
@@ -157,13 +158,18 @@ fn nor_does_it_in_a_telegraf_for_all() {
 
 fn no_attempt_gets_it(topology: &str) {
     let mut ran = 0;
-    for (path, attempt) in attempts().into_iter().filter(|(_, attempt)| attempt.says == "harmless") {
+    let mut harmless = attempts();
+    harmless.retain(|(_, attempt)| attempt.says == "harmless");
+    for (image, (path, attempt)) in IMAGES
+        .iter()
+        .flat_map(|image| harmless.iter().map(move |attempt| (image, attempt)))
+    {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let capture = capture();
         let output = Recorder::answering(|_| Reply::empty(204));
         // A port that an attempt leaves out is the scheme's own, where nobody listens.
-        let elsewhere = fs::read_to_string(&path).is_ok_and(|text| !text.contains("CAPTURE"));
-        let rendered = rendered(answer(&attempt, &capture.address(), &output.url(), topology)).remove(0);
+        let elsewhere = fs::read_to_string(path).is_ok_and(|text| !text.contains("CAPTURE"));
+        let rendered = rendered(answer(attempt, &capture.address(), &output.url(), topology, image)).remove(0);
         for configuration in &rendered.configurations {
             let before = capture.count();
             let mut telegraf = Telegraf::start_named(&rendered, &configuration.name);
