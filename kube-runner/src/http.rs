@@ -24,6 +24,16 @@ pub(crate) struct Status {
     pub(crate) ready: AtomicBool,
 }
 
+impl Status {
+    /// Nothing is counted, and nothing is listed yet.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            metrics: Metrics::new(),
+            ready: AtomicBool::new(false),
+        })
+    }
+}
+
 /// Opens the port. Fails at once when it is taken.
 pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(|source| Error::File {

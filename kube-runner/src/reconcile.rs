@@ -5,16 +5,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use telewarden::{ClusterView, Module, Outcome, PROTOCOL, RenderAnswer, RenderRequest, Rendered};
+use telewarden_policy::well_known::ALL_SOURCES;
 use tokio::sync::Semaphore;
 
+use crate::cluster_state::{ClusterState, Projects, Source, View};
 use crate::error::Error;
 use crate::events::{Events, News, describe};
 use crate::http::Status;
-use crate::object::{ALL, Live, ObjectId};
-use crate::owned::{Change, Owned, Verb, Writer};
+use crate::live_object::Live;
+use crate::module::blocking;
+use crate::object_id::ObjectId;
+use crate::owned::{Change, Owned, Verb};
 use crate::queue::{Attempt, LATER};
-use crate::seen::{Projects, Seen, Source, View};
 use crate::settings::Settings;
+use crate::writer::Writer;
 
 /// What every attempt shares.
 pub(crate) struct Context {
@@ -23,7 +27,7 @@ pub(crate) struct Context {
     /// Calls to the module are for processors, of which there are only so many.
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) settings: Arc<Settings>,
-    pub(crate) seen: Seen,
+    pub(crate) state: ClusterState,
     pub(crate) events: Events,
     pub(crate) status: Arc<Status>,
     /// What was done, for those who print it.
@@ -37,7 +41,7 @@ pub(crate) struct Context {
 
 /// Brings what a source owns to what the module renders for it.
 pub(crate) async fn reconcile(context: Arc<Context>, key: Arc<str>) -> Attempt {
-    let view = context.seen.view(&key);
+    let view = context.state.view(&key);
     let sources = view.sources.clone();
     match attempt(&context, &key, view).await {
         Ok((result, attempt)) => {
@@ -64,12 +68,12 @@ async fn attempt(context: &Context, key: &str, view: View) -> Result<(&'static s
         owned,
     } = view;
     let mut left = Attempt::Done;
-    let rendered = if sources.is_empty() && !(context.settings.standalone && key == ALL) {
+    let rendered = if sources.is_empty() && !(context.settings.is_standalone() && key == ALL_SOURCES) {
         // It is gone, or has no annotation any more.
         context.count_endpoints(key, 0);
         Rendered::default()
     } else {
-        let previous = match context.settings.standalone {
+        let previous = match context.settings.is_standalone() {
             true => previous_files(&owned),
             false => BTreeMap::new(),
         };
@@ -86,7 +90,7 @@ async fn attempt(context: &Context, key: &str, view: View) -> Result<(&'static s
     let mut objects = rendered.objects;
     let mut waiting = false;
     if let Some(namespace) = rendered.namespace.filter(|_| !objects.is_empty())
-        && !context.seen.has_namespace(&namespace, key)
+        && !context.state.has_namespace(&namespace, key)
     {
         for source in &sources {
             let note = format!("namespace {namespace} does not exist; Telegraf is set up when it does");
@@ -98,7 +102,7 @@ async fn attempt(context: &Context, key: &str, view: View) -> Result<(&'static s
 
     let mut all = Owned::new(
         &context.writer,
-        Some(&context.seen),
+        Some(&context.state),
         Some(&context.status.metrics),
         owned,
     );
@@ -143,7 +147,7 @@ impl Context {
     ) -> Result<(RenderAnswer, Vec<Arc<Source>>), Error> {
         let (good, kept) = self.without_failing(sources);
         let failure = match self.render(key, &good, projects, &kept, previous.clone()).await {
-            Err(failure @ Error::Module { .. }) if self.settings.standalone => failure,
+            Err(failure @ Error::Module { .. }) if self.settings.is_standalone() => failure,
             answer => return Ok((answer?, good)),
         };
         let found_before = kept.len();
@@ -186,7 +190,7 @@ impl Context {
         let (sources, projects) = (sources.to_vec(), projects.clone());
         let _call = self.calls.acquire().await;
         let started = Instant::now();
-        let call = tokio::task::spawn_blocking(move || {
+        let answer = blocking(move || {
             module.render(&RenderRequest {
                 protocol: PROTOCOL,
                 settings: Some(&settings.document),
@@ -198,14 +202,11 @@ impl Context {
                 }),
                 accepted: Vec::new(),
             })
-        });
-        let answer = match call.await {
-            Ok(answer) => answer,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        };
+        })
+        .await;
         self.status.metrics.called_module(started.elapsed());
         answer.map_err(|source| Error::Module {
-            key: key.to_owned(),
+            doing: format!("render {key}"),
             source,
         })
     }
@@ -263,7 +264,7 @@ impl Context {
             endpoints => all.insert(key.to_owned(), endpoints),
         };
         self.status.metrics.endpoints(all.values().sum());
-        let counts = self.seen.counts();
+        let counts = self.state.counts();
         self.status
             .metrics
             .sources
@@ -302,7 +303,7 @@ impl Context {
     fn tell_changes(&self, key: &str, sources: &[Arc<Source>], changes: &[Change]) {
         // In `standalone` the changes are nobody's in particular.
         let [source] = sources else { return };
-        if key == ALL || changes.is_empty() {
+        if key == ALL_SOURCES || changes.is_empty() {
             return;
         }
         let some = |verb: Verb| {
@@ -323,8 +324,9 @@ impl Context {
 
 /// `standalone`: the files that the one Telegraf reads now, for the sources whose annotation is broken.
 pub(crate) fn previous_files(owned: &BTreeMap<ObjectId, Arc<Live>>) -> BTreeMap<String, String> {
-    let shared =
-        |live: &&Arc<Live>| live.source == ALL && live.id.kind.kind == "ConfigMap" && live.id.kind.group.is_empty();
+    let shared = |live: &&Arc<Live>| {
+        live.source == ALL_SOURCES && live.id.kind.kind == "ConfigMap" && live.id.kind.group.is_empty()
+    };
     let files = owned
         .values()
         .filter(shared)

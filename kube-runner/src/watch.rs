@@ -1,4 +1,4 @@
-//! The watches that fill [`Seen`].
+//! The watches that fill the [`ClusterState`].
 //!
 //! An Application's status can be megabytes long and changes all the time, so what is watched is decoded into types that
 //! have no room for it, and of those only what the module reads is kept, and only of annotated objects.
@@ -21,18 +21,20 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
+use telewarden_policy::well_known::{FIELD_MANAGER, INSTANCE, MANAGED_BY};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::backoff::Backoff;
-use crate::object::{GroupKind, INSTANCE, Live, ObjectId, Unread};
-use crate::seen::{Seen, Source};
+use crate::cluster_state::{ClusterState, Source};
+use crate::error::chain;
+use crate::live_object::{Live, Unread};
+use crate::object_id::{GroupKind, ObjectId};
+use crate::retry::Backoff;
 use crate::settings::Settings;
+use crate::yaml;
 
 /// A page of a list lies in memory while it is read.
 const PAGE: u32 = 100;
-/// Under this prefix are the annotations that users of telegraf-operator know.
-const PREFIX: &str = "telegraf.influxdata.com/";
 /// Argo CD's settings, in Argo CD's namespace.
 const ARGOCD: &str = "argocd-cm";
 
@@ -119,7 +121,7 @@ trait Watched: Resource + Clone + Debug + DeserializeOwned + Send + 'static {
 /// What a watch needs to know.
 #[derive(Clone, Debug)]
 struct Watch {
-    seen: Seen,
+    state: ClusterState,
     settings: Arc<Settings>,
     /// Of owned objects, their kind.
     kind: Arc<GroupKind>,
@@ -156,7 +158,7 @@ impl Watched for Application {
     }
 
     fn remove(id: &String, watch: &Watch) {
-        watch.seen.remove_source(id);
+        watch.state.remove_source(id);
     }
 }
 
@@ -171,10 +173,10 @@ impl Watched for PartialObjectMeta<Namespace> {
         let name = self.id(watch);
         // Nothing can be created in a namespace that goes away.
         match self.metadata.deletion_timestamp {
-            None => watch.seen.put_namespace(&name),
-            Some(_) => watch.seen.remove_namespace(&name),
+            None => watch.state.put_namespace(&name),
+            Some(_) => watch.state.remove_namespace(&name),
         }
-        if watch.settings.namespaces {
+        if watch.settings.host.namespaces {
             let reference = ObjectReference {
                 api_version: Some("v1".to_owned()),
                 kind: Some("Namespace".to_owned()),
@@ -187,8 +189,8 @@ impl Watched for PartialObjectMeta<Namespace> {
     }
 
     fn remove(id: &String, watch: &Watch) {
-        watch.seen.remove_namespace(id);
-        watch.seen.remove_source(&format!("Namespace/{id}"));
+        watch.state.remove_namespace(id);
+        watch.state.remove_source(&format!("Namespace/{id}"));
     }
 }
 
@@ -202,9 +204,12 @@ fn put_source(
     project: Option<String>,
 ) {
     let mut annotations = metadata.annotations.take().unwrap_or_default();
-    annotations.retain(|name, _| name.starts_with(PREFIX) || *name == watch.settings.annotation);
+    let host = &watch.settings.host;
+    let is_ours =
+        |name: &str| *name == host.annotation || host.annotation_prefixes.iter().any(|prefix| name.starts_with(prefix));
+    annotations.retain(|name, _| is_ours(name));
     if annotations.is_empty() {
-        watch.seen.remove_source(&key);
+        watch.state.remove_source(&key);
         return;
     }
     let mut object = json!({
@@ -215,7 +220,7 @@ fn put_source(
     if let Some(spec) = spec {
         object["spec"] = spec;
     }
-    watch.seen.put_source(Source {
+    watch.state.put_source(Source {
         key,
         text: raw(&object),
         reference,
@@ -239,12 +244,12 @@ impl Watched for AppProject {
         } = &self.metadata;
         let metadata = json!({"name": name, "namespace": namespace, "labels": labels});
         watch
-            .seen
+            .state
             .put_project(&self.id(watch), raw(&json!({"metadata": metadata, "spec": self.spec})));
     }
 
     fn remove(id: &String, watch: &Watch) {
-        watch.seen.remove_project(id);
+        watch.state.remove_project(id);
     }
 }
 
@@ -258,15 +263,15 @@ impl Watched for ConfigMap {
 
     fn put(mut self, watch: &Watch) {
         let text = self.data.as_mut().and_then(|data| data.remove("globalProjects"));
-        let value = text.filter(|text| !text.is_empty()).map(|text| {
-            // The module refuses what is not what it should be.
-            raw(&serde_yaml::from_str(&text).unwrap_or(Value::String(text)))
-        });
-        watch.seen.put_global_projects(value);
+        // The module refuses what is not what it should be.
+        let value = text
+            .filter(|text| !text.is_empty())
+            .map(|text| raw(&yaml::embedded(text)));
+        watch.state.put_global_projects(value);
     }
 
     fn remove(_: &String, watch: &Watch) {
-        watch.seen.put_global_projects(None);
+        watch.state.put_global_projects(None);
     }
 }
 
@@ -284,14 +289,14 @@ impl Watched for Unread {
     fn put(self, watch: &Watch) {
         let id = self.id(watch);
         match Live::of_unread(&watch.kind, self) {
-            Some(live) => watch.seen.put_owned(live, false),
+            Some(live) => watch.state.put_owned(live, false),
             // Somebody took away what says whose it is.
-            None => watch.seen.remove_owned(&id, None, false),
+            None => watch.state.remove_owned(&id, None, false),
         }
     }
 
     fn remove(id: &ObjectId, watch: &Watch) {
-        watch.seen.remove_owned(id, None, false);
+        watch.state.remove_owned(id, None, false);
     }
 }
 
@@ -303,7 +308,7 @@ fn raw(value: &Value) -> Box<RawValue> {
 pub(crate) struct Watches {
     client: Client,
     settings: Arc<Settings>,
-    seen: Seen,
+    state: ClusterState,
     tasks: JoinSet<()>,
     /// Every watch has one until its first list is complete.
     listed: mpsc::Sender<()>,
@@ -312,12 +317,12 @@ pub(crate) struct Watches {
 
 impl Watches {
     /// Watches the sources and what decides about them.
-    pub(crate) fn of_sources(client: &Client, settings: &Arc<Settings>, seen: &Seen) -> Self {
+    pub(crate) fn of_sources(client: &Client, settings: &Arc<Settings>, state: &ClusterState) -> Self {
         let (listed, all_listed) = mpsc::channel(1);
         let mut watches = Self {
             client: client.clone(),
             settings: settings.clone(),
-            seen: seen.clone(),
+            state: state.clone(),
             tasks: JoinSet::new(),
             listed,
             all_listed,
@@ -327,8 +332,8 @@ impl Watches {
             group: String::new(),
             kind: String::new(),
         };
-        if settings.applications {
-            for namespace in &settings.application_namespaces {
+        if settings.host.applications {
+            for namespace in &settings.host.application_namespaces {
                 let api = Api::<Application>::namespaced(client.clone(), namespace);
                 watches.follow(
                     format!("Applications in {namespace}"),
@@ -337,9 +342,9 @@ impl Watches {
                     nothing(),
                 );
             }
-            let api = Api::<AppProject>::namespaced(client.clone(), &settings.argocd_namespace);
+            let api = Api::<AppProject>::namespaced(client.clone(), &settings.host.argocd_namespace);
             watches.follow("AppProjects".to_owned(), api, everything.clone(), nothing());
-            let api = Api::<ConfigMap>::namespaced(client.clone(), &settings.argocd_namespace);
+            let api = Api::<ConfigMap>::namespaced(client.clone(), &settings.host.argocd_namespace);
             let named = watcher::Config::default().fields(&format!("metadata.name={ARGOCD}"));
             watches.follow(format!("ConfigMap {ARGOCD}"), api, named, nothing());
         }
@@ -351,8 +356,8 @@ impl Watches {
     /// Watches our objects of some kinds too.
     pub(crate) fn owned<'a>(&mut self, kinds: impl IntoIterator<Item = (&'a GroupKind, &'a ApiResource)>) {
         let ours = watcher::Config::default().page_size(PAGE).labels(&format!(
-            "app.kubernetes.io/managed-by=telewarden,{INSTANCE}={}",
-            self.settings.instance
+            "{MANAGED_BY}={FIELD_MANAGER},{INSTANCE}={}",
+            self.settings.host.instance
         ));
         for (kind, resource) in kinds {
             let api = Api::<Unread>::all_with(self.client.clone(), resource);
@@ -379,7 +384,7 @@ impl Watches {
         K::DynamicType: Clone + Send,
     {
         let watch = Watch {
-            seen: self.seen.clone(),
+            state: self.state.clone(),
             settings: self.settings.clone(),
             kind: Arc::new(kind),
         };
@@ -435,11 +440,4 @@ where
         }
     }
     drop(listed);
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
 }

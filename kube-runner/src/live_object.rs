@@ -2,98 +2,23 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, Time};
 use kube::Resource;
 use kube::api::{ApiResource, DynamicObject};
-use kube::core::{DynamicResourceScope, GroupVersionKind};
+use kube::core::DynamicResourceScope;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::error::Error;
-use crate::fields;
-use crate::packed::Packed;
+use telewarden_policy::well_known::{APPLIED, SOURCE};
 
-/// Whom an object was rendered for: a source's identity, or [`ALL`].
-pub(crate) const SOURCE: &str = "telegraf.influxdata.com/source";
-/// Which operator an object belongs to.
-pub(crate) const INSTANCE: &str = "telegraf.influxdata.com/instance";
-/// What was applied last, as a digest. An object that was changed since does not match what is rendered, and one that was
-/// rendered differently does not match the digest.
-pub(crate) const APPLIED: &str = "telegraf.influxdata.com/applied";
-/// The source of what is rendered for all sources together.
-pub(crate) const ALL: &str = "all";
-/// Who writes.
-pub(crate) const MANAGER: &str = "telewarden";
-
-/// A kind, whatever its version.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(crate) struct GroupKind {
-    pub(crate) group: String,
-    pub(crate) kind: String,
-}
-
-impl fmt::Display for GroupKind {
-    /// As `kubectl` and the ApplySet convention write it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.group.as_str() {
-            "" => f.write_str(&self.kind),
-            group => write!(f, "{}.{group}", self.kind),
-        }
-    }
-}
-
-/// The group, version and kind that an object says it has.
-pub(crate) fn kind_of(object: &Value) -> Result<GroupVersionKind, Error> {
-    let text = |field| {
-        object[field].as_str().ok_or(Error::NotAnObject {
-            why: "it has no apiVersion or no kind",
-        })
-    };
-    let (api_version, kind) = (text("apiVersion")?, text("kind")?);
-    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
-    Ok(GroupVersionKind::gvk(group, version, kind))
-}
-
-/// Which object it is.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(crate) struct ObjectId {
-    pub(crate) kind: Arc<GroupKind>,
-    pub(crate) namespace: Arc<str>,
-    pub(crate) name: Arc<str>,
-}
-
-impl fmt::Display for ObjectId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
-    }
-}
-
-impl ObjectId {
-    /// Which object a rendered one is.
-    pub(crate) fn of(object: &Value) -> Result<Self, Error> {
-        let gvk = kind_of(object)?;
-        let text = |field: &'static str| {
-            let text = object["metadata"][field].as_str().filter(|text| !text.is_empty());
-            text.map(Arc::from).ok_or(Error::NotAnObject {
-                why: "it has no name or no namespace",
-            })
-        };
-        Ok(Self {
-            kind: Arc::new(GroupKind {
-                group: gvk.group,
-                kind: gvk.kind,
-            }),
-            namespace: text("namespace")?,
-            name: text("name")?,
-        })
-    }
-}
+use crate::compressed::Compressed;
+use crate::managed_fields;
+use crate::object_id::{GroupKind, ObjectId};
 
 /// An object as it is watched. What it holds stays text, which is much quicker to read than a tree, and who manages which
 /// field, half of many an object, is passed over.
@@ -128,7 +53,7 @@ impl<'de> Deserialize<'de> for Unread {
         impl<'de> Visitor<'de> for Fields {
             type Value = Unread;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("an object")
             }
 
@@ -207,7 +132,7 @@ pub(crate) struct Live {
     pub(crate) settled: bool,
     /// Labels, annotations and everything but metadata and status, as JSON, packed: there may be ten thousands of objects,
     /// and they are much alike.
-    content: Packed,
+    content: Compressed,
 }
 
 impl Live {
@@ -237,7 +162,7 @@ impl Live {
         let annotations = metadata.annotations.take().unwrap_or_default();
         let source = annotations.get(SOURCE)?.clone();
         let managed = metadata.managed_fields.take().unwrap_or_default();
-        let created = managed.iter().any(|entry| fields::are_ours(entry, "Update"));
+        let created = managed.iter().any(|entry| managed_fields::are_ours(entry, "Update"));
         let content = Content {
             fields,
             metadata: json!({"labels": metadata.labels.take().unwrap_or_default(), "annotations": annotations}),
@@ -256,7 +181,7 @@ impl Live {
             created,
             deleting: metadata.deletion_timestamp.is_some(),
             settled: false,
-            content: Packed::new(&text),
+            content: Compressed::new(&text),
         })
     }
 
@@ -279,7 +204,7 @@ impl Live {
 
     /// Labels, annotations, and all that is neither metadata nor status.
     pub(crate) fn content(&self) -> Value {
-        serde_json::from_slice(&self.content.unpack()).unwrap_or_default()
+        serde_json::from_slice(&self.content.decompress()).unwrap_or_default()
     }
 
     /// True if applying the object would change nothing.

@@ -1,4 +1,4 @@
-//! What the operator has seen of the cluster: sources, projects, namespaces, and the objects that it owns.
+//! What is known of the cluster: sources, projects, namespaces, and the objects that it owns.
 //!
 //! The watches write it, and so does whoever just wrote to the API server, for a watch lags behind. Each change names the
 //! source that has to be looked at again.
@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
+use telewarden_policy::well_known::ALL_SOURCES;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::object::{ALL, GroupKind, Live, ObjectId};
+use crate::live_object::Live;
+use crate::object_id::{GroupKind, ObjectId};
 
 /// An annotated Application or Namespace.
 #[derive(Debug)]
@@ -26,19 +27,9 @@ pub(crate) struct Source {
     pub(crate) project: Option<String>,
 }
 
-#[allow(dead_code)]
-impl Source {
-    /// The object, as far as it says which one it is and where it belongs.
-    pub(crate) fn without_annotations(&self) -> Box<RawValue> {
-        let mut object: Value = serde_json::from_str(self.text.get()).unwrap_or_default();
-        object["metadata"]["annotations"].take();
-        to_raw_value(&object).expect("a JSON value is JSON")
-    }
-}
-
-/// What has been seen. Cloning it is cheap.
+/// What is known of the cluster. Cloning it is cheap.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen(Arc<Inner>);
+pub(crate) struct ClusterState(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -83,14 +74,14 @@ pub(crate) struct Projects {
     pub(crate) global: Option<Arc<RawValue>>,
 }
 
-/// How much has been seen.
+/// How much is known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) sources: usize,
     pub(crate) owned: usize,
 }
 
-impl Seen {
+impl ClusterState {
     pub(crate) fn new(standalone: bool, changed: UnboundedSender<String>) -> Self {
         Self(Arc::new(Inner {
             state: Mutex::default(),
@@ -106,7 +97,7 @@ impl Seen {
 
     /// Says that a source has to be looked at.
     fn touch(&self, source: &str) {
-        let key = if self.0.standalone { ALL } else { source };
+        let key = if self.0.standalone { ALL_SOURCES } else { source };
         // Nobody listens any more when the operator stops.
         let _ = self.0.changed.send(key.to_owned());
     }
@@ -114,7 +105,7 @@ impl Seen {
     /// Everything that there is to look at.
     pub(crate) fn keys(&self) -> BTreeSet<String> {
         if self.0.standalone {
-            return BTreeSet::from([ALL.to_owned()]);
+            return BTreeSet::from([ALL_SOURCES.to_owned()]);
         }
         let state = self.state();
         state.sources.keys().chain(state.owned.keys()).cloned().collect()

@@ -1,4 +1,4 @@
-//! Who writes: the holder of a Lease.
+//! The Lease whose holder may write.
 //!
 //! As client-go does it: a lease that was not renewed for its whole duration, by our own clock since we last saw it change,
 //! may be taken. Who could not renew in time stops before anybody else may start.
