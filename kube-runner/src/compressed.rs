@@ -21,6 +21,11 @@ impl Compressed {
         Self(compressed.expect("there is memory for it").into_boxed_slice())
     }
 
+    /// In bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn decompress(&self) -> Vec<u8> {
         let size = get_frame_content_size(&self.0).ok().flatten();
         let size = size

@@ -21,6 +21,10 @@ pub(crate) enum Error {
         #[source]
         source: telewarden::Error,
     },
+    #[error(
+        "each source alone is well, and all together are too much for the module; this is one of the largest: {why}"
+    )]
+    TooMuchTogether { why: String },
     #[error("{id} is there already and is not ours: {why}")]
     Foreign { id: ObjectId, why: String },
     #[error(
@@ -71,6 +75,7 @@ impl Error {
                 telewarden::Error::Trap { .. } => "trap",
                 _ => "module",
             },
+            Self::TooMuchTogether { .. } => "together",
             Self::Foreign { .. } => "foreign",
             Self::Lost { .. } => "lost",
             Self::UnknownKind { .. } => "kind",
@@ -93,6 +98,11 @@ impl Error {
             Self::Api { .. } | Self::Timeout { .. } | Self::Foreign { .. } => true,
             _ => false,
         }
+    }
+
+    /// True if the module failed, and not what is around it.
+    pub(crate) fn is_of_module(&self) -> bool {
+        matches!(self, Self::Module { .. })
     }
 
     /// True if the API server knows no such object.

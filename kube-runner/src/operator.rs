@@ -15,8 +15,10 @@ use telewarden_policy::well_known::ALL_SOURCES;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch as channel};
 
+use crate::accepted::{AcceptedStore, Declarations};
 use crate::cli::{FromCluster, Policy};
 use crate::cluster_state::ClusterState;
+use crate::conditions::Conditions;
 use crate::connect::connect;
 use crate::error::Error;
 use crate::events::Events;
@@ -37,6 +39,8 @@ use crate::writer::Writer;
 
 /// A kind that the API server does not know may come with a CustomResourceDefinition.
 const LOOK_FOR_KINDS: Duration = Duration::from_secs(30);
+/// Objects that were passed over are not listed again sooner.
+const LIST_AGAIN: Duration = Duration::from_secs(60);
 
 /// Everything that does not change while the operator runs.
 struct Operator {
@@ -196,16 +200,17 @@ impl Operator {
     ) -> Result<(Outcome, bool), Error> {
         let mut again = std::pin::pin!(again);
         let inventory = Inventory::new(&self.client, &self.namespace, &settings.host.instance);
+        let store = AcceptedStore::new(&self.namespace, &settings.host.instance);
         let (changed, mut keys) = mpsc::unbounded_channel();
         let state = ClusterState::new(settings.is_standalone(), changed.clone());
         let found = async {
             let mut watches = Watches::of_sources(&self.client, &settings, &state);
-            // Which other kinds there are is asked while these are listed.
-            let always = Kinds::always();
-            watches.owned(&always);
-            let (kinds, remembered) = self.find_kinds(&settings, &inventory).await?;
-            watches.owned(kinds.known.iter().filter(|(kind, _)| !always.contains_key(kind)));
-            let watches = watches.all_listed().await;
+            // Which kinds there are is asked while these are listed. Only who knows the sources can say which objects are
+            // to go: the sources come first.
+            let (found, ()) = tokio::join!(self.find_kinds(&settings, &inventory), watches.all_listed());
+            let (kinds, remembered) = found?;
+            watches.owned(kinds.known.iter());
+            watches.all_listed().await;
             self.status.ready.store(true, Ordering::Relaxed);
             let counts = state.counts();
             tracing::info!(sources = counts.sources, owned = counts.owned, "everything is listed");
@@ -224,9 +229,11 @@ impl Operator {
                 }
             }
             self.remember(&inventory, &settings, &state, &remembered).await?;
-            Ok::<_, Error>((kinds, watches))
+            // After the lease was had: whoever had it before may have written until then.
+            let accepted = self.accepted(&store).await?;
+            Ok::<_, Error>((kinds, watches, accepted))
         };
-        let (kinds, _watches) = tokio::select! {
+        let (kinds, _watches, accepted) = tokio::select! {
             found = found => found?,
             again = &mut again => return Ok((Outcome::default(), again)),
         };
@@ -237,19 +244,30 @@ impl Operator {
             let _ = changed.send(ALL_SOURCES.to_owned());
         }
         let unknown = kinds.unknown.clone();
+        let writer = Writer {
+            client: self.client.clone(),
+            kinds,
+            instance: settings.host.instance.clone(),
+            standalone: settings.is_standalone(),
+            dry_run: self.dry_run,
+            leads: self.leads.clone(),
+        };
+        let accepted = match settings.is_standalone() {
+            true => accepted,
+            false => {
+                forget_all(&store, &writer, &accepted).await;
+                Declarations::new()
+            }
+        };
         let context = Arc::new(Context {
-            writer: Writer {
-                client: self.client.clone(),
-                kinds,
-                instance: settings.host.instance.clone(),
-                standalone: settings.is_standalone(),
-                dry_run: self.dry_run,
-                leads: self.leads.clone(),
-            },
+            writer,
+            store,
+            accepted: Mutex::new(accepted),
+            conditions: Conditions::default(),
             module: self.module.clone(),
             calls: self.calls.clone(),
             settings: settings.clone(),
-            state,
+            state: state.clone(),
             events: self.events.clone(),
             status: self.status.clone(),
             changes: Mutex::default(),
@@ -262,6 +280,7 @@ impl Operator {
             tokio::select! {
                 again = again => start_again = again,
                 () = self.appears(&settings, &unknown) => start_again = true,
+                () = has_room(&state) => start_again = true,
             }
         };
         let undone = work(keys, self.at_once, self.until, stop, |key| {
@@ -292,6 +311,21 @@ impl Operator {
                 Err(error) if self.until == Until::Idle && backoff.tries() >= 5 => return Err(error),
                 Err(error) => {
                     tracing::warn!(error = %error.chain(), "the API server does not tell its kinds");
+                    tokio::time::sleep(backoff.next()).await;
+                }
+            }
+        }
+    }
+
+    /// Asks for the accepted declarations until the API server answers.
+    async fn accepted(&self, store: &AcceptedStore) -> Result<Declarations, Error> {
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
+        loop {
+            match store.read(&self.client).await {
+                Ok(accepted) => return Ok(accepted),
+                Err(error) if self.until == Until::Idle && backoff.tries() >= 5 => return Err(error),
+                Err(error) => {
+                    tracing::warn!(error = %error.chain(), "the accepted declarations are not known");
                     tokio::time::sleep(backoff.next()).await;
                 }
             }
@@ -344,6 +378,23 @@ impl Operator {
             {
                 return;
             }
+        }
+    }
+}
+
+/// Ends when objects that were not filed should be listed again, but not at once: whoever creates them in our name must not
+/// have everything listed all the time.
+async fn has_room(state: &ClusterState) {
+    tokio::time::sleep(LIST_AGAIN).await;
+    state.has_room_again().await;
+    tracing::info!("listing again: there is room for objects that were passed over");
+}
+
+/// What an earlier `standalone` remembered is of no use in other topologies.
+async fn forget_all(store: &AcceptedStore, writer: &Writer, accepted: &Declarations) {
+    for source in accepted.keys().filter(|_| !writer.dry_run) {
+        if let Err(error) = store.delete(writer, source).await {
+            tracing::warn!(source, error = %error.chain(), "an accepted declaration is left over");
         }
     }
 }

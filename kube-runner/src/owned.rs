@@ -11,7 +11,7 @@ use telewarden_policy::well_known::{APPLIED, FIELD_MANAGER};
 
 use crate::cluster_state::ClusterState;
 use crate::error::Error;
-use crate::live_object::{Live, digest};
+use crate::live_object::{Comparison, Digest, Live};
 use crate::managed_fields;
 use crate::metrics::Metrics;
 use crate::object_id::{NotAnObject, ObjectId};
@@ -22,7 +22,9 @@ use crate::writer::{Writer, bounded};
 pub(crate) struct Change {
     pub(crate) id: ObjectId,
     pub(crate) verb: Verb,
-    /// The object before and after, without status; null where it is not there.
+    /// It was rendered for its source, and does not just say so.
+    pub(crate) is_known: bool,
+    /// In a dry run, the object before and after, without status; null where it is not there.
     pub(crate) before: Value,
     pub(crate) after: Value,
 }
@@ -79,12 +81,56 @@ impl<'a> Owned<'a> {
         let id = ObjectId::of(rendered)?;
         // Even when it fails: what could not be changed is no orphan.
         self.kept.insert(id.clone());
-        let digest = digest(rendered);
-        match self.live.get(&id).cloned() {
-            Some(live) if live.is_as_rendered(rendered, &digest) => Ok(()),
-            Some(live) => self.update(&live, rendered, &digest).await,
-            None => self.create(&id, rendered, &digest).await,
+        let digest = Digest::of_rendered(rendered);
+        let Some(live) = self.live.get(&id).cloned() else {
+            return self.create(&id, rendered, digest).await;
+        };
+        match live.compare(rendered, digest) {
+            Comparison::Same => {
+                self.is_as_rendered(&live, digest);
+                Ok(())
+            }
+            Comparison::Differs => self.update(&live, rendered, digest).await,
+            Comparison::Unknown => match self.read(&id, rendered).await? {
+                None => self.create(&id, rendered, digest).await,
+                Some(live) if live.compare(rendered, digest) == Comparison::Same => {
+                    self.is_as_rendered(&live, digest);
+                    Ok(())
+                }
+                Some(live) => self.update(&live, rendered, digest).await,
+            },
         }
+    }
+
+    /// Reads an object whose content is not kept.
+    async fn read(&self, id: &ObjectId, rendered: &Value) -> Result<Option<Live>, Error> {
+        let Some(object) = self.writer.get(id).await? else {
+            return Ok(None);
+        };
+        match self.writer.ours(&object, rendered) {
+            Ok(()) => Ok(Live::of(&id.kind, object)),
+            Err(why) => Err(Error::Foreign { id: id.clone(), why }),
+        }
+    }
+
+    /// Nothing has to be written.
+    fn is_as_rendered(&self, live: &Live, digest: Digest) {
+        if let Some(state) = self.state {
+            state.set_as_rendered(live, digest);
+        }
+    }
+
+    /// What an object holds, for those who print it.
+    async fn content(&self, live: &Live) -> Result<Value, Error> {
+        if !self.writer.dry_run {
+            return Ok(Value::Null);
+        }
+        if let Some(content) = live.content() {
+            return Ok(content);
+        }
+        let object = self.writer.get(&live.id).await?;
+        let read = object.and_then(|object| Live::of(&live.id.kind, object));
+        Ok(read.and_then(|read| read.content()).unwrap_or_default())
     }
 
     /// Deletes what was not applied, and answers all that was done.
@@ -109,7 +155,7 @@ impl<'a> Owned<'a> {
     }
 
     /// Creates an object. A plain apply would merge into one that appeared meanwhile, whoever's it is.
-    async fn create(&mut self, id: &ObjectId, rendered: &Value, digest: &str) -> Result<(), Error> {
+    async fn create(&mut self, id: &ObjectId, rendered: &Value, digest: Digest) -> Result<(), Error> {
         let api = self.writer.api(id)?;
         let object = decode(with_annotation(rendered, digest), id)?;
         let params = PostParams {
@@ -119,7 +165,8 @@ impl<'a> Owned<'a> {
         let doing = || format!("create {id}");
         match self.writer.write(api.create(&params, &object), doing).await {
             Ok(created) => {
-                self.wrote(Verb::Create, id, Value::Null, created, None);
+                self.wrote(Verb::Create, id, None, created, (rendered, digest, false))
+                    .await?;
                 Ok(())
             }
             Err(Error::Api {
@@ -144,15 +191,15 @@ impl<'a> Owned<'a> {
     }
 
     /// Applies to exactly the object that was seen: not to another one of the same name, and not over somebody's change.
-    async fn update(&mut self, live: &Live, rendered: &Value, digest: &str) -> Result<(), Error> {
+    async fn update(&mut self, live: &Live, rendered: &Value, digest: Digest) -> Result<(), Error> {
         let id = &live.id;
         let api = self.writer.api(id)?;
-        let mut resource_version = live.resource_version.clone();
+        let mut resource_version = live.resource_version.to_string();
         if live.created && !self.writer.dry_run {
             resource_version = self.take_over(&api, live).await?;
         }
         let mut object = with_annotation(rendered, digest);
-        object["metadata"]["uid"] = json!(live.uid);
+        object["metadata"]["uid"] = json!(&*live.uid);
         object["metadata"]["resourceVersion"] = json!(resource_version);
         let mut params = PatchParams::apply(FIELD_MANAGER).force();
         params.dry_run = self.writer.dry_run;
@@ -164,8 +211,9 @@ impl<'a> Owned<'a> {
             false => applied,
         };
         // Nothing changed, and yet it is not what is rendered: it never will be.
-        let nothing = applied.metadata.resource_version.as_deref() == Some(&resource_version);
-        self.wrote(Verb::Apply, id, live.content(), applied, Some((rendered, nothing)));
+        let nothing = applied.metadata.resource_version.as_deref() == Some(&*resource_version);
+        self.wrote(Verb::Apply, id, Some(live), applied, (rendered, digest, nothing))
+            .await?;
         Ok(())
     }
 
@@ -183,7 +231,7 @@ impl<'a> Owned<'a> {
                 .position(|entry| managed_fields::are_ours(entry, operation))
         };
         let Some(at) = of("Update") else {
-            return Ok(live.resource_version.clone());
+            return Ok(live.resource_version.to_string());
         };
         let change = match of("Apply") {
             Some(_) => json!({"op": "remove", "path": format!("/metadata/managedFields/{at}")}),
@@ -234,7 +282,7 @@ impl<'a> Owned<'a> {
             })
             .collect();
         // Whatever has changed since makes this a conflict.
-        patch.push(json!({"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version}));
+        patch.push(json!({"op": "replace", "path": "/metadata/resourceVersion", "value": &*live.resource_version}));
         let patch = serde_json::from_value(Value::Array(patch)).expect("this is a JSON patch");
         let params = PatchParams {
             dry_run: true,
@@ -247,10 +295,11 @@ impl<'a> Owned<'a> {
     /// Deletes exactly the object that was seen.
     async fn delete(&mut self, live: &Live) -> Result<(), Error> {
         let id = &live.id;
+        let before = self.content(live).await?;
         let api = self.writer.api(id)?;
         let mut params = DeleteParams::background().preconditions(Preconditions {
-            uid: Some(live.uid.clone()),
-            resource_version: Some(live.resource_version.clone()),
+            uid: Some(live.uid.to_string()),
+            resource_version: Some(live.resource_version.to_string()),
         });
         params.dry_run = self.writer.dry_run;
         let request = api.delete(&id.name, &params);
@@ -267,41 +316,53 @@ impl<'a> Owned<'a> {
         self.changed(Change {
             id: id.clone(),
             verb: Verb::Delete,
-            before: live.content(),
+            is_known: live.was_as_rendered(),
+            before,
             after: Value::Null,
         });
         Ok(())
     }
 
-    fn wrote(
+    /// Files what the API server has answered to a write. `nothing`: it says that the write changed nothing.
+    async fn wrote(
         &mut self,
         verb: Verb,
         id: &ObjectId,
-        before: Value,
+        before: Option<&Live>,
         after: DynamicObject,
-        applied: Option<(&Value, bool)>,
-    ) {
+        (rendered, digest, nothing): (&Value, Digest, bool),
+    ) -> Result<(), Error> {
         let Some(mut live) = Live::of(&id.kind, after) else {
-            return;
+            return Ok(());
         };
-        let after = live.content();
-        let changed = before != after;
-        if let Some((rendered, nothing)) = applied {
-            live.settled = nothing && !live.covers(rendered);
-        }
+        let changed = before.is_none_or(|before| !before.has_content_of(&live));
+        let change = match changed {
+            true => Some(Change {
+                id: id.clone(),
+                verb,
+                is_known: true,
+                before: match before {
+                    Some(before) => self.content(before).await?,
+                    None => Value::Null,
+                },
+                after: match self.writer.dry_run {
+                    true => live.content().unwrap_or_default(),
+                    false => Value::Null,
+                },
+            }),
+            false => None,
+        };
         if !self.writer.dry_run
             && let Some(state) = self.state
         {
+            // If it changed nothing and is yet not what is rendered, it never will be.
+            if nothing || live.covers(rendered) {
+                live.set_as_rendered(digest);
+            }
             state.put_owned(live, true);
         }
-        if changed {
-            self.changed(Change {
-                id: id.clone(),
-                verb,
-                before,
-                after,
-            });
-        }
+        change.into_iter().for_each(|change| self.changed(change));
+        Ok(())
     }
 
     fn changed(&mut self, change: Change) {
@@ -317,9 +378,9 @@ impl<'a> Owned<'a> {
     }
 }
 
-fn with_annotation(rendered: &Value, digest: &str) -> Value {
+fn with_annotation(rendered: &Value, digest: Digest) -> Value {
     let mut object = rendered.clone();
-    object["metadata"]["annotations"][APPLIED] = json!(digest);
+    object["metadata"]["annotations"][APPLIED] = json!(digest.to_string());
     object
 }
 

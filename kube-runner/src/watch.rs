@@ -25,16 +25,16 @@ use telewarden_policy::well_known::{FIELD_MANAGER, INSTANCE, MANAGED_BY};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::cluster_state::{ClusterState, Source};
+use crate::cluster_state::{ArgoCdSettings, ClusterState, Source};
 use crate::error::chain;
-use crate::live_object::{Live, Unread};
+use crate::live_object::{Live, WatchedObject};
 use crate::object_id::{GroupKind, ObjectId};
 use crate::retry::Backoff;
 use crate::settings::Settings;
 use crate::yaml;
 
-/// A page of a list lies in memory while it is read.
-const PAGE: u32 = 100;
+/// A page of a list lies in memory while it is read, and an object may have 1.5 MiB.
+const PAGE: u32 = 25;
 /// Argo CD's settings, in Argo CD's namespace.
 const ARGOCD: &str = "argocd-cm";
 
@@ -114,8 +114,16 @@ trait Watched: Resource + Clone + Debug + DeserializeOwned + Send + 'static {
     type Id: Clone + Ord + Send;
 
     fn id(&self, watch: &Watch) -> Self::Id;
-    fn put(self, watch: &Watch);
+    /// Files it. False if there is no room for it, so that it is not kept.
+    fn put(self, watch: &Watch) -> bool;
+    /// Forgets what is known by an id.
     fn remove(id: &Self::Id, watch: &Watch);
+    /// It is gone.
+    fn gone(self, known: bool, watch: &Watch) {
+        if known {
+            Self::remove(&self.id(watch), watch);
+        }
+    }
 }
 
 /// What a watch needs to know.
@@ -139,7 +147,7 @@ impl Watched for Application {
         )
     }
 
-    fn put(self, watch: &Watch) {
+    fn put(self, watch: &Watch) -> bool {
         let key = self.id(watch);
         let project = self
             .spec
@@ -154,7 +162,7 @@ impl Watched for Application {
             destination,
         } = self.spec;
         let spec = json!({"project": named, "destination": destination});
-        put_source(watch, key, reference, self.metadata, Some(spec), Some(project));
+        put_source(watch, key, reference, self.metadata, Some(spec), Some(project))
     }
 
     fn remove(id: &String, watch: &Watch) {
@@ -169,7 +177,7 @@ impl Watched for PartialObjectMeta<Namespace> {
         self.metadata.name.clone().unwrap_or_default()
     }
 
-    fn put(self, watch: &Watch) {
+    fn put(self, watch: &Watch) -> bool {
         let name = self.id(watch);
         // Nothing can be created in a namespace that goes away.
         match self.metadata.deletion_timestamp {
@@ -186,6 +194,7 @@ impl Watched for PartialObjectMeta<Namespace> {
             };
             put_source(watch, format!("Namespace/{name}"), reference, self.metadata, None, None);
         }
+        true
     }
 
     fn remove(id: &String, watch: &Watch) {
@@ -202,7 +211,7 @@ fn put_source(
     mut metadata: ObjectMeta,
     spec: Option<Value>,
     project: Option<String>,
-) {
+) -> bool {
     let mut annotations = metadata.annotations.take().unwrap_or_default();
     let host = &watch.settings.host;
     let is_ours =
@@ -210,7 +219,7 @@ fn put_source(
     annotations.retain(|name, _| is_ours(name));
     if annotations.is_empty() {
         watch.state.remove_source(&key);
-        return;
+        return false;
     }
     let mut object = json!({
         "apiVersion": reference.api_version,
@@ -226,6 +235,7 @@ fn put_source(
         reference,
         project,
     });
+    true
 }
 
 impl Watched for AppProject {
@@ -235,7 +245,7 @@ impl Watched for AppProject {
         self.metadata.name.clone().unwrap_or_default()
     }
 
-    fn put(self, watch: &Watch) {
+    fn put(self, watch: &Watch) -> bool {
         let ObjectMeta {
             name,
             namespace,
@@ -246,6 +256,7 @@ impl Watched for AppProject {
         watch
             .state
             .put_project(&self.id(watch), raw(&json!({"metadata": metadata, "spec": self.spec})));
+        true
     }
 
     fn remove(id: &String, watch: &Watch) {
@@ -253,7 +264,8 @@ impl Watched for AppProject {
     }
 }
 
-/// Argo CD's own settings, of which only the global projects are read.
+/// Argo CD's own settings. An absent `cluster.inClusterEnabled` is true, as everything but `false` is
+/// (<https://github.com/argoproj/argo-cd/blob/v3.0.0/util/settings/settings.go>).
 impl Watched for ConfigMap {
     type Id = String;
 
@@ -261,21 +273,28 @@ impl Watched for ConfigMap {
         self.metadata.name.clone().unwrap_or_default()
     }
 
-    fn put(mut self, watch: &Watch) {
-        let text = self.data.as_mut().and_then(|data| data.remove("globalProjects"));
-        // The module refuses what is not what it should be.
-        let value = text
-            .filter(|text| !text.is_empty())
-            .map(|text| raw(&yaml::embedded(text)));
-        watch.state.put_global_projects(value);
+    fn put(self, watch: &Watch) -> bool {
+        watch.state.put_argocd_settings(argocd_settings(self));
+        true
     }
 
     fn remove(_: &String, watch: &Watch) {
-        watch.state.put_global_projects(None);
+        watch.state.put_argocd_settings(ArgoCdSettings::default());
     }
 }
 
-impl Watched for Unread {
+fn argocd_settings(map: ConfigMap) -> ArgoCdSettings {
+    let mut data = map.data.unwrap_or_default();
+    let global_projects = data.remove("globalProjects").filter(|text| !text.is_empty());
+    let in_cluster = data.remove("cluster.inClusterEnabled");
+    ArgoCdSettings {
+        // The module refuses what is not what it should be.
+        global_projects: global_projects.map(|text| raw(&yaml::embedded(text))),
+        in_cluster_enabled: Some(in_cluster.as_deref() != Some("false")),
+    }
+}
+
+impl Watched for WatchedObject {
     type Id = ObjectId;
 
     fn id(&self, watch: &Watch) -> ObjectId {
@@ -286,17 +305,28 @@ impl Watched for Unread {
         }
     }
 
-    fn put(self, watch: &Watch) {
+    fn put(self, watch: &Watch) -> bool {
         let id = self.id(watch);
-        match Live::of_unread(&watch.kind, self) {
+        match Live::of_watched(&watch.kind, self) {
             Some(live) => watch.state.put_owned(live, false),
             // Somebody took away what says whose it is.
-            None => watch.state.remove_owned(&id, None, false),
+            None => {
+                watch.state.remove_owned(&id, None, false);
+                false
+            }
         }
     }
 
     fn remove(id: &ObjectId, watch: &Watch) {
         watch.state.remove_owned(id, None, false);
+    }
+
+    fn gone(self, known: bool, watch: &Watch) {
+        let id = self.id(watch);
+        match Live::of_watched(&watch.kind, self) {
+            Some(live) if !known => watch.state.unfiled_is_gone(&live.source),
+            _ => watch.state.remove_owned(&id, None, false),
+        }
     }
 }
 
@@ -360,22 +390,17 @@ impl Watches {
             self.settings.host.instance
         ));
         for (kind, resource) in kinds {
-            let api = Api::<Unread>::all_with(self.client.clone(), resource);
+            let api = Api::<WatchedObject>::all_with(self.client.clone(), resource);
             self.follow(format!("our objects of kind {kind}"), api, ours.clone(), kind.clone());
         }
     }
 
-    /// Waits until all of it has been listed, and answers the watches, which end when they are dropped.
-    pub(crate) async fn all_listed(self) -> JoinSet<()> {
-        let Self {
-            tasks,
-            listed,
-            mut all_listed,
-            ..
-        } = self;
-        drop(listed);
-        let _ = all_listed.recv().await;
-        tasks
+    /// Waits until everything that is watched so far has been listed. The watches end when this is dropped.
+    pub(crate) async fn all_listed(&mut self) {
+        let (listed, all_listed) = mpsc::channel(1);
+        drop(std::mem::replace(&mut self.listed, listed));
+        let mut before = std::mem::replace(&mut self.all_listed, all_listed);
+        let _ = before.recv().await;
     }
 
     fn follow<K>(&mut self, what: String, api: Api<K>, config: watcher::Config, kind: GroupKind)
@@ -411,13 +436,15 @@ where
                     // A list that broke off starts again: what was known before the first try still counts.
                     Event::Init => before.get_or_insert_default().append(&mut known),
                     Event::InitApply(object) | Event::Apply(object) => {
-                        known.insert(object.id(&watch));
-                        object.put(&watch);
+                        let id = object.id(&watch);
+                        match object.put(&watch) {
+                            true => known.insert(id),
+                            false => known.remove(&id),
+                        };
                     }
                     Event::Delete(object) => {
-                        let id = object.id(&watch);
-                        known.remove(&id);
-                        K::remove(&id, &watch);
+                        let was_known = known.remove(&object.id(&watch));
+                        object.gone(was_known, &watch);
                     }
                     Event::InitDone => {
                         let gone = before.take().unwrap_or_default();

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use telewarden::{Diagnostic, Module, Outcome, PROTOCOL, RenderAnswer, RenderRequest};
+use telewarden_policy::printable::printable;
 use telewarden_policy::well_known::ALL_SOURCES;
 
 use crate::accepted::{AcceptedStore, Declarations};
@@ -154,7 +155,7 @@ async fn apply_shared(
     apply_objects(writer, live.objects, &rendered.objects, prune).await?;
     if prune {
         for file in &lost {
-            println!("file {file} dropped{}", note(writer));
+            println!("file {} dropped{}", printable(file), note(writer));
         }
         for source in remembered.keys().filter(|source| !stays(source, answer)) {
             if !writer.dry_run {
@@ -189,7 +190,7 @@ fn note(writer: &Writer) -> &'static str {
 /// Prints what went wrong. True if something did.
 fn failed(source: &str, applied: Result<(), Error>) -> bool {
     if let Err(error) = &applied {
-        eprintln!("{source}: {}", error.chain());
+        eprintln!("{}: {}", printable(source), printable(&error.chain()));
     }
     applied.is_err()
 }
@@ -219,11 +220,16 @@ async fn apply_objects(
     for object in objects {
         let id = ObjectId::of(object)?;
         if !changes.iter().any(|change| change.id == id) {
-            println!("{id} unchanged");
+            println!("{} unchanged", printable(&id.to_string()));
         }
     }
     for change in changes {
-        println!("{} {}{}", change.id, change.verb.past(), note(writer));
+        println!(
+            "{} {}{}",
+            printable(&change.id.to_string()),
+            change.verb.past(),
+            note(writer)
+        );
     }
     Ok(())
 }
@@ -256,7 +262,7 @@ async fn live_objects(writer: &Writer, source: &str, rendered: &[Value], prune: 
         let kinds: Vec<GroupKind> = writer.kinds.known.keys().cloned().collect();
         for kind in kinds {
             let ours = writer.list(&kind).await?;
-            for other in ours.into_iter().filter(|other| other.source == source) {
+            for other in ours.into_iter().filter(|other| *other.source == *source) {
                 live.objects.entry(other.id.clone()).or_insert_with(|| Arc::new(other));
             }
         }
@@ -267,7 +273,7 @@ async fn live_objects(writer: &Writer, source: &str, rendered: &[Value], prune: 
 /// Prints findings. True if one of them is an error.
 fn print_diagnostics(about: &str, diagnostics: &[Diagnostic]) -> bool {
     for line in describe(diagnostics).lines() {
-        eprintln!("{about}: {line}");
+        eprintln!("{}: {}", printable(about), printable(line));
     }
     diagnostics.iter().any(Diagnostic::is_error)
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use similar::TextDiff;
+use telewarden_policy::printable::printable;
 
 use crate::cli::Diff;
 use crate::error::Error;
@@ -36,11 +37,13 @@ fn print_changes(changes: &[Change]) {
         let (before, after) = (yaml::write(&change.before), yaml::write(&change.after));
         let diff = TextDiff::from_lines(&before, &after);
         println!("# {} would be {}", change.id, change.verb.past());
-        print!(
-            "{}",
-            diff.unified_diff()
-                .context_radius(3)
-                .header("in the cluster", "rendered")
-        );
+        let diff = diff
+            .unified_diff()
+            .context_radius(3)
+            .header("in the cluster", "rendered")
+            .to_string();
+        for line in diff.lines() {
+            println!("{}", printable(line));
+        }
     }
 }
