@@ -77,21 +77,23 @@ impl Default for Options {
 /// A compiled module. Cloning it is cheap, and it can be called from many threads at once: each call has an instance of
 /// its own.
 #[derive(Clone)]
-pub struct Module(Arc<Compiled>);
+pub struct Module {
+    compiled: Arc<Compiled>,
+    deadline: Duration,
+}
 
 struct Compiled {
     engine: Engine,
     guest: InstancePre<Guest>,
     clock: Clock,
-    deadline: Duration,
     memory: usize,
 }
 
 impl std::fmt::Debug for Module {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Module")
-            .field("deadline", &self.0.deadline)
-            .field("memory", &self.0.memory)
+            .field("deadline", &self.deadline)
+            .field("memory", &self.compiled.memory)
             .finish_non_exhaustive()
     }
 }
@@ -110,13 +112,29 @@ impl Module {
         let engine = Engine::new(&config(options)).map_err(compile_error)?;
         let module = wasmtime::Module::from_binary(&engine, wasm).map_err(compile_error)?;
         let guest = instance::link(&engine, &module).map_err(|source| Error::Link { source: source.into() })?;
-        Ok(Self(Arc::new(Compiled {
-            clock: Clock::new(&engine),
-            engine,
-            guest,
+        Ok(Self {
+            compiled: Arc::new(Compiled {
+                clock: Clock::new(&engine),
+                engine,
+                guest,
+                memory: options.memory,
+            }),
             deadline: options.deadline,
-            memory: options.memory,
-        })))
+        })
+    }
+
+    /// The same module with another deadline for each call.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self {
+            deadline,
+            ..self.clone()
+        }
+    }
+
+    /// How long a call may take.
+    pub fn deadline(&self) -> Duration {
+        self.deadline
     }
 
     /// Compiles a module from its file, or finds its code in the cache.
@@ -177,11 +195,11 @@ impl Module {
             engine,
             guest,
             clock,
-            deadline,
             memory,
-        } = &*self.0;
+        } = &*self.compiled;
+        let deadline = self.deadline;
 
-        let (instance, failure) = Instance::new(engine, guest, clock.ticks(*deadline), *memory);
+        let (instance, failure) = Instance::new(engine, guest, clock.ticks(deadline), *memory);
         let _running = clock.run();
         let answer = WapcHost::new(Box::new(instance), Some(Box::new(refuse_host_call)))
             .and_then(|host| host.call(operation, payload));
@@ -191,7 +209,7 @@ impl Module {
         match (answer, failure.take()) {
             (_, Some(Failure::Deadline)) => Err(Error::Deadline {
                 operation,
-                limit: *deadline,
+                limit: deadline,
             }),
             (_, Some(Failure::OutOfMemory)) => Err(Error::OutOfMemory {
                 operation,

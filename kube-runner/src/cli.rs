@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// The cluster is that of the current kubeconfig, or the one that the operator runs in.
 #[derive(Debug, Parser)]
 #[command(name = "telewarden-operator", version, max_term_width = 100)]
-pub(crate) struct Cli {
+pub struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 

@@ -1,6 +1,8 @@
 //! What can go wrong while the cluster is brought to what was rendered.
 
-use crate::object::ObjectId;
+use std::time::Duration;
+
+use crate::object_id::{NotAnObject, ObjectId};
 
 /// A failure that ends one attempt. What the module finds wrong with a source is none: that is an Event on the source.
 #[derive(Debug, thiserror::Error)]
@@ -11,25 +13,29 @@ pub(crate) enum Error {
         #[source]
         source: kube::Error,
     },
-    #[error("cannot {doing}: no answer within {} s", crate::WRITE_TIMEOUT.as_secs())]
-    Timeout { doing: String },
-    #[error("cannot render {key}")]
+    #[error("cannot {doing}: no answer within {} s", after.as_secs())]
+    Timeout { doing: String, after: Duration },
+    #[error("cannot {doing}")]
     Module {
-        key: String,
+        doing: String,
         #[source]
         source: telewarden::Error,
     },
+    #[error(
+        "each source alone is well, and all together are too much for the module; this is one of the largest: {why}"
+    )]
+    TooMuchTogether { why: String },
     #[error("{id} is there already and is not ours: {why}")]
     Foreign { id: ObjectId, why: String },
     #[error(
-        "nothing is applied: all sources share one Telegraf, and nothing that was given renders to these of its files, \
-         which would go: {files}; give their sources too, or drop them with --prune"
+        "nothing is applied: all sources share one Telegraf, and nothing that was given or accepted before renders to these \
+         of its files, which would go: {files}; give their sources too, or drop them with --prune"
     )]
     Lost { files: String },
     #[error("the API server knows no kind `{kind}`")]
     UnknownKind { kind: String },
-    #[error("the module rendered an object that is none: {why}")]
-    NotAnObject { why: &'static str },
+    #[error("the module rendered something that is no object: {0}")]
+    NotAnObject(#[from] NotAnObject),
     #[error("the settings are refused: {why}")]
     Settings { why: String },
     #[error("cannot {doing}")]
@@ -69,10 +75,11 @@ impl Error {
                 telewarden::Error::Trap { .. } => "trap",
                 _ => "module",
             },
+            Self::TooMuchTogether { .. } => "together",
             Self::Foreign { .. } => "foreign",
             Self::Lost { .. } => "lost",
             Self::UnknownKind { .. } => "kind",
-            Self::NotAnObject { .. } => "rendered",
+            Self::NotAnObject(_) => "rendered",
             Self::Settings { .. } => "settings",
             Self::File { .. } | Self::Yaml { .. } => "file",
             Self::Leadership(_) => "leadership",
@@ -93,19 +100,34 @@ impl Error {
         }
     }
 
+    /// True if the module failed, and not what is around it.
+    pub(crate) fn is_of_module(&self) -> bool {
+        matches!(self, Self::Module { .. })
+    }
+
+    /// True if the API server knows no such object.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Api { source: kube::Error::Api(status), .. } if status.is_not_found())
+    }
+
     /// The error and its causes, in one line.
     pub(crate) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            let error_text = error.to_string();
-            // Some libraries repeat their cause in their own message.
-            if !text.contains(&error_text) {
-                text.push_str(": ");
-                text.push_str(&error_text);
-            }
-            cause = error.source();
-        }
-        text
+        chain(self)
     }
+}
+
+/// An error and its causes, in one line.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let error_text = error.to_string();
+        // Some libraries repeat their cause in their own message.
+        if !text.contains(&error_text) {
+            text.push_str(": ");
+            text.push_str(&error_text);
+        }
+        cause = error.source();
+    }
+    text
 }

@@ -3,6 +3,9 @@
 //! An Event's name is made of what it says, so that the API server refuses the second one, also after a restart. It keeps
 //! them for an hour by default.
 
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
@@ -10,10 +13,16 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use sha2::{Digest, Sha256};
 use telewarden::{Diagnostic, Severity};
+use telewarden_policy::printable::printable;
 use tokio::sync::mpsc;
 
 /// More than these, waiting to be sent, are dropped: Events are a courtesy.
 const WAITING: usize = 4096;
+/// So many Events about one object are sent at once, and then one for each [`REFILL`], as Kubernetes' own components do
+/// (`defaultSpamBurst` and `defaultSpamQPS` in
+/// <https://github.com/kubernetes/client-go/blob/v0.33.0/tools/record/events_cache.go>).
+const BURST: u32 = 25;
+const REFILL: Duration = Duration::from_secs(300);
 /// The API server refuses longer ones.
 const MAX_NOTE: usize = 1024;
 
@@ -37,8 +46,16 @@ impl Events {
     pub(crate) fn new(client: Client, instance: String) -> Self {
         let (sender, mut receiver) = mpsc::channel::<News>(WAITING);
         tokio::spawn(async move {
+            let mut limits = Limits::default();
             while let Some(news) = receiver.recv().await {
-                send(&client, &instance, news).await;
+                match limits.admit(&news.regarding, Instant::now()) {
+                    true => send(&client, &instance, news).await,
+                    false => tracing::debug!(
+                        reason = news.reason,
+                        note = news.note,
+                        "too many Events about one object"
+                    ),
+                }
             }
         });
         Self(Some(sender))
@@ -56,6 +73,48 @@ impl Events {
     }
 }
 
+/// How many Events may be sent about each object.
+#[derive(Debug, Default)]
+struct Limits(HashMap<String, Limit>);
+
+#[derive(Debug)]
+struct Limit {
+    left: u32,
+    since: Instant,
+}
+
+impl Limits {
+    /// Whether one more may be sent.
+    fn admit(&mut self, regarding: &ObjectReference, now: Instant) -> bool {
+        let of = |text: &Option<String>| text.clone().unwrap_or_default();
+        let object = [of(&regarding.kind), of(&regarding.namespace), of(&regarding.name)].join("/");
+        // What was refilled needs no entry.
+        if self.0.len() >= WAITING && !self.0.contains_key(&object) {
+            self.0.retain(|_, limit| {
+                limit.refill(now);
+                limit.left < BURST
+            });
+        }
+        let limit = self.0.entry(object).or_insert(Limit {
+            left: BURST,
+            since: now,
+        });
+        limit.refill(now);
+        let admitted = limit.left > 0;
+        limit.left = limit.left.saturating_sub(1);
+        admitted
+    }
+}
+
+impl Limit {
+    fn refill(&mut self, now: Instant) {
+        let periods = now.duration_since(self.since).as_secs() / REFILL.as_secs();
+        let periods = u32::try_from(periods).unwrap_or(u32::MAX);
+        self.left = self.left.saturating_add(periods).min(BURST);
+        self.since += REFILL * periods;
+    }
+}
+
 async fn send(client: &Client, instance: &str, news: News) {
     let event = event(instance, news);
     let namespace = event.metadata.namespace.clone().unwrap_or_default();
@@ -70,7 +129,8 @@ async fn send(client: &Client, instance: &str, news: News) {
 }
 
 fn event(instance: &str, news: News) -> Event {
-    let mut note = news.note;
+    let lines: Vec<_> = news.note.lines().map(printable).collect();
+    let mut note = lines.join("\n");
     if note.len() > MAX_NOTE {
         note.truncate(note.floor_char_boundary(MAX_NOTE - '…'.len_utf8()));
         note.push('…');
@@ -123,4 +183,69 @@ pub(crate) fn describe(diagnostics: &[Diagnostic]) -> String {
         line
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn regarding(name: &str) -> ObjectReference {
+        ObjectReference {
+            kind: Some("Application".to_owned()),
+            namespace: Some("argocd".to_owned()),
+            name: Some(name.to_owned()),
+            ..ObjectReference::default()
+        }
+    }
+
+    fn news(note: &str) -> News {
+        News {
+            regarding: regarding("redis"),
+            warning: true,
+            reason: "Refused",
+            note: note.to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_is_said_twice_has_one_name() {
+        let name = |news| event("one", news).metadata.name.unwrap();
+        assert_eq!(name(news("line 1")), name(news("line 1")));
+        assert_ne!(name(news("line 1")), name(news("line 2")));
+        let mut again = news("line 1");
+        again.regarding.uid = Some("another".to_owned());
+        assert_ne!(name(news("line 1")), name(again));
+    }
+
+    #[test]
+    fn a_note_is_printable_and_not_too_long() {
+        let note = |text: &str| event("one", news(text)).note.unwrap();
+        assert_eq!(
+            note("one\ntwo \u{1b}[31m \u{9b}31m \u{202e}"),
+            "one\ntwo \\u{1b}[31m \\u{9b}31m \\u{202e}"
+        );
+        assert_eq!(note(&"é".repeat(2000)).len(), MAX_NOTE - 1);
+    }
+
+    #[test]
+    fn about_one_object_so_many_are_sent_and_then_one_for_each_period() {
+        let (mut limits, start) = (Limits::default(), Instant::now());
+        let mut admitted = |name: &str, now: Instant, count: usize| {
+            let tries = (0..count).filter(|_| limits.admit(&regarding(name), now));
+            tries.count()
+        };
+        assert_eq!(admitted("redis", start, 100), BURST as usize);
+        assert_eq!(admitted("nublado", start, 1), 1, "others have their own");
+        assert_eq!(admitted("redis", start + REFILL - Duration::from_secs(1), 100), 0);
+        assert_eq!(admitted("redis", start + 3 * REFILL, 100), 3);
+        assert_eq!(admitted("redis", start + 1000 * REFILL, 100), BURST as usize);
+    }
+
+    #[test]
+    fn the_limits_are_bounded() {
+        let (mut limits, start) = (Limits::default(), Instant::now());
+        (0..WAITING).for_each(|number| assert!(limits.admit(&regarding(&number.to_string()), start)));
+        limits.admit(&regarding("one more"), start + REFILL);
+        assert_eq!(limits.0.len(), 1);
+    }
 }

@@ -1,5 +1,6 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
 
 use crate::error::Error;
 use crate::metrics::Metrics;
@@ -24,6 +26,16 @@ pub(crate) struct Status {
     pub(crate) ready: AtomicBool,
 }
 
+impl Status {
+    /// Nothing is counted, and nothing is listed yet.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            metrics: Metrics::new(),
+            ready: AtomicBool::new(false),
+        })
+    }
+}
+
 /// Opens the port. Fails at once when it is taken.
 pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(|source| Error::File {
@@ -32,8 +44,12 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     })
 }
 
-/// Answers for ever.
+/// So many connections are served at once. A probe and a few scrapers need one each.
+const CONNECTIONS: usize = 64;
+
+/// Answers for ever. Of too many connections the oldest is closed: whoever keeps them open does not keep a probe out.
 pub(crate) async fn serve(listener: TcpListener, status: Arc<Status>) {
+    let mut connections: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             // Out of file descriptors, most likely.
@@ -49,7 +65,13 @@ pub(crate) async fn serve(listener: TcpListener, status: Arc<Status>) {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .serve_connection(TokioIo::new(stream), service);
-        tokio::spawn(connection);
+        connections.retain(|connection| !connection.is_finished());
+        if connections.len() >= CONNECTIONS
+            && let Some(oldest) = connections.pop_front()
+        {
+            oldest.abort();
+        }
+        connections.push_back(tokio::spawn(connection).abort_handle());
     }
 }
 
@@ -78,5 +100,43 @@ fn answer(request: &Request<Incoming>, status: &Status) -> Response<Full<Bytes>>
             "there are /healthz, /readyz and /metrics\n".to_owned(),
             PLAIN,
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    async fn ask(stream: &mut TcpStream) -> std::io::Result<String> {
+        stream
+            .write_all(b"GET /healthz HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n")
+            .await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
+    }
+
+    #[tokio::test]
+    async fn of_too_many_connections_the_oldest_is_closed() {
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, Status::new()));
+        let mut open = Vec::new();
+        for _ in 0..2 * CONNECTIONS {
+            open.push(TcpStream::connect(address).await.unwrap());
+        }
+        // A probe is answered, whoever else is there.
+        let answer = ask(&mut TcpStream::connect(address).await.unwrap()).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let mut byte = [0];
+        let closed = open[0].read(&mut byte).await;
+        assert!(matches!(closed, Ok(0) | Err(_)), "{closed:?}");
+        let last = open.last_mut().unwrap();
+        assert!(
+            ask(last).await.unwrap().starts_with("HTTP/1.1 200"),
+            "the newest are served"
+        );
     }
 }

@@ -1,28 +1,19 @@
-//! The kinds of object that are watched and applied, and the inventory that remembers those which settings may forget.
+//! The kinds of object that are watched and applied.
 //!
-//! ConfigMaps and Deployments are always rendered; all other kinds come from the settings. When those no longer name a
-//! kind, its objects still have to be found and deleted, so the kinds are written down before the first object is, in a
-//! ConfigMap that follows the ApplySet convention (KEP-3659): its parent's labels and annotations. Members are found by
-//! our own instance label.
+//! ConfigMaps and Deployments are always rendered; all other kinds come from the settings.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{ApiResource, Patch, PatchParams};
+use kube::api::ApiResource;
+use kube::core::GroupVersionKind;
 use kube::discovery::Scope;
-use kube::{Api, Client, discovery};
-use serde_json::json;
-use sha2::{Digest, Sha256};
+use kube::{Client, discovery};
 
 use crate::error::Error;
-use crate::object::{GroupKind, INSTANCE, MANAGER};
-use crate::settings::Settings;
-
-const ID: &str = "applyset.kubernetes.io/id";
-const TOOLING: &str = "applyset.kubernetes.io/tooling";
-const GROUP_KINDS: &str = "applyset.kubernetes.io/contains-group-kinds";
+use crate::object_id::GroupKind;
 
 /// The kinds that the API server knows.
 #[derive(Clone, Debug, Default)]
@@ -46,18 +37,15 @@ impl Kinds {
         BTreeMap::from(kinds)
     }
 
-    /// Asks the API server for the kinds of the settings, and for those that an inventory remembers.
+    /// Asks the API server for the kinds that the settings name, and for those that an inventory remembers.
     pub(crate) async fn discover(
         client: &Client,
-        settings: &Settings,
+        named: &[GroupVersionKind],
         remembered: &BTreeSet<GroupKind>,
     ) -> Result<Self, Error> {
         let (mut known, mut unknown) = (Self::always(), BTreeSet::new());
-        for gvk in &settings.extra_kinds {
-            let kind = GroupKind {
-                group: gvk.group.clone(),
-                kind: gvk.kind.clone(),
-            };
+        for gvk in named {
+            let kind = GroupKind::of(gvk);
             if known.contains_key(&kind) {
                 continue;
             }
@@ -113,115 +101,5 @@ fn found(found: Found, kind: &GroupKind) -> Result<Option<ApiResource>, Error> {
             doing: format!("find out how the API server calls the kind `{kind}`"),
             source,
         }),
-    }
-}
-
-/// The kinds of which there may be objects of ours, written down in the cluster.
-#[derive(Clone, Debug)]
-pub(crate) struct Inventory {
-    api: Api<ConfigMap>,
-    name: String,
-    namespace: String,
-    instance: String,
-}
-
-impl Inventory {
-    /// The inventory of an instance, in the operator's own namespace.
-    pub(crate) fn new(client: &Client, namespace: &str, instance: &str) -> Self {
-        Self {
-            api: Api::namespaced(client.clone(), namespace),
-            name: format!("telewarden-inventory-{instance}"),
-            namespace: namespace.to_owned(),
-            instance: instance.to_owned(),
-        }
-    }
-
-    /// The kinds that were written down.
-    pub(crate) async fn read(&self) -> Result<BTreeSet<GroupKind>, Error> {
-        let parent = self.api.get_opt(&self.name).await.map_err(|source| Error::Api {
-            doing: format!("read the inventory, ConfigMap {}/{}", self.namespace, self.name),
-            source,
-        })?;
-        let annotations = parent
-            .and_then(|parent| parent.metadata.annotations)
-            .unwrap_or_default();
-        let kinds = annotations.get(GROUP_KINDS).map(String::as_str).unwrap_or_default();
-        let kinds = kinds.split(',').map(str::trim).filter(|kind| !kind.is_empty());
-        Ok(kinds
-            .map(|kind| {
-                let (kind, group) = kind.split_once('.').unwrap_or((kind, ""));
-                GroupKind {
-                    group: group.to_owned(),
-                    kind: kind.to_owned(),
-                }
-            })
-            .collect())
-    }
-
-    /// Writes the kinds down.
-    pub(crate) async fn write(&self, kinds: &BTreeSet<GroupKind>) -> Result<(), Error> {
-        let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
-        let parent = json!({
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {
-                "name": self.name,
-                "namespace": self.namespace,
-                "labels": {ID: self.id(), "app.kubernetes.io/name": "telewarden-operator"},
-                "annotations": {
-                    TOOLING: concat!("telewarden/v", env!("CARGO_PKG_VERSION")),
-                    GROUP_KINDS: kinds.join(","),
-                    INSTANCE: self.instance,
-                },
-            },
-        });
-        let params = PatchParams::apply(MANAGER).force();
-        self.api
-            .patch(&self.name, &params, &Patch::Apply(&parent))
-            .await
-            .map_err(|source| Error::Api {
-                doing: format!("write the inventory, ConfigMap {}/{}", self.namespace, self.name),
-                source,
-            })?;
-        Ok(())
-    }
-
-    /// `applyset-<base64url(sha256(name.namespace.kind.group))>-v1`, as the convention says.
-    fn id(&self) -> String {
-        let digest = Sha256::digest(format!("{}.{}.ConfigMap.", self.name, self.namespace));
-        format!("applyset-{}-v1", base64_url(&digest))
-    }
-}
-
-/// Base64 of RFC 4648, section 5, without padding.
-fn base64_url(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..=chunk.len() {
-            text.push(char::from(LETTERS[(word >> (18 - 6 * place) & 63) as usize]));
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_is_that_of_the_standard() {
-        let cases = [
-            ("", ""),
-            ("f", "Zg"),
-            ("fo", "Zm8"),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg"),
-            ("\u{3ff}", "z78"),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(base64_url(text.as_bytes()), expected);
-        }
     }
 }

@@ -1,44 +1,30 @@
 //! All that a source owns, for one attempt: what is rendered is applied, and what was not applied is deleted at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
-use kube::{Api, Client};
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use telewarden_policy::well_known::{APPLIED, FIELD_MANAGER};
 
+use crate::cluster_state::ClusterState;
 use crate::error::Error;
-use crate::fields;
-use crate::kinds::Kinds;
-use crate::leader;
+use crate::live_object::{Comparison, Digest, Live};
+use crate::managed_fields;
 use crate::metrics::Metrics;
-use crate::object::{APPLIED, GroupKind, INSTANCE, Live, MANAGER, ObjectId, SOURCE, digest};
-use crate::seen::Seen;
-
-/// Writes owned objects, or has the API server say what writing them would do.
-#[derive(Clone)]
-pub(crate) struct Writer {
-    pub(crate) client: Client,
-    pub(crate) kinds: Kinds,
-    /// Whose objects may be written: those with this label.
-    pub(crate) instance: String,
-    /// All sources are one, so an object of any of them is.
-    pub(crate) standalone: bool,
-    /// Nothing is written.
-    pub(crate) dry_run: bool,
-    /// Until when it may write, if others may come to write.
-    pub(crate) leads: Option<watch::Receiver<leader::Until>>,
-}
+use crate::object_id::{NotAnObject, ObjectId};
+use crate::writer::{Writer, bounded};
 
 /// A write, or what one would do.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) id: ObjectId,
     pub(crate) verb: Verb,
-    /// The object before and after, without status; null where it is not there.
+    /// It was rendered for its source, and does not just say so.
+    pub(crate) is_known: bool,
+    /// In a dry run, the object before and after, without status; null where it is not there.
     pub(crate) before: Value,
     pub(crate) after: Value,
 }
@@ -64,7 +50,7 @@ impl Verb {
 pub(crate) struct Owned<'a> {
     writer: &'a Writer,
     /// Where to tell of what was written, if somebody watches.
-    seen: Option<&'a Seen>,
+    state: Option<&'a ClusterState>,
     metrics: Option<&'a Metrics>,
     /// What is in the cluster now.
     live: BTreeMap<ObjectId, Arc<Live>>,
@@ -76,13 +62,13 @@ pub(crate) struct Owned<'a> {
 impl<'a> Owned<'a> {
     pub(crate) fn new(
         writer: &'a Writer,
-        seen: Option<&'a Seen>,
+        state: Option<&'a ClusterState>,
         metrics: Option<&'a Metrics>,
         live: BTreeMap<ObjectId, Arc<Live>>,
     ) -> Self {
         Self {
             writer,
-            seen,
+            state,
             metrics,
             live,
             kept: BTreeSet::new(),
@@ -95,12 +81,56 @@ impl<'a> Owned<'a> {
         let id = ObjectId::of(rendered)?;
         // Even when it fails: what could not be changed is no orphan.
         self.kept.insert(id.clone());
-        let digest = digest(rendered);
-        match self.live.get(&id).cloned() {
-            Some(live) if live.is_as_rendered(rendered, &digest) => Ok(()),
-            Some(live) => self.update(&live, rendered, &digest).await,
-            None => self.create(&id, rendered, &digest).await,
+        let digest = Digest::of_rendered(rendered);
+        let Some(live) = self.live.get(&id).cloned() else {
+            return self.create(&id, rendered, digest).await;
+        };
+        match live.compare(rendered, digest) {
+            Comparison::Same => {
+                self.is_as_rendered(&live, digest);
+                Ok(())
+            }
+            Comparison::Differs => self.update(&live, rendered, digest).await,
+            Comparison::Unknown => match self.read(&id, rendered).await? {
+                None => self.create(&id, rendered, digest).await,
+                Some(live) if live.compare(rendered, digest) == Comparison::Same => {
+                    self.is_as_rendered(&live, digest);
+                    Ok(())
+                }
+                Some(live) => self.update(&live, rendered, digest).await,
+            },
         }
+    }
+
+    /// Reads an object whose content is not kept.
+    async fn read(&self, id: &ObjectId, rendered: &Value) -> Result<Option<Live>, Error> {
+        let Some(object) = self.writer.get(id).await? else {
+            return Ok(None);
+        };
+        match self.writer.ours(&object, rendered) {
+            Ok(()) => Ok(Live::of(&id.kind, object)),
+            Err(why) => Err(Error::Foreign { id: id.clone(), why }),
+        }
+    }
+
+    /// Nothing has to be written.
+    fn is_as_rendered(&self, live: &Live, digest: Digest) {
+        if let Some(state) = self.state {
+            state.set_as_rendered(live, digest);
+        }
+    }
+
+    /// What an object holds, for those who print it.
+    async fn content(&self, live: &Live) -> Result<Value, Error> {
+        if !self.writer.dry_run {
+            return Ok(Value::Null);
+        }
+        if let Some(content) = live.content() {
+            return Ok(content);
+        }
+        let object = self.writer.get(&live.id).await?;
+        let read = object.and_then(|object| Live::of(&live.id.kind, object));
+        Ok(read.and_then(|read| read.content()).unwrap_or_default())
     }
 
     /// Deletes what was not applied, and answers all that was done.
@@ -125,17 +155,18 @@ impl<'a> Owned<'a> {
     }
 
     /// Creates an object. A plain apply would merge into one that appeared meanwhile, whoever's it is.
-    async fn create(&mut self, id: &ObjectId, rendered: &Value, digest: &str) -> Result<(), Error> {
+    async fn create(&mut self, id: &ObjectId, rendered: &Value, digest: Digest) -> Result<(), Error> {
         let api = self.writer.api(id)?;
         let object = decode(with_annotation(rendered, digest), id)?;
         let params = PostParams {
             dry_run: self.writer.dry_run,
-            field_manager: Some(MANAGER.to_owned()),
+            field_manager: Some(FIELD_MANAGER.to_owned()),
         };
         let doing = || format!("create {id}");
         match self.writer.write(api.create(&params, &object), doing).await {
             Ok(created) => {
-                self.wrote(Verb::Create, id, Value::Null, created, None);
+                self.wrote(Verb::Create, id, None, created, (rendered, digest, false))
+                    .await?;
                 Ok(())
             }
             Err(Error::Api {
@@ -160,17 +191,17 @@ impl<'a> Owned<'a> {
     }
 
     /// Applies to exactly the object that was seen: not to another one of the same name, and not over somebody's change.
-    async fn update(&mut self, live: &Live, rendered: &Value, digest: &str) -> Result<(), Error> {
+    async fn update(&mut self, live: &Live, rendered: &Value, digest: Digest) -> Result<(), Error> {
         let id = &live.id;
         let api = self.writer.api(id)?;
-        let mut resource_version = live.resource_version.clone();
+        let mut resource_version = live.resource_version.to_string();
         if live.created && !self.writer.dry_run {
             resource_version = self.take_over(&api, live).await?;
         }
         let mut object = with_annotation(rendered, digest);
-        object["metadata"]["uid"] = json!(live.uid);
+        object["metadata"]["uid"] = json!(&*live.uid);
         object["metadata"]["resourceVersion"] = json!(resource_version);
-        let mut params = PatchParams::apply(MANAGER).force();
+        let mut params = PatchParams::apply(FIELD_MANAGER).force();
         params.dry_run = self.writer.dry_run;
         let object = Patch::Apply(&object);
         let request = api.patch(&id.name, &params, &object);
@@ -180,8 +211,9 @@ impl<'a> Owned<'a> {
             false => applied,
         };
         // Nothing changed, and yet it is not what is rendered: it never will be.
-        let nothing = applied.metadata.resource_version.as_deref() == Some(&resource_version);
-        self.wrote(Verb::Apply, id, live.content(), applied, Some((rendered, nothing)));
+        let nothing = applied.metadata.resource_version.as_deref() == Some(&*resource_version);
+        self.wrote(Verb::Apply, id, Some(live), applied, (rendered, digest, nothing))
+            .await?;
         Ok(())
     }
 
@@ -193,9 +225,13 @@ impl<'a> Owned<'a> {
         let found = self.writer.get(id).await?;
         let metadata = found.map(|object| object.metadata).unwrap_or_default();
         let entries = metadata.managed_fields.unwrap_or_default();
-        let of = |operation| entries.iter().position(|entry| fields::are_ours(entry, operation));
+        let of = |operation| {
+            entries
+                .iter()
+                .position(|entry| managed_fields::are_ours(entry, operation))
+        };
         let Some(at) = of("Update") else {
-            return Ok(live.resource_version.clone());
+            return Ok(live.resource_version.to_string());
         };
         let change = match of("Apply") {
             Some(_) => json!({"op": "remove", "path": format!("/metadata/managedFields/{at}")}),
@@ -227,12 +263,12 @@ impl<'a> Owned<'a> {
     ) -> Result<DynamicObject, Error> {
         let id = &live.id;
         let entries = applied.metadata.managed_fields.iter().flatten();
-        let (created, others): (Vec<_>, Vec<_>) = entries.partition(|entry| fields::are_ours(entry, "Update"));
+        let (created, others): (Vec<_>, Vec<_>) = entries.partition(|entry| managed_fields::are_ours(entry, "Update"));
         let fields_of = |entry: &&'_ ManagedFieldsEntry| entry.fields_v1.clone().map(|fields| fields.0);
         let others: Vec<Value> = others.iter().filter_map(fields_of).collect();
         let mut left = serde_json::to_value(&applied).expect("an object is JSON");
         for fields in created.iter().filter_map(fields_of) {
-            fields::remove(&mut left, &fields, &others.iter().collect::<Vec<_>>());
+            managed_fields::remove(&mut left, &fields, &others.iter().collect::<Vec<_>>());
         }
         let fields = applied.data.as_object().into_iter().flat_map(|data| data.keys());
         let written = fields
@@ -246,7 +282,7 @@ impl<'a> Owned<'a> {
             })
             .collect();
         // Whatever has changed since makes this a conflict.
-        patch.push(json!({"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version}));
+        patch.push(json!({"op": "replace", "path": "/metadata/resourceVersion", "value": &*live.resource_version}));
         let patch = serde_json::from_value(Value::Array(patch)).expect("this is a JSON patch");
         let params = PatchParams {
             dry_run: true,
@@ -259,64 +295,74 @@ impl<'a> Owned<'a> {
     /// Deletes exactly the object that was seen.
     async fn delete(&mut self, live: &Live) -> Result<(), Error> {
         let id = &live.id;
+        let before = self.content(live).await?;
         let api = self.writer.api(id)?;
         let mut params = DeleteParams::background().preconditions(Preconditions {
-            uid: Some(live.uid.clone()),
-            resource_version: Some(live.resource_version.clone()),
+            uid: Some(live.uid.to_string()),
+            resource_version: Some(live.resource_version.to_string()),
         });
         params.dry_run = self.writer.dry_run;
         let request = api.delete(&id.name, &params);
         match self.writer.write(request, || format!("delete {id}")).await {
             Ok(_) => {}
-            Err(Error::Api {
-                source: kube::Error::Api(status),
-                ..
-            }) if status.is_not_found() => {}
+            Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error),
         }
         if !self.writer.dry_run
-            && let Some(seen) = self.seen
+            && let Some(state) = self.state
         {
-            seen.remove_owned(id, Some(&live.uid), true);
+            state.remove_owned(id, Some(&live.uid), true);
         }
         self.changed(Change {
             id: id.clone(),
             verb: Verb::Delete,
-            before: live.content(),
+            is_known: live.was_as_rendered(),
+            before,
             after: Value::Null,
         });
         Ok(())
     }
 
-    fn wrote(
+    /// Files what the API server has answered to a write. `nothing`: it says that the write changed nothing.
+    async fn wrote(
         &mut self,
         verb: Verb,
         id: &ObjectId,
-        before: Value,
+        before: Option<&Live>,
         after: DynamicObject,
-        applied: Option<(&Value, bool)>,
-    ) {
+        (rendered, digest, nothing): (&Value, Digest, bool),
+    ) -> Result<(), Error> {
         let Some(mut live) = Live::of(&id.kind, after) else {
-            return;
+            return Ok(());
         };
-        let after = live.content();
-        let changed = before != after;
-        if let Some((rendered, nothing)) = applied {
-            live.settled = nothing && !live.covers(rendered);
-        }
-        if !self.writer.dry_run
-            && let Some(seen) = self.seen
-        {
-            seen.put_owned(live, true);
-        }
-        if changed {
-            self.changed(Change {
+        let changed = before.is_none_or(|before| !before.has_content_of(&live));
+        let change = match changed {
+            true => Some(Change {
                 id: id.clone(),
                 verb,
-                before,
-                after,
-            });
+                is_known: true,
+                before: match before {
+                    Some(before) => self.content(before).await?,
+                    None => Value::Null,
+                },
+                after: match self.writer.dry_run {
+                    true => live.content().unwrap_or_default(),
+                    false => Value::Null,
+                },
+            }),
+            false => None,
+        };
+        if !self.writer.dry_run
+            && let Some(state) = self.state
+        {
+            // If it changed nothing and is yet not what is rendered, it never will be.
+            if nothing || live.covers(rendered) {
+                live.set_as_rendered(digest);
+            }
+            state.put_owned(live, true);
         }
+        change.into_iter().for_each(|change| self.changed(change));
+        Ok(())
     }
 
     fn changed(&mut self, change: Change) {
@@ -332,100 +378,17 @@ impl<'a> Owned<'a> {
     }
 }
 
-impl Writer {
-    fn api(&self, id: &ObjectId) -> Result<Api<DynamicObject>, Error> {
-        let resource = self.kinds.resource(&id.kind)?;
-        Ok(Api::namespaced_with(self.client.clone(), &id.namespace, resource))
-    }
-
-    /// Sends a write. Who was stopped for longer than the lease and goes on has to notice that before each one.
-    async fn write<T>(
-        &self,
-        request: impl Future<Output = Result<T, kube::Error>>,
-        doing: impl Fn() -> String,
-    ) -> Result<T, Error> {
-        match &self.leads {
-            Some(leads) if !leader::may_write(*leads.borrow()) => {
-                Err(Error::Leadership("the lease has run out, so nothing is written"))
-            }
-            _ => bounded(request, doing).await,
-        }
-    }
-
-    /// Reads an object as it is now.
-    pub(crate) async fn get(&self, id: &ObjectId) -> Result<Option<DynamicObject>, Error> {
-        bounded(self.api(id)?.get_opt(&id.name), || format!("read {id}")).await
-    }
-
-    /// All objects of ours of a kind.
-    pub(crate) async fn list(&self, kind: &GroupKind) -> Result<Vec<Live>, Error> {
-        let resource = self.kinds.resource(kind)?;
-        let api = Api::<DynamicObject>::all_with(self.client.clone(), resource);
-        let ours = format!("app.kubernetes.io/managed-by={MANAGER},{INSTANCE}={}", self.instance);
-        let params = kube::api::ListParams::default().labels(&ours);
-        let list = bounded(api.list(&params), || format!("list our objects of kind {kind}")).await?;
-        let kind = Arc::new(kind.clone());
-        Ok(list
-            .items
-            .into_iter()
-            .filter_map(|object| Live::of(&kind, object))
-            .collect())
-    }
-
-    /// Whether an object that is there is the one that is rendered.
-    ///
-    /// # Errors
-    /// Whose it is.
-    pub(crate) fn ours(&self, live: &DynamicObject, rendered: &Value) -> Result<(), String> {
-        let label = |name: &str| live.metadata.labels.as_ref().and_then(|labels| labels.get(name));
-        match label("app.kubernetes.io/managed-by") {
-            Some(manager) if manager == MANAGER => {}
-            Some(manager) => return Err(format!("it is managed by `{manager}`")),
-            None => return Err("nothing says that telewarden manages it".to_owned()),
-        }
-        match label(INSTANCE) {
-            Some(instance) if *instance == self.instance => {}
-            Some(instance) => return Err(format!("it belongs to instance `{instance}`")),
-            None => return Err("it belongs to no instance".to_owned()),
-        }
-        match live
-            .metadata
-            .annotations
-            .as_ref()
-            .and_then(|annotations| annotations.get(SOURCE))
-        {
-            Some(source) if self.standalone || *source == rendered["metadata"]["annotations"][SOURCE] => Ok(()),
-            Some(source) => Err(format!("it belongs to {source}")),
-            None => Err("nothing says what it was rendered for".to_owned()),
-        }
-    }
-}
-
-fn with_annotation(rendered: &Value, digest: &str) -> Value {
+fn with_annotation(rendered: &Value, digest: Digest) -> Value {
     let mut object = rendered.clone();
-    object["metadata"]["annotations"][APPLIED] = json!(digest);
+    object["metadata"]["annotations"][APPLIED] = json!(digest.to_string());
     object
 }
 
 fn decode(object: Value, id: &ObjectId) -> Result<DynamicObject, Error> {
     serde_json::from_value(object).map_err(|_| {
         tracing::error!(%id, "the rendered object has no metadata that Kubernetes knows");
-        Error::NotAnObject {
-            why: "its metadata are not an object's",
-        }
+        Error::NotAnObject(NotAnObject("its metadata are not an object's"))
     })
-}
-
-/// Waits for an answer, but not for ever: who writes must know whether it still may.
-async fn bounded<T>(
-    request: impl Future<Output = Result<T, kube::Error>>,
-    doing: impl Fn() -> String,
-) -> Result<T, Error> {
-    match tokio::time::timeout(crate::WRITE_TIMEOUT, request).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(source)) => Err(Error::Api { doing: doing(), source }),
-        Err(_) => Err(Error::Timeout { doing: doing() }),
-    }
 }
 
 #[cfg(test)]
@@ -436,9 +399,15 @@ mod tests {
     use std::time::Duration;
 
     use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::Client;
     use kube::api::ApiResource;
     use kube::client::Body;
+    use telewarden_policy::well_known::SOURCE;
+    use tokio::sync::watch;
     use tokio::time::Instant;
+
+    use crate::kinds::Kinds;
+    use crate::object_id::GroupKind;
 
     fn rendered(name: &str) -> Value {
         json!({
@@ -458,7 +427,7 @@ mod tests {
             lease.send_replace(Some(Instant::now()));
             asked_for.lock().unwrap().push(request.method().to_string());
             let mut object = rendered("created");
-            object["metadata"]["managedFields"] = json!([{"manager": MANAGER, "operation": "Update"}]);
+            object["metadata"]["managedFields"] = json!([{"manager": FIELD_MANAGER, "operation": "Update"}]);
             let answer = http::Response::new(Body::from(object.to_string().into_bytes()));
             async { Ok::<_, Infallible>(answer) }
         });
@@ -485,7 +454,7 @@ mod tests {
     fn live(name: &str) -> BTreeMap<ObjectId, Arc<Live>> {
         let mut object = rendered(name);
         object["data"] = json!({});
-        object["metadata"]["managedFields"] = json!([{"manager": MANAGER, "operation": "Update"}]);
+        object["metadata"]["managedFields"] = json!([{"manager": FIELD_MANAGER, "operation": "Update"}]);
         let id = ObjectId::of(&object).unwrap();
         let object = serde_json::from_value(object).unwrap();
         let live = Live::of(&id.kind, object).unwrap();

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::backoff::Backoff;
+use crate::retry::Backoff;
 
 /// How an attempt went.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

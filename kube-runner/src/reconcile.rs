@@ -1,20 +1,32 @@
-//! One source, from what is seen to what runs.
+//! One attempt for one key: from what is known of a source to the objects that run for it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use telewarden::{ClusterView, Module, Outcome, PROTOCOL, RenderAnswer, RenderRequest, Rendered};
+use futures::{StreamExt, TryStreamExt};
+use serde_json::value::to_raw_value;
+use telewarden::{ClusterView, Diagnostic, Module, Outcome, PROTOCOL, RenderAnswer, RenderRequest, Rendered};
+use telewarden_policy::well_known::ALL_SOURCES;
 use tokio::sync::Semaphore;
 
+use crate::accepted::{AcceptedStore, Declarations};
+use crate::cluster_state::{ArgoCd, ClusterState, Source, View};
+use crate::conditions::{Condition, Conditions};
 use crate::error::Error;
 use crate::events::{Events, News, describe};
 use crate::http::Status;
-use crate::object::{ALL, Live, ObjectId};
-use crate::owned::{Change, Owned, Verb, Writer};
+use crate::module::blocking;
+use crate::owned::{Change, Owned, Verb};
 use crate::queue::{Attempt, LATER};
-use crate::seen::{Projects, Seen, Source, View};
+use crate::render::{Choice, GroupAnswer, Part, render_group};
 use crate::settings::Settings;
+use crate::writer::Writer;
+
+/// How much longer a call may take for each source after the first.
+const DEADLINE_PER_SOURCE: Duration = Duration::from_millis(50);
+/// How many accepted declarations are written at once.
+const WRITES_AT_ONCE: usize = 8;
 
 /// What every attempt shares.
 pub(crate) struct Context {
@@ -23,30 +35,43 @@ pub(crate) struct Context {
     /// Calls to the module are for processors, of which there are only so many.
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) settings: Arc<Settings>,
-    pub(crate) seen: Seen,
+    pub(crate) state: ClusterState,
     pub(crate) events: Events,
+    pub(crate) conditions: Conditions,
     pub(crate) status: Arc<Status>,
     /// What was done, for those who print it.
     pub(crate) changes: Mutex<Vec<Change>>,
     pub(crate) keeps_changes: bool,
     /// How many endpoints each source has.
     pub(crate) endpoints: Mutex<HashMap<String, usize>>,
-    /// `standalone`: the sources that the module failed on, and when. They are left out until they change, or a later try.
-    pub(crate) failing: Mutex<HashMap<String, (Arc<Source>, Instant)>>,
+    /// `standalone`: where accepted declarations are remembered, and what is there.
+    pub(crate) store: AcceptedStore,
+    pub(crate) accepted: Mutex<Declarations>,
+    /// `standalone`: the sources that the module failed on, what takes part of them instead, and since when. They are tried
+    /// again when they change, or later.
+    pub(crate) failing: Mutex<HashMap<String, (Arc<Source>, Choice, Instant)>>,
 }
 
 /// Brings what a source owns to what the module renders for it.
 pub(crate) async fn reconcile(context: Arc<Context>, key: Arc<str>) -> Attempt {
-    let view = context.seen.view(&key);
+    let view = context.state.view(&key);
     let sources = view.sources.clone();
-    match attempt(&context, &key, view).await {
+    let mut conditions = Vec::new();
+    let result = attempt(&context, &key, view, &mut conditions).await;
+    if let Err(error) = &result {
+        conditions.extend(context.failure(&key, error, &sources));
+    }
+    let complete = result.as_ref().map_or_else(|error| !error.is_passing(), |_| true);
+    context
+        .conditions
+        .publish(&context.events, &sources, conditions, complete);
+    match result {
         Ok((result, attempt)) => {
             context.status.metrics.reconciled(result);
             attempt
         }
         Err(error) => {
             context.status.metrics.reconciled("failed");
-            context.tell_failure(&key, &error, &sources);
             if error.is_passing() {
                 Attempt::Soon
             } else {
@@ -57,48 +82,67 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: Arc<str>) -> Attempt {
 }
 
 /// Answers how it went, for the metric, and whether something is left to do.
-async fn attempt(context: &Context, key: &str, view: View) -> Result<(&'static str, Attempt), Error> {
-    let View {
-        sources,
-        projects,
-        owned,
-    } = view;
+async fn attempt(
+    context: &Context,
+    key: &str,
+    view: View,
+    conditions: &mut Vec<Condition>,
+) -> Result<(&'static str, Attempt), Error> {
+    let View { sources, argocd, owned } = view;
+    let standalone = context.settings.is_standalone();
     let mut left = Attempt::Done;
-    let rendered = if sources.is_empty() && !(context.settings.standalone && key == ALL) {
-        // It is gone, or has no annotation any more.
-        context.count_endpoints(key, 0);
-        Rendered::default()
-    } else {
-        let previous = match context.settings.standalone {
-            true => previous_files(&owned),
-            false => BTreeMap::new(),
+    let mut wanted = Wanted::default();
+    if !sources.is_empty() || (standalone && key == ALL_SOURCES) {
+        let parts = context.parts(&sources);
+        let call = |parts| context.call(key, parts, argocd.clone());
+        let group = match standalone {
+            true => render_group(parts, call).await?,
+            false => GroupAnswer {
+                answer: call(parts.clone()).await?,
+                parts,
+                failed: Vec::new(),
+            },
         };
-        let (answer, good) = context.render_what_can_be(key, &sources, &projects, previous).await?;
-        if good.len() < sources.len() {
+        context.remember_failing(&group.parts);
+        for (source, error) in &group.failed {
+            conditions.extend(context.failure(&source.key, error, std::slice::from_ref(source)));
             left = Attempt::Later;
         }
-        match context.read(key, answer, &good)? {
-            Wanted::Objects(rendered) => rendered,
-            Wanted::AsBefore => return Ok(("refused", left)),
-        }
+        let current: Vec<_> = group.parts.iter().filter(|part| part.text().is_some()).collect();
+        wanted = context.read(key, group.answer, &current, conditions)?;
+    } else {
+        // It is gone, or has no annotation any more.
+        context.conditions.forget(key);
+        context.count_endpoints(key, 0);
+        wanted.rendered = Some(Rendered::default());
+    }
+    let Some(rendered) = wanted.rendered else {
+        return Ok(("refused", left));
     };
 
     let mut objects = rendered.objects;
     let mut waiting = false;
     if let Some(namespace) = rendered.namespace.filter(|_| !objects.is_empty())
-        && !context.seen.has_namespace(&namespace, key)
+        && !context.state.has_namespace(&namespace, key)
     {
-        for source in &sources {
-            let note = format!("namespace {namespace} does not exist; Telegraf is set up when it does");
-            context.tell(source, false, "WaitingForNamespace", note);
-        }
+        let note = format!("namespace {namespace} does not exist; Telegraf is set up when it does");
+        conditions.extend(sources.iter().map(|source| Condition {
+            source: source.clone(),
+            warning: false,
+            reason: "WaitingForNamespace",
+            note: note.clone(),
+        }));
         objects.clear();
         waiting = true;
     }
 
+    // A declaration is remembered before it runs: whatever happens then, what ran can be rendered again.
+    if !context.remember(wanted.accepted).await? {
+        left = Attempt::Later;
+    }
     let mut all = Owned::new(
         &context.writer,
-        Some(&context.seen),
+        Some(&context.state),
         Some(&context.status.metrics),
         owned,
     );
@@ -107,6 +151,7 @@ async fn attempt(context: &Context, key: &str, view: View) -> Result<(&'static s
     }
     let changes = all.prune().await?;
     context.tell_changes(key, &sources, &changes);
+    context.forget_accepted(&sources, &wanted.idle).await?;
     let result = match (waiting, changes.is_empty()) {
         (true, _) => "waiting",
         (false, true) => "unchanged",
@@ -124,136 +169,213 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What an answer asks for.
-enum Wanted {
-    /// These, and nothing else. There may be none.
-    Objects(Rendered),
-    /// What is there stays.
-    AsBefore,
+#[derive(Debug, Default)]
+struct Wanted {
+    /// These objects, and nothing else. `None`: what is there stays.
+    rendered: Option<Rendered>,
+    /// `standalone`: the declarations that were accepted, by source.
+    accepted: Declarations,
+    /// `standalone`: the sources that ask for nothing any more.
+    idle: Vec<String>,
 }
 
 impl Context {
-    /// Has the module render sources, and answers also which they were. In `standalone`, where all are one call, those that
-    /// the module fails on are found by rendering each alone; they keep what they have, and the others are rendered.
-    async fn render_what_can_be(
-        &self,
-        key: &str,
-        sources: &[Arc<Source>],
-        projects: &Projects,
-        previous: BTreeMap<String, String>,
-    ) -> Result<(RenderAnswer, Vec<Arc<Source>>), Error> {
-        let (good, kept) = self.without_failing(sources);
-        let failure = match self.render(key, &good, projects, &kept, previous.clone()).await {
-            Err(failure @ Error::Module { .. }) if self.settings.standalone => failure,
-            answer => return Ok((answer?, good)),
-        };
-        let found_before = kept.len();
-        for source in &good {
-            let alone = std::slice::from_ref(source);
-            if let Err(error) = self.render(&source.key, alone, projects, &[], BTreeMap::new()).await {
-                self.tell_failure(&source.key, &error, alone);
-                let failing = (source.clone(), Instant::now());
-                lock(&self.failing).insert(source.key.clone(), failing);
-            }
-        }
-        let (good, kept) = self.without_failing(sources);
-        if kept.len() == found_before {
-            // Each alone is well, and all together are too much.
-            return Err(failure);
-        }
-        Ok((self.render(key, &good, projects, &kept, previous).await?, good))
-    }
-
-    /// Sources without those that the module failed on a moment ago, and those.
-    fn without_failing(&self, sources: &[Arc<Source>]) -> (Vec<Arc<Source>>, Vec<Arc<Source>>) {
-        let failing = lock(&self.failing);
-        let fails = |source: &Arc<Source>| {
+    /// What is asked about sources.
+    fn parts(&self, sources: &[Arc<Source>]) -> Vec<Part> {
+        let (failing, accepted) = (lock(&self.failing), lock(&self.accepted));
+        let part = |source: &Arc<Source>| {
             let failed = failing.get(&source.key);
-            failed.is_some_and(|(failed, at)| Arc::ptr_eq(failed, source) && at.elapsed() < LATER)
+            let failed = failed.filter(|(failed, _, at)| Arc::ptr_eq(failed, source) && at.elapsed() < LATER);
+            Part {
+                source: source.clone(),
+                accepted: accepted.get(&source.key).cloned(),
+                choice: failed.map_or(Choice::Current, |(_, choice, _)| *choice),
+            }
         };
-        sources.iter().cloned().partition(|source| !fails(source))
+        sources.iter().map(part).collect()
     }
 
-    /// Has the module render sources, on a thread where that holds up nobody. Others are kept as they are.
-    async fn render(
-        &self,
-        key: &str,
-        sources: &[Arc<Source>],
-        projects: &Projects,
-        _kept: &[Arc<Source>],
-        _previous: BTreeMap<String, String>,
-    ) -> Result<RenderAnswer, Error> {
-        let (module, settings) = (self.module.clone(), self.settings.clone());
-        let (sources, projects) = (sources.to_vec(), projects.clone());
+    /// Keeps in mind which sources do not take part with their text, so that they are not found anew at each attempt.
+    fn remember_failing(&self, parts: &[Part]) {
+        if !self.settings.is_standalone() {
+            return;
+        }
+        let mut failing = lock(&self.failing);
+        let mut before = std::mem::take(&mut *failing);
+        for part in parts.iter().filter(|part| part.choice != Choice::Current) {
+            let (source, choice) = (part.source.clone(), part.choice);
+            let known = before.remove(&source.key);
+            let known = known.filter(|known| Arc::ptr_eq(&known.0, &source) && known.1 == choice);
+            let since = known.map_or_else(Instant::now, |(_, _, since)| since);
+            failing.insert(source.key.clone(), (source, choice, since));
+        }
+    }
+
+    /// Has the module render parts, on a thread where that holds up nobody.
+    async fn call(&self, key: &str, parts: Vec<Part>, argocd: ArgoCd) -> Result<RenderAnswer, Error> {
+        let more = u32::try_from(parts.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let deadline = self.module.deadline() + DEADLINE_PER_SOURCE.saturating_mul(more);
+        let (module, settings) = (self.module.with_deadline(deadline), self.settings.clone());
         let _call = self.calls.acquire().await;
         let started = Instant::now();
-        let call = tokio::task::spawn_blocking(move || {
+        let answer = blocking(move || {
             module.render(&RenderRequest {
                 protocol: PROTOCOL,
                 settings: Some(&settings.document),
-                sources: sources.iter().map(|source| &*source.text).collect(),
+                sources: parts.iter().filter_map(Part::text).collect(),
                 cluster: Some(ClusterView {
-                    projects: projects.named.iter().map(|project| &**project).collect(),
-                    global_projects: projects.global.as_deref(),
-                    in_cluster_enabled: None,
+                    projects: argocd.projects.iter().map(|project| &**project).collect(),
+                    global_projects: argocd.global_projects.as_deref(),
+                    in_cluster_enabled: argocd.in_cluster_enabled,
                 }),
-                accepted: Vec::new(),
+                accepted: parts.iter().filter_map(Part::declaration).collect(),
             })
-        });
-        let answer = match call.await {
-            Ok(answer) => answer,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        };
+        })
+        .await;
         self.status.metrics.called_module(started.elapsed());
         answer.map_err(|source| Error::Module {
-            key: key.to_owned(),
+            doing: format!("render {key}"),
             source,
         })
     }
 
-    /// Tells sources what the module found, and says what is wanted.
-    fn read(&self, key: &str, answer: RenderAnswer, sources: &[Arc<Source>]) -> Result<Wanted, Error> {
+    /// Collects what the module found, and says what is wanted. `parts` are those of the request's sources.
+    fn read(
+        &self,
+        key: &str,
+        answer: RenderAnswer,
+        parts: &[&Part],
+        conditions: &mut Vec<Condition>,
+    ) -> Result<Wanted, Error> {
+        let standalone = self.settings.is_standalone();
+        let mut wanted = Wanted::default();
         let mut refused = false;
         for of_source in &answer.sources {
-            let Some(source) = sources.get(of_source.index) else {
+            let Some(source) = parts.get(of_source.index).map(|part| &part.source) else {
                 continue;
             };
             let note = describe(&of_source.diagnostics);
-            match of_source.outcome {
+            let (warning, reason) = match of_source.outcome {
                 Outcome::Refused => {
                     tracing::warn!(source = source.key, diagnostics = note, "refused");
-                    self.tell(source, true, "Refused", note);
                     refused = true;
+                    (true, "Refused")
                 }
-                Outcome::Skipped => self.tell(source, false, "Skipped", note),
-                Outcome::Rendered if !note.is_empty() => self.tell(source, true, "Doubtful", note),
-                Outcome::Rendered | Outcome::Idle => {}
+                Outcome::Skipped => (false, "Skipped"),
+                Outcome::Rendered => (true, "Doubtful"),
+                Outcome::Idle => continue,
+            };
+            if reason != "Doubtful" || !note.is_empty() {
+                conditions.push(Condition {
+                    source: source.clone(),
+                    warning,
+                    reason,
+                    note,
+                });
             }
         }
-        if answer.diagnostics.iter().any(telewarden::Diagnostic::is_error) {
+        if answer.diagnostics.iter().any(Diagnostic::is_error) {
             let why = describe(&answer.diagnostics);
             return match &answer.shared {
                 // The one Telegraf does not fit into a ConfigMap.
                 Some(_) => {
                     tracing::warn!(diagnostics = why, "refused");
-                    sources
-                        .iter()
-                        .for_each(|source| self.tell(source, true, "Refused", why.clone()));
-                    Ok(Wanted::AsBefore)
+                    conditions.extend(parts.iter().map(|part| Condition {
+                        source: part.source.clone(),
+                        warning: true,
+                        reason: "Refused",
+                        note: why.clone(),
+                    }));
+                    Ok(wanted)
                 }
                 None => Err(Error::Settings { why }),
             };
         }
         let endpoints = answer.sources.iter().map(|source| source.endpoints.len()).sum();
-        if let Some(shared) = answer.shared {
-            self.count_endpoints(key, endpoints);
-            return Ok(Wanted::Objects(shared));
-        }
-        if refused {
-            return Ok(Wanted::AsBefore);
+        if refused && !standalone {
+            return Ok(wanted);
         }
         self.count_endpoints(key, endpoints);
-        let rendered = answer.sources.into_iter().next().map(|source| source.rendered);
-        Ok(Wanted::Objects(rendered.unwrap_or_default()))
+        if !standalone {
+            let rendered = answer.sources.into_iter().next().map(|source| source.rendered);
+            wanted.rendered = Some(rendered.unwrap_or_default());
+            return Ok(wanted);
+        }
+        for of_source in answer.sources {
+            let Some(part) = parts.get(of_source.index) else {
+                continue;
+            };
+            match (of_source.outcome, of_source.accepted) {
+                (Outcome::Rendered, Some(declaration)) => {
+                    let declaration = to_raw_value(&declaration).expect("a JSON value is JSON");
+                    wanted.accepted.insert(part.source.key.clone(), declaration.into());
+                }
+                (Outcome::Idle | Outcome::Skipped, _) => wanted.idle.push(part.source.key.clone()),
+                _ => {}
+            }
+        }
+        wanted.rendered = answer.shared;
+        Ok(wanted)
+    }
+
+    /// `standalone`: writes down the declarations that were accepted and are not what was accepted before. Answers whether
+    /// all are: one that the API server refuses holds up nobody.
+    async fn remember(&self, accepted: Declarations) -> Result<bool, Error> {
+        if self.writer.dry_run {
+            return Ok(true);
+        }
+        let new: Vec<_> = {
+            let known = lock(&self.accepted);
+            let is_known = |source: &str, declaration: &str| {
+                let known = known.get(source);
+                known.is_some_and(|known| known.get() == declaration)
+            };
+            let mut new: Vec<_> = accepted.into_iter().collect();
+            new.retain(|(source, declaration)| !is_known(source, declaration.get()));
+            new
+        };
+        let write = async |(source, declaration): (String, Arc<_>)| match self
+            .store
+            .write(&self.writer, &source, &declaration)
+            .await
+        {
+            Ok(()) => {
+                lock(&self.accepted).insert(source, declaration);
+                Ok(true)
+            }
+            Err(error) if matches!(error.reason(), "forbidden" | "invalid" | "api") => {
+                self.status.metrics.failed(error.reason());
+                tracing::warn!(source, error = %error.chain(), "the accepted declaration is not remembered");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        };
+        let mut all = true;
+        let mut writes = std::pin::pin!(futures::stream::iter(new).map(write).buffer_unordered(WRITES_AT_ONCE));
+        while let Some(written) = writes.try_next().await? {
+            all &= written;
+        }
+        Ok(all)
+    }
+
+    /// `standalone`: forgets the declarations of sources that are gone, or ask for nothing any more.
+    async fn forget_accepted(&self, sources: &[Arc<Source>], idle: &[String]) -> Result<(), Error> {
+        if self.writer.dry_run || !self.settings.is_standalone() {
+            return Ok(());
+        }
+        let is_there = |key: &str| sources.iter().any(|source| source.key == key);
+        let gone: Vec<String> = {
+            let known = lock(&self.accepted);
+            let mut gone: Vec<String> = known.keys().filter(|key| !is_there(key)).cloned().collect();
+            gone.extend(idle.iter().filter(|key| known.contains_key(*key)).cloned());
+            gone
+        };
+        for key in gone {
+            self.store.delete(&self.writer, &key).await?;
+            lock(&self.accepted).remove(&key);
+            self.conditions.forget(&key);
+        }
+        Ok(())
     }
 
     fn count_endpoints(&self, key: &str, endpoints: usize) {
@@ -262,77 +384,56 @@ impl Context {
             0 => all.remove(key),
             endpoints => all.insert(key.to_owned(), endpoints),
         };
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.status.metrics.endpoints(all.values().sum());
-        let counts = self.seen.counts();
-        self.status
-            .metrics
-            .sources
-            .set(i64::try_from(counts.sources).unwrap_or(i64::MAX));
-        self.status
-            .metrics
-            .owned
-            .set(i64::try_from(counts.owned).unwrap_or(i64::MAX));
+        let counts = self.state.counts();
+        self.status.metrics.sources.set(gauge(counts.sources));
+        self.status.metrics.owned.set(gauge(counts.owned));
     }
 
-    /// Counts a failure, and tells sources of it unless the next try is likely to go well.
-    fn tell_failure(&self, key: &str, error: &Error, sources: &[Arc<Source>]) {
+    /// Counts a failure, and answers what sources are told of it: nothing if the next try is likely to go well.
+    fn failure(&self, key: &str, error: &Error, sources: &[Arc<Source>]) -> Vec<Condition> {
         self.status.metrics.failed(error.reason());
         let text = error.chain();
         tracing::warn!(%key, error = %text, reason = error.reason(), "the attempt failed");
         let reason = match error.reason() {
             // A conflict is how the API server says that somebody was faster.
-            "conflict" | "connection" | "leadership" | "throttled" | "server" | "timeout" => return,
+            "conflict" | "connection" | "leadership" | "throttled" | "server" | "timeout" => return Vec::new(),
             "foreign" => "ForeignObject",
             _ => "Failed",
         };
-        for source in sources {
-            self.tell(source, true, reason, text.clone());
-        }
-    }
-
-    fn tell(&self, source: &Source, warning: bool, reason: &'static str, note: String) {
-        self.events.tell(News {
-            regarding: source.reference.clone(),
-            warning,
+        let condition = |source: &Arc<Source>| Condition {
+            source: source.clone(),
+            warning: true,
             reason,
-            note,
-        });
+            note: text.clone(),
+        };
+        sources.iter().map(condition).collect()
     }
 
+    /// Tells a source what was written for it. Of what was deleted only that counts which ran for it: anybody can create an
+    /// object in its name, which is deleted too.
     fn tell_changes(&self, key: &str, sources: &[Arc<Source>], changes: &[Change]) {
         // In `standalone` the changes are nobody's in particular.
         let [source] = sources else { return };
-        if key == ALL || changes.is_empty() {
+        if key == ALL_SOURCES {
             return;
         }
         let some = |verb: Verb| {
-            let ids: Vec<String> = changes
-                .iter()
-                .filter(|change| change.verb == verb)
-                .map(|change| change.id.to_string())
-                .collect();
+            let changes = changes.iter().filter(|change| change.verb == verb && change.is_known);
+            let ids: Vec<String> = changes.map(|change| change.id.to_string()).collect();
             (!ids.is_empty()).then(|| format!("{} {}", verb.past(), ids.join(", ")))
         };
-        let note: Vec<String> = [Verb::Create, Verb::Apply, Verb::Delete]
-            .into_iter()
-            .filter_map(some)
-            .collect();
-        self.tell(source, false, "Applied", note.join("; "));
-    }
-}
-
-/// `standalone`: the files that the one Telegraf reads now, for the sources whose annotation is broken.
-pub(crate) fn previous_files(owned: &BTreeMap<ObjectId, Arc<Live>>) -> BTreeMap<String, String> {
-    let shared =
-        |live: &&Arc<Live>| live.source == ALL && live.id.kind.kind == "ConfigMap" && live.id.kind.group.is_empty();
-    let files = owned
-        .values()
-        .filter(shared)
-        .flat_map(|live| match live.content()["data"].take() {
-            serde_json::Value::Object(data) => data.into_iter().collect::<Vec<_>>(),
-            _ => Vec::new(),
+        let verbs = [Verb::Create, Verb::Apply, Verb::Delete];
+        let note: Vec<String> = verbs.into_iter().filter_map(some).collect();
+        if note.is_empty() {
+            return;
+        }
+        self.events.tell(News {
+            regarding: source.reference.clone(),
+            warning: false,
+            reason: "Applied",
+            note: note.join("; "),
         });
-    files
-        .filter_map(|(name, text)| Some((name, text.as_str()?.to_owned())))
-        .collect()
+    }
 }

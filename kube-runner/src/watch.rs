@@ -1,4 +1,4 @@
-//! The watches that fill [`Seen`].
+//! The watches that fill the [`ClusterState`].
 //!
 //! An Application's status can be megabytes long and changes all the time, so what is watched is decoded into types that
 //! have no room for it, and of those only what the module reads is kept, and only of annotated objects.
@@ -21,18 +21,20 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
+use telewarden_policy::well_known::{FIELD_MANAGER, INSTANCE, MANAGED_BY};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::backoff::Backoff;
-use crate::object::{GroupKind, INSTANCE, Live, ObjectId, Unread};
-use crate::seen::{Seen, Source};
+use crate::cluster_state::{ArgoCdSettings, ClusterState, Source};
+use crate::error::chain;
+use crate::live_object::{Live, WatchedObject};
+use crate::object_id::{GroupKind, ObjectId};
+use crate::retry::Backoff;
 use crate::settings::Settings;
+use crate::yaml;
 
-/// A page of a list lies in memory while it is read.
-const PAGE: u32 = 100;
-/// Under this prefix are the annotations that users of telegraf-operator know.
-const PREFIX: &str = "telegraf.influxdata.com/";
+/// A page of a list lies in memory while it is read, and an object may have 1.5 MiB.
+const PAGE: u32 = 25;
 /// Argo CD's settings, in Argo CD's namespace.
 const ARGOCD: &str = "argocd-cm";
 
@@ -112,14 +114,22 @@ trait Watched: Resource + Clone + Debug + DeserializeOwned + Send + 'static {
     type Id: Clone + Ord + Send;
 
     fn id(&self, watch: &Watch) -> Self::Id;
-    fn put(self, watch: &Watch);
+    /// Files it. False if there is no room for it, so that it is not kept.
+    fn put(self, watch: &Watch) -> bool;
+    /// Forgets what is known by an id.
     fn remove(id: &Self::Id, watch: &Watch);
+    /// It is gone.
+    fn gone(self, known: bool, watch: &Watch) {
+        if known {
+            Self::remove(&self.id(watch), watch);
+        }
+    }
 }
 
 /// What a watch needs to know.
 #[derive(Clone, Debug)]
 struct Watch {
-    seen: Seen,
+    state: ClusterState,
     settings: Arc<Settings>,
     /// Of owned objects, their kind.
     kind: Arc<GroupKind>,
@@ -137,7 +147,7 @@ impl Watched for Application {
         )
     }
 
-    fn put(self, watch: &Watch) {
+    fn put(self, watch: &Watch) -> bool {
         let key = self.id(watch);
         let project = self
             .spec
@@ -152,11 +162,11 @@ impl Watched for Application {
             destination,
         } = self.spec;
         let spec = json!({"project": named, "destination": destination});
-        put_source(watch, key, reference, self.metadata, Some(spec), Some(project));
+        put_source(watch, key, reference, self.metadata, Some(spec), Some(project))
     }
 
     fn remove(id: &String, watch: &Watch) {
-        watch.seen.remove_source(id);
+        watch.state.remove_source(id);
     }
 }
 
@@ -167,14 +177,14 @@ impl Watched for PartialObjectMeta<Namespace> {
         self.metadata.name.clone().unwrap_or_default()
     }
 
-    fn put(self, watch: &Watch) {
+    fn put(self, watch: &Watch) -> bool {
         let name = self.id(watch);
         // Nothing can be created in a namespace that goes away.
         match self.metadata.deletion_timestamp {
-            None => watch.seen.put_namespace(&name),
-            Some(_) => watch.seen.remove_namespace(&name),
+            None => watch.state.put_namespace(&name),
+            Some(_) => watch.state.remove_namespace(&name),
         }
-        if watch.settings.namespaces {
+        if watch.settings.host.namespaces {
             let reference = ObjectReference {
                 api_version: Some("v1".to_owned()),
                 kind: Some("Namespace".to_owned()),
@@ -184,11 +194,12 @@ impl Watched for PartialObjectMeta<Namespace> {
             };
             put_source(watch, format!("Namespace/{name}"), reference, self.metadata, None, None);
         }
+        true
     }
 
     fn remove(id: &String, watch: &Watch) {
-        watch.seen.remove_namespace(id);
-        watch.seen.remove_source(&format!("Namespace/{id}"));
+        watch.state.remove_namespace(id);
+        watch.state.remove_source(&format!("Namespace/{id}"));
     }
 }
 
@@ -200,12 +211,15 @@ fn put_source(
     mut metadata: ObjectMeta,
     spec: Option<Value>,
     project: Option<String>,
-) {
+) -> bool {
     let mut annotations = metadata.annotations.take().unwrap_or_default();
-    annotations.retain(|name, _| name.starts_with(PREFIX) || *name == watch.settings.annotation);
+    let host = &watch.settings.host;
+    let is_ours =
+        |name: &str| *name == host.annotation || host.annotation_prefixes.iter().any(|prefix| name.starts_with(prefix));
+    annotations.retain(|name, _| is_ours(name));
     if annotations.is_empty() {
-        watch.seen.remove_source(&key);
-        return;
+        watch.state.remove_source(&key);
+        return false;
     }
     let mut object = json!({
         "apiVersion": reference.api_version,
@@ -215,12 +229,13 @@ fn put_source(
     if let Some(spec) = spec {
         object["spec"] = spec;
     }
-    watch.seen.put_source(Source {
+    watch.state.put_source(Source {
         key,
         text: raw(&object),
         reference,
         project,
     });
+    true
 }
 
 impl Watched for AppProject {
@@ -230,7 +245,7 @@ impl Watched for AppProject {
         self.metadata.name.clone().unwrap_or_default()
     }
 
-    fn put(self, watch: &Watch) {
+    fn put(self, watch: &Watch) -> bool {
         let ObjectMeta {
             name,
             namespace,
@@ -239,16 +254,18 @@ impl Watched for AppProject {
         } = &self.metadata;
         let metadata = json!({"name": name, "namespace": namespace, "labels": labels});
         watch
-            .seen
+            .state
             .put_project(&self.id(watch), raw(&json!({"metadata": metadata, "spec": self.spec})));
+        true
     }
 
     fn remove(id: &String, watch: &Watch) {
-        watch.seen.remove_project(id);
+        watch.state.remove_project(id);
     }
 }
 
-/// Argo CD's own settings, of which only the global projects are read.
+/// Argo CD's own settings. An absent `cluster.inClusterEnabled` is true, as everything but `false` is
+/// (<https://github.com/argoproj/argo-cd/blob/v3.0.0/util/settings/settings.go>).
 impl Watched for ConfigMap {
     type Id = String;
 
@@ -256,21 +273,28 @@ impl Watched for ConfigMap {
         self.metadata.name.clone().unwrap_or_default()
     }
 
-    fn put(mut self, watch: &Watch) {
-        let text = self.data.as_mut().and_then(|data| data.remove("globalProjects"));
-        let value = text.filter(|text| !text.is_empty()).map(|text| {
-            // The module refuses what is not what it should be.
-            raw(&serde_yaml::from_str(&text).unwrap_or(Value::String(text)))
-        });
-        watch.seen.put_global_projects(value);
+    fn put(self, watch: &Watch) -> bool {
+        watch.state.put_argocd_settings(argocd_settings(self));
+        true
     }
 
     fn remove(_: &String, watch: &Watch) {
-        watch.seen.put_global_projects(None);
+        watch.state.put_argocd_settings(ArgoCdSettings::default());
     }
 }
 
-impl Watched for Unread {
+fn argocd_settings(map: ConfigMap) -> ArgoCdSettings {
+    let mut data = map.data.unwrap_or_default();
+    let global_projects = data.remove("globalProjects").filter(|text| !text.is_empty());
+    let in_cluster = data.remove("cluster.inClusterEnabled");
+    ArgoCdSettings {
+        // The module refuses what is not what it should be.
+        global_projects: global_projects.map(|text| raw(&yaml::embedded(text))),
+        in_cluster_enabled: Some(in_cluster.as_deref() != Some("false")),
+    }
+}
+
+impl Watched for WatchedObject {
     type Id = ObjectId;
 
     fn id(&self, watch: &Watch) -> ObjectId {
@@ -281,17 +305,28 @@ impl Watched for Unread {
         }
     }
 
-    fn put(self, watch: &Watch) {
+    fn put(self, watch: &Watch) -> bool {
         let id = self.id(watch);
-        match Live::of_unread(&watch.kind, self) {
-            Some(live) => watch.seen.put_owned(live, false),
+        match Live::of_watched(&watch.kind, self) {
+            Some(live) => watch.state.put_owned(live, false),
             // Somebody took away what says whose it is.
-            None => watch.seen.remove_owned(&id, None, false),
+            None => {
+                watch.state.remove_owned(&id, None, false);
+                false
+            }
         }
     }
 
     fn remove(id: &ObjectId, watch: &Watch) {
-        watch.seen.remove_owned(id, None, false);
+        watch.state.remove_owned(id, None, false);
+    }
+
+    fn gone(self, known: bool, watch: &Watch) {
+        let id = self.id(watch);
+        match Live::of_watched(&watch.kind, self) {
+            Some(live) if !known => watch.state.unfiled_is_gone(&live.source),
+            _ => watch.state.remove_owned(&id, None, false),
+        }
     }
 }
 
@@ -303,7 +338,7 @@ fn raw(value: &Value) -> Box<RawValue> {
 pub(crate) struct Watches {
     client: Client,
     settings: Arc<Settings>,
-    seen: Seen,
+    state: ClusterState,
     tasks: JoinSet<()>,
     /// Every watch has one until its first list is complete.
     listed: mpsc::Sender<()>,
@@ -312,12 +347,12 @@ pub(crate) struct Watches {
 
 impl Watches {
     /// Watches the sources and what decides about them.
-    pub(crate) fn of_sources(client: &Client, settings: &Arc<Settings>, seen: &Seen) -> Self {
+    pub(crate) fn of_sources(client: &Client, settings: &Arc<Settings>, state: &ClusterState) -> Self {
         let (listed, all_listed) = mpsc::channel(1);
         let mut watches = Self {
             client: client.clone(),
             settings: settings.clone(),
-            seen: seen.clone(),
+            state: state.clone(),
             tasks: JoinSet::new(),
             listed,
             all_listed,
@@ -327,8 +362,8 @@ impl Watches {
             group: String::new(),
             kind: String::new(),
         };
-        if settings.applications {
-            for namespace in &settings.application_namespaces {
+        if settings.host.applications {
+            for namespace in &settings.host.application_namespaces {
                 let api = Api::<Application>::namespaced(client.clone(), namespace);
                 watches.follow(
                     format!("Applications in {namespace}"),
@@ -337,9 +372,9 @@ impl Watches {
                     nothing(),
                 );
             }
-            let api = Api::<AppProject>::namespaced(client.clone(), &settings.argocd_namespace);
+            let api = Api::<AppProject>::namespaced(client.clone(), &settings.host.argocd_namespace);
             watches.follow("AppProjects".to_owned(), api, everything.clone(), nothing());
-            let api = Api::<ConfigMap>::namespaced(client.clone(), &settings.argocd_namespace);
+            let api = Api::<ConfigMap>::namespaced(client.clone(), &settings.host.argocd_namespace);
             let named = watcher::Config::default().fields(&format!("metadata.name={ARGOCD}"));
             watches.follow(format!("ConfigMap {ARGOCD}"), api, named, nothing());
         }
@@ -351,26 +386,21 @@ impl Watches {
     /// Watches our objects of some kinds too.
     pub(crate) fn owned<'a>(&mut self, kinds: impl IntoIterator<Item = (&'a GroupKind, &'a ApiResource)>) {
         let ours = watcher::Config::default().page_size(PAGE).labels(&format!(
-            "app.kubernetes.io/managed-by=telewarden,{INSTANCE}={}",
-            self.settings.instance
+            "{MANAGED_BY}={FIELD_MANAGER},{INSTANCE}={}",
+            self.settings.host.instance
         ));
         for (kind, resource) in kinds {
-            let api = Api::<Unread>::all_with(self.client.clone(), resource);
+            let api = Api::<WatchedObject>::all_with(self.client.clone(), resource);
             self.follow(format!("our objects of kind {kind}"), api, ours.clone(), kind.clone());
         }
     }
 
-    /// Waits until all of it has been listed, and answers the watches, which end when they are dropped.
-    pub(crate) async fn all_listed(self) -> JoinSet<()> {
-        let Self {
-            tasks,
-            listed,
-            mut all_listed,
-            ..
-        } = self;
-        drop(listed);
-        let _ = all_listed.recv().await;
-        tasks
+    /// Waits until everything that is watched so far has been listed. The watches end when this is dropped.
+    pub(crate) async fn all_listed(&mut self) {
+        let (listed, all_listed) = mpsc::channel(1);
+        drop(std::mem::replace(&mut self.listed, listed));
+        let mut before = std::mem::replace(&mut self.all_listed, all_listed);
+        let _ = before.recv().await;
     }
 
     fn follow<K>(&mut self, what: String, api: Api<K>, config: watcher::Config, kind: GroupKind)
@@ -379,7 +409,7 @@ impl Watches {
         K::DynamicType: Clone + Send,
     {
         let watch = Watch {
-            seen: self.seen.clone(),
+            state: self.state.clone(),
             settings: self.settings.clone(),
             kind: Arc::new(kind),
         };
@@ -406,13 +436,15 @@ where
                     // A list that broke off starts again: what was known before the first try still counts.
                     Event::Init => before.get_or_insert_default().append(&mut known),
                     Event::InitApply(object) | Event::Apply(object) => {
-                        known.insert(object.id(&watch));
-                        object.put(&watch);
+                        let id = object.id(&watch);
+                        match object.put(&watch) {
+                            true => known.insert(id),
+                            false => known.remove(&id),
+                        };
                     }
                     Event::Delete(object) => {
-                        let id = object.id(&watch);
-                        known.remove(&id);
-                        K::remove(&id, &watch);
+                        let was_known = known.remove(&object.id(&watch));
+                        object.gone(was_known, &watch);
                     }
                     Event::InitDone => {
                         let gone = before.take().unwrap_or_default();
@@ -435,11 +467,4 @@ where
         }
     }
     drop(listed);
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
 }

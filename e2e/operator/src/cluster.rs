@@ -391,6 +391,14 @@ impl Cluster {
             .expect("delete an object");
     }
 
+    /// Deletes every accepted declaration that is remembered in a namespace.
+    pub async fn forget_accepted(&self, namespace: &str) {
+        let api = self.of(namespace, "", "v1", "ConfigMap");
+        let accepted = ListParams::default().labels("telewarden.io/accepted");
+        let deleted = api.delete_collection(&DeleteParams::default(), &accepted).await;
+        deleted.expect("delete what is remembered");
+    }
+
     /// A namespace goes away for good. There is no controller here that would empty it.
     pub async fn config_map(&self, namespace: &str, name: &str) -> Option<ConfigMap> {
         Api::namespaced(self.client.clone(), namespace)

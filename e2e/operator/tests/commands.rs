@@ -266,14 +266,22 @@ async fn in_standalone_apply_drops_no_file_unless_told_to() {
     assert_eq!(after.get(redis_conf), before.get(redis_conf));
     assert!(after[nublado_conf].contains("http://proxy.nublado.svc"), "{after:?}");
 
-    // One source alone would take the other's place.
+    // A source that is not given stays as it was accepted last.
     let mended = file(&redis().annotated(&annotation("redis", &["exporter"])));
+    let applied = apply(&[&mended]);
+    assert_eq!(applied.status.code(), Some(0), "{applied:?}");
+    let both = files().await;
+    assert_eq!(both.get(nublado_conf), after.get(nublado_conf));
+    assert!(both[redis_conf].contains("http://exporter.redis.svc"), "{both:?}");
+
+    // Where nothing is remembered of it, it would go.
+    cluster.forget_accepted("telegraf").await;
     let refused = apply(&[&mended]);
     let why = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(1), "{why}");
     assert!(why.contains(nublado_conf) && !why.contains(redis_conf), "{why}");
     assert!(why.contains("--prune"), "{why}");
-    assert_eq!(files().await, after, "nothing is applied");
+    assert_eq!(files().await, both, "nothing is applied");
 
     let pruned = apply(&["--prune", &mended]);
     let said = String::from_utf8_lossy(&pruned.stdout).into_owned();
@@ -302,4 +310,33 @@ async fn in_standalone_apply_drops_no_file_unless_told_to() {
     assert_eq!(refused.status.code(), Some(1), "{why}");
     assert!(why.contains("TW"), "{why}");
     assert_eq!(files().await, left);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn apply_says_what_is_wrong_with_settings_that_are_no_map() {
+    let cluster = Cluster::start().await;
+    for text in ["- instance\n", "3\n", "instance: a\n---\ninstance: b\n"] {
+        let path = cluster.folder().join("settings.yaml");
+        fs::write(&path, text).expect("write settings");
+        let path = path.to_str().expect("a path");
+        let refused = cluster.command(&["apply", "--settings", path]);
+        let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{why}");
+        assert!(why.contains("settings") && !why.contains("panicked"), "{why}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn apply_of_a_folder_with_links_to_itself_ends() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    let folder = cluster.folder().join("sources");
+    fs::create_dir(&folder).expect("a folder");
+    fs::write(folder.join("redis.json"), redis().object().to_string()).expect("write a file");
+    for link in ["one", "two"] {
+        std::os::unix::fs::symlink(&folder, folder.join(link)).expect("a link");
+    }
+    let applied = cluster.command(&["apply", folder.to_str().expect("a path")]);
+    assert_eq!(applied.status.code(), Some(0), "{applied:?}");
+    assert_eq!(cluster.owned_by("telewarden-apply").await.len(), 2);
 }

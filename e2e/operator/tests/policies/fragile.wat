@@ -1,4 +1,4 @@
-;; A policy that accepts all settings. Of a request with `trap!` in it, it traps; of one with `loop!` in it, it does not
+;; A policy to which all settings are the defaults. Of a request with `trap!` in it, it traps; of one with `loop!` in it, it does not
 ;; end; for every other it renders one ConfigMap.
 (module
   (import "wapc" "__guest_request" (func $request (param $operation i32) (param $payload i32)))
@@ -6,7 +6,12 @@
   (memory (export "memory") 64)
   ;; The request lies behind these, from 65536.
   (data (i32.const 1024) "trap!loop!")
-  (data (i32.const 2048) "{\22valid\22:true}")
+  (data (i32.const 2048)
+    "{\22diagnostics\22:[],\22host\22:{\22instance\22:\22telewarden\22,\22annotation\22:"
+    "\22telegraf.influxdata.com/rubin-telegraf-operator\22,\22annotationPrefixes\22:[\22t"
+    "elegraf.influxdata.com/\22],\22topology\22:\22application\22,\22standaloneNamespace"
+    "\22:\22telegraf\22,\22applications\22:true,\22namespaces\22:true,\22argocdNamespace"
+    "\22:\22argocd\22,\22applicationNamespaces\22:[\22argocd\22],\22kinds\22:[]}}")
   (data (i32.const 4096)
     "{\22protocol\22:1,\22diagnostics\22:[],\22sources\22:[{\22index\22:0,\22source\22:\22argoproj."
     "io/Application/argocd/good\22,\22outcome\22:\22rendered\22,\22namespace\22:\22good\22,\22obj"
@@ -35,9 +40,9 @@
 
   (func (export "__guest_call") (param $operation i32) (param $payload i32) (result i32)
     (call $request (i32.const 0) (i32.const 65536))
-    ;; The operation is `render`, or longer: `validate_settings`.
+    ;; The operation is `render`, or longer: `settings`.
     (if (i32.ne (local.get $operation) (i32.const 6))
-      (then (call $respond (i32.const 2048) (i32.const 14)) (return (i32.const 1))))
+      (then (call $respond (i32.const 2048) (i32.const 333)) (return (i32.const 1))))
     (if (call $has (i32.const 1024) (local.get $payload)) (then unreachable))
     (if (call $has (i32.const 1029) (local.get $payload)) (then (loop $for_ever (br $for_ever))))
     (call $respond (i32.const 4096) (i32.const 463))

@@ -1,39 +1,46 @@
-//! `run` and `diff`: the operator.
+//! The operator: everything that runs under one set of settings, and again when they change.
 
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
-use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use serde_json::Value;
-use similar::TextDiff;
 use telewarden::Module;
+use telewarden_policy::well_known::ALL_SOURCES;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch as channel};
 
-use crate::backoff::Backoff;
-use crate::cli::{Diff, FromCluster, Policy, Run};
+use crate::accepted::{AcceptedStore, Declarations};
+use crate::cli::{FromCluster, Policy};
+use crate::cluster_state::ClusterState;
+use crate::conditions::Conditions;
+use crate::connect::connect;
 use crate::error::Error;
 use crate::events::Events;
-use crate::http::{self, Status};
-use crate::kinds::{Inventory, Kinds};
-use crate::leader::{self, Candidate};
-use crate::metrics::Metrics;
-use crate::object::{ALL, GroupKind};
-use crate::owned::{Change, Writer};
+use crate::http::Status;
+use crate::inventory::Inventory;
+use crate::kinds::Kinds;
+use crate::lease::{self, Candidate};
+use crate::module;
+use crate::object_id::GroupKind;
+use crate::owned::Change;
 use crate::queue::{Until, work};
 use crate::reconcile::{Context, reconcile};
-use crate::seen::Seen;
-use crate::settings::{About, Origin, Settings};
+use crate::retry::Backoff;
+use crate::settings::Settings;
+use crate::settings_source::{Offers, SettingsSource};
 use crate::watch::Watches;
+use crate::writer::Writer;
 
 /// A kind that the API server does not know may come with a CustomResourceDefinition.
 const LOOK_FOR_KINDS: Duration = Duration::from_secs(30);
+/// Objects that were passed over are not listed again sooner.
+const LIST_AGAIN: Duration = Duration::from_secs(60);
 
 /// Everything that does not change while the operator runs.
 struct Operator {
@@ -49,85 +56,19 @@ struct Operator {
     until: Until,
     stop: channel::Receiver<bool>,
     /// Until when this operator may write, if others may come to write. Who lost the lease ends at once.
-    leads: Option<channel::Receiver<leader::Until>>,
+    leads: Option<channel::Receiver<lease::Until>>,
 }
 
 /// How it went.
 #[derive(Default)]
-struct Outcome {
+pub(crate) struct Outcome {
     /// Sources that are left undone.
-    undone: usize,
-    changes: Vec<Change>,
+    pub(crate) undone: usize,
+    pub(crate) changes: Vec<Change>,
 }
 
-/// Watches the cluster and keeps it as rendered.
-pub(crate) async fn run(arguments: Run) -> Result<ExitCode, Error> {
-    let listener = match arguments.once {
-        true => None,
-        false => Some(http::listen(arguments.listen).await?),
-    };
-    let status = Arc::new(Status {
-        metrics: Metrics::new(),
-        ready: AtomicBool::new(false),
-    });
-    if let Some(listener) = listener {
-        tokio::spawn(http::serve(listener, status.clone()));
-    }
-    let election = (!arguments.no_leader_election && !arguments.dry_run).then_some(arguments.lease);
-    let until = if arguments.once { Until::Idle } else { Until::Stopped };
-    let (policy, cluster) = (arguments.policy.clone(), arguments.cluster.clone());
-    let outcome = operate(&policy, cluster, status, until, arguments.dry_run, election).await?;
-    Ok(match outcome.undone {
-        0 => ExitCode::SUCCESS,
-        undone if arguments.once => {
-            tracing::error!(undone, "sources are left undone");
-            ExitCode::FAILURE
-        }
-        _ => ExitCode::SUCCESS,
-    })
-}
-
-/// Prints what `run` would change.
-pub(crate) async fn diff(arguments: Diff) -> Result<ExitCode, Error> {
-    let status = Arc::new(Status {
-        metrics: Metrics::new(),
-        ready: AtomicBool::new(false),
-    });
-    let Diff { policy, cluster } = arguments;
-    let outcome = operate(&policy, cluster, status, Until::Idle, true, None).await?;
-    let mut changes = outcome.changes;
-    changes.sort_by(|a, b| a.id.cmp(&b.id));
-    print_changes(&changes);
-    Ok(match (outcome.undone, changes.is_empty()) {
-        (0, true) => ExitCode::SUCCESS,
-        (0, false) => ExitCode::from(1),
-        (undone, _) => {
-            tracing::error!(undone, "not everything could be compared");
-            ExitCode::from(2)
-        }
-    })
-}
-
-/// Prints changes as a unified diff.
-pub(crate) fn print_changes(changes: &[Change]) {
-    let text = |value: &Value| match value {
-        Value::Null => String::new(),
-        value => serde_yaml::to_string(value).unwrap_or_default(),
-    };
-    for change in changes {
-        let (before, after) = (text(&change.before), text(&change.after));
-        let diff = TextDiff::from_lines(&before, &after);
-        println!("# {} would be {}", change.id, change.verb.past());
-        print!(
-            "{}",
-            diff.unified_diff()
-                .context_radius(3)
-                .header("in the cluster", "rendered")
-        );
-    }
-}
-
-async fn operate(
+/// Keeps the cluster as rendered, or says what that would change.
+pub(crate) async fn operate(
     policy: &Policy,
     cluster: FromCluster,
     status: Arc<Status>,
@@ -137,7 +78,7 @@ async fn operate(
 ) -> Result<Outcome, Error> {
     let stop = stop_on_signals()?;
     // The module is loaded on a thread of its own while the client reads certificates.
-    let (module, (client, config)) = tokio::try_join!(crate::module(policy), crate::client())?;
+    let (module, (client, config)) = tokio::try_join!(module::load(policy), connect())?;
     let namespace = cluster.namespace.clone().unwrap_or(config.default_namespace);
     let identity = identity();
     let events = if dry_run {
@@ -146,9 +87,9 @@ async fn operate(
         Events::new(client.clone(), identity.clone())
     };
 
-    let origin = origin(policy, &cluster)?;
-    let first = origin.read(&client).await?;
-    let first_settings = Settings::check(&first, &module)?;
+    let source = SettingsSource::of(policy, &cluster)?;
+    let first = source.read(&client).await?;
+    let first_settings = Settings::check(&first, &module).await?;
     let (sender, mut settings) = channel::channel(first);
     let operator = ObjectReference {
         api_version: Some("v1".to_owned()),
@@ -159,11 +100,13 @@ async fn operate(
         ..ObjectReference::default()
     };
     if until == Until::Stopped {
-        let about = About {
+        let offers = Offers {
+            module: module.clone(),
             events: events.clone(),
             operator,
+            settings: sender.clone(),
         };
-        tokio::spawn(origin.follow(client.clone(), module.clone(), about, sender.clone()));
+        tokio::spawn(source.follow(client.clone(), offers));
     }
 
     status.metrics.leader.set(i64::from(election.is_none()));
@@ -171,7 +114,7 @@ async fn operate(
     let mut lost: Option<tokio::task::JoinHandle<Error>> = None;
     let (release, released) = channel::channel(false);
     if let Some(seconds) = election {
-        let lease = format!("telewarden-{}", first_settings.instance);
+        let lease = format!("telewarden-{}", first_settings.host.instance);
         let duration = Duration::from_secs(seconds.into());
         let (leading, until) = channel::channel(None);
         leads = Some(until);
@@ -210,23 +153,6 @@ async fn operate(
     outcome
 }
 
-fn origin(policy: &Policy, cluster: &FromCluster) -> Result<Origin, Error> {
-    Ok(match (&policy.settings, &cluster.settings_from) {
-        (Some(path), _) => Origin::File(path.clone()),
-        (None, None) => Origin::Defaults,
-        (None, Some(from)) => match from.split_once('/') {
-            Some(("clusteradmissionpolicy", name)) if !name.is_empty() => {
-                Origin::ClusterAdmissionPolicy(name.to_owned())
-            }
-            _ => {
-                return Err(Error::Settings {
-                    why: format!("`{from}` is not clusteradmissionpolicy/NAME"),
-                });
-            }
-        },
-    })
-}
-
 /// Gets the lease and keeps it. Ends when it was released, or lost.
 async fn hold_lease(mut candidate: Candidate, mut released: channel::Receiver<bool>, status: Arc<Status>) -> Error {
     let done = Error::Leadership("the lease was released");
@@ -249,7 +175,7 @@ impl Operator {
     async fn serve(&self, settings: &mut channel::Receiver<Value>) -> Result<Outcome, Error> {
         loop {
             let document = settings.borrow_and_update().clone();
-            let checked = Arc::new(Settings::check(&document, &self.module)?);
+            let checked = Arc::new(Settings::check(&document, &self.module).await?);
             let mut stop = self.stop.clone();
             let again = async {
                 let changed = async { settings.changed().await.is_ok() };
@@ -273,19 +199,20 @@ impl Operator {
         again: impl Future<Output = bool>,
     ) -> Result<(Outcome, bool), Error> {
         let mut again = std::pin::pin!(again);
-        let inventory = Inventory::new(&self.client, &self.namespace, &settings.instance);
+        let inventory = Inventory::new(&self.client, &self.namespace, &settings.host.instance);
+        let store = AcceptedStore::new(&self.namespace, &settings.host.instance);
         let (changed, mut keys) = mpsc::unbounded_channel();
-        let seen = Seen::new(settings.standalone, changed.clone());
+        let state = ClusterState::new(settings.is_standalone(), changed.clone());
         let found = async {
-            let mut watches = Watches::of_sources(&self.client, &settings, &seen);
-            // Which other kinds there are is asked while these are listed.
-            let always = Kinds::always();
-            watches.owned(&always);
-            let (kinds, remembered) = self.find_kinds(&settings, &inventory).await?;
-            watches.owned(kinds.known.iter().filter(|(kind, _)| !always.contains_key(kind)));
-            let watches = watches.all_listed().await;
+            let mut watches = Watches::of_sources(&self.client, &settings, &state);
+            // Which kinds there are is asked while these are listed. Only who knows the sources can say which objects are
+            // to go: the sources come first.
+            let (found, ()) = tokio::join!(self.find_kinds(&settings, &inventory), watches.all_listed());
+            let (kinds, remembered) = found?;
+            watches.owned(kinds.known.iter());
+            watches.all_listed().await;
             self.status.ready.store(true, Ordering::Relaxed);
-            let counts = seen.counts();
+            let counts = state.counts();
             tracing::info!(sources = counts.sources, owned = counts.owned, "everything is listed");
             // Only one may write. What changes until then is seen, and everything is looked at first thing.
             if let Some(mut leads) = self.leads.clone() {
@@ -301,33 +228,46 @@ impl Operator {
                     }
                 }
             }
-            self.remember(&inventory, &settings, &seen, &remembered).await?;
-            Ok::<_, Error>((kinds, watches))
+            self.remember(&inventory, &settings, &state, &remembered).await?;
+            // After the lease was had: whoever had it before may have written until then.
+            let accepted = self.accepted(&store).await?;
+            Ok::<_, Error>((kinds, watches, accepted))
         };
-        let (kinds, _watches) = tokio::select! {
+        let (kinds, _watches, accepted) = tokio::select! {
             found = found => found?,
             again = &mut again => return Ok((Outcome::default(), again)),
         };
 
-        seen.keys().into_iter().for_each(|key| drop(changed.send(key)));
-        if !settings.standalone {
+        state.keys().into_iter().for_each(|key| drop(changed.send(key)));
+        if !settings.is_standalone() {
             // What an earlier `standalone` left.
-            let _ = changed.send(ALL.to_owned());
+            let _ = changed.send(ALL_SOURCES.to_owned());
         }
         let unknown = kinds.unknown.clone();
+        let writer = Writer {
+            client: self.client.clone(),
+            kinds,
+            instance: settings.host.instance.clone(),
+            standalone: settings.is_standalone(),
+            dry_run: self.dry_run,
+            leads: self.leads.clone(),
+        };
+        let accepted = match settings.is_standalone() {
+            true => accepted,
+            false => {
+                forget_all(&store, &writer, &accepted).await;
+                Declarations::new()
+            }
+        };
         let context = Arc::new(Context {
-            writer: Writer {
-                client: self.client.clone(),
-                kinds,
-                instance: settings.instance.clone(),
-                standalone: settings.standalone,
-                dry_run: self.dry_run,
-                leads: self.leads.clone(),
-            },
+            writer,
+            store,
+            accepted: Mutex::new(accepted),
+            conditions: Conditions::default(),
             module: self.module.clone(),
             calls: self.calls.clone(),
             settings: settings.clone(),
-            seen,
+            state: state.clone(),
             events: self.events.clone(),
             status: self.status.clone(),
             changes: Mutex::default(),
@@ -340,6 +280,7 @@ impl Operator {
             tokio::select! {
                 again = again => start_again = again,
                 () = self.appears(&settings, &unknown) => start_again = true,
+                () = has_room(&state) => start_again = true,
             }
         };
         let undone = work(keys, self.at_once, self.until, stop, |key| {
@@ -360,7 +301,10 @@ impl Operator {
         loop {
             let found = async {
                 let remembered = inventory.read().await?;
-                Ok::<_, Error>((Kinds::discover(&self.client, settings, &remembered).await?, remembered))
+                Ok::<_, Error>((
+                    Kinds::discover(&self.client, &settings.kinds(), &remembered).await?,
+                    remembered,
+                ))
             };
             match found.await {
                 Ok(found) => return Ok(found),
@@ -373,23 +317,34 @@ impl Operator {
         }
     }
 
+    /// Asks for the accepted declarations until the API server answers.
+    async fn accepted(&self, store: &AcceptedStore) -> Result<Declarations, Error> {
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
+        loop {
+            match store.read(&self.client).await {
+                Ok(accepted) => return Ok(accepted),
+                Err(error) if self.until == Until::Idle && backoff.tries() >= 5 => return Err(error),
+                Err(error) => {
+                    tracing::warn!(error = %error.chain(), "the accepted declarations are not known");
+                    tokio::time::sleep(backoff.next()).await;
+                }
+            }
+        }
+    }
+
     /// Writes down the kinds of the settings before the first object is, and forgets those of which there is no object.
     async fn remember(
         &self,
         inventory: &Inventory,
         settings: &Settings,
-        seen: &Seen,
+        state: &ClusterState,
         remembered: &BTreeSet<GroupKind>,
     ) -> Result<(), Error> {
         if self.dry_run {
             return Ok(());
         }
-        let named = settings.extra_kinds.iter().map(|gvk| GroupKind {
-            group: gvk.group.clone(),
-            kind: gvk.kind.clone(),
-        });
-        let mut kinds: BTreeSet<GroupKind> = named.collect();
-        kinds.extend(remembered.iter().filter(|kind| seen.has_kind(kind)).cloned());
+        let mut kinds: BTreeSet<GroupKind> = settings.kinds().iter().map(GroupKind::of).collect();
+        kinds.extend(remembered.iter().filter(|kind| state.has_kind(kind)).cloned());
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
         if kinds == *remembered {
             return Ok(());
@@ -418,11 +373,28 @@ impl Operator {
         );
         loop {
             tokio::time::sleep(LOOK_FOR_KINDS).await;
-            if let Ok(found) = Kinds::discover(&self.client, settings, &BTreeSet::new()).await
+            if let Ok(found) = Kinds::discover(&self.client, &settings.kinds(), &BTreeSet::new()).await
                 && found.unknown.as_ref() != unknown
             {
                 return;
             }
+        }
+    }
+}
+
+/// Ends when objects that were not filed should be listed again, but not at once: whoever creates them in our name must not
+/// have everything listed all the time.
+async fn has_room(state: &ClusterState) {
+    tokio::time::sleep(LIST_AGAIN).await;
+    state.has_room_again().await;
+    tracing::info!("listing again: there is room for objects that were passed over");
+}
+
+/// What an earlier `standalone` remembered is of no use in other topologies.
+async fn forget_all(store: &AcceptedStore, writer: &Writer, accepted: &Declarations) {
+    for source in accepted.keys().filter(|_| !writer.dry_run) {
+        if let Err(error) = store.delete(writer, source).await {
+            tracing::warn!(source, error = %error.chain(), "an accepted declaration is left over");
         }
     }
 }

@@ -3,12 +3,11 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
-
-use crate::object::MANAGER;
+use telewarden_policy::well_known::FIELD_MANAGER;
 
 /// True for the fields that this operator has written with an operation, `Apply` or `Update`. To create is to update.
 pub(crate) fn are_ours(entry: &ManagedFieldsEntry, operation: &str) -> bool {
-    entry.manager.as_deref() == Some(MANAGER)
+    entry.manager.as_deref() == Some(FIELD_MANAGER)
         && entry.operation.as_deref() == Some(operation)
         && entry.subresource.is_none()
 }

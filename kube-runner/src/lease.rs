@@ -1,4 +1,4 @@
-//! Who writes: the holder of a Lease.
+//! The Lease whose holder may write.
 //!
 //! As client-go does it: a lease that was not renewed for its whole duration, by our own clock since we last saw it change,
 //! may be taken. Who could not renew in time stops before anybody else may start.
@@ -33,6 +33,16 @@ pub(crate) type Until = Option<Instant>;
 /// Whether it is not too late to write.
 pub(crate) fn may_write(until: Until) -> bool {
     until.is_some_and(|until| Instant::now() < until)
+}
+
+/// Who holds a lease that was not changed for so long.
+fn holder_of(spec: &LeaseSpec, unchanged_for: Duration) -> Option<&str> {
+    let holder = spec.holder_identity.as_deref().filter(|holder| !holder.is_empty())?;
+    let seconds = spec
+        .lease_duration_seconds
+        .and_then(|seconds| u64::try_from(seconds).ok());
+    let holds_for = Duration::from_secs(seconds.unwrap_or(0));
+    (unchanged_for < holds_for).then_some(holder)
 }
 
 impl Candidate {
@@ -127,8 +137,7 @@ impl Candidate {
             return self.took(self.api.create(&PostParams::default(), &lease).await, until);
         };
         let spec = lease.spec.clone().unwrap_or_default();
-        let holder = spec.holder_identity.clone().filter(|holder| !holder.is_empty());
-        let ours = holder.as_ref() == Some(&self.identity);
+        let ours = spec.holder_identity.as_ref() == Some(&self.identity);
         let same = self
             .seen
             .as_ref()
@@ -137,13 +146,8 @@ impl Candidate {
             self.seen = Some((lease.clone(), Instant::now()));
         }
         let since = self.seen.as_ref().map(|(_, since)| *since).unwrap_or_else(Instant::now);
-        let theirs = Duration::from_secs(
-            spec.lease_duration_seconds
-                .and_then(|s| u64::try_from(s).ok())
-                .unwrap_or(0),
-        );
-        if let Some(holder) = holder.filter(|_| !ours && since.elapsed() < theirs) {
-            return Ok(Some(holder));
+        if let Some(holder) = holder_of(&spec, since.elapsed()).filter(|holder| **holder != self.identity) {
+            return Ok(Some(holder.to_owned()));
         }
         let acquired = spec.acquire_time.filter(|_| ours).unwrap_or_else(|| now.clone());
         let transitions = spec.lease_transitions.unwrap_or(0) + i32::from(!ours);
@@ -176,5 +180,78 @@ impl Candidate {
             lease_transitions: Some(transitions),
             ..LeaseSpec::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(15);
+
+    fn spec(holder: Option<&str>, seconds: Option<i32>) -> LeaseSpec {
+        LeaseSpec {
+            holder_identity: holder.map(str::to_owned),
+            lease_duration_seconds: seconds,
+            ..LeaseSpec::default()
+        }
+    }
+
+    fn candidate() -> (Candidate, watch::Receiver<Until>) {
+        let service = tower::service_fn(|_: ::http::Request<kube::client::Body>| async {
+            Err::<::http::Response<kube::client::Body>, _>(std::io::Error::other("nobody is asked"))
+        });
+        let (leads, until) = watch::channel(None);
+        let client = Client::new(service, "default");
+        let candidate = Candidate::new(&client, "telewarden", "lease".to_owned(), "us".to_owned(), LEASE, leads);
+        (candidate, until)
+    }
+
+    #[test]
+    fn a_lease_holds_until_it_was_not_changed_for_its_duration() {
+        let theirs = spec(Some("them"), Some(15));
+        let almost = LEASE - Duration::from_millis(1);
+        assert_eq!(holder_of(&theirs, Duration::ZERO), Some("them"));
+        assert_eq!(holder_of(&theirs, almost), Some("them"));
+        assert_eq!(holder_of(&theirs, LEASE), None);
+    }
+
+    #[test]
+    fn a_lease_that_was_released_or_names_no_duration_holds_nobody_off() {
+        for spec in [
+            spec(None, Some(15)),
+            spec(Some(""), Some(15)),
+            spec(Some("them"), None),
+            spec(Some("them"), Some(-1)),
+        ] {
+            assert_eq!(holder_of(&spec, Duration::ZERO), None, "{spec:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_cannot_renew_stops_before_another_may_start() {
+        let (mut candidate, until) = candidate();
+        assert!(!may_write(*until.borrow()), "nobody leads from the start");
+        let asked = Instant::now();
+        let ours = Lease::default();
+        candidate.took(Ok(ours), asked + candidate.give_up_after()).unwrap();
+        let until = until.borrow().unwrap();
+        assert!(may_write(Some(until)));
+        assert!(until < asked + LEASE, "another may start then");
+        assert!(
+            candidate.duration / 5 * 3 < candidate.give_up_after(),
+            "three tries fit in"
+        );
+        assert!(!may_write(Some(asked)));
+    }
+
+    #[tokio::test]
+    async fn a_lease_says_how_long_it_holds() {
+        let (candidate, _) = candidate();
+        let now = || MicroTime(Timestamp::now());
+        let spec = candidate.spec(now(), now(), 3);
+        assert_eq!(spec.lease_duration_seconds, Some(15));
+        assert_eq!(holder_of(&spec, Duration::ZERO), Some("us"));
+        assert_eq!(spec.lease_transitions, Some(3));
     }
 }

@@ -1,0 +1,762 @@
+//! What is known of the cluster: sources, projects, namespaces, and the objects that it owns.
+//!
+//! The watches write it, and so does whoever just wrote to the API server, for a watch lags behind. Each change names the
+//! source that has to be looked at again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use serde_json::value::RawValue;
+use telewarden_policy::well_known::ALL_SOURCES;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::live_object::{Digest, Live};
+use crate::object_id::{GroupKind, ObjectId};
+
+/// An annotated Application or Namespace.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// Its identity, as in the annotation of what is rendered for it.
+    pub(crate) key: String,
+    /// The object, as far as the module reads it.
+    pub(crate) text: Box<RawValue>,
+    /// What Events are about.
+    pub(crate) reference: ObjectReference,
+    /// An Application's project; `default` where it names none.
+    pub(crate) project: Option<String>,
+}
+
+/// What is known of the cluster. Cloning it is cheap.
+#[derive(Clone, Debug)]
+pub(crate) struct ClusterState(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    state: Mutex<State>,
+    /// Where to say whose objects have to be looked at again.
+    changed: UnboundedSender<String>,
+    /// All sources are one: `topology: standalone`.
+    standalone: bool,
+    /// Told when there is room again for objects that were not filed.
+    room: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    sources: BTreeMap<String, Arc<Source>>,
+    projects: BTreeMap<String, Arc<RawValue>>,
+    /// The list of global projects. Where there is one, every project may count for every source.
+    global_projects: Option<Arc<RawValue>>,
+    in_cluster_enabled: Option<bool>,
+    namespaces: BTreeSet<String>,
+    /// By source.
+    owned: BTreeMap<Arc<str>, BTreeMap<ObjectId, Arc<Live>>>,
+    /// The source under which an owned object is filed.
+    filed: HashMap<ObjectId, Arc<str>>,
+    usage: Usage,
+    /// Sources whose namespace is not there yet.
+    waiting: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// What one attempt works on.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// The source, or all of them.
+    pub(crate) sources: Vec<Arc<Source>>,
+    pub(crate) argocd: ArgoCd,
+    /// What was rendered for them before.
+    pub(crate) owned: BTreeMap<ObjectId, Arc<Live>>,
+}
+
+/// What Argo CD has to say about the sources of an attempt.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ArgoCd {
+    /// Their projects, as far as they exist, or all where there are global ones.
+    pub(crate) projects: Vec<Arc<RawValue>>,
+    /// The list of global projects.
+    pub(crate) global_projects: Option<Arc<RawValue>>,
+    /// Whether Argo CD deploys to its own cluster, if `argocd-cm` is there.
+    pub(crate) in_cluster_enabled: Option<bool>,
+}
+
+/// What is read of Argo CD's ConfigMap `argocd-cm`.
+#[derive(Debug, Default)]
+pub(crate) struct ArgoCdSettings {
+    /// The list of global projects.
+    pub(crate) global_projects: Option<Box<RawValue>>,
+    /// Whether Argo CD deploys to its own cluster, if the ConfigMap is there.
+    pub(crate) in_cluster_enabled: Option<bool>,
+}
+
+/// How much is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) sources: usize,
+    pub(crate) owned: usize,
+}
+
+impl ClusterState {
+    pub(crate) fn new(standalone: bool, changed: UnboundedSender<String>) -> Self {
+        Self(Arc::new(Inner {
+            state: Mutex::default(),
+            changed,
+            standalone,
+            room: Notify::new(),
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change is complete before anything can panic.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that a source has to be looked at.
+    fn touch(&self, source: &str) {
+        let key = if self.0.standalone { ALL_SOURCES } else { source };
+        // Nobody listens any more when the operator stops.
+        let _ = self.0.changed.send(key.to_owned());
+    }
+
+    /// Everything that there is to look at.
+    pub(crate) fn keys(&self) -> BTreeSet<String> {
+        if self.0.standalone {
+            return BTreeSet::from([ALL_SOURCES.to_owned()]);
+        }
+        let state = self.state();
+        state
+            .sources
+            .keys()
+            .cloned()
+            .chain(state.owned.keys().map(ToString::to_string))
+            .collect()
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let state = self.state();
+        Counts {
+            sources: state.sources.len(),
+            owned: state.filed.len(),
+        }
+    }
+
+    /// True if there is an owned object of a kind.
+    pub(crate) fn has_kind(&self, kind: &GroupKind) -> bool {
+        self.state().filed.keys().any(|id| *id.kind == *kind)
+    }
+
+    /// What an attempt for a key works on.
+    pub(crate) fn view(&self, key: &str) -> View {
+        let state = self.state();
+        let whole = self.0.standalone;
+        let sources: Vec<_> = match whole {
+            true => state.sources.values().cloned().collect(),
+            false => state.sources.get(key).cloned().into_iter().collect(),
+        };
+        let names: BTreeSet<_> = sources.iter().filter_map(|source| source.project.as_ref()).collect();
+        let owned = match whole {
+            true => state
+                .owned
+                .values()
+                .flatten()
+                .map(|(id, live)| (id.clone(), live.clone()))
+                .collect(),
+            false => state.owned.get(key).cloned().unwrap_or_default(),
+        };
+        let projects = match state.global_projects {
+            Some(_) => state.projects.values().cloned().collect(),
+            None => names
+                .into_iter()
+                .filter_map(|name| state.projects.get(name).cloned())
+                .collect(),
+        };
+        View {
+            argocd: ArgoCd {
+                projects,
+                global_projects: state.global_projects.clone(),
+                in_cluster_enabled: state.in_cluster_enabled,
+            },
+            sources,
+            owned,
+        }
+    }
+
+    /// True if the namespace is there. If not, the source is looked at again when it is.
+    pub(crate) fn has_namespace(&self, namespace: &str, key: &str) -> bool {
+        let mut state = self.state();
+        let there = state.namespaces.contains(namespace);
+        if !there {
+            state
+                .waiting
+                .entry(namespace.to_owned())
+                .or_default()
+                .insert(key.to_owned());
+        }
+        there
+    }
+
+    pub(crate) fn put_source(&self, source: Source) {
+        let mut state = self.state();
+        let old = state.sources.get(&source.key);
+        let changed =
+            old.is_none_or(|old| old.text.get() != source.text.get() || old.reference.uid != source.reference.uid);
+        if changed {
+            self.touch(&source.key);
+            let key = source.key.clone();
+            state.sources.insert(key.clone(), Arc::new(source));
+            self.recount(&mut state, &key);
+        }
+    }
+
+    pub(crate) fn remove_source(&self, key: &str) {
+        let mut state = self.state();
+        if state.sources.remove(key).is_some() {
+            self.touch(key);
+            self.recount(&mut state, key);
+        }
+    }
+
+    pub(crate) fn put_project(&self, name: &str, text: Box<RawValue>) {
+        let mut state = self.state();
+        if state.projects.get(name).is_none_or(|old| old.get() != text.get()) {
+            state.projects.insert(name.to_owned(), Arc::from(text));
+            self.touch_project(&state, name);
+        }
+    }
+
+    pub(crate) fn remove_project(&self, name: &str) {
+        let mut state = self.state();
+        if state.projects.remove(name).is_some() {
+            self.touch_project(&state, name);
+        }
+    }
+
+    pub(crate) fn put_argocd_settings(&self, settings: ArgoCdSettings) {
+        let mut state = self.state();
+        let ArgoCdSettings {
+            global_projects,
+            in_cluster_enabled,
+        } = settings;
+        let old = state.global_projects.as_deref().map(RawValue::get);
+        if old != global_projects.as_deref().map(RawValue::get) || state.in_cluster_enabled != in_cluster_enabled {
+            state.global_projects = global_projects.map(Arc::from);
+            state.in_cluster_enabled = in_cluster_enabled;
+            state.sources.keys().for_each(|key| self.touch(key));
+        }
+    }
+
+    fn touch_project(&self, state: &State, name: &str) {
+        let global = state.global_projects.is_some();
+        let theirs = state
+            .sources
+            .values()
+            .filter(|source| global || source.project.as_deref() == Some(name));
+        theirs.for_each(|source| self.touch(&source.key));
+    }
+
+    pub(crate) fn put_namespace(&self, name: &str) {
+        let mut state = self.state();
+        if state.namespaces.insert(name.to_owned()) {
+            state
+                .waiting
+                .remove(name)
+                .iter()
+                .flatten()
+                .for_each(|key| self.touch(key));
+        }
+    }
+
+    pub(crate) fn remove_namespace(&self, name: &str) {
+        self.state().namespaces.remove(name);
+    }
+
+    /// Files an owned object, unless something newer is known of it. What the operator itself wrote needs no second look.
+    /// Answers whether it is filed.
+    pub(crate) fn put_owned(&self, mut live: Live, by_us: bool) -> bool {
+        let mut state = self.state();
+        let old = state.find(&live.id);
+        if let Some(old) = &old {
+            if old.uid == live.uid && !live.is_newer(old) {
+                return true;
+            }
+            live.inherit(old);
+            if !by_us && !old.is_same(&live) {
+                self.touch(&old.source);
+            }
+        }
+        let is_new = old.is_none_or(|old| old.source != live.source);
+        state.unfile(&live.id);
+        let surplus = self.is_surplus(&state, &live);
+        if !state.usage.take(&mut live, surplus) {
+            tracing::debug!(id = %live.id, "there are too many objects in its namespace that nothing is rendered for");
+            return false;
+        }
+        if !by_us && is_new {
+            self.touch(&live.source);
+        }
+        state.file(live);
+        true
+    }
+
+    /// Finds an owned object to be as rendered.
+    pub(crate) fn set_as_rendered(&self, live: &Live, digest: Digest) {
+        let mut state = self.state();
+        let Some(known) = state.find(&live.id).filter(|known| known.is_same(live)) else {
+            return;
+        };
+        let mut known = Arc::unwrap_or_clone(known);
+        known.set_as_rendered(digest);
+        state.unfile(&known.id);
+        let surplus = self.is_surplus(&state, &known);
+        if state.usage.take(&mut known, surplus) {
+            state.file(known);
+        }
+    }
+
+    /// Forgets an owned object; with a uid, only if it is that very one.
+    pub(crate) fn remove_owned(&self, id: &ObjectId, uid: Option<&str>, by_us: bool) {
+        let mut state = self.state();
+        let known = state.find(id);
+        if known.is_some_and(|live| uid.is_none_or(|uid| uid == &*live.uid))
+            && let Some(key) = state.unfile(id)
+            && !by_us
+        {
+            self.touch(&key);
+        }
+        if state.usage.has_room_again() {
+            self.0.room.notify_one();
+        }
+    }
+
+    /// An object that was not filed is gone. Where it stood something may be rendered.
+    pub(crate) fn unfiled_is_gone(&self, source: &str) {
+        if self.is_known(&self.state(), source) {
+            self.touch(source);
+        }
+    }
+
+    /// Ends when objects that were not filed should be listed again: there is room for them now.
+    pub(crate) async fn has_room_again(&self) {
+        self.0.room.notified().await;
+    }
+
+    fn is_known(&self, state: &State, source: &str) -> bool {
+        match self.0.standalone {
+            true => source == ALL_SOURCES,
+            false => state.sources.contains_key(source),
+        }
+    }
+
+    /// True for an object that is to go, as far as can be said without rendering.
+    fn is_surplus(&self, state: &State, live: &Live) -> bool {
+        live.deleting || !self.is_known(state, &live.source)
+    }
+
+    /// Counts the objects of a source again, which has come or gone.
+    fn recount(&self, state: &mut State, key: &str) {
+        let ids: Vec<ObjectId> = state
+            .owned
+            .get(key)
+            .into_iter()
+            .flatten()
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in ids {
+            let Some(live) = state.find(&id) else { continue };
+            state.unfile(&id);
+            let mut live = Arc::unwrap_or_clone(live);
+            let surplus = self.is_surplus(state, &live);
+            if state.usage.take(&mut live, surplus) {
+                state.file(live);
+            }
+        }
+    }
+
+    /// The bytes that owned objects take.
+    #[cfg(test)]
+    fn bytes(&self) -> usize {
+        let state = self.state();
+        state.owned.values().flatten().map(|(_, live)| live.bytes()).sum()
+    }
+}
+
+impl State {
+    fn find(&self, id: &ObjectId) -> Option<Arc<Live>> {
+        let key = self.filed.get(id)?;
+        self.owned.get(key)?.get(id).cloned()
+    }
+
+    fn file(&mut self, live: Live) {
+        self.filed.insert(live.id.clone(), live.source.clone());
+        self.owned
+            .entry(live.source.clone())
+            .or_default()
+            .insert(live.id.clone(), Arc::new(live));
+    }
+
+    fn unfile(&mut self, id: &ObjectId) -> Option<Arc<str>> {
+        let key = self.filed.remove(id)?;
+        if let Some(of_source) = self.owned.get_mut(&key) {
+            if of_source.remove(id).is_some() {
+                self.usage.give_back(id);
+            }
+            if of_source.is_empty() {
+                self.owned.remove(&key);
+            }
+        }
+        Some(key)
+    }
+}
+
+/// How much is kept of objects that others may have created in our name.
+#[derive(Debug, Default)]
+struct Usage {
+    /// What is taken by each object that takes anything.
+    taken: HashMap<ObjectId, Taken>,
+    /// The sums, by namespace.
+    sums: HashMap<Arc<str>, Taken>,
+    /// Of all namespaces.
+    content: usize,
+    /// Namespaces of which objects were not filed.
+    full: BTreeSet<Arc<str>>,
+}
+
+/// What one object takes, or those of a namespace.
+#[derive(Clone, Copy, Debug, Default)]
+struct Taken {
+    /// Objects that are to go.
+    surplus: usize,
+    /// Bytes of content.
+    content: usize,
+}
+
+/// In a namespace, so many objects are filed that are to go. The others are listed again when those are gone.
+const MAX_SURPLUS: usize = 500;
+/// So much content is kept, until it was compared: in a namespace, and in all.
+const MAX_CONTENT: usize = 512 * 1024;
+const MAX_CONTENT_OF_ALL: usize = 32 * 1024 * 1024;
+
+impl Usage {
+    /// Takes room for an object. Content for which there is none is dropped, and that of objects that are to go. Answers
+    /// false if the object itself has no room.
+    fn take(&mut self, live: &mut Live, surplus: bool) -> bool {
+        let namespace = &live.id.namespace;
+        let sum = self.sums.get(namespace).copied().unwrap_or_default();
+        if surplus && sum.surplus >= MAX_SURPLUS {
+            self.full.insert(namespace.clone());
+            return false;
+        }
+        let size = live.content_size();
+        if surplus || sum.content + size > MAX_CONTENT || self.content + size > MAX_CONTENT_OF_ALL {
+            live.drop_content();
+        }
+        let taken = Taken {
+            surplus: usize::from(surplus),
+            content: live.content_size(),
+        };
+        if taken.surplus + taken.content > 0 {
+            self.taken.insert(live.id.clone(), taken);
+            let sum = self.sums.entry(live.id.namespace.clone()).or_default();
+            sum.surplus += taken.surplus;
+            sum.content += taken.content;
+            self.content += taken.content;
+        }
+        true
+    }
+
+    fn give_back(&mut self, id: &ObjectId) {
+        let Some(taken) = self.taken.remove(id) else { return };
+        self.content -= taken.content;
+        if let Some(sum) = self.sums.get_mut(&id.namespace) {
+            sum.surplus -= taken.surplus;
+            sum.content -= taken.content;
+            if sum.surplus + sum.content == 0 {
+                self.sums.remove(&id.namespace);
+            }
+        }
+    }
+
+    /// True, once, when half of what was full is free.
+    fn has_room_again(&mut self) -> bool {
+        let sums = &self.sums;
+        let before = self.full.len();
+        self.full
+            .retain(|namespace| sums.get(namespace).is_some_and(|sum| sum.surplus > MAX_SURPLUS / 2));
+        self.full.len() < before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::api::DynamicObject;
+    use serde_json::{Value, json};
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+    const REDIS: &str = "argoproj.io/Application/argocd/redis";
+    const NUBLADO: &str = "argoproj.io/Application/argocd/nublado";
+
+    struct Fixture {
+        state: ClusterState,
+        changed: UnboundedReceiver<String>,
+    }
+
+    impl Fixture {
+        fn new(standalone: bool) -> Self {
+            let (sender, changed) = unbounded_channel();
+            let state = ClusterState::new(standalone, sender);
+            Self { state, changed }
+        }
+
+        /// The keys that have to be looked at since this was asked last.
+        fn touched(&mut self) -> Vec<String> {
+            std::iter::from_fn(|| self.changed.try_recv().ok()).collect()
+        }
+    }
+
+    fn raw(value: &Value) -> Box<RawValue> {
+        serde_json::value::to_raw_value(value).unwrap()
+    }
+
+    fn source(key: &str, text: &str, project: &str) -> Source {
+        Source {
+            key: key.to_owned(),
+            text: raw(&json!(text)),
+            reference: ObjectReference::default(),
+            project: Some(project.to_owned()),
+        }
+    }
+
+    fn object(name: &str, version: u64, source: &str, data: &str) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": name, "namespace": "redis", "uid": name, "resourceVersion": version.to_string(),
+                "annotations": {"telegraf.influxdata.com/source": source}},
+            "data": {"telegraf.conf": data},
+        })
+    }
+
+    fn live_of(object: &Value) -> Live {
+        let id = ObjectId::of(object).unwrap();
+        Live::of(
+            &id.kind,
+            serde_json::from_value::<DynamicObject>(object.clone()).unwrap(),
+        )
+        .unwrap()
+    }
+
+    fn live(name: &str, version: u64, source: &str, data: &str) -> Live {
+        live_of(&object(name, version, source, data))
+    }
+
+    fn deleting(name: &str, version: u64, source: &str, data: &str) -> Live {
+        let mut object = object(name, version, source, data);
+        object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        live_of(&object)
+    }
+
+    #[test]
+    fn a_source_is_looked_at_when_it_changes_and_only_then() {
+        let mut fixture = Fixture::new(false);
+        fixture.state.put_source(source(REDIS, "one", "default"));
+        assert_eq!(fixture.touched(), [REDIS]);
+        fixture.state.put_source(source(REDIS, "one", "default"));
+        assert_eq!(fixture.touched(), [""; 0]);
+        fixture.state.put_source(source(REDIS, "two", "default"));
+        assert_eq!(fixture.touched(), [REDIS]);
+        fixture.state.remove_source(REDIS);
+        fixture.state.remove_source(REDIS);
+        assert_eq!(fixture.touched(), [REDIS]);
+    }
+
+    #[test]
+    fn in_standalone_everything_is_one_key() {
+        let mut fixture = Fixture::new(true);
+        fixture.state.put_source(source(REDIS, "one", "default"));
+        fixture.state.put_owned(live("a", 1, ALL_SOURCES, ""), false);
+        fixture.state.put_owned(live("b", 1, NUBLADO, ""), false);
+        assert_eq!(fixture.touched(), [ALL_SOURCES; 3]);
+        assert_eq!(fixture.state.keys(), BTreeSet::from([ALL_SOURCES.to_owned()]));
+        assert_eq!(fixture.state.view(ALL_SOURCES).owned.len(), 2);
+    }
+
+    #[test]
+    fn a_project_concerns_its_sources_and_a_list_of_global_ones_all() {
+        let mut fixture = Fixture::new(false);
+        fixture.state.put_source(source(REDIS, "one", "team"));
+        fixture.state.put_source(source(NUBLADO, "one", "default"));
+        fixture.touched();
+        fixture.state.put_project("team", raw(&json!({"spec": 1})));
+        assert_eq!(fixture.touched(), [REDIS]);
+        assert_eq!(fixture.state.view(REDIS).argocd.projects.len(), 1);
+        assert_eq!(fixture.state.view(NUBLADO).argocd.projects.len(), 0);
+        let global = || ArgoCdSettings {
+            global_projects: Some(raw(&json!([]))),
+            in_cluster_enabled: Some(true),
+        };
+        fixture.state.put_argocd_settings(global());
+        assert_eq!(fixture.touched().len(), 2);
+        assert_eq!(fixture.state.view(NUBLADO).argocd.projects.len(), 1);
+        fixture.state.put_argocd_settings(global());
+        assert_eq!(fixture.touched().len(), 0);
+        fixture.state.put_argocd_settings(ArgoCdSettings {
+            in_cluster_enabled: Some(false),
+            ..global()
+        });
+        assert_eq!(fixture.touched().len(), 2);
+        assert_eq!(fixture.state.view(REDIS).argocd.in_cluster_enabled, Some(false));
+    }
+
+    #[test]
+    fn a_namespace_that_appears_is_told_to_those_who_wait_for_it() {
+        let mut fixture = Fixture::new(false);
+        assert!(!fixture.state.has_namespace("redis", REDIS));
+        fixture.state.put_namespace("redis");
+        assert_eq!(fixture.touched(), [REDIS]);
+        assert!(fixture.state.has_namespace("redis", REDIS));
+    }
+
+    #[test]
+    fn what_somebody_else_wrote_is_looked_at_and_what_the_operator_wrote_is_not() {
+        let mut fixture = Fixture::new(false);
+        fixture.state.put_source(source(REDIS, "one", "default"));
+        fixture.touched();
+        fixture.state.put_owned(live("a", 1, REDIS, "x"), true);
+        assert_eq!(fixture.touched(), [""; 0]);
+        // The watch reports the same write, then a status update, then an edit.
+        fixture.state.put_owned(live("a", 1, REDIS, "x"), false);
+        fixture.state.put_owned(live("a", 2, REDIS, "x"), false);
+        assert_eq!(fixture.touched(), [""; 0]);
+        fixture.state.put_owned(live("a", 3, REDIS, "y"), false);
+        assert_eq!(fixture.touched(), [REDIS]);
+        // What is older than what is known does not count.
+        fixture.state.put_owned(live("a", 2, REDIS, "z"), false);
+        assert_eq!(fixture.touched(), [""; 0]);
+        fixture
+            .state
+            .remove_owned(&live("a", 3, REDIS, "y").id, Some("another"), false);
+        assert_eq!(fixture.state.counts().owned, 1);
+        fixture.state.remove_owned(&live("a", 3, REDIS, "y").id, None, false);
+        assert_eq!(
+            (fixture.touched(), fixture.state.counts().owned),
+            (vec![REDIS.to_owned()], 0)
+        );
+    }
+
+    #[test]
+    fn an_object_that_says_it_is_anothers_concerns_both() {
+        let mut fixture = Fixture::new(false);
+        fixture.state.put_owned(live("a", 1, REDIS, "x"), false);
+        fixture.touched();
+        fixture.state.put_owned(live("a", 2, NUBLADO, "x"), false);
+        assert_eq!(fixture.touched(), [REDIS, NUBLADO]);
+        assert_eq!(fixture.state.view(REDIS).owned.len(), 0);
+        assert_eq!(fixture.state.view(NUBLADO).owned.len(), 1);
+    }
+
+    /// Text that does not become smaller.
+    fn noise(seed: usize, length: usize) -> String {
+        let digests = (0..).map(|number| Digest::of_rendered(&json!([seed, number])).to_string());
+        digests.take(length / 32).collect()
+    }
+
+    #[test]
+    fn of_objects_without_a_source_no_content_is_kept() {
+        for standalone in [false, true] {
+            let fixture = Fixture::new(standalone);
+            for number in 0..300 {
+                let live = live(&format!("spam-{number}"), 1, NUBLADO, &noise(number, 20_000));
+                assert!(fixture.state.put_owned(live, false));
+            }
+            let bytes = fixture.state.bytes();
+            assert!(bytes < 300 * 512, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn of_objects_that_go_away_no_content_is_kept() {
+        let fixture = Fixture::new(false);
+        fixture.state.put_source(source(REDIS, "one", "default"));
+        for number in 0..300 {
+            let live = deleting(&format!("spam-{number}"), 1, REDIS, &noise(number, 20_000));
+            assert!(fixture.state.put_owned(live, false));
+        }
+        let bytes = fixture.state.bytes();
+        assert!(bytes < 300 * 512, "{bytes}");
+    }
+
+    #[test]
+    fn the_content_that_is_kept_for_a_source_has_a_bound() {
+        let fixture = Fixture::new(false);
+        fixture.state.put_source(source(REDIS, "one", "default"));
+        for number in 0..300 {
+            fixture
+                .state
+                .put_owned(live(&format!("spam-{number}"), 1, REDIS, &noise(number, 20_000)), false);
+        }
+        let bytes = fixture.state.bytes();
+        assert!(bytes > MAX_CONTENT / 2 && bytes < 300 * 512 + MAX_CONTENT, "{bytes}");
+        // What is found to be as rendered needs none, and what is gone gives it back.
+        let owned = fixture.state.view(REDIS).owned;
+        for live in owned.values() {
+            fixture.state.set_as_rendered(live, Digest::of_rendered(&json!(1)));
+        }
+        assert!(fixture.state.bytes() < 300 * 512);
+        assert_eq!(fixture.state.state().usage.content, 0);
+        fixture.state.remove_source(REDIS);
+        assert!(fixture.state.bytes() < 300 * 512);
+    }
+
+    #[test]
+    fn a_namespace_has_room_for_so_many_objects_that_are_to_go() {
+        let mut fixture = Fixture::new(false);
+        let filed = |fixture: &Fixture, number: usize| {
+            fixture
+                .state
+                .put_owned(live(&format!("spam-{number}"), 1, NUBLADO, ""), false)
+        };
+        assert!((0..MAX_SURPLUS).all(|number| filed(&fixture, number)));
+        assert!(!filed(&fixture, MAX_SURPLUS));
+        assert_eq!(fixture.state.counts().owned, MAX_SURPLUS);
+        // What is rendered has room.
+        fixture.state.put_source(source(REDIS, "one", "default"));
+        assert!(fixture.state.put_owned(live("telegraf-redis", 1, REDIS, ""), false));
+        // Other namespaces have their own.
+        let mut elsewhere = object("spam", 1, NUBLADO, "");
+        elsewhere["metadata"]["namespace"] = json!("elsewhere");
+        assert!(fixture.state.put_owned(live_of(&elsewhere), false));
+        fixture.touched();
+        let remove = |number: usize| {
+            let id = live(&format!("spam-{number}"), 1, NUBLADO, "").id;
+            fixture.state.remove_owned(&id, None, false);
+            fixture.state.state().usage.full.is_empty()
+        };
+        let first = (0..MAX_SURPLUS).find(|number| remove(*number));
+        assert_eq!(first, Some(MAX_SURPLUS / 2 - 1), "listed again when half is free");
+    }
+
+    #[test]
+    fn a_source_that_comes_and_goes_is_counted_anew() {
+        let fixture = Fixture::new(false);
+        fixture.state.put_owned(live("a", 1, REDIS, "x"), false);
+        let surplus = || {
+            fixture
+                .state
+                .state()
+                .usage
+                .sums
+                .values()
+                .map(|sum| sum.surplus)
+                .sum::<usize>()
+        };
+        assert_eq!(surplus(), 1);
+        fixture.state.put_source(source(REDIS, "one", "default"));
+        assert_eq!(surplus(), 0);
+        fixture.state.remove_source(REDIS);
+        assert_eq!(surplus(), 1);
+        fixture.state.remove_owned(&live("a", 1, REDIS, "x").id, None, true);
+        assert_eq!(surplus(), 0);
+    }
+}

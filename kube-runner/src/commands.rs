@@ -1,0 +1,19 @@
+//! The commands.
+
+mod apply;
+mod diff;
+mod run;
+
+use std::process::ExitCode;
+
+use crate::cli::Command;
+use crate::error::Error;
+
+/// Runs a command.
+pub(crate) async fn dispatch(command: Command) -> Result<ExitCode, Error> {
+    match command {
+        Command::Run(arguments) => run::run(arguments).await,
+        Command::Diff(arguments) => diff::diff(arguments).await,
+        Command::Apply(arguments) => apply::apply(arguments).await,
+    }
+}

@@ -1,0 +1,49 @@
+//! `diff`: what `run` would change.
+
+use std::process::ExitCode;
+
+use similar::TextDiff;
+use telewarden_policy::printable::printable;
+
+use crate::cli::Diff;
+use crate::error::Error;
+use crate::http::Status;
+use crate::operator::operate;
+use crate::owned::Change;
+use crate::queue::Until;
+use crate::yaml;
+
+/// Prints what `run` would change.
+pub(crate) async fn diff(arguments: Diff) -> Result<ExitCode, Error> {
+    let status = Status::new();
+    let Diff { policy, cluster } = arguments;
+    let outcome = operate(&policy, cluster, status, Until::Idle, true, None).await?;
+    let mut changes = outcome.changes;
+    changes.sort_by(|a, b| a.id.cmp(&b.id));
+    print_changes(&changes);
+    Ok(match (outcome.undone, changes.is_empty()) {
+        (0, true) => ExitCode::SUCCESS,
+        (0, false) => ExitCode::from(1),
+        (undone, _) => {
+            tracing::error!(undone, "not everything could be compared");
+            ExitCode::from(2)
+        }
+    })
+}
+
+/// Prints changes as a unified diff.
+fn print_changes(changes: &[Change]) {
+    for change in changes {
+        let (before, after) = (yaml::write(&change.before), yaml::write(&change.after));
+        let diff = TextDiff::from_lines(&before, &after);
+        println!("# {} would be {}", change.id, change.verb.past());
+        let diff = diff
+            .unified_diff()
+            .context_radius(3)
+            .header("in the cluster", "rendered")
+            .to_string();
+        for line in diff.lines() {
+            println!("{}", printable(line));
+        }
+    }
+}

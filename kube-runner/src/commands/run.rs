@@ -1,0 +1,33 @@
+//! `run`: the operator.
+
+use std::process::ExitCode;
+
+use crate::cli::Run;
+use crate::error::Error;
+use crate::http::{self, Status};
+use crate::operator::operate;
+use crate::queue::Until;
+
+/// Watches the cluster and keeps it as rendered.
+pub(crate) async fn run(arguments: Run) -> Result<ExitCode, Error> {
+    let listener = match arguments.once {
+        true => None,
+        false => Some(http::listen(arguments.listen).await?),
+    };
+    let status = Status::new();
+    if let Some(listener) = listener {
+        tokio::spawn(http::serve(listener, status.clone()));
+    }
+    let election = (!arguments.no_leader_election && !arguments.dry_run).then_some(arguments.lease);
+    let until = if arguments.once { Until::Idle } else { Until::Stopped };
+    let (policy, cluster) = (arguments.policy.clone(), arguments.cluster.clone());
+    let outcome = operate(&policy, cluster, status, until, arguments.dry_run, election).await?;
+    Ok(match outcome.undone {
+        0 => ExitCode::SUCCESS,
+        undone if arguments.once => {
+            tracing::error!(undone, "sources are left undone");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    })
+}

@@ -1,0 +1,143 @@
+//! What sources were told last, so that an Event is sent when something changes, and not at every attempt.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use crate::cluster_state::Source;
+use crate::events::{Events, News};
+
+/// Something that is so about a source.
+#[derive(Clone, Debug)]
+pub(crate) struct Condition {
+    pub(crate) source: Arc<Source>,
+    pub(crate) warning: bool,
+    /// In CamelCase, for programs.
+    pub(crate) reason: &'static str,
+    /// For people.
+    pub(crate) note: String,
+}
+
+/// The conditions of all sources.
+#[derive(Debug, Default)]
+pub(crate) struct Conditions(Mutex<HashMap<String, Told>>);
+
+/// What a source was told: digests of notes, by reason.
+type Told = BTreeMap<&'static str, [u8; 32]>;
+
+impl Conditions {
+    /// Sends an Event for each condition that was not so when the sources were looked at last. An attempt that is
+    /// `complete` says all that there is to say about its sources: what it does not say is over.
+    pub(crate) fn publish(&self, events: &Events, sources: &[Arc<Source>], conditions: Vec<Condition>, complete: bool) {
+        for condition in self.take_changed(sources, conditions, complete) {
+            events.tell(News {
+                regarding: condition.source.reference.clone(),
+                warning: condition.warning,
+                reason: condition.reason,
+                note: condition.note,
+            });
+        }
+    }
+
+    /// Forgets a source.
+    pub(crate) fn forget(&self, key: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    fn take_changed(&self, sources: &[Arc<Source>], conditions: Vec<Condition>, complete: bool) -> Vec<Condition> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if complete {
+            for source in sources {
+                if let Some(told) = all.get_mut(&source.key) {
+                    let is_so = |reason: &str| {
+                        let mut theirs = conditions.iter().filter(|condition| condition.source.key == source.key);
+                        theirs.any(|condition| condition.reason == reason)
+                    };
+                    told.retain(|reason, _| is_so(reason));
+                    if told.is_empty() {
+                        all.remove(&source.key);
+                    }
+                }
+            }
+        }
+        let mut changed = conditions;
+        changed.retain(|condition| {
+            // Another object of the same name is told anew.
+            let uid = condition.source.reference.uid.as_deref().unwrap_or_default();
+            let digest = Sha256::digest(format!("{uid}\n{}", condition.note)).into();
+            let told = all.entry(condition.source.key.clone()).or_default();
+            told.insert(condition.reason, digest) != Some(digest)
+        });
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::ObjectReference;
+    use serde_json::value::RawValue;
+
+    fn source(key: &str, uid: &str) -> Arc<Source> {
+        Arc::new(Source {
+            key: key.to_owned(),
+            text: RawValue::from_string("{}".to_owned()).unwrap(),
+            reference: ObjectReference {
+                uid: Some(uid.to_owned()),
+                ..ObjectReference::default()
+            },
+            project: None,
+        })
+    }
+
+    fn refused(source: &Arc<Source>, note: &str) -> Condition {
+        Condition {
+            source: source.clone(),
+            warning: true,
+            reason: "Refused",
+            note: note.to_owned(),
+        }
+    }
+
+    fn told(conditions: &Conditions, sources: &[Arc<Source>], now: &[Condition], complete: bool) -> usize {
+        conditions.take_changed(sources, now.to_vec(), complete).len()
+    }
+
+    #[test]
+    fn what_stays_so_is_told_once_and_what_changes_again() {
+        let conditions = Conditions::default();
+        let sources = [source("a", "1"), source("b", "2")];
+        let now = [refused(&sources[0], "line 1"), refused(&sources[1], "line 2")];
+        assert_eq!(told(&conditions, &sources, &now, true), 2);
+        assert_eq!(told(&conditions, &sources, &now, true), 0);
+        let now = [refused(&sources[0], "line 3"), refused(&sources[1], "line 2")];
+        assert_eq!(told(&conditions, &sources, &now, true), 1);
+    }
+
+    #[test]
+    fn what_is_over_and_comes_back_is_told_again() {
+        let conditions = Conditions::default();
+        let sources = [source("a", "1")];
+        let now = [refused(&sources[0], "line 1")];
+        assert_eq!(told(&conditions, &sources, &now, true), 1);
+        assert_eq!(
+            told(&conditions, &sources, &[], false),
+            0,
+            "an attempt that broke off says nothing"
+        );
+        assert_eq!(told(&conditions, &sources, &now, true), 0);
+        assert_eq!(told(&conditions, &sources, &[], true), 0);
+        assert_eq!(told(&conditions, &sources, &now, true), 1);
+        conditions.forget("a");
+        assert_eq!(told(&conditions, &sources, &now, true), 1);
+    }
+
+    #[test]
+    fn another_object_of_the_same_name_is_told_anew() {
+        let conditions = Conditions::default();
+        let (old, new) = ([source("a", "1")], [source("a", "2")]);
+        assert_eq!(told(&conditions, &old, &[refused(&old[0], "line 1")], true), 1);
+        assert_eq!(told(&conditions, &new, &[refused(&new[0], "line 1")], true), 1);
+    }
+}

@@ -1,0 +1,108 @@
+//! The telewarden operator: applies to a cluster what the policy module renders for it.
+//!
+//! The operator decides nothing about Telegraf or Kubernetes. It reads the cluster, calls the module, and writes.
+//!
+//! ```text
+//!  ┌────────────────┐ settings document         ┌─────────────┐
+//!  │settings_source │──────────┐                │   module    │  policy.wasm on wasmtime
+//!  └────────────────┘          ▼                └─────────────┘
+//!                       ┌─────────────┐ what to watch  ▲  ▲ sources
+//!                       │  settings   │────────────────┘  │
+//!                       └─────────────┘            ┌─────────────┐
+//!                              │                   │   render    │
+//!                              ▼                   └─────────────┘
+//!  ┌─────────┐ events  ┌───────────────┐   view           ▲
+//!  │  watch  │────────▶│ cluster_state │────────┐         │
+//!  └─────────┘         └───────────────┘        ▼         ▼
+//!       ▲                 │    ▲           ┌─────────────────┐      ┌─────────┐
+//!       │            keys ▼    │ written   │    reconcile    │─────▶│ events  │ Events on sources
+//!       │              ┌───────────┐       └─────────────────┘      └─────────┘
+//!       │              │   queue   │───────────▲  │    │
+//!       │              └───────────┘              ▼    ▼
+//!       │                       ┌─────────┐ ┌──────────┐ ┌──────────┐
+//!       │                       │  owned  │ │ accepted │ │ metrics  │
+//!       │                       └─────────┘ └──────────┘ └──────────┘
+//!       │                            ▼           ▼            │
+//!       │                       ┌──────────────────┐          ▼
+//!       │                       │      writer      │     ┌──────────┐
+//!       │                       └──────────────────┘     │   http   │ /metrics, /healthz, /readyz
+//!       │                                │               └──────────┘
+//!  ═════╧════════════════════════════════╧══════════════ kube-apiserver
+//! ```
+//!
+//! - `watch` follows Applications, Namespaces, AppProjects and our own objects, and files them in `cluster_state`. Each
+//!   change there names the source that has to be reconciled; in `topology: standalone` that is always the one key `all`.
+//! - `queue` runs one attempt at a time for each key, and repeats failed ones.
+//! - `reconcile` takes a view of the state, calls the module (`render`), remembers what was accepted (`accepted`), and
+//!   brings the objects of the source (`owned`) to the answer through the `writer`, which holds the `lease`.
+//! - `operator` starts all of this under one set of settings, and again when they change.
+//! - `commands` are `run`, `diff` and `apply`; [`Cli`] is their command line.
+//!
+//! A file imports only from files that stand above it in this list:
+//! `object_id`, `managed_fields`, `compressed`, `retry`, `cli`, `metrics`; `error`; `logging`, `connect`, `module`,
+//! `live_object`, `events`, `http`, `lease`; `settings`, `kinds`, `inventory`, `cluster_state`; `settings_source`,
+//! `watch`, `writer`; `owned`, `accepted`, `render`, `queue`; `reconcile`; `operator`; `commands`.
+#![forbid(unsafe_code)]
+
+mod accepted;
+mod cli;
+mod cluster_state;
+mod commands;
+mod compressed;
+mod conditions;
+mod connect;
+mod error;
+mod events;
+mod http;
+mod inventory;
+mod kinds;
+mod lease;
+mod live_object;
+mod logging;
+mod managed_fields;
+mod metrics;
+mod module;
+mod object_id;
+mod operator;
+mod owned;
+mod queue;
+mod reconcile;
+mod render;
+mod retry;
+mod settings;
+mod settings_source;
+mod watch;
+mod writer;
+mod yaml;
+
+use std::process::ExitCode;
+
+pub use cli::Cli;
+use error::Error;
+
+/// Runs a command to its end. The exit code is 0 if all went well, 1 if something is left to do, 2 on errors.
+pub fn run(cli: Cli) -> ExitCode {
+    logging::start(&cli);
+    // The client of registries brings another provider. Installing one gathers entropy, and fails if one is installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(commands::dispatch(cli.command));
+            // A call of the module may still be running. Nobody waits for its answer.
+            runtime.shutdown_background();
+            result
+        }
+        Err(source) => Err(Error::File {
+            doing: "start threads".to_owned(),
+            source,
+        }),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!("{}", error.chain());
+            ExitCode::from(2)
+        }
+    }
+}

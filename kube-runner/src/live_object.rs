@@ -1,0 +1,582 @@
+//! Objects in the cluster, as far as it has to be known whether they are as rendered.
+//!
+//! Anybody who may create objects in a namespace can create some with our labels, as large and as many as they like. So of
+//! an object in the cluster little is kept: which it is, whom it was rendered for, and digests. Its content is kept only
+//! until it was compared for the first time, and only as far as the [`ClusterState`](crate::cluster_state) has room;
+//! otherwise it is read again when it is needed.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, Time};
+use kube::Resource;
+use kube::api::{ApiResource, DynamicObject};
+use kube::core::DynamicResourceScope;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use telewarden_policy::well_known::{APPLIED, SOURCE};
+
+use crate::compressed::Compressed;
+use crate::managed_fields;
+use crate::object_id::{GroupKind, ObjectId};
+
+/// The longest identity of a source: a kind, a namespace and a name.
+const MAX_SOURCE: usize = 512;
+/// The most that is kept of the content of an object that is watched, compressed. What is rendered is a few KiB.
+const MAX_TEXT: usize = 64 * 1024;
+
+/// The first 128 bits of a SHA-256.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Digest([u8; 16]);
+
+impl Digest {
+    fn of(bytes: &[u8]) -> Self {
+        let digest: [u8; 32] = <Sha256 as sha2::Digest>::digest(bytes).into();
+        let mut half = [0; 16];
+        half.copy_from_slice(&digest[..16]);
+        Self(half)
+    }
+
+    /// The digest of what is rendered.
+    pub(crate) fn of_rendered(rendered: &Value) -> Self {
+        Self::of(rendered.to_string().as_bytes())
+    }
+
+    /// Reads what [`Display`](std::fmt::Display) writes.
+    fn parse(text: &str) -> Option<Self> {
+        if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        let number = u128::from_str_radix(text, 16).ok()?;
+        Some(Self(number.to_be_bytes()))
+    }
+}
+
+impl std::fmt::Display for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+/// Labels, annotations, and everything that is neither metadata nor status.
+#[derive(Clone, Debug)]
+struct Content {
+    digest: Digest,
+    /// The content itself, unless it is large.
+    text: Option<Compressed>,
+}
+
+impl Content {
+    fn new(
+        fields: BTreeMap<String, Value>,
+        labels: BTreeMap<String, String>,
+        annotations: &BTreeMap<String, String>,
+        most: usize,
+    ) -> Self {
+        let mut content: serde_json::Map<String, Value> = fields.into_iter().collect();
+        content.insert(
+            "metadata".to_owned(),
+            json!({"labels": labels, "annotations": annotations}),
+        );
+        let text = Value::Object(content).to_string();
+        let compressed = Compressed::new(text.as_bytes());
+        Self {
+            digest: Digest::of(text.as_bytes()),
+            text: (compressed.len() <= most).then_some(compressed),
+        }
+    }
+}
+
+/// What is read of an object that is watched. It is made while the object is decoded, so that of a list no more than one
+/// object lies in memory as a tree, and who manages which field, half of many an object, is passed over.
+#[derive(Clone, Debug)]
+pub(crate) struct WatchedObject {
+    pub(crate) metadata: ObjectMeta,
+    marks: Option<Marks>,
+    content: Content,
+}
+
+/// What an object says about itself.
+#[derive(Clone, Debug)]
+struct Marks {
+    source: Arc<str>,
+    applied: Option<Digest>,
+}
+
+impl Marks {
+    fn of(annotations: &BTreeMap<String, String>) -> Option<Self> {
+        let source = annotations.get(SOURCE).filter(|source| source.len() <= MAX_SOURCE)?;
+        Some(Self {
+            source: source.as_str().into(),
+            applied: annotations.get(APPLIED).and_then(|text| Digest::parse(text)),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for WatchedObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Default, Deserialize)]
+        #[serde(rename_all = "camelCase", default)]
+        struct Metadata {
+            name: Option<String>,
+            namespace: Option<String>,
+            uid: Option<String>,
+            resource_version: Option<String>,
+            labels: Option<BTreeMap<String, String>>,
+            annotations: Option<BTreeMap<String, String>>,
+            deletion_timestamp: Option<Time>,
+            managed_fields: Vec<Entry>,
+        }
+        #[derive(Deserialize)]
+        struct Entry {
+            manager: Option<String>,
+            operation: Option<String>,
+            subresource: Option<String>,
+        }
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = WatchedObject;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WatchedObject, A::Error> {
+                let (mut metadata, mut fields) = (Metadata::default(), BTreeMap::new());
+                while let Some(field) = map.next_key::<String>()? {
+                    match field.as_str() {
+                        "metadata" => metadata = map.next_value()?,
+                        "apiVersion" | "kind" | "status" => drop(map.next_value::<IgnoredAny>()?),
+                        _ => drop(fields.insert(field, map.next_value()?)),
+                    }
+                }
+                let annotations = metadata.annotations.unwrap_or_default();
+                let managed = metadata.managed_fields.into_iter().map(|entry| ManagedFieldsEntry {
+                    manager: entry.manager,
+                    operation: entry.operation,
+                    subresource: entry.subresource,
+                    ..ManagedFieldsEntry::default()
+                });
+                let managed = managed.filter(|entry| managed_fields::are_ours(entry, "Update"));
+                Ok(WatchedObject {
+                    marks: Marks::of(&annotations),
+                    content: Content::new(fields, metadata.labels.unwrap_or_default(), &annotations, MAX_TEXT),
+                    metadata: ObjectMeta {
+                        name: metadata.name,
+                        namespace: metadata.namespace,
+                        uid: metadata.uid,
+                        resource_version: metadata.resource_version,
+                        deletion_timestamp: metadata.deletion_timestamp,
+                        managed_fields: Some(managed.take(1).collect()),
+                        ..ObjectMeta::default()
+                    },
+                })
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+impl Resource for WatchedObject {
+    type DynamicType = ApiResource;
+    type Scope = DynamicResourceScope;
+
+    fn kind(resource: &ApiResource) -> Cow<'_, str> {
+        resource.kind.as_str().into()
+    }
+    fn group(resource: &ApiResource) -> Cow<'_, str> {
+        resource.group.as_str().into()
+    }
+    fn version(resource: &ApiResource) -> Cow<'_, str> {
+        resource.version.as_str().into()
+    }
+    fn plural(resource: &ApiResource) -> Cow<'_, str> {
+        resource.plural.as_str().into()
+    }
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+/// Whether an object is as rendered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Comparison {
+    /// Applying would change nothing.
+    Same,
+    Differs,
+    /// Its content is not kept: it has to be read.
+    Unknown,
+}
+
+/// An object of ours, as the API server has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    pub(crate) id: ObjectId,
+    pub(crate) uid: Box<str>,
+    pub(crate) resource_version: Box<str>,
+    /// Whom it was rendered for, as it says itself.
+    pub(crate) source: Arc<str>,
+    /// It was created and not yet applied: what it holds has to be taken over by server-side apply first, or a field that
+    /// is no longer rendered would stay.
+    pub(crate) created: bool,
+    /// It goes away as soon as its finalizers let it.
+    pub(crate) deleting: bool,
+    /// The digest of what was applied last, as it says itself.
+    applied: Option<Digest>,
+    /// The digest of what is rendered, if this was found to be as rendered: it holds everything that is rendered, or
+    /// applying that changed nothing, because the API server spells a value in another way, or someone else added to a
+    /// list.
+    as_rendered: Option<Digest>,
+    content: Content,
+}
+
+impl Live {
+    /// What is kept of an object that was read, with all of its content. `None` if it does not say whom it was rendered for.
+    pub(crate) fn of(kind: &Arc<GroupKind>, object: DynamicObject) -> Option<Self> {
+        let mut fields: BTreeMap<String, Value> = match object.data {
+            Value::Object(fields) => fields.into_iter().collect(),
+            _ => BTreeMap::new(),
+        };
+        fields.remove("status");
+        let mut metadata = object.metadata;
+        let annotations = metadata.annotations.take().unwrap_or_default();
+        let labels = metadata.labels.take().unwrap_or_default();
+        let watched = WatchedObject {
+            marks: Marks::of(&annotations),
+            content: Content::new(fields, labels, &annotations, usize::MAX),
+            metadata,
+        };
+        Self::of_watched(kind, watched)
+    }
+
+    /// The same, of an object that is watched.
+    pub(crate) fn of_watched(kind: &Arc<GroupKind>, object: WatchedObject) -> Option<Self> {
+        let WatchedObject {
+            metadata,
+            marks,
+            content,
+        } = object;
+        let Marks { source, applied } = marks?;
+        let managed = metadata.managed_fields.unwrap_or_default();
+        Some(Self {
+            id: ObjectId {
+                kind: kind.clone(),
+                namespace: metadata.namespace.unwrap_or_default().into(),
+                name: metadata.name?.into(),
+            },
+            // What would be created has neither.
+            uid: metadata.uid.unwrap_or_default().into(),
+            resource_version: metadata.resource_version.unwrap_or_default().into(),
+            source,
+            created: managed.iter().any(|entry| managed_fields::are_ours(entry, "Update")),
+            deleting: metadata.deletion_timestamp.is_some(),
+            applied,
+            as_rendered: None,
+            content,
+        })
+    }
+
+    /// True if nothing but the version, or what is not ours, tells the two apart.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.uid == other.uid && self.content.digest == other.content.digest && self.deleting == other.deleting
+    }
+
+    /// True if this was read after the other. Versions are numbers that grow:
+    /// <https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>.
+    pub(crate) fn is_newer(&self, other: &Self) -> bool {
+        match (
+            self.resource_version.parse::<u64>(),
+            other.resource_version.parse::<u64>(),
+        ) {
+            (Ok(mine), Ok(its)) => mine > its,
+            _ => true,
+        }
+    }
+
+    /// Labels, annotations, and all that is neither metadata nor status, if that is kept.
+    pub(crate) fn content(&self) -> Option<Value> {
+        let text = self.content.text.as_ref()?;
+        serde_json::from_slice(&text.decompress()).ok()
+    }
+
+    /// True if both hold the same.
+    pub(crate) fn has_content_of(&self, other: &Self) -> bool {
+        self.content.digest == other.content.digest
+    }
+
+    /// How many bytes of content are kept.
+    pub(crate) fn content_size(&self) -> usize {
+        self.content.text.as_ref().map_or(0, Compressed::len)
+    }
+
+    /// Keeps no content.
+    pub(crate) fn drop_content(&mut self) {
+        self.content.text = None;
+    }
+
+    /// Whether applying what is rendered, of which this is the digest, would change anything.
+    pub(crate) fn compare(&self, rendered: &Value, digest: Digest) -> Comparison {
+        if self.applied != Some(digest) {
+            return Comparison::Differs;
+        }
+        if self.as_rendered == Some(digest) {
+            return Comparison::Same;
+        }
+        match self.content() {
+            None => Comparison::Unknown,
+            Some(live) if covers(rendered, &live) => Comparison::Same,
+            Some(_) => Comparison::Differs,
+        }
+    }
+
+    /// Finds it to be as rendered. Its content need not be kept any longer.
+    pub(crate) fn set_as_rendered(&mut self, digest: Digest) {
+        self.as_rendered = Some(digest);
+        self.drop_content();
+    }
+
+    /// True if it was ever found to be as rendered: it is not just something with our labels.
+    pub(crate) fn was_as_rendered(&self) -> bool {
+        self.as_rendered.is_some()
+    }
+
+    /// Takes over what was found about an earlier version with the same content.
+    pub(crate) fn inherit(&mut self, earlier: &Self) {
+        if self.is_same(earlier) && self.as_rendered.is_none() {
+            self.as_rendered = earlier.as_rendered;
+            if self.as_rendered.is_some() {
+                self.drop_content();
+            }
+        }
+    }
+
+    /// True if the object holds everything that is rendered.
+    pub(crate) fn covers(&self, rendered: &Value) -> bool {
+        self.content().is_some_and(|live| covers(rendered, &live))
+    }
+
+    /// The bytes that it takes, those that it shares with others included.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        let texts = [
+            &*self.uid,
+            &self.resource_version,
+            &self.source,
+            &self.id.namespace,
+            &self.id.name,
+        ];
+        size_of::<Self>() + texts.map(str::len).iter().sum::<usize>() + self.content_size()
+    }
+}
+
+/// True if each field of a rendered object is in the live one, with the same value. What the API server or others added
+/// does not count.
+fn covers(rendered: &Value, live: &Value) -> bool {
+    let Value::Object(rendered) = rendered else {
+        return false;
+    };
+    rendered.iter().all(|(field, value)| match field.as_str() {
+        // The API server leaves them out of a list's items.
+        "apiVersion" | "kind" => true,
+        "metadata" => ["labels", "annotations"]
+            .iter()
+            .all(|field| is_within(&value[field], &live["metadata"][field], false)),
+        field => is_within(value, &live[field], false),
+    })
+}
+
+fn is_within(rendered: &Value, live: &Value, quantities: bool) -> bool {
+    match (rendered, live) {
+        (Value::Object(rendered), Value::Object(live)) => rendered.iter().all(|(field, value)| {
+            let quantities = quantities || matches!(field.as_str(), "requests" | "limits");
+            is_within(value, live.get(field).unwrap_or(&Value::Null), quantities)
+        }),
+        // What is empty is not stored.
+        (Value::Object(fields), Value::Null) => fields.is_empty(),
+        (Value::Array(items), Value::Null) => items.is_empty(),
+        (Value::Array(rendered), Value::Array(live)) => {
+            rendered.len() == live.len()
+                && rendered
+                    .iter()
+                    .zip(live)
+                    .all(|(value, live)| is_within(value, live, false))
+        }
+        (Value::String(rendered), Value::String(live)) if quantities => quantity(rendered) == quantity(live),
+        (rendered, live) => rendered == live,
+    }
+}
+
+/// A quantity's value, which the API server may spell in another way: `1000m` is `1`.
+fn quantity(text: &str) -> Option<f64> {
+    let split = text
+        .find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '+' | '-'))
+        .unwrap_or(text.len());
+    let (number, suffix) = text.split_at(split);
+    let factor = match suffix {
+        "" => 1.0,
+        "n" => 1e-9,
+        "u" => 1e-6,
+        "m" => 1e-3,
+        "k" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        "T" => 1e12,
+        "P" => 1e15,
+        "E" => 1e18,
+        "Ki" => 1024.0,
+        "Mi" => 1024f64.powi(2),
+        "Gi" => 1024f64.powi(3),
+        "Ti" => 1024f64.powi(4),
+        "Pi" => 1024f64.powi(5),
+        "Ei" => 1024f64.powi(6),
+        exponent => 10f64.powi(exponent.strip_prefix(['e', 'E'])?.parse().ok()?),
+    };
+    Some(number.parse::<f64>().ok()? * factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_added_does_not_count() {
+        let rendered = json!({"metadata": {"labels": {"a": "1"}}, "spec": {"replicas": 1, "empty": {}}});
+        let live = json!({"metadata": {"labels": {"a": "1", "b": "2"}}, "spec": {"replicas": 1, "paused": false}});
+        assert!(covers(&rendered, &live));
+    }
+
+    #[test]
+    fn what_others_changed_or_removed_counts() {
+        let rendered = json!({"metadata": {"labels": {"a": "1"}}, "data": {"telegraf.conf": "x"}});
+        assert!(!covers(
+            &rendered,
+            &json!({"metadata": {"labels": {"a": "1"}}, "data": {"telegraf.conf": "y"}})
+        ));
+        assert!(!covers(
+            &rendered,
+            &json!({"metadata": {"labels": {}}, "data": {"telegraf.conf": "x"}})
+        ));
+        assert!(!covers(&rendered, &json!({"metadata": {"labels": {"a": "1"}}})));
+    }
+
+    fn watched(object: Value) -> Live {
+        let id = ObjectId::of(&object).unwrap();
+        Live::of_watched(&id.kind, serde_json::from_value(object).unwrap()).unwrap()
+    }
+
+    fn config_map(data: &str) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "a", "namespace": "b", "uid": "1", "resourceVersion": "1",
+                "labels": {"l": "1"}, "annotations": {SOURCE: "Namespace/b"}},
+            "data": {"telegraf.conf": data},
+        })
+    }
+
+    /// Text that does not become smaller.
+    fn noise(length: usize) -> String {
+        let digests = (0_u64..).map(|number| Digest::of(&number.to_be_bytes()).to_string());
+        digests.take(length / 32).collect()
+    }
+
+    #[test]
+    fn of_a_large_object_a_few_hundred_bytes_are_kept() {
+        let live = watched(config_map(&noise(900_000)));
+        assert!(live.bytes() < 512, "{}", live.bytes());
+        assert_eq!(live.content(), None);
+        let mut small = watched(config_map(&noise(1_000)));
+        assert!(small.content().is_some());
+        small.set_as_rendered(Digest::of(b""));
+        assert!(small.bytes() < 512, "{}", small.bytes());
+    }
+
+    #[test]
+    fn a_source_that_can_be_none_is_not_kept() {
+        let mut object = config_map("");
+        object["metadata"]["annotations"][SOURCE] = json!("x".repeat(100_000));
+        let id = ObjectId::of(&object).unwrap();
+        assert!(Live::of_watched(&id.kind, serde_json::from_value(object).unwrap()).is_none());
+    }
+
+    #[test]
+    fn a_watched_object_and_one_that_is_read_have_the_same_content() {
+        let object = config_map("a <b> & \u{e9} \"c\"");
+        // As Go writes it.
+        let text = object
+            .to_string()
+            .replace('<', "\\u003c")
+            .replace('>', "\\u003e")
+            .replace('&', "\\u0026");
+        let id = ObjectId::of(&object).unwrap();
+        let watched = Live::of_watched(&id.kind, serde_json::from_str(&text).unwrap()).unwrap();
+        let read = Live::of(&id.kind, serde_json::from_value(object).unwrap()).unwrap();
+        assert!(watched.is_same(&read) && watched.has_content_of(&read));
+    }
+
+    #[test]
+    fn an_object_is_as_rendered_if_it_says_so_and_is() {
+        let rendered = config_map("x");
+        let digest = Digest::of_rendered(&rendered);
+        let live = |data: &str, applied: &str| {
+            let mut object = config_map(data);
+            object["metadata"]["annotations"][APPLIED] = json!(applied);
+            watched(object)
+        };
+        let applied = digest.to_string();
+        assert_eq!(live("x", &applied).compare(&rendered, digest), Comparison::Same);
+        assert_eq!(
+            live("y", &applied).compare(&rendered, digest),
+            Comparison::Differs,
+            "it was edited"
+        );
+        assert_eq!(
+            live("x", "").compare(&rendered, digest),
+            Comparison::Differs,
+            "it was not applied"
+        );
+        let mut unread = live("x", &applied);
+        unread.drop_content();
+        assert_eq!(unread.compare(&rendered, digest), Comparison::Unknown);
+        unread.set_as_rendered(digest);
+        assert_eq!(unread.compare(&rendered, digest), Comparison::Same);
+        let mut edited = live("y", &applied);
+        edited.inherit(&unread);
+        assert!(!edited.was_as_rendered(), "another content");
+        let mut later = live("x", &applied);
+        later.inherit(&unread);
+        assert_eq!((later.was_as_rendered(), later.content()), (true, None));
+    }
+
+    #[test]
+    fn a_digest_is_read_as_it_is_written() {
+        let digest = Digest::of(b"text");
+        assert_eq!(Digest::parse(&digest.to_string()), Some(digest));
+        for text in ["", "0", &"+".repeat(32), &format!("+{}", "0".repeat(31))] {
+            assert_eq!(Digest::parse(text), None);
+        }
+    }
+
+    #[test]
+    fn a_list_with_more_items_is_another() {
+        let rendered = json!({"spec": {"args": ["a"]}});
+        assert!(!covers(&rendered, &json!({"spec": {"args": ["a", "b"]}})));
+    }
+
+    #[test]
+    fn quantities_are_compared_by_value_where_they_are_quantities() {
+        let resources = |cpu: &str, memory: &str| json!({"spec": {"limits": {"cpu": cpu, "memory": memory}}});
+        assert!(covers(&resources("1000m", "1024Mi"), &resources("1", "1Gi")));
+        assert!(!covers(&resources("1000m", "1024Mi"), &resources("1", "1G")));
+        assert!(!covers(
+            &json!({"spec": {"value": "1000m"}}),
+            &json!({"spec": {"value": "1"}})
+        ));
+    }
+}

@@ -1,0 +1,29 @@
+//! Logs, on standard error.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Command, LogFormat};
+
+/// Starts logging as the command line says.
+pub(crate) fn start(cli: &Cli) {
+    let format = cli.log_format.unwrap_or(match cli.command {
+        Command::Run(_) => LogFormat::Json,
+        Command::Diff(_) | Command::Apply(_) => LogFormat::Text,
+    });
+    let filter = EnvFilter::try_new(&cli.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match format {
+        LogFormat::Json => log
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .init(),
+        LogFormat::Text => log.without_time().with_target(false).init(),
+    }
+}

@@ -1,0 +1,56 @@
+//! The policy module: loaded once, and called on threads where a call holds up nobody.
+
+use std::time::Duration;
+
+use telewarden::artifact::{Registry, Store};
+use telewarden::{Cache, Module, Options};
+
+use crate::cli::Policy;
+use crate::error::Error;
+
+/// Loads the module that the arguments name.
+pub(crate) async fn load(policy: &Policy) -> Result<Module, Error> {
+    let options = Options {
+        deadline: Duration::from_millis(policy.module_deadline),
+        memory: policy.module_memory * 1024 * 1024,
+        cache: Cache::of_user(),
+    };
+    let (address, plain_http) = (policy.policy.clone(), policy.plain_http.clone());
+    // Compiling takes all processors for a moment.
+    blocking(move || {
+        let module = match address.as_deref() {
+            None => telewarden::embedded::module(&options),
+            Some(address) if address.starts_with("registry://") => {
+                let wasm = Registry { plain_http }.pull_by_digest(address, Store::of_user().as_ref())?;
+                Module::new(&wasm, &options)
+            }
+            Some(file) => Module::from_file(file, &options),
+        };
+        module.map_err(|source| Error::Module {
+            doing: "load the module".to_owned(),
+            source,
+        })
+    })
+    .await
+}
+
+/// Runs a computation on a thread that may block. A panic there is a panic here.
+pub(crate) async fn blocking<T: Send + 'static>(computation: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(computation).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// The module for tests: compiled once, which takes a while without optimization.
+#[cfg(test)]
+pub(crate) fn for_tests() -> Module {
+    static MODULE: std::sync::OnceLock<Module> = std::sync::OnceLock::new();
+    let options = || Options {
+        cache: Cache::of_user(),
+        ..Options::default()
+    };
+    MODULE
+        .get_or_init(|| telewarden::embedded::module(&options()).expect("the module"))
+        .clone()
+}

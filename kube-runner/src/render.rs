@@ -1,0 +1,331 @@
+//! Calls of the module about a group of sources, some of which may be too much for it.
+//!
+//! In `standalone` all sources are one call. When that call fails (a trap, the deadline, no memory), the group is bisected:
+//! sources that fail alone are left out, and their accepted declarations are used instead. When each source is well alone
+//! and all together are too much, the largest are left out, as few as possible. So no source can stop the others.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use crate::cluster_state::Source;
+use crate::error::Error;
+
+/// What takes part in a call of a source.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Choice {
+    /// Its text, and its accepted declaration in case the text is refused.
+    Current,
+    /// Its accepted declaration alone.
+    Accepted,
+    /// Nothing.
+    LeftOut,
+}
+
+/// A source in a group.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) source: Arc<Source>,
+    /// The declaration that was accepted last.
+    pub(crate) accepted: Option<Arc<RawValue>>,
+    pub(crate) choice: Choice,
+}
+
+impl Part {
+    /// What is sent of it: its text, and its accepted declaration.
+    pub(crate) fn text(&self) -> Option<&RawValue> {
+        (self.choice == Choice::Current).then_some(&*self.source.text)
+    }
+
+    /// The accepted declaration, if it is sent.
+    pub(crate) fn declaration(&self) -> Option<&RawValue> {
+        self.accepted.as_deref().filter(|_| self.choice != Choice::LeftOut)
+    }
+
+    /// Takes the next best.
+    fn demote(&mut self) {
+        self.choice = match self.choice {
+            Choice::Current if self.accepted.is_some() => Choice::Accepted,
+            _ => Choice::LeftOut,
+        };
+    }
+
+    /// In bytes.
+    fn size(&self) -> usize {
+        let length = |text: Option<&RawValue>| text.map_or(0, |text| text.get().len());
+        length(self.text()) + length(self.declaration())
+    }
+
+    /// Takes what is certainly smaller.
+    fn shrink(&mut self) {
+        let before = self.size();
+        self.demote();
+        if self.size() >= before {
+            self.choice = Choice::LeftOut;
+        }
+    }
+}
+
+/// What a group renders to.
+#[derive(Debug)]
+pub(crate) struct GroupAnswer<T> {
+    pub(crate) answer: T,
+    /// What took part.
+    pub(crate) parts: Vec<Part>,
+    /// The sources that do not take part with their text, and why.
+    pub(crate) failed: Vec<(Arc<Source>, Error)>,
+}
+
+/// Renders a group, or as much of it as can be.
+///
+/// # Errors
+/// If the call fails for another reason than the module, or if the module fails on each source alone: then it is not the
+/// sources that are wrong.
+pub(crate) async fn render_group<T, F, C>(mut parts: Vec<Part>, call: C) -> Result<GroupAnswer<T>, Error>
+where
+    C: Fn(Vec<Part>) -> F,
+    F: Future<Output = Result<T, Error>>,
+{
+    let mut failed = Vec::new();
+    loop {
+        let failure = match call(parts.clone()).await {
+            Err(failure) if failure.is_of_module() => failure,
+            Err(failure) => return Err(failure),
+            Ok(answer) => return Ok(GroupAnswer { answer, parts, failed }),
+        };
+        let active: Vec<usize> = (0..parts.len())
+            .filter(|at| parts[*at].choice != Choice::LeftOut)
+            .collect();
+        if active.len() < 2 && failed.is_empty() {
+            return Err(failure);
+        }
+        let culprits = failing_alone(&parts, &active, &call).await?;
+        if culprits.is_empty() {
+            let (answer, left_out) = leave_out_largest(&mut parts, active, failure, &call).await?;
+            failed.extend(left_out);
+            return Ok(GroupAnswer { answer, parts, failed });
+        }
+        if culprits.len() == active.len() && active.len() == parts.len() {
+            return Err(failure);
+        }
+        for (at, error) in culprits {
+            parts[at].demote();
+            failed.push((parts[at].source.clone(), error));
+        }
+    }
+}
+
+/// Which sources of a group that fails do so alone. Halves that are well are not looked into.
+async fn failing_alone<T, F, C>(parts: &[Part], group: &[usize], call: &C) -> Result<Vec<(usize, Error)>, Error>
+where
+    C: Fn(Vec<Part>) -> F,
+    F: Future<Output = Result<T, Error>>,
+{
+    let mut culprits = Vec::new();
+    let mut fail = vec![group];
+    while let Some(group) = fail.pop() {
+        let halves = match group.len() {
+            0 => continue,
+            1 => [group, &[]],
+            length => group.split_at(length / 2).into(),
+        };
+        for half in halves {
+            let members = half.iter().map(|at| parts[*at].clone()).collect();
+            if half.is_empty() {
+                continue;
+            }
+            match (call(members).await, half) {
+                (Ok(_), _) => {}
+                (Err(failure), _) if !failure.is_of_module() => return Err(failure),
+                (Err(failure), [only]) => culprits.push((*only, failure)),
+                (Err(_), _) => fail.push(half),
+            }
+        }
+    }
+    Ok(culprits)
+}
+
+/// A source that is left out, and why.
+type LeftOut = (Arc<Source>, Error);
+
+/// Leaves out as few sources as possible, the largest first, and of those of one size the first by name.
+async fn leave_out_largest<T, F, C>(
+    parts: &mut Vec<Part>,
+    mut active: Vec<usize>,
+    failure: Error,
+    call: &C,
+) -> Result<(T, Vec<LeftOut>), Error>
+where
+    C: Fn(Vec<Part>) -> F,
+    F: Future<Output = Result<T, Error>>,
+{
+    active.sort_by(|a, b| {
+        let (a, b) = (&parts[*a], &parts[*b]);
+        (b.size(), &a.source.key).cmp(&(a.size(), &b.source.key))
+    });
+    let without = |count: usize| {
+        let mut fewer = parts.clone();
+        active.iter().take(count).for_each(|at| fewer[*at].shrink());
+        fewer
+    };
+    // `few` are too few to leave out, and with `enough` left out it goes well.
+    let (mut few, mut enough, mut found) = (0, active.len(), None);
+    while enough - few > 1 {
+        let middle = few + (enough - few) / 2;
+        match call(without(middle)).await {
+            Ok(answer) => (enough, found) = (middle, Some(answer)),
+            Err(failure) if failure.is_of_module() => few = middle,
+            Err(failure) => return Err(failure),
+        }
+    }
+    let Some(answer) = found else { return Err(failure) };
+    let fewer = without(enough);
+    let why = failure.chain();
+    let left_out = active.iter().take(enough).map(|at| {
+        let error = Error::TooMuchTogether { why: why.clone() };
+        (parts[*at].source.clone(), error)
+    });
+    let left_out = left_out.collect();
+    *parts = fewer;
+    Ok((answer, left_out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::sync::Mutex;
+
+    use k8s_openapi::api::core::v1::ObjectReference;
+
+    fn part(key: &str, text: &str, accepted: Option<&str>) -> Part {
+        let raw = |text: &str| RawValue::from_string(format!("{text:?}")).unwrap();
+        Part {
+            source: Arc::new(Source {
+                key: key.to_owned(),
+                text: raw(text),
+                reference: ObjectReference::default(),
+                project: None,
+            }),
+            accepted: accepted.map(|text| Arc::from(raw(text))),
+            choice: Choice::Current,
+        }
+    }
+
+    fn too_much() -> Error {
+        Error::Module {
+            doing: "render".to_owned(),
+            source: telewarden::Error::OutOfMemory {
+                operation: "render".to_owned(),
+                limit: 0,
+            },
+        }
+    }
+
+    /// Renders with a module that fails on `trap`, and on more than `memory` bytes. Answers what took part, who was left
+    /// out, and how many calls there were.
+    async fn render(parts: Vec<Part>, memory: usize) -> (Result<BTreeSet<String>, Error>, Vec<String>, usize) {
+        let calls = Mutex::new(0);
+        let call = |parts: Vec<Part>| {
+            *calls.lock().unwrap() += 1;
+            async move {
+                let size: usize = parts.iter().map(Part::size).sum();
+                let traps = |text: Option<&RawValue>| text.is_some_and(|text| text.get().contains("trap"));
+                if size > memory || parts.iter().any(|part| traps(part.text()) || traps(part.declaration())) {
+                    return Err(too_much());
+                }
+                let taken = parts.into_iter().filter(|part| part.choice != Choice::LeftOut);
+                Ok(taken
+                    .map(|part| format!("{} {:?}", part.source.key, part.choice))
+                    .collect())
+            }
+        };
+        let rendered = render_group(parts, call).await;
+        let calls = *calls.lock().unwrap();
+        match rendered {
+            Ok(group) => {
+                let failed = group.failed.iter().map(|(source, _)| source.key.clone()).collect();
+                (Ok(group.answer), failed, calls)
+            }
+            Err(error) => (Err(error), Vec::new(), calls),
+        }
+    }
+
+    fn numbered(count: usize) -> Vec<Part> {
+        (0..count)
+            .map(|number| part(&format!("{number:03}"), "text", None))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn a_group_that_is_well_is_one_call() {
+        let (taken, failed, calls) = render(numbered(100), 10_000).await;
+        assert_eq!((taken.unwrap().len(), failed.len(), calls), (100, 0, 1));
+    }
+
+    #[tokio::test]
+    async fn what_fails_alone_is_found_by_halves_and_its_accepted_declaration_is_used() {
+        let mut parts = numbered(128);
+        parts[77] = part("077", "trap", Some("before"));
+        parts[5] = part("005", "trap", None);
+        let (taken, failed, calls) = render(parts, 10_000).await;
+        let taken = taken.unwrap();
+        assert_eq!(taken.len(), 127);
+        assert!(taken.contains("077 Accepted") && !taken.iter().any(|part| part.starts_with("005")));
+        assert_eq!(
+            BTreeSet::from_iter(failed),
+            BTreeSet::from(["005".to_owned(), "077".to_owned()])
+        );
+        // One for all, two for each of seven halvings and culprit, and one for the rest.
+        assert!(calls <= 1 + 2 * 2 * 7 + 1, "{calls}");
+    }
+
+    #[tokio::test]
+    async fn an_accepted_declaration_that_fails_too_is_left_out() {
+        let mut parts = numbered(4);
+        parts[1] = part("001", "trap", Some("trap"));
+        let (taken, _, _) = render(parts, 10_000).await;
+        assert!(!taken.unwrap().iter().any(|part| part.starts_with("001")));
+    }
+
+    #[tokio::test]
+    async fn of_what_is_too_much_together_the_largest_are_left_out_and_no_more() {
+        let large = "x".repeat(60);
+        let mut parts = numbered(10);
+        parts[3] = part("003", &large, None);
+        parts[7] = part("007", &large, Some("before"));
+        parts[8] = part("008", &format!("{large}y"), None);
+        // Room for the small ones and one of the large ones.
+        let (taken, failed, calls) = render(parts.clone(), 6 * 8 + 70 + 30).await;
+        let taken = taken.unwrap();
+        assert_eq!(failed, ["007", "008"], "by size, the accepted declaration included");
+        assert!(
+            taken.contains("003 Current") && taken.contains("007 Accepted") && taken.len() == 9,
+            "{taken:?}"
+        );
+        assert!(calls <= 12, "{calls}");
+        parts.reverse();
+        let (again, _, _) = render(parts, 6 * 8 + 70 + 30).await;
+        assert_eq!(again.unwrap(), taken, "the order does not matter");
+    }
+
+    #[tokio::test]
+    async fn two_large_sources_do_not_stop_a_hundred_small_ones() {
+        let mut parts = numbered(100);
+        parts.push(part("large-a", &"x".repeat(500), None));
+        parts.push(part("large-b", &"x".repeat(500), None));
+        let (taken, failed, _) = render(parts, 6 * 100 + 502).await;
+        assert_eq!((taken.unwrap().len(), failed), (101, vec!["large-a".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn a_module_that_fails_on_everything_takes_nothing_away() {
+        let parts = vec![part("a", "trap", None), part("b", "trap", Some("trap"))];
+        let (rendered, _, _) = render(parts, 10_000).await;
+        assert!(rendered.unwrap_err().is_of_module());
+        let (rendered, _, calls) = render(vec![part("a", "trap", None)], 10_000).await;
+        assert!(rendered.is_err());
+        assert_eq!(calls, 1);
+    }
+}

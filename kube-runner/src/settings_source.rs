@@ -1,0 +1,244 @@
+//! Where settings come from: a file, or a Kubewarden policy. Both are followed while the operator runs.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::api::{ApiResource, DynamicObject};
+use kube::core::GroupVersionKind;
+use kube::runtime::watcher::watch_object;
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use telewarden::Module;
+use tokio::sync::watch;
+
+use crate::cli::{FromCluster, Policy};
+use crate::error::Error;
+use crate::events::{Events, News};
+use crate::retry::Backoff;
+use crate::settings::Settings;
+use crate::yaml;
+
+/// How often a file is looked at. A mounted ConfigMap changes by a symlink swap some levels up, which a watch misses.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Where settings are read.
+#[derive(Clone, Debug)]
+pub(crate) enum SettingsSource {
+    /// There are none: the defaults count.
+    Defaults,
+    /// A file of YAML or JSON.
+    File(PathBuf),
+    /// The `spec.settings` of a Kubewarden ClusterAdmissionPolicy.
+    ClusterAdmissionPolicy(String),
+}
+
+impl SettingsSource {
+    /// The one that the arguments name.
+    ///
+    /// # Errors
+    /// If they name something else than a policy.
+    pub(crate) fn of(policy: &Policy, cluster: &FromCluster) -> Result<Self, Error> {
+        Ok(match (&policy.settings, &cluster.settings_from) {
+            (Some(path), _) => Self::File(path.clone()),
+            (None, None) => Self::Defaults,
+            (None, Some(from)) => match from.split_once('/') {
+                Some(("clusteradmissionpolicy", name)) if !name.is_empty() => {
+                    Self::ClusterAdmissionPolicy(name.to_owned())
+                }
+                _ => {
+                    return Err(Error::Settings {
+                        why: format!("`{from}` is not clusteradmissionpolicy/NAME"),
+                    });
+                }
+            },
+        })
+    }
+
+    /// Reads them once.
+    pub(crate) async fn read(&self, client: &Client) -> Result<Value, Error> {
+        match self {
+            Self::Defaults => Ok(json!({})),
+            Self::File(path) => read_file(path).await,
+            Self::ClusterAdmissionPolicy(name) => {
+                let policy = policies(client).get(name).await.map_err(|source| Error::Api {
+                    doing: format!("read the settings of ClusterAdmissionPolicy {name}"),
+                    source,
+                })?;
+                Ok(of_policy(&policy))
+            }
+        }
+    }
+
+    /// Follows them for ever. Settings that the module refuses are told of, and the old ones stay.
+    pub(crate) async fn follow(self, client: Client, offers: Offers) {
+        match &self {
+            Self::Defaults => std::future::pending().await,
+            Self::File(path) => {
+                let mut changes = Changes::default();
+                loop {
+                    tokio::time::sleep(LOOK).await;
+                    if let Some(read) = changes.next(read_file(path).await) {
+                        offers.offer(read, offers.operator.clone()).await;
+                    }
+                }
+            }
+            Self::ClusterAdmissionPolicy(name) => {
+                let mut policy = std::pin::pin!(watch_object(policies(&client), name));
+                let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+                while let Some(policy) = policy.next().await {
+                    match policy {
+                        Ok(Some(policy)) => {
+                            backoff.reset();
+                            let regarding = ObjectReference {
+                                api_version: Some("policies.kubewarden.io/v1".to_owned()),
+                                kind: Some("ClusterAdmissionPolicy".to_owned()),
+                                name: Some(name.clone()),
+                                uid: policy.metadata.uid.clone(),
+                                ..ObjectReference::default()
+                            };
+                            offers.offer(Ok(of_policy(&policy)), regarding).await;
+                        }
+                        Ok(None) => tracing::warn!(name, "the ClusterAdmissionPolicy is gone; its last settings stay"),
+                        Err(error) => {
+                            tracing::warn!(%error, name, "watching the ClusterAdmissionPolicy failed");
+                            tokio::time::sleep(backoff.next()).await;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a file held when it was last read, so that the same content, or the same mistake, is offered once.
+#[derive(Debug, Default)]
+struct Changes(Option<Result<Value, String>>);
+
+impl Changes {
+    /// What was read, if it is not what was read before.
+    fn next(&mut self, read: Result<Value, Error>) -> Option<Result<Value, Error>> {
+        let kept = match &read {
+            Ok(document) => Ok(document.clone()),
+            Err(error) => Err(error.chain()),
+        };
+        let changed = self.0.as_ref() != Some(&kept);
+        self.0 = Some(kept);
+        changed.then_some(read)
+    }
+}
+
+/// Where changed settings are handed in.
+pub(crate) struct Offers {
+    pub(crate) module: Module,
+    pub(crate) events: Events,
+    /// The operator itself: refusals of a file are Events on it.
+    pub(crate) operator: ObjectReference,
+    pub(crate) settings: watch::Sender<Value>,
+}
+
+impl Offers {
+    /// Takes a document if it is another one and the module accepts it.
+    async fn offer(&self, read: Result<Value, Error>, regarding: ObjectReference) {
+        let document = match read {
+            Ok(document) if *self.settings.borrow() == document => return,
+            Ok(document) => document,
+            Err(error) => return self.refused(&error, regarding),
+        };
+        match Settings::check(&document, &self.module).await {
+            Ok(_) => {
+                tracing::info!("the settings have changed");
+                self.settings.send_replace(document);
+            }
+            Err(error) => self.refused(&error, regarding),
+        }
+    }
+
+    fn refused(&self, error: &Error, regarding: ObjectReference) {
+        let note = format!("{}; the old ones stay", error.chain());
+        tracing::error!("{note}");
+        self.events.tell(News {
+            regarding,
+            warning: true,
+            reason: "SettingsRefused",
+            note,
+        });
+    }
+}
+
+async fn read_file(path: &Path) -> Result<Value, Error> {
+    let text = tokio::fs::read_to_string(path).await.map_err(|source| Error::File {
+        doing: format!("read the settings in {}", path.display()),
+        source,
+    })?;
+    yaml::settings(text, &path.display().to_string())
+}
+
+fn policies(client: &Client) -> Api<DynamicObject> {
+    let gvk = GroupVersionKind::gvk("policies.kubewarden.io", "v1", "ClusterAdmissionPolicy");
+    let resource = ApiResource::from_gvk_with_plural(&gvk, "clusteradmissionpolicies");
+    Api::all_with(client.clone(), &resource)
+}
+
+fn of_policy(policy: &DynamicObject) -> Value {
+    let settings = policy.data.pointer("/spec/settings").cloned().unwrap_or_default();
+    if settings.is_null() { json!({}) } else { settings }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offers() -> (Offers, watch::Receiver<Value>) {
+        let (settings, receiver) = watch::channel(json!({}));
+        let offers = Offers {
+            module: crate::module::for_tests(),
+            events: Events::none(),
+            operator: ObjectReference::default(),
+            settings,
+        };
+        (offers, receiver)
+    }
+
+    #[test]
+    fn a_file_is_offered_when_it_changes_and_a_mistake_once() {
+        let mut changes = Changes::default();
+        let mistake = || {
+            Err(Error::Settings {
+                why: "broken".to_owned(),
+            })
+        };
+        assert!(changes.next(Ok(json!({}))).is_some());
+        assert!(changes.next(Ok(json!({}))).is_none());
+        assert!(changes.next(mistake()).is_some());
+        assert!(changes.next(mistake()).is_none());
+        assert!(changes.next(Ok(json!({}))).is_some(), "it was mended");
+    }
+
+    #[tokio::test]
+    async fn settings_that_are_refused_or_the_same_change_nothing() {
+        let (offers, mut settings) = offers();
+        settings.mark_unchanged();
+        for document in [json!([1]), json!({"topologie": "standalone"}), json!({})] {
+            offers.offer(Ok(document), ObjectReference::default()).await;
+            assert!(!settings.has_changed().unwrap());
+        }
+        let standalone = json!({"topology": "standalone"});
+        offers.offer(Ok(standalone.clone()), ObjectReference::default()).await;
+        assert!(settings.has_changed().unwrap());
+        assert_eq!(*settings.borrow_and_update(), standalone);
+    }
+
+    #[test]
+    fn a_policy_without_settings_has_the_defaults() {
+        let policy = |spec: Value| {
+            let object = json!({"apiVersion": "policies.kubewarden.io/v1", "kind": "ClusterAdmissionPolicy",
+                "metadata": {"name": "telewarden"}, "spec": spec});
+            of_policy(&serde_json::from_value(object).unwrap())
+        };
+        assert_eq!(policy(json!({})), json!({}));
+        assert_eq!(policy(json!({"settings": null})), json!({}));
+        assert_eq!(policy(json!({"settings": {"instance": "a"}})), json!({"instance": "a"}));
+    }
+}
