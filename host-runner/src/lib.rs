@@ -32,7 +32,7 @@ pub mod embedded;
 mod error;
 mod module;
 
-pub use error::Error;
+pub use error::{Causes, Error};
 pub use module::{Cache, Module, Options};
 pub use telewarden_policy::diagnostic::{Diagnostic, Place, Position, Range, Severity};
 pub use telewarden_policy::protocol::{

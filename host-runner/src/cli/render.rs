@@ -57,9 +57,9 @@ pub(crate) fn run(args: &Args) -> Status {
     let written = match (&args.out_dir, args.output) {
         (Some(folder), Format::Toml) => write_files(folder, configuration_files(&answer)),
         (Some(folder), format) => object_files(&answer, format).and_then(|files| write_files(folder, files)),
-        (None, Format::Toml) => only_configuration(&answer).map(output::print),
-        (None, Format::Yaml) => documents(&answer).map(|text| output::print(&text)),
-        (None, Format::Json) => Ok(output::print(&list(&answer))),
+        (None, Format::Toml) => only_configuration(&answer).map(output::print_document),
+        (None, Format::Yaml) => documents(&answer).map(|text| output::print_document(&text)),
+        (None, Format::Json) => Ok(output::print_json(&list(&answer))),
     };
 
     let findings = human::findings(&report);
@@ -129,13 +129,12 @@ fn documents(answer: &RenderAnswer) -> Result<String, Error> {
         .collect()
 }
 
-fn list(answer: &RenderAnswer) -> String {
-    let list = json!({
+fn list(answer: &RenderAnswer) -> Value {
+    json!({
         "apiVersion": "v1",
         "kind": "List",
         "items": objects(answer).collect::<Vec<_>>(),
-    });
-    format!("{list:#}\n")
+    })
 }
 
 fn only_configuration(answer: &RenderAnswer) -> Result<&str, Error> {
