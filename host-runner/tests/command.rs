@@ -795,12 +795,9 @@ fn a_part_of_a_long_line_is_shown() {
     let ran = place.run(&["validate", "a.yaml"]);
     assert_eq!(ran.out.matches("error[TW103]").count(), FINDINGS as usize);
     let source: Vec<_> = ran.out.lines().filter(|line| line.starts_with("8 | ")).collect();
-    assert!(
-        source
-            .iter()
-            .all(|line| line.chars().count() < 220 && line.contains('…')),
-        "{source:?}"
-    );
+    assert_eq!(source.len(), FINDINGS as usize);
+    assert!(source.iter().all(|line| line.chars().count() < 220), "{source:?}");
+    assert!(source.iter().any(|line| line.contains('…')), "{source:?}");
     // The place is that of the line, not of the part that is shown.
     assert!(ran.out.contains("a.yaml:8:2006"), "{}", ran.out);
 }
@@ -832,6 +829,46 @@ fn brackets_in_sarif_are_no_links() {
         text.is_some_and(|text| text.starts_with("see \\[this\\](1) \\\\ that\n")),
         "{text:?}"
     );
+}
+
+#[cfg(unix)]
+mod compiled_code {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        let metadata = fs::metadata(path).expect("it is there");
+        metadata.permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn is_kept_in_a_folder_for_the_user_alone() {
+        let place = Place::answering(&rendered()).file("a.yaml", APPLICATION);
+        let cache = place.folder.path().join("cache");
+        let ran = place.run(&["validate", "a.yaml"]);
+        assert_eq!((ran.code, ran.err.contains("warning")), (Some(0), false), "{}", ran.err);
+        assert_eq!((mode(&cache), mode(&cache.join("compiled"))), (0o700, 0o700));
+        assert!(!below(&cache.join("compiled")).is_empty());
+    }
+
+    #[rstest]
+    #[case::of_the_cache("cache", 0o777)]
+    #[case::of_the_group("cache", 0o770)]
+    #[case::of_compiled_code("cache/compiled", 0o777)]
+    fn is_not_kept_where_others_can_write(#[case] folder: &str, #[case] mode: u32) {
+        let place = Place::answering(&rendered()).file("a.yaml", APPLICATION);
+        let folder = place.folder.path().join(folder);
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).expect("permissions");
+
+        let ran = place.run(&["validate", "a.yaml"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        let warnings = ran.err.matches("warning: compiled code is not kept in").count();
+        assert_eq!(warnings, 1, "{}", ran.err);
+        assert!(ran.err.contains(&format!("(mode {mode:03o})")), "{}", ran.err);
+        assert!(below(&place.folder.path().join("cache/compiled")).is_empty());
+    }
 }
 
 #[test]

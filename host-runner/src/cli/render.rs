@@ -1,8 +1,7 @@
 //! `telewarden render`
 
 use std::collections::HashSet;
-use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -198,7 +197,7 @@ fn write_files(folder: &Path, files: Vec<OutFile>) -> Result<Status, Error> {
     let mut taken = HashSet::new();
     for (parts, text) in files {
         let path = free_path(folder, &parts, &mut taken);
-        write_file(&path, &text).map_err(|source| Error::Write { path, source })?;
+        telewarden::file::replace(&path, text.as_bytes()).map_err(|source| Error::Write { path, source })?;
     }
     Ok(Status::Fine)
 }
@@ -237,18 +236,4 @@ fn safe_name(name: &str) -> String {
         // The end tells more than the middle: it has the extension, and what makes long names different.
         length => format!("{}{}", &safe[..100], &safe[length - 140..]),
     }
-}
-
-/// A reader sees the old file or the new one, and never half of it.
-fn write_file(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".telewarden-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.persist(path)?;
-    Ok(())
 }
