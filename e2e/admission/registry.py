@@ -219,6 +219,106 @@ class Artifacts(unittest.TestCase):
         self.telewarden("push", ROOT / "policy.wasm", f"registry://{self.registry.host}/plain:v1", code=2)
 
 
+class Signed(unittest.TestCase):
+    """`--key`. Signatures are made with openssl, and put beside the module as cosign puts them there."""
+
+    setUpClass = Artifacts.__dict__["setUpClass"]
+    setUp = Artifacts.setUp
+    telewarden, push = Artifacts.telewarden, Artifacts.push
+
+    def key(self, name, *algorithm):
+        private, public = self.folder / f"{name}.key", self.folder / f"{name}.pub"
+        subprocess.run(["openssl", "genpkey", "-out", private, "-algorithm", *algorithm], check=True, capture_output=True)
+        subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", public], check=True)
+        return private, public
+
+    def keys(self):
+        yield self.key("p256", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+        yield self.key("ed25519", "ED25519")
+
+    def send(self, method, path, data=None, **headers):
+        url = path if path.startswith("http") else f"http://{self.registry.host}/v2/{path}"
+        request = urllib.request.Request(url, data=data, method=method, headers=headers)
+        with urllib.request.urlopen(request) as answer:
+            return answer.headers
+
+    def blob(self, name, data):
+        location = self.send("POST", f"{name}/blobs/uploads/")["Location"]
+        joint = "&" if "?" in location else "?"
+        self.send("PUT", f"{location}{joint}digest={sha256(data)}", data, **{"Content-Type": "application/octet-stream"})
+        return {"digest": sha256(data), "size": len(data)}
+
+    def sign(self, address, private, about=None):
+        """Signs a module, or puts beside it a signature that is about another."""
+        name, digest = address.removeprefix("registry://").split("@")
+        name = name.split("/", 1)[1].split(":")[0]
+        document = json.dumps({
+            "critical": {
+                "identity": {"docker-reference": f"{self.registry.host}/{name}"},
+                "image": {"docker-manifest-digest": about or digest},
+                "type": "cosign container image signature",
+            },
+            "optional": None,
+        }).encode()
+        (self.folder / "document").write_bytes(document)
+        command = ["openssl", "pkeyutl", "-sign", "-inkey", private, "-rawin", "-in", self.folder / "document"]
+        if "ed25519" not in private.name:
+            command += ["-digest", "sha256"]
+        signature = subprocess.run(command, check=True, capture_output=True).stdout
+        layer = {
+            "mediaType": "application/vnd.dev.cosign.simplesigning.v1+json", **self.blob(name, document),
+            "annotations": {"dev.cosignproject.cosign/signature": base64.b64encode(signature).decode()},
+        }
+        media_type = "application/vnd.oci.image.manifest.v1+json"
+        manifest = json.dumps({
+            "schemaVersion": 2, "mediaType": media_type, "layers": [layer],
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", **self.blob(name, b"{}")},
+        }).encode()
+        tag = digest.replace(":", "-") + ".sig"
+        self.send("PUT", f"{name}/manifests/{tag}", manifest, **{"Content-Type": media_type})
+
+    def test_a_signed_module_is_pulled_and_run(self):
+        for private, public in self.keys():
+            with self.subTest(private.stem):
+                address = self.push(f"signed-{private.stem}")
+                self.sign(address, private)
+                pulled = self.telewarden("pull", address, "--key", public)
+                self.assertEqual(pulled.stdout.strip().split("@")[1], address.split("@")[1])
+                self.telewarden("render", ROOT / "examples/argocd.yaml", "--policy", address, "--key", public)
+
+    def refused(self, address, public, *expected):
+        output = self.folder / "refused.wasm"
+        for command in [["pull", address, "-o", output],
+                        ["render", ROOT / "examples/argocd.yaml", "--policy", address]]:
+            done = self.telewarden(*command, "--key", public, code=2)
+            self.assertEqual(done.stdout, "")
+            self.assertFalse(output.exists())
+            for text in expected:
+                self.assertIn(text, done.stderr)
+
+    def test_a_module_without_a_signature_is_refused(self):
+        _, public = self.key("p256", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+        self.refused(self.push("unsigned"), public, "is not signed", "cosign sign")
+
+    def test_another_key_is_refused(self):
+        address = self.push("other-key")
+        for private, _ in self.keys():
+            self.sign(address, private)
+            _, public = self.key("other", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+            self.refused(address, public, "is not signed with this key")
+
+    def test_a_signature_of_another_module_is_refused(self):
+        address = self.push("other-digest")
+        for private, public in self.keys():
+            self.sign(address, private, about=sha256(b"another"))
+            self.refused(address, public, sha256(b"another"), "another module")
+
+    def test_what_is_no_public_key_is_refused(self):
+        address = self.push("no-key")
+        private, _ = self.key("p256", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+        self.refused(address, private, "p256.key", "public key in PEM")
+
+
 # user:secret, as `htpasswd -B` writes it. It opens nothing but the registry of this test.
 HTPASSWD = "user:$2y$05$C2vPJwGOLQIzQnJObDrhle46FsGWPHcJk3OFec/zdAxkONU77b/Ra\n"
 

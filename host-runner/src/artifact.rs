@@ -5,6 +5,7 @@
 
 mod metadata;
 mod registry;
+mod signature;
 mod store;
 
 use std::io;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 pub use metadata::{Metadata, PolicyType, Rule, annotate, metadata};
 pub use registry::{Location, Pulled, Registry};
+pub use signature::Key;
 pub use store::{Digest, Store};
 
 /// Why a module could not be annotated, pushed, pulled or kept.
@@ -81,6 +83,40 @@ pub enum Error {
         at: String,
         /// What there is.
         why: String,
+    },
+    /// It is not a key that signatures can be verified with.
+    #[error("this is not an ECDSA P-256 or Ed25519 public key in PEM, as `cosign public-key` prints one: {0}")]
+    Key(String),
+    /// There is no signature beside the module.
+    #[error(
+        "`{at}` is not signed: there is nothing at the tag `{tag}`; sign it with \
+         `cosign sign --new-bundle-format=false --key cosign.key {}`",
+        at.trim_start_matches("registry://")
+    )]
+    NotSigned {
+        /// The module's address.
+        at: String,
+        /// The tag that signatures have.
+        tag: String,
+    },
+    /// Nobody signed it with this key.
+    #[error(
+        "`{at}` is not signed with this key; it has signatures: {found}. Name the key of who signed it, or use another \
+         module; nothing of this one is used"
+    )]
+    OtherKey {
+        /// The module's address.
+        at: String,
+        /// How many signatures there are.
+        found: usize,
+    },
+    /// A signature belongs to something else.
+    #[error("the signature of `{at}` is about {found}: it was copied from another module; nothing of this one is used")]
+    OtherDigest {
+        /// The module's address.
+        at: String,
+        /// What was signed.
+        found: String,
     },
     /// The store cannot be written.
     #[error("cannot write `{}`", path.display())]

@@ -1,5 +1,6 @@
 //! What can go wrong between a host and the module.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -88,4 +89,46 @@ pub enum Error {
         /// The module's version.
         found: u64,
     },
+}
+
+/// An error and its causes in one line: `cannot read the module: permission denied`. A cause whose text the line already
+/// has is left out, because some libraries repeat it in their own message.
+#[derive(Clone, Copy, Debug)]
+pub struct Causes<'a>(pub &'a dyn std::error::Error);
+
+impl fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = self.0.to_string();
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            let said = error.to_string();
+            if !text.contains(&said) {
+                text = format!("{text}: {said}");
+            }
+            cause = error.source();
+        }
+        f.write_str(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{text}")]
+        struct Layer {
+            text: &'static str,
+            source: Option<Box<Layer>>,
+        }
+        let layer = |text, source: Option<Layer>| Layer {
+            text,
+            source: source.map(Box::new),
+        };
+        let root = layer("no such file", None);
+        let error = layer("cannot start", Some(layer("open: no such file", Some(root))));
+        assert_eq!(Causes(&error).to_string(), "cannot start: open: no such file");
+    }
 }

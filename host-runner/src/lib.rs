@@ -30,10 +30,12 @@ pub mod artifact;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;
+#[cfg(feature = "registry")]
+pub mod file;
 mod module;
 
-pub use error::Error;
-pub use module::{Cache, Module, Options};
+pub use error::{Causes, Error};
+pub use module::{Cache, CacheProblem, Module, Options};
 pub use telewarden_policy::diagnostic::{Diagnostic, Place, Position, Range, Severity};
 pub use telewarden_policy::protocol::{
     ClusterView, Configuration, EndpointAnswer, HostSettings, ObjectKind, Outcome, RenderAnswer, RenderRequest,

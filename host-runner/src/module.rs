@@ -1,10 +1,11 @@
 //! The compiled module, and calls to it.
 
+mod cache;
 mod clock;
 mod instance;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,42 +15,12 @@ use telewarden_policy::protocol::{self, RenderAnswer, RenderRequest, SettingsRep
 use wapc::WapcHost;
 use wasmtime::{Config, Engine, InstancePre};
 
+#[cfg(feature = "registry")]
+pub(crate) use self::cache::private_folder;
+pub use self::cache::{Cache, CacheProblem};
 use self::clock::Clock;
 use self::instance::{Failure, Guest, Instance};
 use crate::Error;
-
-/// Where compiled code is kept between processes.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub enum Cache {
-    /// Nowhere.
-    #[default]
-    Off,
-    /// In `compiled` in this folder. Who can write there decides what runs, so it should be the user's own. When it cannot
-    /// be used the module is compiled, and nothing is said.
-    Folder(PathBuf),
-}
-
-impl Cache {
-    /// The user's own folder: `TELEWARDEN_CACHE`, else `telewarden` in `XDG_CACHE_HOME`, else in `~/.cache`. An empty
-    /// `TELEWARDEN_CACHE` turns the cache off.
-    pub fn of_user() -> Self {
-        let variable = |name| {
-            std::env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        let folder = match std::env::var_os("TELEWARDEN_CACHE") {
-            Some(folder) if folder.is_empty() => None,
-            Some(folder) => std::path::absolute(folder).ok(),
-            // XDG says that a relative path is to be ignored.
-            None => variable("XDG_CACHE_HOME")
-                .filter(|folder| folder.is_absolute())
-                .or_else(|| Some(variable("HOME")?.join(".cache")))
-                .map(|folder| folder.join("telewarden")),
-        };
-        folder.map_or(Self::Off, Self::Folder)
-    }
-}
 
 /// How the module is run.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -87,6 +58,7 @@ struct Compiled {
     guest: InstancePre<Guest>,
     clock: Clock,
     memory: usize,
+    cache_problem: Option<CacheProblem>,
 }
 
 impl std::fmt::Debug for Module {
@@ -109,7 +81,11 @@ impl Module {
     /// Compiles a module, or finds its code in the cache.
     pub fn new(wasm: &[u8], options: &Options) -> Result<Self, Error> {
         let compile_error = |source: wasmtime::Error| Error::Compile { source: source.into() };
-        let engine = Engine::new(&config(options)).map_err(compile_error)?;
+        let (cache, cache_problem) = match options.cache.open() {
+            Ok(cache) => (cache, None),
+            Err(problem) => (None, Some(problem)),
+        };
+        let engine = Engine::new(&config(cache)).map_err(compile_error)?;
         let module = wasmtime::Module::from_binary(&engine, wasm).map_err(compile_error)?;
         let guest = instance::link(&engine, &module).map_err(|source| Error::Link { source: source.into() })?;
         Ok(Self {
@@ -118,6 +94,7 @@ impl Module {
                 engine,
                 guest,
                 memory: options.memory,
+                cache_problem,
             }),
             deadline: options.deadline,
         })
@@ -135,6 +112,12 @@ impl Module {
     /// How long a call may take.
     pub fn deadline(&self) -> Duration {
         self.deadline
+    }
+
+    /// Why the folder for compiled code was not used, if it was given and cannot be trusted. Whoever runs the module should
+    /// say so once.
+    pub fn cache_problem(&self) -> Option<&CacheProblem> {
+        self.compiled.cache_problem.as_ref()
     }
 
     /// Compiles a module from its file, or finds its code in the cache.
@@ -196,6 +179,7 @@ impl Module {
             guest,
             clock,
             memory,
+            ..
         } = &*self.compiled;
         let deadline = self.deadline;
 
@@ -230,7 +214,7 @@ impl Module {
     }
 }
 
-fn config(options: &Options) -> Config {
+fn config(cache: Option<wasmtime::Cache>) -> Config {
     let mut config = Config::new();
     config.epoch_interruption(true);
     // A backtrace of a stripped module names no function, and hides the trap's own message behind it.
@@ -238,16 +222,7 @@ fn config(options: &Options) -> Config {
     // Only backtraces and profilers read these, and whatever is kept is read in again by each process.
     config.generate_address_map(false);
     config.native_unwind_info(cfg!(windows));
-    if let Cache::Folder(folder) = &options.cache {
-        let mut cache = wasmtime::CacheConfig::new();
-        // A folder of its own: now and then wasmtime deletes in it whatever it does not know.
-        cache.with_directory(folder.join("compiled"));
-        // A command that runs for ten milliseconds spends most of them reading its code in. A small window is quicker to
-        // unpack than a small file is to read, and better compression later, in the background, would undo it.
-        cache.with_baseline_compression_level(1);
-        cache.with_optimized_compression_usage_counter_threshold(u64::MAX);
-        config.cache(wasmtime::Cache::new(cache).ok());
-    }
+    config.cache(cache);
     config
 }
 

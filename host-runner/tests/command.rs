@@ -86,7 +86,7 @@ impl Place {
         fs::create_dir_all(self.path("")).expect("a folder");
         let mut command = Command::new(env!("CARGO_BIN_EXE_telewarden"));
         command.args(args).current_dir(self.path("")).stdin(Stdio::null());
-        if matches!(args[0], "validate" | "render") {
+        if matches!(args[0], "validate" | "render" | "explain") {
             command.arg("--policy").arg(module);
         }
         for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
@@ -721,21 +721,153 @@ fn colour(#[case] args: &[&str], #[case] variables: &[(&str, &str)], #[case] col
     assert_eq!(ran.out.contains('\u{1b}'), coloured, "{}", ran.out);
 }
 
-#[test]
-fn text_of_others_cannot_drive_the_terminal() {
+/// Text that clears a terminal, in three ways, hides its end, and gives commands to GitHub's runner.
+const HOSTILE: &str = "\u{1b}[2Jgone\u{7}\u{9b}2J\u{202e}\u{200b}\n::stop-commands::x\r\n##[add-mask]x";
+
+#[rstest]
+#[case::human(&["validate", "--color", "never"])]
+#[case::json(&["validate", "--format", "json"])]
+#[case::github(&["validate", "--format", "github"])]
+#[case::sarif(&["validate", "--format", "sarif"])]
+#[case::render(&["render"])]
+#[case::render_json(&["render", "-o", "json"])]
+#[case::explain(&["explain"])]
+#[case::mermaid(&["explain", "--format", "mermaid"])]
+fn text_of_others_is_text_in_every_output(#[case] args: &[&str]) {
     let mut answer = refused();
-    answer["sources"][0]["diagnostics"][1]["message"] = "\u{1b}[2Jgone\u{7}".into();
-    answer["sources"][0]["source"] = "\u{1b}]0;title\u{7}".into();
-    let file = APPLICATION.replace("ftp", "ftp\u{202e}");
+    let refused = &mut answer["sources"][0];
+    refused["diagnostics"][1]["message"] = HOSTILE.into();
+    refused["diagnostics"][1]["help"] = HOSTILE.into();
+    refused["diagnostics"][1]["code"] = HOSTILE.into();
+    refused["source"] = HOSTILE.into();
+    refused["endpoints"] = json!([{"name": HOSTILE, "plugin": HOSTILE, "urls": [HOSTILE]}]);
+    refused["objects"] = json!([{"kind": HOSTILE, "metadata": {"name": HOSTILE}}]);
+    // In the file's own line as well, which has to be shown.
+    let file = APPLICATION.replace("ftp", "ftp\u{202e}\u{9b}2J##[add-mask]");
     let place = Place::answering(&answer).file("a.yaml", file);
-    for command in ["validate", "render"] {
-        let ran = place.run(&[command, "--color", "never", "a.yaml"]);
-        let printed = ran.all();
-        assert!(printed.contains("gone"), "{printed}");
-        let control = printed
-            .chars()
-            .find(|c| c.is_control() && *c != '\n' || *c == '\u{202e}');
-        assert_eq!(control, None, "{printed:?}");
+
+    let mut ran = place.run(&[args, &["a.yaml"]].concat());
+    if args == ["render"] {
+        // In a pipe, YAML is exact.
+        ran.out.clear();
+    }
+    let printed = ran.all();
+    assert!(printed.contains("gone"), "{printed}");
+    let hidden = printed
+        .chars()
+        .find(|c| c.is_control() && *c != '\n' || matches!(c, '\u{202e}' | '\u{200b}'));
+    assert_eq!(hidden, None, "{printed:?}");
+    assert!(!printed.contains("##["), "{printed}");
+    let commands: Vec<_> = printed
+        .lines()
+        .filter(|line| line.trim_start().starts_with("::"))
+        .filter(|line| !line.starts_with("::error ") && !line.starts_with("::warning "))
+        .collect();
+    assert!(commands.is_empty(), "{commands:?}");
+}
+
+#[test]
+fn what_is_rendered_is_exact_in_a_pipe() {
+    let mut answer = rendered();
+    let text = "[agent]\n  hostname = \"a\u{202e}b\"\n";
+    answer["sources"][0]["configurations"][0]["files"]["telegraf.conf"] = text.into();
+    let place = Place::answering(&answer).file("a.yaml", APPLICATION);
+    assert_eq!(place.run(&["render", "-o", "toml", "a.yaml"]).out, text);
+}
+
+#[test]
+fn a_part_of_a_long_line_is_shown() {
+    const FINDINGS: u32 = 100;
+    let urls = "\"http://a/metrics\", ".repeat(2000);
+    let file = APPLICATION.replace("ftp://argocd:9121/metrics", &format!("{{urls: [{urls}]}}"));
+    let finding = |number: u32| {
+        let column = 20 + 20 * number;
+        diagnostic("TW103", "error", "doubtful", (2, column), (2, column + 18))
+    };
+    let diagnostics: Vec<_> = (0..FINDINGS).map(finding).collect();
+    let answer = answer(json!([source(
+        0,
+        "argocd",
+        "refused",
+        json!({"diagnostics": diagnostics})
+    )]));
+    let place = Place::answering(&answer).file("a.yaml", file);
+    let ran = place.run(&["validate", "a.yaml"]);
+    assert_eq!(ran.out.matches("error[TW103]").count(), FINDINGS as usize);
+    let source: Vec<_> = ran.out.lines().filter(|line| line.starts_with("8 | ")).collect();
+    assert_eq!(source.len(), FINDINGS as usize);
+    assert!(source.iter().all(|line| line.chars().count() < 220), "{source:?}");
+    assert!(source.iter().any(|line| line.contains('…')), "{source:?}");
+    // The place is that of the line, not of the part that is shown.
+    assert!(ran.out.contains("a.yaml:8:2006"), "{}", ran.out);
+}
+
+#[test]
+fn findings_of_one_source_are_bounded() {
+    let finding = diagnostic("TW103", "error", "doubtful", (2, 10), (2, 13));
+    let diagnostics = vec![finding; 500];
+    let answer = answer(json!([source(
+        0,
+        "argocd",
+        "refused",
+        json!({"diagnostics": diagnostics})
+    )]));
+    let place = Place::answering(&answer).file("a.yaml", APPLICATION);
+    let ran = place.run(&["validate", "a.yaml"]);
+    assert_eq!(ran.out.matches("error[TW103]").count(), 101);
+    assert!(ran.err.contains("399 findings left out"), "{}", ran.err);
+}
+
+#[test]
+fn brackets_in_sarif_are_no_links() {
+    let mut answer = refused();
+    answer["sources"][0]["diagnostics"][1]["message"] = "see [this](1) \\ that".into();
+    let place = Place::answering(&answer).file("a.yaml", APPLICATION);
+    let log = place.run(&["validate", "--format", "sarif", "a.yaml"]).json();
+    let text = log["runs"][0]["results"][1]["message"]["text"].as_str();
+    assert!(
+        text.is_some_and(|text| text.starts_with("see \\[this\\](1) \\\\ that\n")),
+        "{text:?}"
+    );
+}
+
+#[cfg(unix)]
+mod compiled_code {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        let metadata = fs::metadata(path).expect("it is there");
+        metadata.permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn is_kept_in_a_folder_for_the_user_alone() {
+        let place = Place::answering(&rendered()).file("a.yaml", APPLICATION);
+        let cache = place.folder.path().join("cache");
+        let ran = place.run(&["validate", "a.yaml"]);
+        assert_eq!((ran.code, ran.err.contains("warning")), (Some(0), false), "{}", ran.err);
+        assert_eq!((mode(&cache), mode(&cache.join("compiled"))), (0o700, 0o700));
+        assert!(!below(&cache.join("compiled")).is_empty());
+    }
+
+    #[rstest]
+    #[case::of_the_cache("cache", 0o777)]
+    #[case::of_the_group("cache", 0o770)]
+    #[case::of_compiled_code("cache/compiled", 0o777)]
+    fn is_not_kept_where_others_can_write(#[case] folder: &str, #[case] mode: u32) {
+        let place = Place::answering(&rendered()).file("a.yaml", APPLICATION);
+        let folder = place.folder.path().join(folder);
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).expect("permissions");
+
+        let ran = place.run(&["validate", "a.yaml"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        let warnings = ran.err.matches("warning: compiled code is not kept in").count();
+        assert_eq!(warnings, 1, "{}", ran.err);
+        assert!(ran.err.contains(&format!("(mode {mode:03o})")), "{}", ran.err);
+        assert!(below(&place.folder.path().join("cache/compiled")).is_empty());
     }
 }
 

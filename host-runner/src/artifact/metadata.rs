@@ -147,6 +147,9 @@ impl Metadata {
 }
 
 /// The metadata of a module, if it has any.
+///
+/// # Errors
+/// [`Error::NotWasm`] for other bytes, [`Error::Metadata`] for metadata that Kubewarden would not read.
 pub fn metadata(wasm: &[u8]) -> Result<Option<Metadata>, Error> {
     for payload in Parser::new(0).parse_all(wasm) {
         if let Payload::CustomSection(section) = payload.map_err(|source| Error::NotWasm { source })?
@@ -162,6 +165,10 @@ pub fn metadata(wasm: &[u8]) -> Result<Option<Metadata>, Error> {
 
 /// The module with metadata in it. `protocol_version` is the module's answer to the operation of that name, and `usage`
 /// the text that a catalog shows.
+///
+/// # Errors
+/// [`Error::NotWasm`] for other bytes, [`Error::AlreadyAnnotated`], and [`Error::Invalid`] for metadata that Kubewarden
+/// refuses.
 pub fn annotate(
     wasm: &[u8],
     mut metadata: Metadata,

@@ -17,10 +17,17 @@ use oci_client::manifest::{
 use oci_client::secrets::RegistryAuth;
 use tokio::io::AsyncWrite;
 
-use super::{Digest, Error, Store, metadata};
+use super::signature::{self, Refusal, Signed};
+use super::{Digest, Error, Key, Store, metadata};
 
 /// No module is larger. What a registry sends beyond it, or beyond what its manifest says, is not read.
 const MAX_MODULE: usize = 64 * 1024 * 1024;
+
+/// No document that is signed is larger, in bytes; they have some 300.
+const MAX_SIGNED: usize = 64 * 1024;
+
+/// No module has more signatures, or the rest of them is not looked at.
+const MAX_SIGNATURES: usize = 50;
 
 /// A registry that says nothing for this long has stopped.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -97,6 +104,10 @@ pub struct Registry {
 
 impl Registry {
     /// Pushes an annotated module, and says where it is, by digest.
+    ///
+    /// # Errors
+    /// [`Error::NotWasm`], [`Error::NotAnnotated`] or [`Error::Metadata`] for a module that Kubewarden could not use,
+    /// [`Error::Registry`] where the registry cannot be reached or refuses it.
     pub fn push(&self, wasm: &[u8], to: &Location) -> Result<Location, Error> {
         let metadata = metadata(wasm)?.ok_or(Error::NotAnnotated)?;
         let layers = [ImageLayer::new(wasm.to_vec(), WASM_LAYER_MEDIA_TYPE.to_owned(), None)];
@@ -136,7 +147,18 @@ impl Registry {
     }
 
     /// Pulls a module. What the store has is not fetched, and what is fetched is kept there.
+    ///
+    /// # Errors
+    /// [`Error::Registry`] where the registry cannot be reached or refuses, [`Error::Digest`] where it sends something
+    /// else than what was asked for, [`Error::NotAModule`] where that is no module, [`Error::Write`] for the store.
     pub fn pull(&self, from: &Location, store: Option<&Store>) -> Result<Pulled, Error> {
+        let (wasm, digest) = self.fetch(from, store)?;
+        let at = from.at(digest);
+        Ok(Pulled { wasm, at })
+    }
+
+    /// The module, and the digest of its manifest.
+    fn fetch(&self, from: &Location, store: Option<&Store>) -> Result<(Vec<u8>, Digest), Error> {
         let Login { auth, note } = Login::of(from);
         let kept = |digest: &Digest| store.and_then(|store| store.get(digest));
         let failed = |source| self.failed("pull", from, note.clone(), source);
@@ -176,10 +198,71 @@ impl Registry {
             store.put(&wasm)?;
             store.put(&manifest)?;
         }
-        Ok(Pulled {
-            wasm,
-            at: from.at(digest),
-        })
+        Ok((wasm, digest))
+    }
+
+    /// Pulls a module that was signed with a key. The registry is asked for the signature each time.
+    ///
+    /// # Errors
+    /// As [`Registry::pull`], and [`Error::NotSigned`], [`Error::OtherKey`] or [`Error::OtherDigest`] where no signature
+    /// says that the key's owner signed this very module.
+    pub fn pull_signed(&self, from: &Location, store: Option<&Store>, key: &Key) -> Result<Pulled, Error> {
+        let (wasm, digest) = self.fetch(from, store)?;
+        let location = from.at(digest.clone());
+        let signed = self.signatures(&location, &digest)?;
+        let at = location.to_string();
+        match signature::verify(key, &digest, &signed) {
+            Ok(()) => Ok(Pulled { wasm, at: location }),
+            Err(Refusal::OtherKey) => Err(Error::OtherKey {
+                at,
+                found: signed.len(),
+            }),
+            Err(Refusal::OtherDigest(found)) => Err(Error::OtherDigest { at, found }),
+        }
+    }
+
+    /// The signatures beside a module.
+    fn signatures(&self, at: &Location, digest: &Digest) -> Result<Vec<Signed>, Error> {
+        let tag = digest.to_string().replace(':', "-") + ".sig";
+        let (registry, repository) = (at.reference.registry(), at.reference.repository());
+        let beside = Reference::with_tag(registry.to_owned(), repository.to_owned(), tag.clone());
+        let Login { auth, note } = Login::of(at);
+        let fetched = run(async {
+            let client = self.client(at)?;
+            let media_types = [OCI_IMAGE_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE];
+            let (manifest, _) = client.pull_manifest_raw(&beside, &auth, &media_types).await?;
+            let manifest: OciImageManifest = serde_json::from_slice(&manifest)?;
+            let mut signed = Vec::new();
+            for layer in manifest.layers {
+                let signature = layer
+                    .annotations
+                    .as_ref()
+                    .and_then(|all| all.get(signature::ANNOTATION));
+                let size = usize::try_from(layer.size).unwrap_or(usize::MAX);
+                if layer.media_type != signature::MEDIA_TYPE || size > MAX_SIGNED || signed.len() == MAX_SIGNATURES {
+                    continue;
+                }
+                if let Some(signature) = signature.cloned() {
+                    let mut document = Bounded::new(size);
+                    client.pull_blob(&beside, &layer, &mut document).await?;
+                    let document = document.bytes;
+                    signed.push(Signed { document, signature });
+                }
+            }
+            Ok(signed)
+        });
+        match fetched {
+            Ok(signed) if signed.is_empty() => Err(Error::NotSigned {
+                at: at.to_string(),
+                tag,
+            }),
+            Ok(signed) => Ok(signed),
+            Err(error) if is_missing(&error) => Err(Error::NotSigned {
+                at: at.to_string(),
+                tag,
+            }),
+            Err(error) => Err(self.failed("read the signature of", at, note, error)),
+        }
     }
 
     /// Whether the registry is one of those that are spoken to without TLS.
@@ -231,6 +314,19 @@ impl Registry {
             hint,
             source: source.into(),
         }
+    }
+}
+
+/// True if the registry has no such manifest.
+fn is_missing(error: &OciDistributionError) -> bool {
+    use OciDistributionError::{ImageManifestNotFoundError, RegistryError, ServerError};
+    match error {
+        ImageManifestNotFoundError(_) | ServerError { code: 404, .. } => true,
+        RegistryError { envelope, .. } => envelope
+            .errors
+            .iter()
+            .any(|error| matches!(error.code, OciErrorCode::ManifestUnknown | OciErrorCode::NotFound)),
+        _ => false,
     }
 }
 

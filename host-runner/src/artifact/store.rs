@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
 use super::Error;
 use crate::Cache;
+use crate::module::private_folder;
 
 /// A SHA-256 digest, as `sha256:` and 64 hexadecimal digits.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -76,21 +76,18 @@ impl Store {
     }
 
     /// Keeps bytes under their digest. A reader sees all of them or none.
+    ///
+    /// # Errors
+    /// [`Error::Write`] where the folder or the file cannot be made.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, Error> {
         let digest = Digest::of(bytes);
         let path = self.path(&digest);
-        write_whole(&path, bytes).map_err(|source| Error::Write { path, source })?;
+        // Compiled code lies beside it, and is used only where the folder is the user's own.
+        private_folder(&self.0)
+            .and_then(|()| crate::file::replace(&path, bytes))
+            .map_err(|source| Error::Write { path, source })?;
         Ok(digest)
     }
-}
-
-fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.persist(path)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,13 +1,11 @@
 //! `telewarden annotate`
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use telewarden::artifact::{self, Metadata};
-use telewarden::{Cache, Module, Options};
 
 use super::Status;
-use super::module::{self, read};
+use super::module::{self, load, read};
 use super::output;
 
 /// Put the metadata that Kubewarden reads into a module
@@ -65,26 +63,10 @@ fn annotate(args: &Args) -> Result<(), Error> {
         None => None,
     };
     let wasm = read(&args.module)?;
-    let options = Options {
-        cache: Cache::of_user(),
-        ..Options::default()
-    };
-    let protocol = Module::new(&wasm, &options)?.protocol_version()?;
+    let protocol = load(&wasm)?.protocol_version()?;
     let annotated = artifact::annotate(&wasm, metadata, &protocol, usage.as_deref())?;
-    write(&args.output_path, &annotated).map_err(|source| Error::Write {
+    telewarden::file::replace(&args.output_path, &annotated).map_err(|source| Error::Write {
         path: args.output_path.clone(),
         source,
     })
-}
-
-/// Whoever reads the file sees the old one or the new one.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
-    file.write_all(bytes)?;
-    file.persist(path)?;
-    Ok(())
 }

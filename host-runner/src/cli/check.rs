@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
-use telewarden::{Diagnostic, Error, Outcome, RenderAnswer, RenderRequest, SourceAnswer};
+use telewarden::{Causes, Diagnostic, Error, Outcome, RenderAnswer, RenderRequest, SourceAnswer};
 
 use super::input::{self, Failure, Input, Settings, Text};
 use super::module::{self, PolicyArgs};
-use super::output;
 use super::report::{self, Finding, Report};
+
+/// As many as the core answers for one source. A module that somebody else built may answer more.
+const MAX_FINDINGS: usize = 101;
 
 /// What both `validate` and `render` take.
 #[derive(Debug, clap::Args)]
@@ -62,7 +64,7 @@ pub(crate) fn check(selection: &Selection) -> Checked {
                     report.add_answer(&answered, settings.as_ref(), &origins);
                     answer = answered;
                 }
-                Err(error) => report.failures.push(Failure::new(output::with_causes(&error))),
+                Err(error) => report.failures.push(Failure::new(Causes(&error).to_string())),
             }
         }
         Err(failure) => report.failures.push(failure),
@@ -109,7 +111,7 @@ impl Text {
         let region = self.manifest.locate(document, item, diagnostic);
         Finding {
             file: Some(self.name.clone()),
-            line_text: region.map(|region| self.manifest.line(region.start.line)),
+            excerpt: region.and_then(|region| self.manifest.excerpt(region)),
             line: region.map(|region| region.start.line),
             column: region.map(|region| region.start.column),
             end_line: region.map(|region| region.end.line),
@@ -146,8 +148,10 @@ impl Report {
             };
             let findings = diagnostics
                 .iter()
+                .take(MAX_FINDINGS)
                 .map(|diagnostic| text.finding(*document, *item, diagnostic, Some(identity)));
             self.findings.extend(findings);
+            self.summary.left_out += diagnostics.len().saturating_sub(MAX_FINDINGS);
             self.sources.push(report::Source {
                 source: identity.clone(),
                 file: text.name.clone(),
@@ -158,5 +162,40 @@ impl Report {
             });
             self.summary.refused += usize::from(*outcome == Outcome::Refused);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use telewarden::Severity;
+    use telewarden_policy::manifest::Manifest;
+
+    use super::*;
+
+    #[test]
+    fn what_a_finding_holds_does_not_depend_on_its_line() {
+        let manifest = Manifest::parse(format!("metadata: {{a: b, annotations: [{}]}}\n", "x, ".repeat(20_000)));
+        let text = Text {
+            name: "a.yaml".to_owned(),
+            manifest: manifest.expect("it is YAML"),
+        };
+        let finding = |pointer: &str| {
+            let diagnostic = Diagnostic {
+                code: "TW000".into(),
+                severity: Severity::Error,
+                message: String::new(),
+                help: None,
+                place: Some(telewarden::Place::pointer(pointer)),
+            };
+            let excerpt = text
+                .finding(0, None, &diagnostic, None)
+                .excerpt
+                .expect("it has a place");
+            assert!(excerpt.text.len() < 500, "{}", excerpt.text.len());
+            excerpt.text[excerpt.start..excerpt.end].to_owned()
+        };
+        assert_eq!(finding("/metadata/a"), "b");
+        assert_eq!(finding("/metadata/annotations/15000"), "x");
+        assert!(finding("/metadata").starts_with("{a: b"));
     }
 }

@@ -8,7 +8,7 @@ use telewarden_policy::flow::{Flow, FlowSource, Output, Telegraf};
 
 use super::Status;
 use super::check::{self, Checked};
-use super::output;
+use super::output::{self, plain};
 use super::report::human;
 use super::validate::no_source;
 
@@ -33,7 +33,7 @@ enum Format {
 pub(crate) fn run(args: &Args) -> Status {
     let Checked { report, answer } = check::check(&args.selection);
     let printed = match args.format {
-        Format::Human => output::print(&output::plain(&words(&answer))),
+        Format::Human => output::print(&words(&answer)),
         Format::Mermaid => output::print(&picture(&answer)),
     };
     let findings = human::findings(&report);
@@ -57,7 +57,7 @@ fn words(answer: &RenderAnswer) -> String {
         if !text.is_empty() {
             text.push('\n');
         }
-        text += &format!("{}\n", source.source);
+        text += &format!("{}\n", plain(&source.source));
         match source.outcome {
             Outcome::Refused => text += "  is refused: what runs for it goes on as it is\n",
             Outcome::Skipped => text += "  is not rendered here\n",
@@ -67,7 +67,7 @@ fn words(answer: &RenderAnswer) -> String {
             text += "  scrapes\n";
         }
         for endpoint in &source.endpoints {
-            text += &format!("    {}\n", scraped(endpoint));
+            text += &format!("    {}\n", plain(&scraped(endpoint)));
         }
         text += &of_rendered(&source.rendered);
     }
@@ -112,14 +112,14 @@ fn of_rendered(rendered: &Rendered) -> String {
     }
     for Output { plugin, details } in outputs {
         let parts: Vec<_> = std::iter::once(plugin).chain(details).collect();
-        text += &format!("    {}\n", parts.join(", "));
+        text += &format!("    {}\n", plain(&parts.join(", ")));
     }
     if !rendered.objects.is_empty() {
         let namespace = rendered.namespace.as_deref().unwrap_or_default();
-        text += &format!("  exists in namespace {namespace} as\n");
+        text += &format!("  exists in namespace {} as\n", plain(namespace));
     }
     for object in &rendered.objects {
-        let part = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let part = |value: &serde_json::Value| plain(value.as_str().unwrap_or_default());
         text += &format!("    {} {}\n", part(&object["kind"]), part(&object["metadata"]["name"]));
     }
     text
@@ -169,10 +169,9 @@ fn label(lines: &[&str]) -> String {
     let escaped = lines.iter().filter(|line| !line.is_empty()).map(|line| {
         let escape = |c: char| match c {
             '"' | '<' | '>' | '&' | '#' | ';' | '`' | '\\' => format!("#{};", c as u32),
-            c if c.is_control() => " ".to_owned(),
             c => c.to_string(),
         };
-        line.chars().map(escape).collect::<String>()
+        plain(line).chars().map(escape).collect::<String>()
     });
     escaped.collect::<Vec<_>>().join("<br>")
 }

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
-use telewarden_policy::manifest::{MAX_BYTES, Manifest, SyntaxError};
+use telewarden_policy::manifest::{Excerpt, MAX_BYTES, Manifest, SyntaxError};
 use walkdir::{DirEntry, WalkDir};
 
 /// Reading fewer files than this takes less time than looking at a progress bar.
@@ -65,9 +65,9 @@ pub(crate) struct Failure {
     pub(crate) column: Option<u32>,
     /// What is wrong.
     pub(crate) message: String,
-    /// The line's text, for people.
+    /// What is shown of the line.
     #[serde(skip)]
-    pub(crate) source: Option<String>,
+    pub(crate) excerpt: Option<Excerpt>,
 }
 
 impl Failure {
@@ -77,7 +77,7 @@ impl Failure {
             line: None,
             column: None,
             message: message.into(),
-            source: None,
+            excerpt: None,
         }
     }
 
@@ -90,11 +90,11 @@ impl Failure {
 
     fn of_syntax(name: &str, text: &str, SyntaxError { message, position }: SyntaxError) -> Self {
         let (line, column) = position.unzip();
-        let source = line.and_then(|line| text.lines().nth((line as usize).checked_sub(1)?));
+        let excerpt = position.and_then(|(line, column)| Excerpt::of_text(text, line, column));
         Self {
             line,
             column,
-            source: source.map(str::to_owned),
+            excerpt,
             ..Self::of_file(name, message)
         }
     }

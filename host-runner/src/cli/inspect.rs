@@ -36,15 +36,11 @@ enum Error {
     Artifact(#[from] artifact::Error),
     #[error("`{0}` has no metadata; `telewarden annotate` puts it there")]
     None(String),
-    #[error("cannot write the metadata as YAML")]
-    Yaml(#[from] serde_yaml::Error),
-    #[error("cannot write the metadata as JSON")]
-    Json(#[from] serde_json::Error),
 }
 
 pub(crate) fn run(args: &Args) -> Status {
     match inspect(args) {
-        Ok(text) => output::print(&text),
+        Ok(metadata) => print(&metadata, args.output),
         Err(error) => {
             output::say_error(&error);
             Status::CouldNotRun
@@ -52,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Status {
     }
 }
 
-fn inspect(args: &Args) -> Result<String, Error> {
+fn inspect(args: &Args) -> Result<Metadata, Error> {
     let wasm = if args.module.starts_with("registry://") {
         let pulled = args
             .registry
@@ -64,13 +60,18 @@ fn inspect(args: &Args) -> Result<String, Error> {
         read(args.module.as_ref())?
     };
     output::say(format_args!("{} bytes, {}", wasm.len(), Digest::of(&wasm)));
-    let metadata = artifact::metadata(&wasm)?.ok_or_else(|| Error::None(args.module.clone()))?;
-    text(&metadata, args.output)
+    artifact::metadata(&wasm)?.ok_or_else(|| Error::None(args.module.clone()))
 }
 
-fn text(metadata: &Metadata, format: Format) -> Result<String, Error> {
-    Ok(match format {
-        Format::Yaml => serde_yaml::to_string(metadata)?,
-        Format::Json => format!("{}\n", serde_json::to_string_pretty(metadata)?),
-    })
+fn print(metadata: &Metadata, format: Format) -> Status {
+    match format {
+        Format::Yaml => match serde_yaml::to_string(metadata) {
+            Ok(text) => output::print_document(&text),
+            Err(error) => {
+                output::say_error(&error);
+                Status::CouldNotRun
+            }
+        },
+        Format::Json => output::print_json(metadata),
+    }
 }

@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use telewarden::artifact::{self, Registry, Store};
+use telewarden::artifact::{self, Key, Location, Registry, Store};
 use telewarden::{Cache, Module, Options};
+
+use super::output;
 
 /// Which registries are spoken to how.
 #[derive(Debug, clap::Args)]
@@ -37,6 +39,29 @@ pub(crate) struct PolicyArgs {
     pub(crate) policy: Option<String>,
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
+    #[command(flatten)]
+    pub(crate) signer: SignerArgs,
+}
+
+/// Whose signature a module from a registry has to have.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SignerArgs {
+    /// Use only a module from a registry that was signed with this key
+    ///
+    /// A public key in PEM, such as cosign.pub: ECDSA P-256 or Ed25519.
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+}
+
+impl SignerArgs {
+    pub(crate) fn key(&self) -> Result<Option<Key>, Error> {
+        let Some(path) = &self.key else { return Ok(None) };
+        let key = Key::from_pem(&read(path)?).map_err(|source| Error::Key {
+            path: path.clone(),
+            source,
+        })?;
+        Ok(Some(key))
+    }
 }
 
 /// Why there is no module.
@@ -44,6 +69,10 @@ pub(crate) struct PolicyArgs {
 pub(crate) enum Error {
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot use the key `{}`", path.display())]
+    Key { path: PathBuf, source: artifact::Error },
+    #[error("`--key` is for modules from a registry, and `{0}` is none")]
+    KeyForFile(String),
     #[error(transparent)]
     Artifact(#[from] artifact::Error),
     #[error(transparent)]
@@ -53,23 +82,38 @@ pub(crate) enum Error {
 impl PolicyArgs {
     /// Loads it.
     pub(crate) fn load(&self) -> Result<Module, Error> {
-        let options = Options {
-            cache: Cache::of_user(),
-            ..Options::default()
-        };
-        let module = match self.policy.as_deref() {
-            None => telewarden::embedded::module(&options)?,
-            Some(address) if address.starts_with("registry://") => {
+        let key = self.signer.key()?;
+        match (self.policy.as_deref(), key) {
+            (Some(address), key) if address.starts_with("registry://") => {
                 let store = Store::of_user();
-                Module::new(
-                    &self.registry.registry().pull_by_digest(address, store.as_ref())?,
-                    &options,
-                )?
+                let (registry, at): (_, Location) = (self.registry.registry(), address.parse()?);
+                let wasm = match key {
+                    Some(_) if at.digest().is_none() => {
+                        return Err(artifact::Error::NoDigest(address.to_owned()).into());
+                    }
+                    Some(key) => registry.pull_signed(&at, store.as_ref(), &key)?.wasm,
+                    None => registry.pull_by_digest(address, store.as_ref())?,
+                };
+                load(&wasm)
             }
-            Some(path) => Module::from_file(path, &options)?,
-        };
-        Ok(module)
+            (policy, Some(_)) => Err(Error::KeyForFile(policy.unwrap_or("the built-in module").to_owned())),
+            (Some(path), None) => load(&read(path.as_ref())?),
+            (None, None) => load(telewarden::embedded::WASM),
+        }
     }
+}
+
+/// Compiles a module, with the user's own cache of compiled code.
+pub(crate) fn load(wasm: &[u8]) -> Result<Module, Error> {
+    let options = Options {
+        cache: Cache::of_user(),
+        ..Options::default()
+    };
+    let module = Module::new(wasm, &options)?;
+    if let Some(problem) = module.cache_problem() {
+        output::say(format_args!("warning: {problem}"));
+    }
+    Ok(module)
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {

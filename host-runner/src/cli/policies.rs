@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Args) -> Status {
         Ok(format!("---\n{}", serde_yaml::to_string(&policy)?))
     });
     match documents.collect::<Result<String, serde_yaml::Error>>() {
-        Ok(text) => output::print(&text),
+        Ok(text) => output::print_document(&text),
         Err(error) => {
             output::say_error(&error);
             Status::CouldNotRun

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use telewarden::artifact::{self, Location, Store};
 
 use super::Status;
-use super::annotate::write;
-use super::module::RegistryArgs;
+use super::module::{self, RegistryArgs, SignerArgs};
 use super::output;
 
 /// Pull a module from an OCI registry into the cache, and print its address with the digest
@@ -22,10 +21,14 @@ pub(crate) struct Args {
     output_path: Option<PathBuf>,
     #[command(flatten)]
     registry: RegistryArgs,
+    #[command(flatten)]
+    signer: SignerArgs,
 }
 
 #[derive(Debug, thiserror::Error)]
 enum Error {
+    #[error(transparent)]
+    Module(#[from] module::Error),
     #[error(transparent)]
     Artifact(#[from] artifact::Error),
     #[error("cannot write `{}`", path.display())]
@@ -44,9 +47,13 @@ pub(crate) fn run(args: &Args) -> Status {
 
 fn pull(args: &Args) -> Result<Location, Error> {
     let from: Location = args.from.parse()?;
-    let pulled = args.registry.registry().pull(&from, Store::of_user().as_ref())?;
+    let (registry, store) = (args.registry.registry(), Store::of_user());
+    let pulled = match args.signer.key()? {
+        Some(key) => registry.pull_signed(&from, store.as_ref(), &key)?,
+        None => registry.pull(&from, store.as_ref())?,
+    };
     if let Some(path) = &args.output_path {
-        write(path, &pulled.wasm).map_err(|source| Error::Write {
+        telewarden::file::replace(path, &pulled.wasm).map_err(|source| Error::Write {
             path: path.clone(),
             source,
         })?;

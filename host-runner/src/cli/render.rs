@@ -1,8 +1,7 @@
 //! `telewarden render`
 
 use std::collections::HashSet;
-use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -57,9 +56,9 @@ pub(crate) fn run(args: &Args) -> Status {
     let written = match (&args.out_dir, args.output) {
         (Some(folder), Format::Toml) => write_files(folder, configuration_files(&answer)),
         (Some(folder), format) => object_files(&answer, format).and_then(|files| write_files(folder, files)),
-        (None, Format::Toml) => only_configuration(&answer).map(output::print),
-        (None, Format::Yaml) => documents(&answer).map(|text| output::print(&text)),
-        (None, Format::Json) => Ok(output::print(&list(&answer))),
+        (None, Format::Toml) => only_configuration(&answer).map(output::print_document),
+        (None, Format::Yaml) => documents(&answer).map(|text| output::print_document(&text)),
+        (None, Format::Json) => Ok(output::print_json(&list(&answer))),
     };
 
     let findings = human::findings(&report);
@@ -129,13 +128,12 @@ fn documents(answer: &RenderAnswer) -> Result<String, Error> {
         .collect()
 }
 
-fn list(answer: &RenderAnswer) -> String {
-    let list = json!({
+fn list(answer: &RenderAnswer) -> Value {
+    json!({
         "apiVersion": "v1",
         "kind": "List",
         "items": objects(answer).collect::<Vec<_>>(),
-    });
-    format!("{list:#}\n")
+    })
 }
 
 fn only_configuration(answer: &RenderAnswer) -> Result<&str, Error> {
@@ -199,7 +197,7 @@ fn write_files(folder: &Path, files: Vec<OutFile>) -> Result<Status, Error> {
     let mut taken = HashSet::new();
     for (parts, text) in files {
         let path = free_path(folder, &parts, &mut taken);
-        write_file(&path, &text).map_err(|source| Error::Write { path, source })?;
+        telewarden::file::replace(&path, text.as_bytes()).map_err(|source| Error::Write { path, source })?;
     }
     Ok(Status::Fine)
 }
@@ -238,18 +236,4 @@ fn safe_name(name: &str) -> String {
         // The end tells more than the middle: it has the extension, and what makes long names different.
         length => format!("{}{}", &safe[..100], &safe[length - 140..]),
     }
-}
-
-/// A reader sees the old file or the new one, and never half of it.
-fn write_file(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".telewarden-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.persist(path)?;
-    Ok(())
 }

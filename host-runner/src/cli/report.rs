@@ -8,6 +8,7 @@ pub(crate) mod sarif;
 use schemars::JsonSchema;
 use serde::Serialize;
 use telewarden::{Diagnostic, Outcome, Severity};
+use telewarden_policy::manifest::Excerpt;
 
 use super::Status;
 use super::input::{Failure, Skipped};
@@ -55,6 +56,9 @@ pub(crate) struct Summary {
     pub(crate) errors: usize,
     /// Findings that are warnings.
     pub(crate) warnings: usize,
+    /// Findings that were left out: a module answers at most 101 for one source.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) left_out: usize,
 }
 
 /// One object that was checked.
@@ -110,9 +114,13 @@ pub(crate) struct Finding {
     /// The column of the character after the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) end_column: Option<u32>,
-    /// The text of the first line, for people.
+    /// What is shown of the first line.
     #[serde(skip)]
-    pub(crate) line_text: Option<String>,
+    pub(crate) excerpt: Option<Excerpt>,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl Finding {
@@ -130,7 +138,7 @@ impl Finding {
             column: None,
             end_line: None,
             end_column: None,
-            line_text: None,
+            excerpt: None,
         }
     }
 }

@@ -9,7 +9,7 @@ use telewarden_policy::admission::review::Review;
 use telewarden_policy::manifest::Manifest;
 
 use super::Status;
-use super::input;
+use super::input::{self, Failure};
 use super::module::{self, PolicyArgs};
 use super::output;
 use super::report::human;
@@ -35,8 +35,8 @@ enum Error {
     Read { file: PathBuf, source: std::io::Error },
     #[error("`{}` is not YAML: {message}", file.display())]
     Syntax { file: PathBuf, message: String },
-    #[error("{0}")]
-    Settings(String),
+    #[error("cannot read the settings")]
+    Settings(Failure),
     #[error("`{}` holds {found} documents; one AdmissionReview or AdmissionRequest is reviewed at a time", file.display())]
     Documents { file: PathBuf, found: usize },
     #[error("`{}` is neither an AdmissionReview nor an AdmissionRequest: it has no `uid` and `operation`", file.display())]
@@ -55,7 +55,11 @@ pub(crate) fn run(args: &Args) -> Status {
                 true => Status::Fine,
                 false => Status::Findings,
             };
-            status.max(output::print(&format!("{answer:#}\n")))
+            status.max(output::print_json(&answer))
+        }
+        Err(Error::Settings(failure)) => {
+            output::say_styled(human::failure(&failure));
+            Status::CouldNotRun
         }
         Err(error) => {
             output::say_error(&error);
@@ -72,7 +76,7 @@ fn review(args: &Args) -> Result<Value, Error> {
     };
     let settings = match args.settings.as_deref().map(input::read_settings).transpose() {
         Ok(settings) => settings.map(|settings| settings.value).unwrap_or_default(),
-        Err(failure) => return Err(Error::Settings(human::failure(&failure))),
+        Err(failure) => return Err(Error::Settings(failure)),
     };
 
     let review = Review::read(document.clone()).ok_or_else(|| Error::NoRequest {

@@ -36,5 +36,5 @@ pub(crate) fn run(args: &Args) -> Status {
         What::RenderAnswer => schema::render_answer(),
         What::ValidateReport => json::schema(),
     };
-    output::print(&format!("{:#}\n", schema.as_value()))
+    output::print_json(schema.as_value())
 }

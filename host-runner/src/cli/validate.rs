@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use super::Status;
 use super::check::{self, Checked};
 use super::output;
-use super::report::{github, human, json, sarif};
+use super::report::{github, human, sarif};
 
 /// Check annotations, and say where in the files what is wrong
 #[derive(Debug, clap::Args)]
@@ -36,9 +36,9 @@ pub(crate) fn run(args: &Args) -> Status {
     let Checked { report, .. } = check::check(&args.selection);
     let printed = match args.format {
         Format::Human => output::print_styled(&human::findings(&report)),
-        Format::Json => output::print(&json::report(&report)),
+        Format::Json => output::print_json(&report),
         Format::Github => output::print(&github::commands(&report)),
-        Format::Sarif => output::print(&sarif::log(&report)),
+        Format::Sarif => output::print_json(&sarif::log(&report)),
     };
     report
         .failures

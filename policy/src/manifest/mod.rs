@@ -3,6 +3,7 @@
 //! The module is handed JSON, and answers with JSON pointers. Whoever starts from a text reads it here, and finds here
 //! where in it an answer's place is.
 
+mod excerpt;
 mod places;
 mod writer;
 mod yaml;
@@ -12,6 +13,7 @@ use std::cell::OnceCell;
 use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, Place, Position};
+pub use excerpt::Excerpt;
 use places::Tree;
 pub use writer::write;
 use yaml::documents;
@@ -80,9 +82,9 @@ impl Manifest {
         self.tree()?.locate(document, &place, seen.and_then(Value::as_str))
     }
 
-    /// A line of the text, without its end.
-    pub fn line(&self, number: u32) -> String {
-        self.tree().map(|tree| tree.line(number)).unwrap_or_default()
+    /// What to show people of the line that a region begins in. What that costs does not depend on the line's length.
+    pub fn excerpt(&self, region: Region) -> Option<Excerpt> {
+        self.tree()?.excerpt(region)
     }
 
     fn tree(&self) -> Option<&Tree> {

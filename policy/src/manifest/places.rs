@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
-use super::Region;
+use super::{Excerpt, Region};
 use crate::diagnostic::{Place, Position, Range};
 
 /// The nodes of a file, with their places.
@@ -145,12 +145,23 @@ impl Tree {
         })
     }
 
-    /// The characters of a line of the file, without its end.
-    pub(super) fn line(&self, line: u32) -> String {
-        let Some(&start) = self.lines.get((line as usize).saturating_sub(1)) else {
-            return String::new();
+    /// What to show of the line that a region begins in.
+    pub(super) fn excerpt(&self, region: Region) -> Option<Excerpt> {
+        let Region { start, end } = region;
+        let line_start = *self.lines.get((start.line as usize).checked_sub(1)?)?;
+        let column = (start.column as usize).saturating_sub(1);
+        let line_end = (line_start + column..self.chars.len())
+            .take(Excerpt::needed(column) - column)
+            .find(|at| self.line_break(*at) > 0)
+            .unwrap_or_else(|| self.chars.len().min(line_start + Excerpt::needed(column)));
+        let line = self.chars.get(line_start..line_end)?;
+        // The rest of what spans lines is left to the reader: its beginning is where to look.
+        let end = if end.line == start.line {
+            (end.column as usize).saturating_sub(1)
+        } else {
+            usize::MAX
         };
-        self.chars[start..self.line_end(start)].iter().collect()
+        Some(Excerpt::of_line(line, column, end))
     }
 
     fn resolve(&self, document: usize, pointer: &str) -> Found {

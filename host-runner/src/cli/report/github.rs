@@ -6,6 +6,7 @@ use telewarden::Severity;
 
 use super::{Finding, Report};
 use crate::cli::input::Failure;
+use crate::cli::output::plain;
 
 /// One command for each finding and each failure.
 pub(crate) fn commands(report: &Report) -> String {
@@ -21,8 +22,8 @@ fn finding(finding: &Finding) -> String {
     // GitHub takes columns only where one line is meant.
     let one_line = finding.end_line == finding.line;
     let message = match &finding.help {
-        Some(help) => format!("{}\nhelp: {help}", finding.message),
-        None => finding.message.clone(),
+        Some(help) => format!("{}\nhelp: {}", plain(&finding.message), plain(help)),
+        None => plain(&finding.message),
     };
     command(
         name,
@@ -52,14 +53,14 @@ fn failure(failure: &Failure) -> String {
             ("line", failure.line.map(|line| line.to_string())),
             ("col", failure.column.map(|column| column.to_string())),
         ],
-        &failure.message,
+        &plain(&failure.message),
     )
 }
 
 fn command(name: &str, properties: &[(&str, Option<String>)], message: &str) -> String {
     let properties: Vec<_> = properties
         .iter()
-        .filter_map(|(key, value)| Some(format!("{key}={}", escape_property(value.as_ref()?))))
+        .filter_map(|(key, value)| Some(format!("{key}={}", escape_property(&plain(value.as_ref()?)))))
         .collect();
     let space = if properties.is_empty() { "" } else { " " };
     format!("::{name}{space}{}::{}\n", properties.join(","), escape(message))

@@ -1,7 +1,8 @@
 //! For people: each finding as rustc shows one.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, Title};
 use telewarden::Severity;
+use telewarden_policy::manifest::Excerpt;
 
 use super::{Finding, Report, count};
 use crate::cli::input::Failure;
@@ -12,7 +13,7 @@ pub(crate) fn findings(report: &Report) -> String {
     let renderer = Renderer::styled();
     let mut text = String::new();
     for finding in &report.findings {
-        text += &renderer.render(&[group(finding)]);
+        text += &render(&renderer, group(finding), &Place::of(finding));
         text += "\n\n";
     }
     let mut codes: Vec<_> = report.findings.iter().map(|finding| finding.code.as_str()).collect();
@@ -28,45 +29,25 @@ pub(crate) fn findings(report: &Report) -> String {
     text
 }
 
-/// What could not be read or run, one by one.
+/// Something that could not be read or run.
 pub(crate) fn failure(failure: &Failure) -> String {
-    let title = Level::ERROR.primary_title(plain(&failure.message));
-    let group = match (&failure.file, failure.line, &failure.source) {
-        (Some(file), Some(line), Some(source)) => {
-            let column = failure.column.unwrap_or(1);
-            title.element(snippet(file, source, line, column, None))
-        }
-        (Some(file), Some(line), None) => {
-            let origin = Origin::path(plain(file)).line(line as usize);
-            title.element(origin.char_column(failure.column.unwrap_or(1) as usize))
-        }
-        (Some(file), None, _) => title.element(Origin::path(plain(file))),
-        (None, ..) => Group::with_title(title),
+    let place = Place {
+        file: failure.file.as_deref(),
+        line: failure.line,
+        column: failure.column,
+        excerpt: failure.excerpt.as_ref(),
     };
-    Renderer::styled().render(&[group])
+    let title = Level::ERROR.primary_title(plain(&failure.message));
+    render(&Renderer::styled(), place.element_of(title), &place)
 }
 
-fn group(finding: &Finding) -> Group<'_> {
+fn group<'a>(finding: &Finding) -> Group<'a> {
     let level = match finding.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(plain(&finding.message)).id(plain(&finding.code));
-    let mut group = match finding {
-        Finding {
-            file: Some(file),
-            line: Some(line),
-            column: Some(column),
-            line_text: Some(source),
-            ..
-        } => {
-            // The rest of what spans lines is left to the reader: its beginning is where to look.
-            let end = finding.end_column.filter(|_| finding.end_line == Some(*line));
-            title.element(snippet(file, source, *line, *column, end))
-        }
-        Finding { file: Some(file), .. } => title.element(Origin::path(plain(file))),
-        _ => Group::with_title(title),
-    };
+    let mut group = Place::of(finding).element_of(title);
     if let Some(source) = &finding.source {
         let annotation = finding.annotation.as_ref().map(|name| format!(", annotation {name}"));
         let note = format!("in {source}{}", annotation.unwrap_or_default());
@@ -78,24 +59,77 @@ fn group(finding: &Finding) -> Group<'_> {
     }
 }
 
-/// One line of a file, with what is meant in it.
-fn snippet<'a>(
-    file: &'a str,
-    source: &'a str,
-    line: u32,
-    column: u32,
-    end: Option<u32>,
-) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-    let byte = |column: u32| {
-        let index = (column as usize).saturating_sub(1);
-        source.char_indices().nth(index).map_or(source.len(), |(byte, _)| byte)
-    };
-    let start = byte(column);
-    let end = end.map_or(source.len(), byte).max(start);
-    Snippet::source(source)
+/// Where a finding or a failure is.
+struct Place<'a> {
+    file: Option<&'a str>,
+    line: Option<u32>,
+    column: Option<u32>,
+    excerpt: Option<&'a Excerpt>,
+}
+
+impl<'a> Place<'a> {
+    fn of(finding: &'a Finding) -> Self {
+        Self {
+            file: finding.file.as_deref(),
+            line: finding.line,
+            column: finding.column,
+            excerpt: finding.excerpt.as_ref(),
+        }
+    }
+
+    fn element_of<'b>(&self, title: Title<'b>) -> Group<'b> {
+        match *self {
+            Self {
+                file: Some(file),
+                line: Some(line),
+                excerpt: Some(excerpt),
+                ..
+            } => title.element(snippet(file, excerpt, line)),
+            Self {
+                file: Some(file),
+                line: Some(line),
+                column,
+                ..
+            } => title.element(
+                Origin::path(plain(file))
+                    .line(line as usize)
+                    .char_column(column.unwrap_or(1) as usize),
+            ),
+            Self { file: Some(file), .. } => title.element(Origin::path(plain(file))),
+            Self { file: None, .. } => Group::with_title(title),
+        }
+    }
+}
+
+/// A part of one line, with the place marked.
+fn snippet<'a>(file: &str, excerpt: &Excerpt, line: u32) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    let text = plain(&excerpt.text);
+    // `plain` makes the text longer. Both ends of the place move with what comes before them.
+    let moved = |byte: usize| plain(&excerpt.text[..byte]).len();
+    let place = moved(excerpt.start)..moved(excerpt.end);
+    Snippet::source(text)
         .path(plain(file))
         .line_start(line as usize)
-        .annotation(AnnotationKind::Primary.span(start..end))
+        .annotation(AnnotationKind::Primary.span(place))
+}
+
+/// Renders a group. The renderer counts columns in what it is shown, which may be a part of the line: its second line, which
+/// names the place, gets the column in the file.
+fn render(renderer: &Renderer, group: Group<'_>, place: &Place<'_>) -> String {
+    let text = renderer.render(&[group]);
+    let (Some(file), Some(line), Some(column), Some(excerpt)) = (place.file, place.line, place.column, place.excerpt)
+    else {
+        return text;
+    };
+    let shown = plain(&excerpt.text[..excerpt.start]).chars().count() + 1;
+    match text.split_once('\n') {
+        Some((title, rest)) if shown != column as usize => {
+            let at = |column| format!("{}:{line}:{column}", plain(file));
+            let rest = rest.replacen(&at(shown), &at(column as usize), 1);
+            format!("{title}\n{rest}")
+        }
+        _ => text,
+    }
 }
 
 /// The last line: what was read, and what was found.
@@ -115,6 +149,9 @@ pub(crate) fn summary(report: &Report) -> String {
     }
     if summary.warnings > 0 {
         parts.push(count(summary.warnings, "warning"));
+    }
+    if summary.left_out > 0 {
+        parts.push(format!("{} left out", count(summary.left_out, "finding")));
     }
     if summary.errors + summary.warnings == 0 {
         parts.push("no findings".to_owned());

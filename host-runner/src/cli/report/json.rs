@@ -2,13 +2,6 @@
 
 use super::Report;
 
-/// One object.
-pub(crate) fn report(report: &Report) -> String {
-    // A structure of text and numbers is always JSON.
-    let text = serde_json::to_string_pretty(report);
-    text.map_or_else(|error| error.to_string(), |text| text + "\n")
-}
-
 /// Its schema.
 pub(crate) fn schema() -> schemars::Schema {
     schemars::generate::SchemaSettings::draft2020_12()

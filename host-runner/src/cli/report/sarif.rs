@@ -11,6 +11,7 @@ use telewarden_policy::diagnostic::rules::{self, RuleDoc};
 
 use super::{Finding, Report};
 use crate::cli::input::Failure;
+use crate::cli::output::plain;
 
 /// What stands for itself in a path of a URI (RFC 3986, `pchar` and `/`).
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -23,7 +24,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'+');
 
 /// One log with one run.
-pub(crate) fn log(report: &Report) -> String {
+pub(crate) fn log(report: &Report) -> Value {
     let mut codes: Vec<_> = report.findings.iter().map(|finding| finding.code.as_str()).collect();
     codes.sort_unstable();
     codes.dedup();
@@ -36,7 +37,7 @@ pub(crate) fn log(report: &Report) -> String {
         .iter()
         .map(|finding| result(finding, codes.iter().position(|code| *code == finding.code)))
         .collect();
-    let log = json!({
+    json!({
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
@@ -55,16 +56,20 @@ pub(crate) fn log(report: &Report) -> String {
             }],
             "results": results,
         }]
-    });
-    format!("{log:#}\n")
+    })
+}
+
+/// A message. In one, `[text](target)` is a link, so brackets are escaped (section 3.11.6).
+fn message(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]")
 }
 
 fn rule(rule: &RuleDoc) -> Value {
     json!({
         "id": rule.code,
         "name": rule.name,
-        "shortDescription": {"text": rule.summary},
-        "fullDescription": {"text": rule.why},
+        "shortDescription": {"text": message(rule.summary)},
+        "fullDescription": {"text": message(rule.why)},
         "help": {
             "text": format!("telewarden rule {}", rule.code),
             "markdown": crate::cli::rule::document(rule),
@@ -75,14 +80,14 @@ fn rule(rule: &RuleDoc) -> Value {
 
 fn result(finding: &Finding, rule: Option<usize>) -> Value {
     let text = match &finding.help {
-        Some(help) => format!("{}\nhelp: {help}", finding.message),
-        None => finding.message.clone(),
+        Some(help) => format!("{}\nhelp: {}", plain(&finding.message), plain(help)),
+        None => plain(&finding.message),
     };
     let mut result = json!({
         "ruleId": finding.code,
         "ruleIndex": rule,
         "level": level(finding.severity),
-        "message": {"text": text},
+        "message": {"text": message(&text)},
     });
     if let Some(file) = &finding.file {
         let mut location = json!({"physicalLocation": {"artifactLocation": artifact(file)}});
@@ -107,7 +112,7 @@ fn result(finding: &Finding, rule: Option<usize>) -> Value {
 fn notification(failure: &Failure) -> Value {
     let mut notification = json!({
         "level": "error",
-        "message": {"text": failure.message},
+        "message": {"text": message(&plain(&failure.message))},
     });
     if let Some(file) = &failure.file {
         let mut location = json!({"physicalLocation": {"artifactLocation": artifact(file)}});

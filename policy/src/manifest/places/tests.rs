@@ -433,7 +433,10 @@ proptest! {
             if let Some(Region { start, end }) = region {
                 prop_assert!(start <= end);
                 prop_assert!(end.line as usize <= file.matches('\n').count() + 1);
-                prop_assert!(start.column as usize <= tree.line(start.line).chars().count() + 1);
+                let line = file.split('\n').nth(start.line as usize - 1).unwrap_or_default();
+                prop_assert!(start.column as usize <= line.chars().count() + 1);
+                let excerpt = tree.excerpt(Region { start, end });
+                prop_assert!(excerpt.is_some_and(|excerpt| excerpt.text.get(excerpt.start..excerpt.end).is_some()));
             }
         }
     }

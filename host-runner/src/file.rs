@@ -1,0 +1,26 @@
+//! Files that are replaced as a whole.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Writes a file, and the folders that it is in where there are none. A reader sees what was there before or all of the
+/// new bytes, and never a part of them. The file gets the permissions that the user's file mode creation mask leaves.
+///
+/// # Errors
+/// Whatever keeps the folder or the file from being made. What was there before is still there then.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(folder)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".telewarden-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
+    Ok(())
+}
