@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
-use telewarden_e2e_telegraf::{IMAGES, application, check, examples, judge, merged, read_yaml, render, rendered, try_render};
+use telewarden_e2e_telegraf::{
+    IMAGES, application, check, examples, judge, merged, read_yaml, render, rendered, try_render,
+};
 
 const TOPOLOGIES: [&str; 3] = ["application", "endpoint", "standalone"];
 

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use telewarden_e2e_telegraf::{
-    IMAGES, Recorder, Reply, Server, TOKEN, Telegraf, application, eventually, merged, on_loopback, outputs_to, rendered,
-    repository, try_render,
+    IMAGES, Recorder, Reply, Server, TOKEN, Telegraf, application, eventually, merged, on_loopback, outputs_to,
+    rendered, repository, try_render,
 };
 use telewarden_policy::protocol::{Outcome, RenderAnswer, SourceAnswer};
 

@@ -3,17 +3,17 @@
 //! The shapes are Kubewarden's: <https://docs.kubewarden.io/reference/spec/intro-spec>. What an object renders to, and
 //! what is wrong with it, is decided by [`render`](crate::render); here it is decided what that means for a request:
 //!
-//! - An object that says nothing to us, is no longer there or is on its way out, passes.
-//! - An update that leaves everything of ours as it was passes, whatever the rules are today. They may have become
-//!   stricter since, and Argo CD writes an Application's status many times a minute.
-//! - Whatever has an error is refused, with all of its errors.
+//! - An object without our annotations passes, and so does one that is deleted or being deleted.
+//! - An update that does not change our annotations, the destination or the project passes, even when the rules became
+//!   stricter since: Argo CD writes an Application's status many times a minute.
+//! - An object with an error is refused, with all of its errors.
 
-mod glance;
+mod fast_path;
+mod rendered_annotations;
 mod request;
 #[cfg(feature = "host")]
 pub mod review;
 mod text;
-mod written;
 
 use std::collections::BTreeMap;
 
@@ -27,8 +27,8 @@ use crate::protocol::{RenderAnswer, RenderRequest, VERSION};
 use crate::render::{render, render_one};
 use crate::settings::{self, Settings};
 use crate::source::{Kind, Object, TypeMeta};
-use request::{Payload, Request, Said, annotation_key};
-use written::Written;
+use rendered_annotations::RenderedAnnotations;
+use request::{Payload, RelevantFields, Request, annotation_key};
 
 /// What `validate` answers.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -64,7 +64,7 @@ pub struct SettingsAnswer {
 
 /// Answers the payload of `validate`, whatever it is.
 pub fn validate(payload: &[u8]) -> ValidateAnswer {
-    match glance::says_nothing(payload) {
+    match fast_path::is_certainly_unannotated(payload) {
         true => accept(),
         false => answer(payload),
     }
@@ -127,15 +127,17 @@ fn admit(
         return reject(&[unreadable("the request", "it has no object")]);
     };
     let key = annotation_key(settings);
-    let Some(said) = Said::of(object, key.as_deref()) else {
+    let Some(fields) = RelevantFields::of(object, key.as_deref()) else {
         return accept();
     };
     let update = operation == "UPDATE";
     if update && object.metadata.deletion_timestamp.is_some() {
         return accept();
     }
-    let before = old.filter(|_| update).and_then(|old| Said::of(old, key.as_deref()));
-    let unchanged = before.as_ref() == Some(&said);
+    let before = old
+        .filter(|_| update)
+        .and_then(|old| RelevantFields::of(old, key.as_deref()));
+    let unchanged = before.as_ref() == Some(&fields);
 
     let settings = match read_settings(settings) {
         Ok(settings) => settings,
@@ -145,20 +147,20 @@ fn admit(
         return verdict(&application_set::check(object, &settings), unchanged);
     }
     let answer = render_one(object, &settings);
-    let written = Written::of(&answer);
+    let rendered = RenderedAnnotations::of(&answer);
     let mut findings = findings_of(&answer);
-    findings.extend(written.forged(&said, before.as_ref()));
+    findings.extend(rendered.forged(&fields, before.as_ref()));
     let verdict = verdict(&findings, unchanged);
     if !verdict.accepted || unchanged {
         return verdict;
     }
-    let mutated = match written.mutate(settings.mutation, &said, payload) {
+    let mutated = match rendered.mutate(settings.mutation, &fields, payload) {
         Ok(mutated) => mutated,
         Err(error) => return reject(&[unreadable("the object", error)]),
     };
     ValidateAnswer {
         mutated_object: mutated,
-        audit_annotations: written.audit_annotations(),
+        audit_annotations: rendered.audit_annotations(),
         ..verdict
     }
 }
@@ -182,7 +184,7 @@ fn generate(request: &RawValue, settings: Option<&RawValue>) -> ValidateAnswer {
     if !verdict.accepted {
         return verdict;
     }
-    match to_raw_value(&written::list(&answer)) {
+    match to_raw_value(&rendered_annotations::list(&answer)) {
         Ok(list) => ValidateAnswer {
             mutated_object: Some(list),
             ..verdict

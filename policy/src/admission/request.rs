@@ -36,9 +36,9 @@ pub(super) struct Request<O> {
     pub(super) old_object: Option<O>,
 }
 
-/// Everything about an object that matters here. Where an update leaves it as it was, nothing of ours has changed.
+/// The fields of an object that decide about admission. An update that leaves them as they were changes nothing for us.
 #[derive(Debug, PartialEq)]
-pub(super) struct Said<'a> {
+pub(super) struct RelevantFields<'a> {
     /// The annotations of ours, sorted.
     annotations: Vec<(Cow<'a, str>, &'a str)>,
     target: Target<'a>,
@@ -54,9 +54,9 @@ enum Target<'a> {
     Unreadable(&'a str),
 }
 
-impl<'a> Said<'a> {
-    /// What an object says, or the template of an ApplicationSet. `None` when it says nothing to us. `key` is the
-    /// annotation that the settings name, if they name one.
+impl<'a> RelevantFields<'a> {
+    /// The fields of an object, or of the template of an ApplicationSet. `None` when it has no annotation of ours. `key` is
+    /// the annotation that the settings name, if they name one.
     pub(super) fn of(object: &Object<'a>, key: Option<&str>) -> Option<Self> {
         match object.kind()? {
             Kind::Application => Self::new(&object.metadata, key, || Target::of(object.spec)),

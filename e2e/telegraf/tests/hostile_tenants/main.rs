@@ -77,7 +77,10 @@ fn interference(with: &RenderAnswer, without: &RenderAnswer) -> Vec<String> {
     let files_with = files(with);
     for (name, text) in files(without) {
         if files_with.get(&name) != Some(&text) {
-            wrong.push(format!("{name} differs: {:?}\nbut alone {text:?}", files_with.get(&name)));
+            wrong.push(format!(
+                "{name} differs: {:?}\nbut alone {text:?}",
+                files_with.get(&name)
+            ));
         }
     }
     let empty = Rendered::default();
@@ -123,7 +126,10 @@ fn faults(case: &Case, answer: &RenderAnswer) -> Vec<String> {
             if text.len() > 2000 {
                 wrong.push(format!("{name}: a finding of {} bytes", text.len()));
             }
-            let hidden = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+            let hidden = |c: char| {
+                c.is_control()
+                    || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+            };
             if text.contains(hidden) {
                 wrong.push(format!("{name}: a finding that is not printable: {text:?}"));
             }
@@ -240,7 +246,10 @@ fn nothing_of_another_tenant_changes() {
             }
         }
     }
-    println!("{rendered} steps were rendered, {} configurations were judged", judged.len());
+    println!(
+        "{rendered} steps were rendered, {} configurations were judged",
+        judged.len()
+    );
     assert!(wrong.is_empty(), "{} faults:\n{}", wrong.len(), wrong.join("\n\n"));
 }
 
@@ -263,7 +272,9 @@ fn run(case: &Case, topology: &str, image: &str) -> Vec<String> {
     }
     let address = |key: &str| {
         let url = exporters[key].url();
-        url.trim_start_matches("http://").trim_end_matches("/metrics").to_owned()
+        url.trim_start_matches("http://")
+            .trim_end_matches("/metrics")
+            .to_owned()
     };
     let (mut cluster, mut host) = (Cluster::default(), Host::default());
     let mut telegraf: Option<(Telegraf, BTreeMap<String, String>)> = None;
@@ -288,7 +299,11 @@ fn run(case: &Case, topology: &str, image: &str) -> Vec<String> {
                 *before = files;
             }
         }
-        for source in answer.sources.iter().filter(|source| source.outcome == Outcome::Rendered) {
+        for source in answer
+            .sources
+            .iter()
+            .filter(|source| source.outcome == Outcome::Rendered)
+        {
             let key = cluster.written.keys().find(|key| identity(key) == source.source);
             let exporter = &exporters[*key.expect("a source of the case")];
             // What the second brings is written after all of the first.
@@ -315,7 +330,9 @@ fn run(case: &Case, topology: &str, image: &str) -> Vec<String> {
                 let name = metric(key);
                 point.measurement == name || point.fields.contains_key(&name)
             };
-            let Some(key) = exporters.keys().find(is_of) else { continue };
+            let Some(key) = exporters.keys().find(is_of) else {
+                continue;
+            };
             buckets.entry(key).or_default().insert(bucket.clone());
             for (tag, value) in run.tags.get(*key).into_iter().flatten() {
                 if point.tags.get(tag) != Some(value) {
@@ -328,7 +345,10 @@ fn run(case: &Case, topology: &str, image: &str) -> Vec<String> {
         let expected: BTreeSet<_> = run.buckets.get(*key).into_iter().flatten().cloned().collect();
         let found = buckets.remove(key).unwrap_or_default();
         if found != expected {
-            say(format!("metrics of {key} are in {found:?}, not in {expected:?}\n{}", telegraf.log()));
+            say(format!(
+                "metrics of {key} are in {found:?}, not in {expected:?}\n{}",
+                telegraf.log()
+            ));
         }
     }
     wrong

@@ -1,26 +1,26 @@
-//! Requests that say nothing to us, told at a glance.
+//! Fast path: detects requests about objects without our annotations by scanning the raw JSON. Anything unusual falls back to
+//! full decoding.
 //!
-//! Without `matchConditions` in front of it, nearly every request that reaches the policy is about an object without an
-//! annotation of ours. Decoding one costs more than everything else that is done for it, so what certainly says nothing is
-//! told from the names on the way to its annotations. Whatever is out of the ordinary, a name written with an escape among
-//! it, is not certain, and is decoded.
-//!
-//! What lies beside that way is passed over without checking that it is JSON: it comes from an engine that wrote it as JSON.
+//! Without `matchConditions` in front of the policy, nearly every request is about an object without our annotations, and
+//! decoding it is the most expensive step. The scan reads the keys that lead to `metadata.annotations`, and skips all other
+//! values without checking that they are valid JSON: the engine wrote them as JSON. A key with an escape in it counts as
+//! unusual.
 
 use crate::annotation::PREFIX;
 
-/// How names of ours begin. So much is compared as one number, without touching another page of the module's data.
+/// The first bytes of our annotations' names. They are compared as one number, which touches no other page of the module's
+/// data.
 const OURS: [u8; 8] = match PREFIX.as_bytes().first_chunk() {
     Some(start) => *start,
     None => panic!(),
 };
 
-/// Whether a payload is certainly an AdmissionRequest about an object without an annotation of ours.
-pub(super) fn says_nothing(payload: &[u8]) -> bool {
+/// True if the payload is certainly an AdmissionRequest about an object without our annotations.
+pub(super) fn is_certainly_unannotated(payload: &[u8]) -> bool {
     Text(payload).payload().is_some()
 }
 
-/// What has not been read yet. Every method that reads answers `None` where something is out of the ordinary.
+/// The bytes that are not read yet. Every method that reads answers `None` when something is unusual.
 struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {
@@ -212,10 +212,12 @@ mod tests {
     #[rstest]
     #[case::other_annotations(json!({OTHERS: "1", "a": "{\"telegraf.influxdata.com/class\": 1"}))]
     #[case::none(json!({}))]
-    fn what_says_nothing_passes(#[case] annotations: Value) {
+    fn what_is_certainly_unannotated_passes(#[case] annotations: Value) {
         let payload = payload(&annotations);
-        assert!(says_nothing(payload.to_string().as_bytes()));
-        assert!(says_nothing(serde_json::to_string_pretty(&payload).unwrap().as_bytes()));
+        assert!(is_certainly_unannotated(payload.to_string().as_bytes()));
+        assert!(is_certainly_unannotated(
+            serde_json::to_string_pretty(&payload).unwrap().as_bytes()
+        ));
     }
 
     #[rstest]
@@ -232,7 +234,7 @@ mod tests {
     fn what_may_say_something_is_decoded(#[case] pointer: &str, #[case] value: Value) {
         let mut payload = payload(&json!({OTHERS: "1"}));
         *payload.pointer_mut(pointer).unwrap() = value;
-        assert!(!says_nothing(payload.to_string().as_bytes()));
+        assert!(!is_certainly_unannotated(payload.to_string().as_bytes()));
     }
 
     #[rstest]
@@ -245,7 +247,7 @@ mod tests {
     fn text_out_of_the_ordinary_is_decoded(#[case] from: &str, #[case] to: &str) {
         let text = payload(&json!({OTHERS: "1"})).to_string();
         assert!(text.contains(from), "{text}");
-        assert!(!says_nothing(text.replacen(from, to, 1).as_bytes()));
+        assert!(!is_certainly_unannotated(text.replacen(from, to, 1).as_bytes()));
     }
 
     /// Any JSON, with the names and texts that matter here more often than others.
@@ -293,14 +295,14 @@ mod tests {
                 }
             }
             let text = if pretty { serde_json::to_string_pretty(&payload).unwrap() } else { payload.to_string() };
-            if says_nothing(text.as_bytes()) {
+            if is_certainly_unannotated(text.as_bytes()) {
                 prop_assert_eq!(json!(answer(text.as_bytes())), json!({"accepted": true}));
             }
         }
 
         #[test]
         fn no_bytes_are_too_odd(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-            says_nothing(&bytes);
+            is_certainly_unannotated(&bytes);
         }
     }
 }

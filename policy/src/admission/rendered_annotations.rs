@@ -1,4 +1,4 @@
-//! The annotations that the policy itself writes into a source, where the settings' `mutation` says so.
+//! The annotations that the policy itself adds to a source, when the settings' `mutation` asks for them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value as Json, json};
 
-use super::request::{Payload, Request, Said};
+use super::request::{Payload, RelevantFields, Request};
 use crate::diagnostic::{Diagnostic, Place, Problem};
 use crate::digest::sha256;
 use crate::ordered::ordered_map;
@@ -31,8 +31,8 @@ pub(super) fn list(answer: &RenderAnswer) -> Json {
     json!({"apiVersion": "v1", "kind": "List", "items": items})
 }
 
-/// What the annotations have to say about a source, if it renders to anything.
-pub(super) struct Written(Option<Facts>);
+/// The values that these annotations have for a source, if it renders to anything.
+pub(super) struct RenderedAnnotations(Option<Facts>);
 
 struct Facts {
     endpoints: usize,
@@ -41,7 +41,7 @@ struct Facts {
     digest: String,
 }
 
-impl Written {
+impl RenderedAnnotations {
     pub(super) fn of(answer: &RenderAnswer) -> Self {
         let source = answer
             .sources
@@ -64,11 +64,11 @@ impl Written {
         })
     }
 
-    /// Values that are neither what the object had before nor what the policy would write. The latter is seen when an
-    /// object passes admission a second time, and when one is restored from a backup.
-    pub(super) fn forged(&self, said: &Said<'_>, before: Option<&Said<'_>>) -> Vec<Diagnostic> {
+    /// Reports values that are neither what the object had before nor what the policy would write. The latter happens when
+    /// an object passes admission a second time, or is restored from a backup.
+    pub(super) fn forged(&self, fields: &RelevantFields<'_>, before: Option<&RelevantFields<'_>>) -> Vec<Diagnostic> {
         let forged = |name: &&str| {
-            said.annotation(name).is_some_and(|value| {
+            fields.annotation(name).is_some_and(|value| {
                 let had = before.and_then(|before| before.annotation(name));
                 Some(&value) != had.as_ref() && Some(value.as_str()) != self.text(name)
             })
@@ -84,7 +84,7 @@ impl Written {
     pub(super) fn mutate(
         &self,
         mutation: Mutation,
-        said: &Said<'_>,
+        fields: &RelevantFields<'_>,
         payload: &[u8],
     ) -> Result<Option<Box<RawValue>>, serde_json::Error> {
         let wanted = match mutation {
@@ -94,7 +94,7 @@ impl Written {
         };
         if wanted
             .iter()
-            .all(|(name, text)| said.annotation(name).as_deref() == *text)
+            .all(|(name, text)| fields.annotation(name).as_deref() == *text)
         {
             return Ok(None);
         }
