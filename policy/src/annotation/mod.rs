@@ -17,7 +17,7 @@ pub(crate) use endpoint_url::service_namespace;
 pub use vocabulary::PREFIX;
 
 use crate::diagnostic::{Findings, Place, Problem};
-use crate::settings::{Class, NamePattern, Names, Quantity, Settings, TemplateValue};
+use crate::settings::{Class, NamePattern, Names, Quantity, Settings, TemplateValue, is_dns_label};
 use crate::source::Source;
 use crate::telegraf::{
     Duration, Key, Literal, MAX_PATTERNS_OF_SOURCE, Options, Origin, Setting, Table, Value, count_patterns,
@@ -186,6 +186,10 @@ fn agent_interval(class: &Class, names: &Names<'_>) -> Option<Duration> {
 
 /// Reports host patterns that the source's own names turn into ones for services of other namespaces.
 fn check_host_patterns(source: &Source<'_>, context: &Context<'_>, findings: &mut Findings) {
+    // What is not a namespace's name is refused as such.
+    if !is_dns_label(&source.namespace) {
+        return;
+    }
     for pattern in &context.settings.endpoints.hosts {
         if pattern.reaches_other_namespaces(&context.names) {
             let problem = Problem::NameInHostPattern {
@@ -328,7 +332,9 @@ impl Endpoints {
         urls: &[EndpointUrl],
         findings: &mut Findings,
     ) -> Options {
+        let before = findings.errors();
         self.check_options(&own, context.settings, findings);
+        let is_within_bounds = findings.errors() == before;
         if let Some(Setting {
             value: Value::Boolean(true),
             place,
@@ -342,8 +348,10 @@ impl Endpoints {
         let mut options = context.defaults.clone();
         options.extend(own);
         self.check_name_filters(&options, &own_names, findings);
-        let has_timeout = own_names.contains("timeout");
-        fit_timeout(&mut options, has_timeout, context.agent_interval.as_ref(), findings);
+        if is_within_bounds {
+            let has_timeout = own_names.contains("timeout");
+            fit_timeout(&mut options, has_timeout, context.agent_interval.as_ref(), findings);
+        }
         options
     }
 
