@@ -27,6 +27,13 @@ impl EndpointUrl {
         names: &Names<'_>,
     ) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
+        if text.len() > MAX_URL {
+            problems.push(Problem::NotAUrl {
+                text: shortened(text),
+                why: format!("it is longer than {MAX_URL} characters"),
+            });
+            return Err(problems);
+        }
         // The text is checked before it is read as a URL, so that whoever tries to smuggle a variable in is told so.
         let literal = match Literal::new(text) {
             Ok(literal) => Some(literal),
@@ -166,6 +173,9 @@ fn name(scheme: Scheme) -> &'static str {
         Scheme::Https => "https",
     }
 }
+
+/// The longest URL, in bytes. It is written several times: into the configuration, and into what is answered about it.
+const MAX_URL: usize = 2048;
 
 /// The longest name of a host and the longest label, in bytes: <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>.
 const MAX_HOST: usize = 253;

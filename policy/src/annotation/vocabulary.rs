@@ -102,7 +102,7 @@ impl<'a> Vocabulary<'a> {
         if WRITTEN.contains(&name) {
             return;
         }
-        if let Some(problem) = problem_with_name(annotation, name, settings) {
+        if let Some(problem) = problem_with_name(annotation, name, settings, findings) {
             findings.report(problem, Place::annotation_name(annotation));
             return;
         }
@@ -166,7 +166,7 @@ fn needs_own_telegraf(name: &str) -> bool {
 }
 
 /// What is wrong with an annotation whatever its value is.
-fn problem_with_name(annotation: &str, name: &str, settings: &Settings) -> Option<Problem> {
+fn problem_with_name(annotation: &str, name: &str, settings: &Settings, findings: &Findings) -> Option<Problem> {
     let pod_level = POD_LEVEL
         .iter()
         .find(|(known, _)| *known == name)
@@ -181,7 +181,9 @@ fn problem_with_name(annotation: &str, name: &str, settings: &Settings) -> Optio
     if !is_known(name) {
         return Some(Problem::UnknownAnnotation {
             name: annotation.to_owned(),
-            nearest: nearest_annotation(annotation, name, settings),
+            nearest: (!findings.is_full())
+                .then(|| nearest_annotation(annotation, name, settings))
+                .flatten(),
         });
     }
     None

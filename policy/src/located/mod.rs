@@ -25,7 +25,7 @@ pub(crate) const MAX_DEPTH: usize = 12;
 
 /// The most values, keys included, that are read from a text. More than any annotation has use for: a tree takes many times
 /// the memory of its text.
-pub(crate) const MAX_VALUES: usize = 16 * 1024;
+pub(crate) const MAX_VALUES: usize = 8 * 1024;
 
 /// Where a value or a key is. A tree has many of these, and all of one text share its pointer.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,14 +148,20 @@ impl Node {
     }
 }
 
-/// Reports a text that is too large to be read. True if it did.
+/// Reports a text that is not read because of its size, or of how many values it must hold: the parsers keep all of a list
+/// until it ends. True if it did.
 fn report_too_large(annotation: &str, text: &str, findings: &mut Findings) -> bool {
     let size = text.len();
-    if size > MAX_BYTES {
-        let limit = MAX_BYTES;
-        findings.push(Problem::TooLarge { size, limit }.at(Place::annotation(annotation, None)));
-    }
-    size > MAX_BYTES
+    let separators = text.bytes().filter(|byte| b",[]{}\n".contains(byte)).count();
+    let problem = if size > MAX_BYTES {
+        Problem::TooLarge { size, limit: MAX_BYTES }
+    } else if separators > MAX_VALUES {
+        too_many_values()
+    } else {
+        return false;
+    };
+    findings.report(problem, Place::annotation(annotation, None));
+    true
 }
 
 /// The finding for a text that holds more than [`MAX_VALUES`].

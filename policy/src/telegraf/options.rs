@@ -212,7 +212,7 @@ pub(crate) fn read_options(
             if !refuse_unsafe_text(&key.text, origin, &key.place(), findings) {
                 let known = OPTIONS.iter().map(|rule| rule.name).chain(elsewhere.iter().copied());
                 let problem = Problem::UnknownOption {
-                    nearest: nearest(&key.text, known),
+                    nearest: (!findings.is_full()).then(|| nearest(&key.text, known)).flatten(),
                     name: key.text.clone(),
                 };
                 findings.push(problem.at(key.place()));
