@@ -112,7 +112,12 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Vec<Diagnostic>
 }
 
 /// The rules that compare with the name or the namespace of an Application: hosts and classes.
-const DEPEND_ON_NAMES: &[Rule] = &[Rule::HostNotAllowed, Rule::OtherNamespace, Rule::ClassNotAllowed];
+const DEPEND_ON_NAMES: &[Rule] = &[
+    Rule::HostNotAllowed,
+    Rule::OtherNamespace,
+    Rule::NameInHostPattern,
+    Rule::ClassNotAllowed,
+];
 
 /// True for text that the ApplicationSet controller fills in, in either of its template languages.
 fn has_hole(text: &str) -> bool {

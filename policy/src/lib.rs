@@ -4,6 +4,7 @@
 pub mod admission;
 pub mod annotation;
 mod application_set;
+mod decimal;
 pub mod diagnostic;
 mod digest;
 #[cfg(feature = "host")]

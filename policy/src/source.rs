@@ -233,6 +233,14 @@ impl Source<'_> {
         self.annotations.0.iter().any(|(name, _)| is_ours(name, settings))
     }
 
+    /// Where the source says which namespace it is about.
+    pub(crate) fn namespace_place(&self) -> crate::diagnostic::Place {
+        crate::diagnostic::Place::pointer(match self.application {
+            Some(_) => "/spec/destination/namespace",
+            None => "/metadata/name",
+        })
+    }
+
     /// What placeholders stand for.
     pub(crate) fn names<'s>(&'s self, settings: &'s Settings, endpoint: &'s str) -> Names<'s> {
         Names {

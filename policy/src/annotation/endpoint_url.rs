@@ -27,6 +27,13 @@ impl EndpointUrl {
         names: &Names<'_>,
     ) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
+        if text.len() > MAX_URL {
+            problems.push(Problem::NotAUrl {
+                text: shortened(text),
+                why: format!("it is longer than {MAX_URL} characters"),
+            });
+            return Err(problems);
+        }
         // The text is checked before it is read as a URL, so that whoever tries to smuggle a variable in is told so.
         let literal = match Literal::new(text) {
             Ok(literal) => Some(literal),
@@ -167,6 +174,13 @@ fn name(scheme: Scheme) -> &'static str {
     }
 }
 
+/// The longest URL, in bytes. It is written several times: into the configuration, and into what is answered about it.
+const MAX_URL: usize = 2048;
+
+/// The longest name of a host and the longest label, in bytes: <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>.
+const MAX_HOST: usize = 253;
+const MAX_LABEL: usize = 63;
+
 /// A host has one spelling, so that two spellings of one host cannot be told apart by a pattern.
 fn check_spelling(host: &str) -> Result<(), Problem> {
     if host.starts_with('[') {
@@ -193,8 +207,19 @@ fn check_spelling(host: &str) -> Result<(), Problem> {
     if !host.chars().all(spelled) {
         return refuse("holds characters that no host's name has", None);
     }
-    if host.split('.').any(str::is_empty) {
-        return refuse("has an empty label", None);
+    if host.len() > MAX_HOST {
+        return refuse("is longer than 253 characters", None);
+    }
+    for label in host.split('.') {
+        if label.is_empty() {
+            return refuse("has an empty label", None);
+        }
+        if label.len() > MAX_LABEL {
+            return refuse("has a label of more than 63 characters", None);
+        }
+        if label.starts_with('-') || label.ends_with('-') {
+            return refuse("has a label that begins or ends with `-`", None);
+        }
     }
     Ok(())
 }

@@ -40,7 +40,7 @@ fn wrong_shape(what: &str, expected: &'static str, node: &Node) -> Diagnostic {
         expected,
         found: node.kind(),
     };
-    problem.at(node.place.clone())
+    problem.at(node.place())
 }
 
 fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut Endpoints, findings: &mut Findings) {
@@ -48,16 +48,19 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
         if key.text == "<<" {
             continue;
         }
+        if !endpoints.begin(key.place(), context.settings) {
+            continue;
+        }
         let before = findings.errors();
-        let name = endpoints.name(&key.text, &key.place, findings);
-        let no_url = || Problem::NoUrl { name: key.text.clone() }.at(key.place.clone());
+        let name = endpoints.name(&key.text, &key.place(), findings);
+        let no_url = || Problem::NoUrl { name: key.text.clone() }.at(key.place());
         let input = match &node.data {
             Data::Text(url) => {
                 let urls: Vec<_> = endpoints
-                    .url(url, &node.place, &key.text, context, findings)
+                    .url(url, &node.place(), &key.text, context, findings)
                     .into_iter()
                     .collect();
-                let options = context.complete(Default::default(), &urls, findings);
+                let options = endpoints.complete(context, Default::default(), &urls, findings);
                 Some((urls, options))
             }
             Data::Map(entries) => {
@@ -67,7 +70,7 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
                 }
                 let urls = urls.unwrap_or_default();
                 let own = read_options(entries, URL_KEYS, Origin::Annotation, findings);
-                let options = context.complete(own, &urls, findings);
+                let options = endpoints.complete(context, own, &urls, findings);
                 Some((urls, options))
             }
             Data::Null => {
@@ -102,7 +105,7 @@ pub(super) fn read_urls(
     let mut given = entries.iter().filter(|(key, _)| URL_KEYS.contains(&key.text.as_str()));
     let (key, node) = given.next()?;
     if let Some((again, _)) = given.find(|(again, _)| again.text != key.text) {
-        findings.push(Problem::UrlTwice {}.at(again.place.clone()));
+        findings.push(Problem::UrlTwice {}.at(again.place()));
     }
     let expected = match key.text.as_str() {
         "url" => "a URL",
@@ -114,19 +117,19 @@ pub(super) fn read_urls(
             expected,
             found: node.kind(),
         };
-        problem.at(node.place.clone())
+        problem.at(node.place())
     };
     let mut urls = Vec::new();
     match &node.data {
         Data::Null => return None,
         Data::List(nodes) if nodes.is_empty() => return None,
         Data::Text(text) if key.text == "url" => {
-            urls.extend(endpoints.url(text, &node.place, endpoint, context, findings));
+            urls.extend(endpoints.url(text, &node.place(), endpoint, context, findings));
         }
         Data::List(nodes) if key.text == "urls" => {
             for node in nodes {
                 match &node.data {
-                    Data::Text(text) => urls.extend(endpoints.url(text, &node.place, endpoint, context, findings)),
+                    Data::Text(text) => urls.extend(endpoints.url(text, &node.place(), endpoint, context, findings)),
                     _ => findings.push(wrong(node)),
                 }
             }

@@ -8,7 +8,9 @@ use super::endpoints::read_urls;
 use super::{Context, Endpoint, Endpoints, Input};
 use crate::diagnostic::{Diagnostic, Findings, Problem};
 use crate::located::{self, Data, Node, from_toml};
-use crate::telegraf::{Key, Literal, Origin, Table, Value, read_options, refuse_unsafe_text};
+use crate::telegraf::{
+    Duration, Key, Literal, Options, Origin, Table, Value, is_of_every_input, key, read_options, refuse_unsafe_text,
+};
 
 /// What an input's table holds beside its options.
 const OWN_KEYS: &[&str] = &["url", "urls", "alias"];
@@ -43,7 +45,7 @@ pub(super) fn read(
                     plugin: plugin.text.clone(),
                     allowed: context.settings.inputs.allowed_plugins.iter().cloned().collect(),
                 };
-                findings.push(problem.at(plugin.place.clone()));
+                findings.push(problem.at(plugin.place()));
                 continue;
             }
             let Data::List(instances) = &node.data else {
@@ -63,7 +65,7 @@ pub(super) fn read(
 }
 
 fn not_an_input(name: String, key: &located::Key) -> Diagnostic {
-    Problem::NotAnInput { name }.at(key.place.clone())
+    Problem::NotAnInput { name }.at(key.place())
 }
 
 fn read_instance(
@@ -75,39 +77,36 @@ fn read_instance(
     endpoints: &mut Endpoints,
     findings: &mut Findings,
 ) {
+    if !endpoints.begin(instance.place(), context.settings) {
+        return;
+    }
     let before = findings.errors();
     let alias = entries.iter().find(|(key, _)| key.text == "alias");
     let (text, place, named) = match alias {
-        Some((
-            _,
-            Node {
-                data: Data::Text(text),
-                place,
-            },
-        )) => (text.clone(), place, true),
+        Some((_, node)) if let Data::Text(text) = &node.data => (text.clone(), node.place(), true),
         Some((key, node)) => {
             let problem = Problem::OptionShape {
                 name: key.text.clone(),
                 expected: "text",
                 found: node.kind(),
             };
-            findings.push(problem.at(node.place.clone()));
+            findings.push(problem.at(node.place()));
             return;
         }
-        None => (format!("{}-{}", plugin.text, index + 1), &instance.place, false),
+        None => (format!("{}-{}", plugin.text, index + 1), instance.place(), false),
     };
-    let name = endpoints.name(&text, place, findings);
+    let name = endpoints.name(&text, &place, findings);
     let input = if plugin.text == "prometheus" {
         let urls = read_urls(entries, &text, context, endpoints, findings);
         if urls.is_none() {
-            findings.push(Problem::NoUrl { name: text.clone() }.at(instance.place.clone()));
+            findings.push(Problem::NoUrl { name: text.clone() }.at(instance.place()));
         }
         let urls = urls.unwrap_or_default();
         let own = read_options(entries, OWN_KEYS, Origin::Annotation, findings);
-        let options = context.complete(own, &urls, findings);
+        let options = endpoints.complete(context, own, &urls, findings);
         Some(Input::Prometheus { urls, options, named })
     } else {
-        let table = read_table(entries, findings);
+        let table = read_other(entries, context, endpoints, findings);
         Key::new(&plugin.text).map(|plugin| Input::Other { plugin, table })
     };
     if let (Some(name), Some(input), true) = (name, input, findings.errors() == before) {
@@ -115,30 +114,79 @@ fn read_instance(
     }
 }
 
+/// An allowed plugin's table. The options that Telegraf gives to every input are checked as those of `prometheus` are; the
+/// others are passed on as they were written.
+fn read_other(
+    entries: &[(located::Key, Node)],
+    context: &Context<'_>,
+    endpoints: &mut Endpoints,
+    findings: &mut Findings,
+) -> Table {
+    let mut table = Table::new();
+    let mut options = Options::new();
+    for entry in entries {
+        let (name, node) = (&entry.0, &entry.1);
+        if is_of_every_input(&name.text) {
+            options.extend(read_options(
+                std::slice::from_ref(entry),
+                &[],
+                Origin::Annotation,
+                findings,
+            ));
+            continue;
+        }
+        let is_good = if DURATIONS.contains(&name.text.as_str()) {
+            node.text()
+                .is_some_and(|text| text == "0s" || Duration::parse(&text).is_some_and(|it| it.as_str() == text))
+        } else {
+            !REPLACED.contains(&name.text.as_str())
+        };
+        if !is_good {
+            let name = name.text.clone();
+            findings.report(Problem::NotWithPlugin { name }, node.place());
+            continue;
+        }
+        read_entry(&mut table, name, node, findings);
+    }
+    endpoints.check_options(&options, context.settings, findings);
+    table.extend(options.into_iter().map(|(name, setting)| (key(name), setting.value)));
+    table
+}
+
+/// Durations that Telegraf gives to every input beside `interval`, and reads without days.
+const DURATIONS: &[&str] = &["collection_jitter", "collection_offset", "precision"];
+
+/// Filters that Telegraf still reads by their old names.
+const REPLACED: &[&str] = &["fielddrop", "fieldpass"];
+
 /// An allowed plugin's table as it was written, without anything that Telegraf would replace.
 fn read_table(entries: &[(located::Key, Node)], findings: &mut Findings) -> Table {
     let mut table = Table::new();
     for (key, node) in entries {
-        if refuse_unsafe_text(&key.text, Origin::Annotation, &key.place, findings) {
-            continue;
-        }
-        let Some(name) = Key::new(&key.text) else {
-            let name = key.text.clone();
-            let what = "an option's name";
-            findings.push(Problem::Key { name, what }.at(key.place.clone()));
-            continue;
-        };
-        if let Some(value) = read_value(&key.text, node, findings) {
-            table.insert(name, value);
-        }
+        read_entry(&mut table, key, node, findings);
     }
     table
+}
+
+fn read_entry(table: &mut Table, key: &located::Key, node: &Node, findings: &mut Findings) {
+    if refuse_unsafe_text(&key.text, Origin::Annotation, &key.place(), findings) {
+        return;
+    }
+    let Some(name) = Key::new(&key.text) else {
+        let name = key.text.clone();
+        let what = "an option's name";
+        findings.report(Problem::Key { name, what }, key.place());
+        return;
+    };
+    if let Some(value) = read_value(&key.text, node, findings) {
+        table.insert(name, value);
+    }
 }
 
 fn read_value(name: &str, node: &Node, findings: &mut Findings) -> Option<Value> {
     let refuse = |findings: &mut Findings| {
         let name = name.to_owned();
-        findings.push(Problem::NotWithPlugin { name }.at(node.place.clone()));
+        findings.push(Problem::NotWithPlugin { name }.at(node.place()));
         None
     };
     match &node.data {
@@ -146,7 +194,7 @@ fn read_value(name: &str, node: &Node, findings: &mut Findings) -> Option<Value>
         Data::Integer(number, _) => Some(Value::Integer(*number)),
         Data::Float(number, _) if number.is_finite() => Some(Value::Float(*number)),
         Data::Text(text) => {
-            if refuse_unsafe_text(text, Origin::Annotation, &node.place, findings) {
+            if refuse_unsafe_text(text, Origin::Annotation, &node.place(), findings) {
                 return None;
             }
             Literal::new(text).ok().map(Value::Literal)

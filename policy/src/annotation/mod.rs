@@ -8,7 +8,7 @@ mod endpoints;
 mod inputs;
 mod vocabulary;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::EnvVar;
 
@@ -17,9 +17,13 @@ pub(crate) use endpoint_url::service_namespace;
 pub use vocabulary::PREFIX;
 
 use crate::diagnostic::{Findings, Place, Problem};
-use crate::settings::{NamePattern, Names, Quantity, Settings};
+use crate::settings::{Class, NamePattern, Names, Quantity, Settings, TemplateValue, is_dns_label};
 use crate::source::Source;
-use crate::telegraf::{Duration, Key, Literal, Options, Setting, Table, Value};
+use crate::telegraf::{
+    Duration, Key, Literal, MAX_PATTERNS_OF_SOURCE, Options, Origin, Setting, Table, Value, count_patterns,
+    fit_timeout, key, name_filter, refuse_unsafe_text,
+};
+use vocabulary::Vocabulary;
 
 /// The annotation that holds Telegraf's own TOML.
 pub(crate) const INPUTS: &str = "telegraf.influxdata.com/inputs";
@@ -36,8 +40,17 @@ pub(crate) struct Declaration {
     pub(crate) limits: ResourceOverrides,
     pub(crate) global_tags: BTreeMap<Key, Literal>,
     pub(crate) env: Vec<EnvVar>,
-    /// A Secret whose entries all become environment variables.
-    pub(crate) secret_env: Option<String>,
+    pub(crate) secret_env: Option<SecretEnv>,
+}
+
+/// A Secret whose entries all become environment variables.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct SecretEnv {
+    /// The Secret's name.
+    pub(crate) secret: String,
+    /// What the variables' names start with. A Secret's keys are called as its author likes, and must not become a variable
+    /// such as `HTTP_PROXY`.
+    pub(crate) prefix: String,
 }
 
 /// Resources that an annotation sets instead of the settings.
@@ -91,16 +104,12 @@ struct Context<'a> {
     /// Options that count for every endpoint which does not set them itself: those of the `interval`, `metric-version`
     /// and `namepass` annotations over those of the settings.
     defaults: Options,
+    /// How often Telegraf scrapes what has no interval of its own; `None` if that is known only in the pod.
+    agent_interval: Option<Duration>,
 }
 
 /// Reads a source's annotations. `None` when they name no endpoint, so that there is nothing to do.
 pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Findings) -> Option<Declaration> {
-    let mut declaration = Declaration::default();
-    let mut context = Context {
-        settings,
-        names: source.names(settings, ""),
-        defaults: settings.inputs.defaults.clone(),
-    };
     let mut endpoint_annotations = Vec::new();
     let mut others = Vec::new();
     for (name, raw) in &source.annotations.0 {
@@ -114,7 +123,7 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Find
             Ok(text) => others.push((name, text)),
             Err(_) => {
                 let found = kind_of_json(raw.get());
-                findings.push(Problem::NotText { found }.at(Place::annotation(name, None)));
+                findings.report(Problem::NotText { found }, Place::annotation(name, None));
                 if holds_endpoints {
                     endpoint_annotations.push((name, None));
                 }
@@ -122,32 +131,39 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Find
         }
     }
     // What they say counts for all endpoints, wherever it stands.
+    let mut vocabulary = Vocabulary::new(settings, !endpoint_annotations.is_empty());
     for (name, text) in &others {
-        let (options, endpoints) = (&mut context.defaults, !endpoint_annotations.is_empty());
-        vocabulary::read(name, text, settings, endpoints, options, &mut declaration, findings);
+        vocabulary.read(name, text, findings);
     }
-    vocabulary::check_together(&declaration, settings, source, findings);
+    let (mut declaration, options) = vocabulary.finish(source, findings);
+    let mut context = Context {
+        settings,
+        names: source.names(settings, ""),
+        defaults: settings.inputs.defaults.clone(),
+        agent_interval: None,
+    };
+    context.defaults.extend(options);
+    let class = declaration.class.as_ref().unwrap_or(&settings.default_class);
+    context.agent_interval = settings
+        .classes
+        .get(class)
+        .and_then(|class| agent_interval(class, &context.names));
     let mut endpoints = Endpoints::default();
     for (name, text) in &endpoint_annotations {
         let Some(text) = text else { continue };
-        let before = (findings.count(), endpoints.seen.len());
+        let before = (findings.count(), endpoints.count);
         if *name == settings.annotation {
             endpoints::read(name, text, &context, &mut endpoints, findings);
         } else {
             inputs::read(name, text, &context, &mut endpoints, findings);
         }
-        if before == (findings.count(), endpoints.seen.len()) {
-            findings.push(Problem::NoEndpoints {}.at(Place::annotation(name, None)));
+        if before == (findings.count(), endpoints.count) {
+            findings.report(Problem::NoEndpoints {}, Place::annotation(name, None));
         }
     }
-    if endpoints.seen.len() > settings.endpoints.max {
-        let problem = Problem::TooManyEndpoints {
-            count: endpoints.seen.len(),
-            max: settings.endpoints.max,
-        };
-        let place = endpoints.seen.values().next_back().cloned();
-        let place = place.unwrap_or_else(|| Place::annotation(&settings.annotation, None));
-        findings.push(problem.at(Place { range: None, ..place }));
+    endpoints.check_limits(settings, findings);
+    if !endpoint_annotations.is_empty() {
+        check_host_patterns(source, &context, findings);
     }
     sort_by_place(source, findings);
     if endpoint_annotations.is_empty() {
@@ -155,6 +171,33 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Find
     }
     declaration.endpoints = endpoints.good;
     Some(declaration)
+}
+
+/// The interval of a class's agent. Telegraf's own default is ten seconds
+/// (<https://docs.influxdata.com/telegraf/v1/configuration/#agent-configuration>).
+fn agent_interval(class: &Class, names: &Names<'_>) -> Option<Duration> {
+    match class.agent.get(&key("interval")) {
+        None => Duration::parse("10s"),
+        Some(TemplateValue::Text(text)) => Duration::parse(&text.fill(names)),
+        Some(TemplateValue::Integer(seconds)) => Duration::from_seconds(*seconds),
+        Some(_) => None,
+    }
+}
+
+/// Reports host patterns that the source's own names turn into ones for services of other namespaces.
+fn check_host_patterns(source: &Source<'_>, context: &Context<'_>, findings: &mut Findings) {
+    // What is not a namespace's name is refused as such.
+    if !is_dns_label(&source.namespace) {
+        return;
+    }
+    for pattern in &context.settings.endpoints.hosts {
+        if pattern.reaches_other_namespaces(&context.names) {
+            let problem = Problem::NameInHostPattern {
+                pattern: pattern.fill(&context.names),
+            };
+            findings.report(problem, source.namespace_place());
+        }
+    }
 }
 
 /// Findings in the order of the text, so that one reads them from top to bottom.
@@ -171,28 +214,64 @@ fn sort_by_place(source: &Source<'_>, findings: &mut Findings) {
 #[derive(Default)]
 struct Endpoints {
     good: Vec<Endpoint>,
-    /// Every name that was written, and where.
-    seen: BTreeMap<String, Place>,
-    /// Every URL that was written, and by which endpoint.
+    /// How many were written. Those beyond the settings' limit are counted, and not read.
+    count: usize,
+    /// The names that were read.
+    names: BTreeSet<String>,
+    /// Every URL that was read, and the endpoint that scrapes it.
     urls: BTreeMap<String, String>,
+    /// How many URLs were written.
+    url_count: usize,
+    /// How many patterns the endpoints' own options hold.
+    patterns: usize,
+    /// An annotation that names endpoints.
+    annotation: Option<Place>,
+    /// True once a filter for all endpoints was reported.
+    inherited_filter_is_reported: bool,
 }
 
 impl Endpoints {
+    /// Counts an endpoint. False for one too many, which is not read.
+    fn begin(&mut self, place: Place, settings: &Settings) -> bool {
+        self.count += 1;
+        self.annotation = Some(Place { range: None, ..place });
+        self.count <= settings.endpoints.max
+    }
+
+    /// Reports what is too much for one source.
+    fn check_limits(&self, settings: &Settings, findings: &mut Findings) {
+        let max = settings.endpoints.max;
+        let place = || {
+            let place = self.annotation.clone();
+            place.unwrap_or_else(|| Place::annotation(&settings.annotation, None))
+        };
+        let count = self.count.max(self.url_count);
+        if count > max {
+            findings.report(Problem::TooManyEndpoints { count, max }, place());
+        }
+        if self.patterns > MAX_PATTERNS_OF_SOURCE {
+            let problem = Problem::TooManyPatterns {
+                what: "the endpoints".to_owned(),
+                count: self.patterns,
+                max: MAX_PATTERNS_OF_SOURCE,
+            };
+            findings.report(problem, place());
+        }
+    }
+
     /// Takes note of an endpoint's name. `None`, and a finding, when it cannot be used.
     fn name(&mut self, text: &str, place: &Place, findings: &mut Findings) -> Option<EndpointName> {
-        let unsafe_text =
-            crate::telegraf::refuse_unsafe_text(text, crate::telegraf::Origin::Annotation, place, findings);
+        let unsafe_text = refuse_unsafe_text(text, Origin::Annotation, place, findings);
         let name = EndpointName::new(text);
         if name.is_none() && !unsafe_text {
             let name = text.to_owned();
-            findings.push(Problem::EndpointName { name }.at(place.clone()));
+            findings.report(Problem::EndpointName { name }, place.clone());
         }
-        if self.seen.contains_key(text) {
+        if !self.names.insert(text.to_owned()) {
             let name = text.to_owned();
-            findings.push(Problem::DuplicateEndpoint { name }.at(place.clone()));
+            findings.report(Problem::DuplicateEndpoint { name }, place.clone());
             return None;
         }
-        self.seen.insert(text.to_owned(), place.clone());
         name
     }
 
@@ -205,6 +284,10 @@ impl Endpoints {
         context: &Context<'_>,
         findings: &mut Findings,
     ) -> Option<EndpointUrl> {
+        self.url_count += 1;
+        if self.url_count > context.settings.endpoints.max {
+            return None;
+        }
         let url = match EndpointUrl::parse(text, &context.settings.endpoints, &context.names) {
             Ok(url) => url,
             Err(problems) => {
@@ -217,7 +300,7 @@ impl Endpoints {
                 host: url.host().to_owned(),
                 namespace: context.names.namespace.to_owned(),
             };
-            findings.push(problem.at(place.clone()));
+            findings.report(problem, place.clone());
         }
         match self.urls.get(text) {
             Some(first) => {
@@ -225,7 +308,7 @@ impl Endpoints {
                     url: text.to_owned(),
                     first: first.clone(),
                 };
-                findings.push(problem.at(place.clone()));
+                findings.report(problem, place.clone());
             }
             None => {
                 self.urls.insert(text.to_owned(), endpoint.to_owned());
@@ -233,36 +316,25 @@ impl Endpoints {
         }
         Some(url)
     }
-}
 
-impl Context<'_> {
+    /// Checks an endpoint's own options against the settings.
+    fn check_options(&mut self, own: &Options, settings: &Settings, findings: &mut Findings) {
+        self.patterns += count_patterns(own);
+        check_reserved_tags(own, settings, findings);
+        settings.endpoints.bounds().check(own, findings);
+    }
+
     /// An endpoint's options over those that count for all, and what only holds for them together.
-    fn complete(&self, own: Options, urls: &[EndpointUrl], findings: &mut Findings) -> Options {
-        if let Some(Setting {
-            value: Value::Table(tags),
-            place,
-        }) = own.get("tags")
-        {
-            for tag in tags
-                .keys()
-                .filter(|tag| self.settings.inputs.reserved_tags.contains(tag.as_str()))
-            {
-                let tag = tag.as_str().to_owned();
-                findings.push(Problem::ReservedTag { tag }.at(place.clone()));
-            }
-        }
-        if let Some(Setting {
-            value: Value::Literal(tag),
-            place,
-        }) = own.get("url_tag")
-            && self.settings.inputs.reserved_tags.contains(tag.as_str())
-        {
-            let tag = tag.as_str().to_owned();
-            findings.push(Problem::ReservedTag { tag }.at(place.clone()));
-        }
-        if let Some(interval) = own.get("interval") {
-            check_interval(interval, self.settings, findings);
-        }
+    fn complete(
+        &mut self,
+        context: &Context<'_>,
+        own: Options,
+        urls: &[EndpointUrl],
+        findings: &mut Findings,
+    ) -> Options {
+        let before = findings.errors();
+        self.check_options(&own, context.settings, findings);
+        let is_within_bounds = findings.errors() == before;
         if let Some(Setting {
             value: Value::Boolean(true),
             place,
@@ -270,46 +342,64 @@ impl Context<'_> {
             && !urls.is_empty()
             && urls.iter().all(|url| url.scheme() == "http")
         {
-            findings.push(Problem::NothingToVerify {}.at(place.clone()));
+            findings.report(Problem::NothingToVerify {}, place.clone());
         }
-        let mut options = self.defaults.clone();
+        let own_names: BTreeSet<_> = own.keys().copied().collect();
+        let mut options = context.defaults.clone();
         options.extend(own);
-        if metric_version(&options) == 2 {
-            for (name, instead) in [("namepass", "fieldinclude"), ("namedrop", "fieldexclude")] {
-                if let Some(setting) = options.get(name) {
-                    let name = name.to_owned();
-                    findings.push(Problem::NameFilter { name, instead }.at(setting.place.clone()));
-                }
-            }
+        self.check_name_filters(&options, &own_names, findings);
+        if is_within_bounds {
+            let has_timeout = own_names.contains("timeout");
+            fit_timeout(&mut options, has_timeout, context.agent_interval.as_ref(), findings);
         }
         options
     }
-}
 
-/// The version of the metrics' form that counts. Telegraf's own default is 1, and is what is left when the settings say
-/// nothing.
-pub(crate) fn metric_version(options: &Options) -> i64 {
-    match options.get("metric_version") {
-        Some(Setting {
-            value: Value::Integer(version),
-            ..
-        }) => *version,
-        _ => 1,
+    /// Reports filters by a metric's name where every metric has the same. A filter for all endpoints is one mistake.
+    fn check_name_filters(&mut self, options: &Options, own: &BTreeSet<&'static str>, findings: &mut Findings) {
+        let is_inherited = !own.contains("metric_version");
+        for (name, problem) in name_filter(options) {
+            let culprit = if own.contains(name) {
+                name
+            } else if is_inherited && self.inherited_filter_is_reported {
+                continue;
+            } else {
+                self.inherited_filter_is_reported |= is_inherited;
+                // A filter of the settings is good there: it is the version that does not go with it.
+                let of_annotation = options.get(name).and_then(|setting| setting.place.annotation_key());
+                match of_annotation {
+                    Some(_) => name,
+                    None => "metric_version",
+                }
+            };
+            if let Some(setting) = options.get(culprit) {
+                findings.report(problem, setting.place.clone());
+            }
+        }
     }
 }
 
-/// Reports an interval that is shorter than the settings allow.
-fn check_interval(interval: &Setting, settings: &Settings, findings: &mut Findings) {
-    let min = &settings.endpoints.min_interval;
-    if let Value::Literal(text) = &interval.value
-        && let Some(duration) = Duration::parse(text.as_str())
-        && duration < *min
+/// Reports options that set a tag which the settings set or choose by.
+fn check_reserved_tags(options: &Options, settings: &Settings, findings: &mut Findings) {
+    let is_reserved = |tag: &str| settings.inputs.reserved_tags.contains(tag);
+    if let Some(Setting {
+        value: Value::Table(tags),
+        place,
+    }) = options.get("tags")
     {
-        let problem = Problem::IntervalTooShort {
-            interval: duration.to_string(),
-            min: min.to_string(),
-        };
-        findings.push(problem.at(interval.place.clone()));
+        for tag in tags.keys().filter(|tag| is_reserved(tag.as_str())) {
+            let tag = tag.as_str().to_owned();
+            findings.report(Problem::ReservedTag { tag }, place.clone());
+        }
+    }
+    if let Some(Setting {
+        value: Value::Literal(tag),
+        place,
+    }) = options.get("url_tag")
+        && is_reserved(tag.as_str())
+    {
+        let tag = tag.as_str().to_owned();
+        findings.report(Problem::ReservedTag { tag }, place.clone());
     }
 }
 

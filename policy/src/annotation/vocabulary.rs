@@ -1,9 +1,11 @@
 //! The other annotations: the names that users of the archived telegraf-operator know, with the same meaning
 //! (<https://github.com/influxdata/telegraf-operator#pod-level-annotations>).
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1::{ConfigMapKeySelector, EnvVar, EnvVarSource, ObjectFieldSelector, SecretKeySelector};
 
-use super::{Declaration, any_matches, check_interval};
+use super::{Declaration, SecretEnv, any_matches};
 use crate::diagnostic::{Findings, Place, Problem};
 use crate::located::{Data, from_yaml};
 use crate::settings::{Quantity, Settings, Topology};
@@ -15,7 +17,6 @@ pub const PREFIX: &str = "telegraf.influxdata.com/";
 
 /// Every name that means something on an Application or a Namespace.
 const KNOWN: &[&str] = &[
-    "rubin-telegraf-operator",
     "inputs",
     "class",
     "interval",
@@ -34,6 +35,9 @@ const KNOWN: &[&str] = &[
     "env-secretkeyref-",
     "secret-env",
 ];
+
+/// The name of the annotation for endpoints where the settings choose none.
+const DEFAULT_ENDPOINTS: &str = "rubin-telegraf-operator";
 
 /// What admission writes, and never reads.
 const WRITTEN: &[&str] = &["rendered", "rendered-digest"];
@@ -62,21 +66,107 @@ const POD_LEVEL: &[(&str, &str)] = &[
     ),
 ];
 
-/// Reads one annotation. `endpoints` is false when no annotation names any, so that this one does nothing.
-pub(super) fn read(
-    annotation: &str,
-    text: &str,
-    settings: &Settings,
-    endpoints: bool,
-    options: &mut Options,
-    declaration: &mut Declaration,
-    findings: &mut Findings,
-) {
-    let place = Place::annotation(annotation, None);
-    let name = annotation.strip_prefix(PREFIX).unwrap_or(annotation);
-    if WRITTEN.contains(&name) {
-        return;
+/// Reads the annotations that do not name endpoints.
+pub(super) struct Vocabulary<'a> {
+    settings: &'a Settings,
+    /// False when no annotation names endpoints, so that the others do nothing.
+    has_endpoints: bool,
+    declaration: Declaration,
+    /// Options for every endpoint that does not set them itself.
+    options: Options,
+    /// The environment variables that were set, by name.
+    variables: BTreeSet<String>,
+}
+
+impl<'a> Vocabulary<'a> {
+    pub(super) fn new(settings: &'a Settings, has_endpoints: bool) -> Self {
+        Self {
+            settings,
+            has_endpoints,
+            declaration: Declaration::default(),
+            options: Options::new(),
+            variables: BTreeSet::new(),
+        }
     }
+
+    /// What was read: a declaration without endpoints, and options for all endpoints.
+    pub(super) fn finish(self, source: &Source<'_>, findings: &mut Findings) -> (Declaration, Options) {
+        check_together(&self.declaration, self.settings, source, findings);
+        (self.declaration, self.options)
+    }
+
+    /// Reads one annotation.
+    pub(super) fn read(&mut self, annotation: &str, text: &str, findings: &mut Findings) {
+        let settings = self.settings;
+        let name = annotation.strip_prefix(PREFIX).unwrap_or(annotation);
+        if WRITTEN.contains(&name) {
+            return;
+        }
+        if let Some(problem) = problem_with_name(annotation, name, settings, findings) {
+            findings.report(problem, Place::annotation_name(annotation));
+            return;
+        }
+        if !self.has_endpoints {
+            findings.report(Problem::NothingToScrape {}, Place::annotation_name(annotation));
+            return;
+        }
+        let place = Place::annotation(annotation, None);
+        if refuse_unsafe_text(text.trim_end_matches('\n'), Origin::Annotation, &place, findings) {
+            return;
+        }
+        if settings.topology == Topology::Standalone && needs_own_telegraf(name) {
+            let name = annotation.to_owned();
+            findings.report(Problem::NotShared { name }, Place::annotation_name(annotation));
+            return;
+        }
+        let declaration = &mut self.declaration;
+        let mut reader = Reader {
+            annotation,
+            text: text.trim(),
+            place,
+            settings,
+            findings,
+        };
+        match name {
+            "interval" => reader.option("interval", &mut self.options),
+            "metric-version" => reader.option("metric_version", &mut self.options),
+            "namepass" => reader.option("namepass", &mut self.options),
+            "class" => declaration.class = reader.class(),
+            "internal" => declaration.internal = reader.boolean(),
+            "image" => declaration.image = reader.image(),
+            "requests-cpu" => declaration.requests.cpu = reader.quantity(&settings.allow.max_resources.cpu),
+            "requests-memory" => declaration.requests.memory = reader.quantity(&settings.allow.max_resources.memory),
+            "limits-cpu" => declaration.limits.cpu = reader.quantity(&settings.allow.max_resources.cpu),
+            "limits-memory" => declaration.limits.memory = reader.quantity(&settings.allow.max_resources.memory),
+            "secret-env" => declaration.secret_env = reader.secret_env(),
+            _ => {
+                if let Some(tag) = name.strip_prefix("global-tag-literal-") {
+                    declaration.global_tags.extend(reader.global_tag(tag));
+                } else if let Some((kind, variable)) = name.strip_prefix("env-").and_then(|rest| rest.split_once('-')) {
+                    if let Some(variable) = reader.env(kind, variable) {
+                        if self.variables.insert(variable.name.clone()) {
+                            declaration.env.push(variable);
+                        } else {
+                            let name = variable.name;
+                            findings.report(Problem::EnvTwice { name }, Place::annotation_name(annotation));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// True for what only a Telegraf of the source's own can have.
+fn needs_own_telegraf(name: &str) -> bool {
+    matches!(name, "class" | "image" | "internal" | "secret-env")
+        || ["requests-", "limits-", "env-"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+}
+
+/// What is wrong with an annotation whatever its value is.
+fn problem_with_name(annotation: &str, name: &str, settings: &Settings, findings: &Findings) -> Option<Problem> {
     let pod_level = POD_LEVEL
         .iter()
         .find(|(known, _)| *known == name)
@@ -86,62 +176,31 @@ pub(super) fn read(
         .then_some("leave it out: no sidecar is injected, so there is none to keep Istio away from");
     if let Some(instead) = pod_level.or(istio) {
         let name = annotation.to_owned();
-        findings.push(Problem::PodAnnotation { name, instead }.at(Place::annotation_name(annotation)));
-        return;
+        return Some(Problem::PodAnnotation { name, instead });
     }
     if !is_known(name) {
-        let problem = Problem::UnknownAnnotation {
+        return Some(Problem::UnknownAnnotation {
             name: annotation.to_owned(),
-            nearest: nearest(name, KNOWN.iter().copied()).map(|known| format!("{PREFIX}{known}")),
-        };
-        findings.push(problem.at(Place::annotation_name(annotation)));
-        return;
+            nearest: (!findings.is_full())
+                .then(|| nearest_annotation(annotation, name, settings))
+                .flatten(),
+        });
     }
-    if !endpoints {
-        findings.push(Problem::NothingToScrape {}.at(Place::annotation_name(annotation)));
-        return;
+    None
+}
+
+/// The annotation that was probably meant.
+fn nearest_annotation(annotation: &str, name: &str, settings: &Settings) -> Option<String> {
+    if name == DEFAULT_ENDPOINTS {
+        return Some(settings.annotation.clone());
     }
-    if refuse_unsafe_text(text.trim_end_matches('\n'), Origin::Annotation, &place, findings) {
-        return;
-    }
-    let text = text.trim();
-    let shared = settings.topology == Topology::Standalone;
-    let of_own_telegraf = matches!(name, "class" | "image" | "internal" | "secret-env")
-        || ["requests-", "limits-", "env-"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix));
-    if shared && of_own_telegraf {
-        let name = annotation.to_owned();
-        findings.push(Problem::NotShared { name }.at(Place::annotation_name(annotation)));
-        return;
-    }
-    let mut reader = Reader {
-        annotation,
-        text,
-        place,
-        settings,
-        findings,
+    // The prefix is the same for most, and would make all of them near.
+    let endpoints = match settings.annotation.strip_prefix(PREFIX) {
+        Some(endpoints) => nearest(name, std::iter::once(endpoints)),
+        None => nearest(annotation, std::iter::once(settings.annotation.as_str())),
     };
-    match name {
-        "interval" => reader.option("interval", options),
-        "metric-version" => reader.option("metric_version", options),
-        "namepass" => reader.option("namepass", options),
-        "class" => declaration.class = reader.class(),
-        "internal" => declaration.internal = reader.boolean(),
-        "image" => declaration.image = reader.image(),
-        "requests-cpu" => declaration.requests.cpu = reader.quantity(&settings.allow.max_resources.cpu),
-        "requests-memory" => declaration.requests.memory = reader.quantity(&settings.allow.max_resources.memory),
-        "limits-cpu" => declaration.limits.cpu = reader.quantity(&settings.allow.max_resources.cpu),
-        "limits-memory" => declaration.limits.memory = reader.quantity(&settings.allow.max_resources.memory),
-        "secret-env" => declaration.secret_env = reader.secret_env(),
-        _ => {
-            if let Some(tag) = name.strip_prefix("global-tag-literal-") {
-                declaration.global_tags.extend(reader.global_tag(tag));
-            } else if let Some((kind, variable)) = name.strip_prefix("env-").and_then(|rest| rest.split_once('-')) {
-                declaration.env.extend(reader.env(kind, variable));
-            }
-        }
-    }
+    let known = nearest(name, KNOWN.iter().copied()).map(|known| format!("{PREFIX}{known}"));
+    known.or_else(|| endpoints.map(|_| settings.annotation.clone()))
 }
 
 /// True for a name that means something; those that end in `-` need something behind it.
@@ -149,16 +208,11 @@ fn is_known(name: &str) -> bool {
     KNOWN.iter().any(|known| match known.ends_with('-') {
         true => name.len() > known.len() && name.starts_with(known),
         false => name == *known,
-    }) && name != "rubin-telegraf-operator"
+    })
 }
 
 /// What only several annotations together can get wrong.
-pub(super) fn check_together(
-    declaration: &Declaration,
-    settings: &Settings,
-    source: &Source<'_>,
-    findings: &mut Findings,
-) {
+fn check_together(declaration: &Declaration, settings: &Settings, source: &Source<'_>, findings: &mut Findings) {
     let resources = [
         ("cpu", &declaration.requests.cpu, &declaration.limits.cpu),
         ("memory", &declaration.requests.memory, &declaration.limits.memory),
@@ -226,15 +280,13 @@ impl Reader<'_> {
         };
         let key = crate::located::Key {
             text: option.to_owned(),
-            place: self.place.clone(),
+            spot: (&self.place).into(),
         };
         if option == "metric_version" && !matches!(node.data, Data::Integer(1 | 2, _)) {
             return self.value_problem("`1` or `2`");
         }
         let read = read_options(&[(key, node)], &[], Origin::Annotation, self.findings);
-        if let Some(interval) = read.get("interval") {
-            check_interval(interval, self.settings, self.findings);
-        }
+        self.settings.endpoints.bounds().check(&read, self.findings);
         options.extend(read);
     }
 
@@ -324,7 +376,7 @@ impl Reader<'_> {
         self.settings.allow.env
     }
 
-    fn secret_env(&mut self) -> Option<String> {
+    fn secret_env(&mut self) -> Option<SecretEnv> {
         if !self.env_is_allowed() {
             return None;
         }
@@ -332,7 +384,10 @@ impl Reader<'_> {
             self.value_problem("a Secret's name");
             return None;
         }
-        Some(self.text.to_owned())
+        Some(SecretEnv {
+            secret: self.text.to_owned(),
+            prefix: self.settings.allow.secret_env_prefix.clone(),
+        })
     }
 
     fn env(&mut self, kind: &str, variable: &str) -> Option<EnvVar> {
@@ -427,18 +482,94 @@ fn is_field_path(text: &str) -> bool {
     FIELDS.contains(&text) || keyed("metadata.labels") || keyed("metadata.annotations")
 }
 
+/// Variables that change where connections go, what is trusted, or what is read: of Telegraf, of Go and its HTTP client, of
+/// the C library, and of the libraries that plugins are built on.
+const RESERVED_VARIABLES: &[&str] = &[
+    "BASH_ENV",
+    "ENV",
+    "GCONV_PATH",
+    "GETCONF_DIR",
+    "HOME",
+    "HOSTALIASES",
+    "HOST_DEV",
+    "HOST_ETC",
+    "HOST_MOUNT_PREFIX",
+    "HOST_PROC",
+    "HOST_PROC_MOUNTINFO",
+    "HOST_ROOT",
+    "HOST_RUN",
+    "HOST_SYS",
+    "HOST_VAR",
+    "IFS",
+    "LOCALDOMAIN",
+    "LOCPATH",
+    "NETRC",
+    "NLSPATH",
+    "NOTIFY_SOCKET",
+    "PATH",
+    "REQUEST_METHOD",
+    "RESOLV_HOST_CONF",
+    "SHELL",
+    "TMPDIR",
+    "TZDIR",
+    "ZONEINFO",
+];
+
+/// Beginnings of the names of such variables.
+const RESERVED_VARIABLE_PREFIXES: &[&str] = &[
+    "ARM_",
+    "AWS_",
+    "AZURE_",
+    "BOTO_",
+    "CLOUDSDK_",
+    "CONSUL_",
+    "CURL_",
+    "DOCKER_",
+    "ECS_",
+    "GCE_",
+    "GCLOUD_",
+    "GCP_",
+    "GODEBUG",
+    "GOOGLE_",
+    "GOTRACEBACK",
+    "GOCOVERDIR",
+    "GOFIPS",
+    "GOGC",
+    "GOMAXPROCS",
+    "GOMEMLIMIT",
+    "GORACE",
+    "GRPC_",
+    "IDENTITY_",
+    "IMDS_",
+    "INFLUX_",
+    "KRB5",
+    "KUBERNETES_",
+    "LC_",
+    "LD_",
+    "LISTEN_",
+    "MALLOC_",
+    "MSI_",
+    "NSS_",
+    "ODBC",
+    "OTEL_",
+    "PG",
+    "PROC_",
+    "REQUESTS_CA",
+    "RES_",
+    "SSL",
+    "TELEGRAF_",
+    "VAULT_",
+    "XDG_",
+];
+
 /// A variable that the settings set or use, or that changes where connections go or what is trusted.
 fn is_reserved_variable(name: &str, settings: &Settings) -> bool {
     let upper = name.to_ascii_uppercase();
-    let dangerous = upper.ends_with("_PROXY")
-        || ["LD_", "SSL_CERT_", "GODEBUG", "GOTRACEBACK", "TELEGRAF_", "KUBERNETES_"]
+    upper.ends_with("_PROXY")
+        || RESERVED_VARIABLES.contains(&upper.as_str())
+        || RESERVED_VARIABLE_PREFIXES
             .iter()
             .any(|prefix| upper.starts_with(prefix))
-        || matches!(
-            upper.as_str(),
-            "PATH" | "HOME" | "HOSTALIASES" | "RES_OPTIONS" | "LOCALDOMAIN" | "RESOLV_HOST_CONF"
-        );
-    dangerous
         || settings.pod.env.iter().any(|var| var.name == name)
         || settings.classes.values().any(|class| class.uses_variable(name))
 }

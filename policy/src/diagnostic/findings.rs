@@ -67,6 +67,11 @@ impl Findings {
         self.kept.len() + self.left_out
     }
 
+    /// True if more findings are only counted, so that nobody reads what they say.
+    pub(crate) fn is_full(&self) -> bool {
+        self.kept.len() == MAX_FINDINGS
+    }
+
     /// How many of them were errors.
     pub(crate) fn errors(&self) -> usize {
         self.errors

@@ -93,7 +93,10 @@ macro_rules! rules {
                 let (severity, message, help): (Severity, String, Option<String>) = match self {
                     $(
                         #[allow(unused_variables)]
-                        Self::$name { $($field),* } => (Severity::$severity, format!($message), $help),
+                        Self::$name { $($field),* } => {
+                            $(let $field = $field.shortened();)*
+                            (Severity::$severity, format!($message), $help)
+                        }
                     )*
                 };
                 Diagnostic {
@@ -124,6 +127,48 @@ macro_rules! rules {
         ];
     };
 }
+
+/// The most characters of a foreign text that a message repeats.
+const MAX_CHARACTERS: usize = 200;
+
+/// What a message holds. Text may be somebody else's, and is cut: a message does not grow with an annotation.
+trait Shortened {
+    fn shortened(self) -> Self;
+}
+
+impl Shortened for String {
+    fn shortened(mut self) -> Self {
+        if let Some((end, _)) = self.char_indices().nth(MAX_CHARACTERS) {
+            self.truncate(end);
+            self.push('…');
+        }
+        self
+    }
+}
+
+impl<T: Shortened> Shortened for Option<T> {
+    fn shortened(self) -> Self {
+        self.map(T::shortened)
+    }
+}
+
+impl<T: Shortened> Shortened for Vec<T> {
+    fn shortened(self) -> Self {
+        self.into_iter().map(T::shortened).collect()
+    }
+}
+
+macro_rules! short_already {
+    ($($type:ty),*) => {
+        $(impl Shortened for $type {
+            fn shortened(self) -> Self {
+                self
+            }
+        })*
+    };
+}
+
+short_already!(&'static str, usize, u32, i64);
 
 /// Every rule, by code.
 pub fn all() -> &'static [RuleDoc] {
@@ -282,6 +327,14 @@ rules! {
         example: "",
         instead: "",
     }
+    TW015 TooManyValues { limit: usize } Error {
+        summary: "The annotation holds more values than anything it can say.",
+        message: "the annotation holds more than {limit} values",
+        help: help("leave out endpoints, tags or patterns"),
+        why: "Every request is checked in bounded time and memory, and a value takes many times the memory of its text.",
+        example: "",
+        instead: "",
+    }
 
     TW101 EndpointName { name: String } Error {
         summary: "An endpoint's name cannot be used.",
@@ -415,6 +468,16 @@ rules! {
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://a.argocd.svc:9121/metrics\n      urls: [\"http://b.argocd.svc:9121/metrics\"]\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      urls: [\"http://a.argocd.svc:9121/metrics\", \"http://b.argocd.svc:9121/metrics\"]\n",
     }
+    TW117 NameInHostPattern { pattern: String } Error {
+        summary: "The source's name or namespace makes a host pattern match services of other namespaces.",
+        message: "the host pattern `{pattern}`, filled with this source's names, matches services of other namespaces",
+        help: help("use another namespace or another name; the administrator can write a longer pattern, such as `*.{namespace}.svc`"),
+        why: "Patterns of `endpoints.hosts` hold the names of the source. With `*.{namespace}` a namespace called `svc` would be \
+              `*.svc`, and so every service of the cluster \
+              (<https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/>).",
+        example: "",
+        instead: "",
+    }
 
     TW201 UnknownOption { name: String, nearest: Option<&'static str> } Error {
         summary: "An endpoint's option is not one of those that are allowed.",
@@ -505,6 +568,54 @@ rules! {
         message: "`{name}` cannot be passed on to Telegraf",
         help: help("use text, numbers, booleans, lists of one kind of these, and tables"),
         why: "Telegraf's TOML parser is older than TOML 1.0; dates, and lists that mix kinds, are not for it.",
+        example: "",
+        instead: "",
+    }
+    TW212 IntervalTooLong { interval: String, max: String } Error {
+        summary: "The interval is longer than the settings allow.",
+        message: "the interval {interval} is longer than {max}",
+        help: help(format!("write `{max}` or less")),
+        why: "Go's timers overflow at 292 years, and then Telegraf scrapes all the time. An endpoint that is scraped less than \
+              once a day is most often a mistake. The settings' `endpoints.maxInterval` decides.",
+        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 2540300h\n",
+        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 12h\n",
+    }
+    TW213 TimeoutOutOfBounds { timeout: String, min: Option<String>, max: String } Error {
+        summary: "The timeout is shorter or longer than the settings allow.",
+        message: "the timeout {timeout} is not allowed",
+        help: help(match min {
+            Some(min) => format!("write `{min}` or more, and `{max}` or less"),
+            None => format!("write `{max}` or less"),
+        }),
+        why: "A reload of Telegraf waits for scrapes that are under way: an endpoint that hangs keeps all others from being \
+              scraped for as long as its timeout is. The settings' `endpoints.minTimeout` and `endpoints.maxTimeout` decide.",
+        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      timeout: 2562047h\n",
+        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      timeout: 10s\n",
+    }
+    TW214 TimeoutAboveInterval { timeout: String, interval: String } Error {
+        summary: "The timeout is longer than the interval.",
+        message: "the timeout {timeout} is longer than the interval {interval}",
+        help: help(format!("write a timeout of `{interval}` or less, or a longer interval")),
+        why: "A scrape that hangs would still run when the next one is due. The interval is the endpoint's own, that of the \
+              `interval` annotation, that of the settings' `inputs.defaults`, or the class's `agent.interval`, whichever comes \
+              first.",
+        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 20s\n      timeout: 30s\n",
+        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 30s\n      timeout: 20s\n",
+    }
+    TW215 ContentLengthAboveCeiling { bytes: i64, max: i64 } Error {
+        summary: "The limit for an answer's size is above what the settings allow.",
+        message: "`content_length_limit` is {bytes} bytes, and may be {max}",
+        help: help(format!("write `{max}` or less")),
+        why: "Telegraf reads an answer into memory, which it shares with all other endpoints. The settings' \
+              `endpoints.maxContentLength` decides.",
+        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      content_length_limit: 1GB\n",
+        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      content_length_limit: 10MB\n",
+    }
+    TW216 TooManyPatterns { what: String, count: usize, max: usize } Error {
+        summary: "There are more patterns than are matched in little time.",
+        message: "{what} holds {count} patterns, and may hold {max}",
+        help: help("use `*` where many names begin or end alike, or drop the metrics where they are made"),
+        why: "Each pattern of a filter is matched with every metric, field or tag of every scrape.",
         example: "",
         instead: "",
     }
@@ -629,6 +740,14 @@ rules! {
         help: help("leave the annotation out"),
         why: "Whoever reads it takes it for what was rendered and admitted. A value that the object had before may stay, and \
               so may the one that the policy would write.",
+        example: "",
+        instead: "",
+    }
+    TW316 EnvTwice { name: String } Error {
+        summary: "An environment variable is set by two annotations.",
+        message: "the environment variable `{name}` is set by another annotation already",
+        help: help("keep one of the two"),
+        why: "A container's environment holds each name once; which of the two counts would be left to chance.",
         example: "",
         instead: "",
     }

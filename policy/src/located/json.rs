@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Data, Key, Node};
+use super::{Data, Key, Node, Spot};
 use crate::diagnostic::{Place, escape_pointer};
 
 /// The tree of a value that stands at a JSON pointer. The text it came from bounds its depth (`serde_json`: 128).
@@ -28,10 +28,10 @@ pub(crate) fn from_json(pointer: &str, value: &Value) -> Node {
                 let pointer = format!("{pointer}/{}", escape_pointer(name));
                 let key = Key {
                     text: name.clone(),
-                    place: Place {
+                    spot: Spot::from(&Place {
                         key: true,
                         ..Place::pointer(&pointer)
-                    },
+                    }),
                 };
                 (key, from_json(&pointer, value))
             });
@@ -39,7 +39,7 @@ pub(crate) fn from_json(pointer: &str, value: &Value) -> Node {
         }
     };
     Node {
-        place: Place::pointer(pointer),
+        spot: Spot::from(&Place::pointer(pointer)),
         data,
     }
 }

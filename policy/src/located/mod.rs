@@ -9,8 +9,9 @@ mod toml;
 mod yaml;
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
-use crate::diagnostic::{Findings, Place, Problem};
+use crate::diagnostic::{Findings, Place, Problem, Range};
 
 pub(crate) use json::from_json;
 pub(crate) use toml::from_toml;
@@ -22,10 +23,43 @@ pub(crate) const MAX_BYTES: usize = 128 * 1024;
 /// The deepest nesting that is read. An endpoint's `tagpass` needs five levels.
 pub(crate) const MAX_DEPTH: usize = 12;
 
+/// The most values, keys included, that are read from a text. More than any annotation has use for: a tree takes many times
+/// the memory of its text.
+pub(crate) const MAX_VALUES: usize = 8 * 1024;
+
+/// Where a value or a key is. A tree has many of these, and all of one text share its pointer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Spot {
+    pointer: Rc<str>,
+    is_key: bool,
+    range: Option<Range>,
+}
+
+impl Spot {
+    /// The place for a finding.
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            pointer: self.pointer.to_string(),
+            key: self.is_key,
+            range: self.range,
+        }
+    }
+}
+
+impl From<&Place> for Spot {
+    fn from(place: &Place) -> Self {
+        Self {
+            pointer: place.pointer.as_str().into(),
+            is_key: place.key,
+            range: place.range,
+        }
+    }
+}
+
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Node {
-    pub(crate) place: Place,
+    pub(crate) spot: Spot,
     pub(crate) data: Data,
 }
 
@@ -74,11 +108,23 @@ impl Data {
 /// A map's key and its place.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Key {
-    pub(crate) place: Place,
+    pub(crate) spot: Spot,
     pub(crate) text: String,
 }
 
+impl Key {
+    /// Where the key is.
+    pub(crate) fn place(&self) -> Place {
+        self.spot.place()
+    }
+}
+
 impl Node {
+    /// Where the value is.
+    pub(crate) fn place(&self) -> Place {
+        self.spot.place()
+    }
+
     /// The kind of value, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match self.data {
@@ -102,14 +148,25 @@ impl Node {
     }
 }
 
-/// Reports a text that is too large to be read. True if it did.
+/// Reports a text that is not read because of its size, or of how many values it must hold: the parsers keep all of a list
+/// until it ends. True if it did.
 fn report_too_large(annotation: &str, text: &str, findings: &mut Findings) -> bool {
     let size = text.len();
-    if size > MAX_BYTES {
-        let limit = MAX_BYTES;
-        findings.push(Problem::TooLarge { size, limit }.at(Place::annotation(annotation, None)));
-    }
-    size > MAX_BYTES
+    let separators = text.bytes().filter(|byte| b",[]{}\n".contains(byte)).count();
+    let problem = if size > MAX_BYTES {
+        Problem::TooLarge { size, limit: MAX_BYTES }
+    } else if separators > MAX_VALUES {
+        too_many_values()
+    } else {
+        return false;
+    };
+    findings.report(problem, Place::annotation(annotation, None));
+    true
+}
+
+/// The finding for a text that holds more than [`MAX_VALUES`].
+fn too_many_values() -> Problem {
+    Problem::TooManyValues { limit: MAX_VALUES }
 }
 
 /// Reports the second of two equal keys of a map.
@@ -117,7 +174,7 @@ fn report_duplicates(entries: &[(Key, Node)], findings: &mut Findings) {
     let mut seen = std::collections::BTreeSet::new();
     for (key, _) in entries {
         if !seen.insert(key.text.as_str()) {
-            findings.push(Problem::DuplicateKey { key: key.text.clone() }.at(key.place.clone()));
+            findings.push(Problem::DuplicateKey { key: key.text.clone() }.at(key.place()));
         }
     }
 }

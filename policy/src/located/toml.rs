@@ -1,9 +1,11 @@
 //! TOML, from the spanned values of the `toml` crate.
 
+use std::rc::Rc;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Data, Key, MAX_DEPTH, Node, report_too_large};
+use super::{Data, Key, MAX_DEPTH, MAX_VALUES, Node, Spot, report_too_large, too_many_values};
 use crate::diagnostic::{Findings, Place, Position, Problem, Range};
 
 /// Reads an annotation's value. Whatever is wrong is added to the findings; `None` when no tree could be read.
@@ -15,37 +17,57 @@ pub(crate) fn from_toml(annotation: &str, text: &str, findings: &mut Findings) -
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         for error in errors {
-            let place = lines.place(error.span().unwrap_or(0..0));
+            let spot = lines.spot(error.span().unwrap_or(0..0));
             let error = error.message().trim().replace('\n', "; ");
-            findings.push(Problem::NotToml { error }.at(place));
+            findings.report(Problem::NotToml { error }, spot.place());
         }
         return None;
     }
-    let place = lines.place(0..0);
-    match lines.table(table.get_ref(), place, 0) {
+    let spot = lines.spot(0..0);
+    let mut builder = Builder { lines, values: 0 };
+    match builder.table(table.into_inner(), spot, 0) {
         Ok(node) => Some(node),
-        Err(place) => {
-            findings.push(Problem::TooDeep { limit: MAX_DEPTH }.at(place));
+        Err((problem, spot)) => {
+            findings.report(problem, spot.place());
             None
         }
     }
 }
 
-/// Where each line of the text begins, to turn byte offsets into places.
+/// Turns byte offsets into places, each in a few steps, however long the lines are.
 struct Lines<'a> {
-    annotation: &'a str,
+    pointer: Rc<str>,
     text: &'a str,
+    /// Where each line begins.
     starts: Vec<usize>,
+    /// How many characters begin before each block of [`BLOCK`] bytes.
+    characters: Vec<usize>,
 }
 
+const BLOCK: usize = 64;
+
 impl<'a> Lines<'a> {
-    fn new(annotation: &'a str, text: &'a str) -> Self {
+    fn new(annotation: &str, text: &'a str) -> Self {
         let after_newlines = text.match_indices('\n').map(|(at, _)| at + 1);
+        let mut characters = Vec::with_capacity(text.len() / BLOCK + 1);
+        let mut before = 0;
+        for block in text.as_bytes().chunks(BLOCK) {
+            characters.push(before);
+            before += count_characters(block);
+        }
+        characters.push(before);
         Self {
-            annotation,
+            pointer: Place::annotation(annotation, None).pointer.as_str().into(),
             text,
             starts: std::iter::once(0).chain(after_newlines).collect(),
+            characters,
         }
+    }
+
+    /// How many characters are before an offset that is a character's boundary.
+    fn characters_before(&self, offset: usize) -> usize {
+        let block = offset / BLOCK;
+        self.characters[block] + count_characters(&self.text.as_bytes()[block * BLOCK..offset])
     }
 
     fn position(&self, offset: usize) -> Position {
@@ -54,7 +76,7 @@ impl<'a> Lines<'a> {
             offset -= 1;
         }
         let line = self.starts.partition_point(|start| *start <= offset);
-        let column = self.text[self.starts[line - 1]..offset].chars().count() + 1;
+        let column = self.characters_before(offset) - self.characters_before(self.starts[line - 1]) + 1;
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Position {
             line: number(line),
@@ -62,55 +84,112 @@ impl<'a> Lines<'a> {
         }
     }
 
-    fn place(&self, span: std::ops::Range<usize>) -> Place {
+    fn spot(&self, span: std::ops::Range<usize>) -> Spot {
         let start = self.position(span.start);
         let end = self.position(span.end);
         let end = if end.line == start.line { end } else { start };
-        Place::annotation(self.annotation, Some(Range { start, end }))
+        Spot {
+            pointer: Rc::clone(&self.pointer),
+            is_key: false,
+            range: Some(Range { start, end }),
+        }
+    }
+}
+
+/// How many characters begin in a run of UTF-8.
+fn count_characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count()
+}
+
+/// Makes the tree, up to the limits of depth and number.
+struct Builder<'a> {
+    lines: Lines<'a>,
+    values: usize,
+}
+
+/// What is beyond a limit, and where.
+type Beyond = (Problem, Spot);
+
+impl Builder<'_> {
+    fn count(&mut self, spot: &Spot, depth: usize) -> Result<(), Beyond> {
+        self.values += 1;
+        if self.values > MAX_VALUES {
+            return Err((too_many_values(), spot.clone()));
+        }
+        if depth == MAX_DEPTH {
+            return Err((Problem::TooDeep { limit: MAX_DEPTH }, spot.clone()));
+        }
+        Ok(())
     }
 
-    /// A table's node, or the place where it is nested too deep.
-    fn table(&self, table: &DeTable<'_>, place: Place, depth: usize) -> Result<Node, Place> {
-        if depth == MAX_DEPTH {
-            return Err(place);
-        }
-        let mut entries: Vec<_> = table.iter().collect();
+    fn table(&mut self, table: DeTable<'_>, spot: Spot, depth: usize) -> Result<Node, Beyond> {
+        self.count(&spot, depth)?;
+        let mut entries: Vec<_> = table.into_iter().collect();
         // The table is sorted by name; findings come in the order of the text.
         entries.sort_by_key(|(key, value)| (key.span().start, value.span().start));
-        let entries = entries.into_iter().map(|(key, value)| {
-            let key = Key {
-                text: key.get_ref().to_string(),
-                place: self.place(key.span()),
-            };
-            Ok((key, self.value(value, depth + 1)?))
-        });
-        let data = Data::Map(entries.collect::<Result<_, Place>>()?);
-        Ok(Node { place, data })
+        let mut nodes = Vec::with_capacity(entries.len().min(MAX_VALUES));
+        for (key, value) in entries {
+            let spot = self.lines.spot(key.span());
+            self.count(&spot, depth)?;
+            let text = key.into_inner().into_owned();
+            nodes.push((Key { spot, text }, self.value(value, depth + 1)?));
+        }
+        let data = Data::Map(nodes);
+        Ok(Node { spot, data })
     }
 
-    fn value(&self, value: &Spanned<DeValue<'_>>, depth: usize) -> Result<Node, Place> {
-        let place = self.place(value.span());
-        if depth == MAX_DEPTH {
-            return Err(place);
-        }
-        let data = match value.get_ref() {
-            DeValue::String(text) => Data::Text(text.to_string()),
-            DeValue::Boolean(value) => Data::Boolean(*value),
-            DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
-                Ok(value) => Data::Integer(value, value.to_string()),
-                Err(_) => Data::Float(f64::NAN, number.as_str().to_owned()),
-            },
-            DeValue::Float(number) => {
-                let text = number.as_str();
-                Data::Float(Data::decimal(text).unwrap_or(f64::NAN), text.to_owned())
+    fn value(&mut self, value: Spanned<DeValue<'_>>, depth: usize) -> Result<Node, Beyond> {
+        let spot = self.lines.spot(value.span());
+        let data = match value.into_inner() {
+            DeValue::Table(table) => return self.table(table, spot, depth),
+            other => {
+                self.count(&spot, depth)?;
+                match other {
+                    DeValue::String(text) => Data::Text(text.into_owned()),
+                    DeValue::Boolean(value) => Data::Boolean(value),
+                    DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+                        Ok(value) => Data::Integer(value, value.to_string()),
+                        Err(_) => Data::Float(f64::NAN, number.as_str().to_owned()),
+                    },
+                    DeValue::Float(number) => {
+                        let text = number.as_str();
+                        Data::Float(Data::decimal(text).unwrap_or(f64::NAN), text.to_owned())
+                    }
+                    DeValue::Datetime(date) => Data::Date(date.to_string()),
+                    DeValue::Array(values) => {
+                        let mut nodes = Vec::with_capacity(values.len().min(MAX_VALUES));
+                        for value in values {
+                            nodes.push(self.value(value, depth + 1)?);
+                        }
+                        Data::List(nodes)
+                    }
+                    DeValue::Table(_) => Data::Null,
+                }
             }
-            DeValue::Datetime(date) => Data::Date(date.to_string()),
-            DeValue::Array(values) => {
-                let nodes = values.iter().map(|value| self.value(value, depth + 1));
-                Data::List(nodes.collect::<Result<_, Place>>()?)
-            }
-            DeValue::Table(table) => return self.table(table, place, depth),
         };
-        Ok(Node { place, data })
+        Ok(Node { spot, data })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_lines_and_characters() {
+        let text = format!("a = \"{}é\"\nö = 1\n", "x".repeat(200));
+        let lines = Lines::new("example.com/a", &text);
+        for (offset, _) in text.char_indices() {
+            let before = &text[..offset];
+            let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+            let expected = (
+                before.matches('\n').count() + 1,
+                text[start..offset].chars().count() + 1,
+            );
+            let found = lines.position(offset);
+            assert_eq!((found.line as usize, found.column as usize), expected, "{offset}");
+        }
+        let end = lines.position(text.len() + 10);
+        assert_eq!((end.line, end.column), (3, 1));
     }
 }

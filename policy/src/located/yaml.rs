@@ -1,8 +1,11 @@
 //! YAML, from the events of `saphyr-parser`.
 
+use std::borrow::Cow;
+use std::rc::Rc;
+
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-use super::{Data, Key, MAX_DEPTH, Node, report_duplicates, report_too_large};
+use super::{Data, Key, MAX_DEPTH, MAX_VALUES, Node, Spot, report_duplicates, report_too_large, too_many_values};
 use crate::diagnostic::{Findings, Place, Position, Problem, Range};
 
 /// Reads an annotation's value. Whatever is wrong is added to the findings; `None` when no tree could be read.
@@ -13,7 +16,8 @@ pub(crate) fn from_yaml(annotation: &str, text: &str, findings: &mut Findings) -
         return None;
     }
     let mut reader = Reader {
-        annotation,
+        pointer: Place::annotation(annotation, None).pointer.as_str().into(),
+        values: 0,
         open: Vec::new(),
         root: None,
         documents: 0,
@@ -40,12 +44,14 @@ pub(crate) fn from_yaml(annotation: &str, text: &str, findings: &mut Findings) -
 
 /// A collection that has begun and not ended.
 enum Open {
-    List(Place, Vec<Node>),
-    Map(Place, Vec<(Key, Node)>, Option<Key>),
+    List(Spot, Vec<Node>),
+    Map(Spot, Vec<(Key, Node)>, Option<Key>),
 }
 
 struct Reader<'a> {
-    annotation: &'a str,
+    pointer: Rc<str>,
+    /// How many values and keys there were.
+    values: usize,
     open: Vec<Open>,
     root: Option<Node>,
     documents: usize,
@@ -55,122 +61,125 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Takes one event; false when reading should stop.
     fn take(&mut self, event: Event<'_>, span: Span) -> bool {
-        let place = self.place(span);
+        let spot = self.spot(span);
         match event {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    self.findings.push(Problem::SeveralDocuments {}.at(place));
+                    self.findings.report(Problem::SeveralDocuments {}, spot.place());
                     return false;
                 }
+                true
             }
             Event::Alias(_) => {
                 self.findings
-                    .push(Problem::Alias { what: "an alias (`*`)" }.at(place.clone()));
-                self.add(place, Data::Null);
+                    .report(Problem::Alias { what: "an alias (`*`)" }, spot.place());
+                self.count(&spot) && self.add(spot, Data::Null)
             }
             Event::Scalar(text, style, anchor, tag) => {
-                self.refuse_properties(anchor, tag.as_deref(), &place);
+                self.refuse_properties(anchor, tag.as_deref(), &spot);
                 let data = match style {
                     ScalarStyle::Plain => plain(&text),
                     _ => Data::Text(text.into_owned()),
                 };
-                self.add(place, data);
+                self.count(&spot) && self.add(spot, data)
             }
             Event::SequenceStart(anchor, tag) => {
-                self.refuse_properties(anchor, tag.as_deref(), &place);
-                return self.begin(Open::List(place, Vec::new()));
+                self.refuse_properties(anchor, tag.as_deref(), &spot);
+                self.count(&spot) && self.begin(Open::List(spot, Vec::new()))
             }
             Event::MappingStart(anchor, tag) => {
-                self.refuse_properties(anchor, tag.as_deref(), &place);
-                return self.begin(Open::Map(place, Vec::new(), None));
+                self.refuse_properties(anchor, tag.as_deref(), &spot);
+                self.count(&spot) && self.begin(Open::Map(spot, Vec::new(), None))
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(Open::List(place, nodes)) => self.add(place, Data::List(nodes)),
-                Some(Open::Map(place, entries, _)) => {
+                Some(Open::List(spot, nodes)) => self.add(spot, Data::List(nodes)),
+                Some(Open::Map(spot, entries, _)) => {
                     report_duplicates(&entries, self.findings);
-                    self.add(place, Data::Map(entries));
+                    self.add(spot, Data::Map(entries))
                 }
-                None => {}
+                None => true,
             },
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => true,
         }
-        true
+    }
+
+    /// Counts a value or a key; false when there are too many.
+    fn count(&mut self, spot: &Spot) -> bool {
+        self.values += 1;
+        if self.values > MAX_VALUES {
+            self.findings.report(too_many_values(), spot.place());
+        }
+        self.values <= MAX_VALUES
     }
 
     fn begin(&mut self, open: Open) -> bool {
         if self.open.len() == MAX_DEPTH {
-            let (Open::List(place, _) | Open::Map(place, ..)) = open;
-            self.findings.push(Problem::TooDeep { limit: MAX_DEPTH }.at(place));
+            let (Open::List(spot, _) | Open::Map(spot, ..)) = open;
+            self.findings
+                .report(Problem::TooDeep { limit: MAX_DEPTH }, spot.place());
             return false;
         }
         self.open.push(open);
         true
     }
 
-    fn add(&mut self, place: Place, data: Data) {
-        let node = Node { place, data };
+    fn add(&mut self, spot: Spot, data: Data) -> bool {
+        let node = Node { spot, data };
         match self.open.last_mut() {
             None => self.root = Some(node),
             Some(Open::List(_, nodes)) => nodes.push(node),
-            Some(Open::Map(_, entries, key @ None)) => match node.text() {
-                Some(text) => {
-                    if text == "<<" {
-                        self.findings.push(
-                            Problem::Alias {
-                                what: "a merge key (`<<`)",
-                            }
-                            .at(node.place.clone()),
-                        );
-                    }
-                    *key = Some(Key {
-                        text: text.into_owned(),
-                        place: node.place,
-                    });
-                }
-                None => {
-                    let _ = entries;
-                    let problem = Problem::WrongShape {
+            Some(Open::Map(_, _, key @ None)) => {
+                let text = node.text().map(Cow::into_owned);
+                let problem = match text.as_deref() {
+                    Some("<<") => Some(Problem::Alias {
+                        what: "a merge key (`<<`)",
+                    }),
+                    Some(_) => None,
+                    None => Some(Problem::WrongShape {
                         what: "a key".to_owned(),
                         expected: "text",
                         found: node.kind(),
-                    };
-                    self.findings.push(problem.at(node.place.clone()));
-                    *key = Some(Key {
-                        text: String::new(),
-                        place: node.place,
-                    });
+                    }),
+                };
+                if let Some(problem) = problem {
+                    self.findings.report(problem, node.place());
                 }
-            },
+                *key = Some(Key {
+                    text: text.unwrap_or_default(),
+                    spot: node.spot,
+                });
+            }
             Some(Open::Map(_, entries, key)) => {
                 if let Some(key) = key.take() {
                     entries.push((key, node));
                 }
             }
         }
+        true
     }
 
     /// Anchors and tags, which YAML calls a node's properties.
-    fn refuse_properties(&mut self, anchor: usize, tag: Option<&saphyr_parser::Tag>, place: &Place) {
+    fn refuse_properties(&mut self, anchor: usize, tag: Option<&saphyr_parser::Tag>, spot: &Spot) {
         if anchor > 0 {
-            self.findings.push(
-                Problem::Alias {
-                    what: "an anchor (`&`)",
-                }
-                .at(place.clone()),
-            );
+            let what = "an anchor (`&`)";
+            self.findings.report(Problem::Alias { what }, spot.place());
         }
         if let Some(tag) = tag {
             let tag = format!("{}{}", tag.handle.replace("tag:yaml.org,2002:", "!!"), tag.suffix);
-            self.findings.push(Problem::YamlTag { tag }.at(place.clone()));
+            self.findings.report(Problem::YamlTag { tag }, spot.place());
         }
     }
 
-    fn place(&self, span: Span) -> Place {
+    fn spot(&self, span: Span) -> Spot {
         let start = position(&span.start);
         let end = position(&span.end);
         let end = if end.line == start.line { end.max(start) } else { start };
-        Place::annotation(self.annotation, Some(Range { start, end }))
+        Spot {
+            pointer: Rc::clone(&self.pointer),
+            is_key: false,
+            range: Some(Range { start, end }),
+        }
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::Accepted;
-use crate::annotation::{Endpoint, Input, metric_version};
+use crate::annotation::{Endpoint, Input};
 use crate::ordered::ordered_map;
 use crate::protocol::EndpointAnswer;
 use crate::settings::{Class, Names, Plugins, Settings, TemplateTable, TemplateValue, fill_table, has_placeholder};
 use crate::source::Source;
-use crate::telegraf::{Key, Table, Value, key, literal};
+use crate::telegraf::{Key, Table, Value, key, literal, metric_version};
 use crate::well_known::ROUTING_TAG;
 
 /// The port on which `outputs.health` answers the probes.

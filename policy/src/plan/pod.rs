@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::EnvVar;
 
-use crate::annotation::{Declaration, ResourceOverrides};
+use crate::annotation::{Declaration, ResourceOverrides, SecretEnv};
 use crate::settings::{ResourceList, Settings};
 
 /// What is known of a pod's container.
@@ -13,7 +13,7 @@ pub(crate) struct Pod {
     pub(crate) limits: ResourceList,
     pub(crate) env: Vec<EnvVar>,
     /// A Secret whose entries become environment variables.
-    pub(crate) secret_env: Option<String>,
+    pub(crate) secret_env: Option<SecretEnv>,
 }
 
 impl Pod {

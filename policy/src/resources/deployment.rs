@@ -88,9 +88,10 @@ fn pod_spec(workload: &Workload<'_>, settings: &Settings) -> PodSpec {
 
 fn container(workload: &Workload<'_>, settings: &Settings) -> Container {
     let pod = &workload.pod;
-    let env_from = pod.secret_env.as_ref().map(|name| EnvFromSource {
+    let env_from = pod.secret_env.as_ref().map(|env| EnvFromSource {
+        prefix: Some(env.prefix.clone()),
         secret_ref: Some(SecretEnvSource {
-            name: name.clone(),
+            name: env.secret.clone(),
             optional: None,
         }),
         ..EnvFromSource::default()

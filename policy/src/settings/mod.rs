@@ -17,7 +17,9 @@ use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem, escape_pointer};
 use crate::located::from_json;
-use crate::telegraf::{Duration, Key, Options, Origin, key, parse_size, read_options};
+use crate::telegraf::{
+    Duration, Key, OptionBounds, Options, Origin, check_name_filters, key, parse_size, read_options,
+};
 use crate::well_known::ROUTING_TAG;
 
 use document::Document;
@@ -121,6 +123,18 @@ pub(crate) struct Endpoints {
     pub(crate) schemes: Vec<Scheme>,
     pub(crate) cluster_domain: String,
     pub(crate) hosts: Vec<HostPattern>,
+}
+
+impl Endpoints {
+    /// The limits for an endpoint's options.
+    pub(crate) fn bounds(&self) -> OptionBounds<'_> {
+        OptionBounds {
+            min: Some((&self.min_interval, &self.min_timeout)),
+            max_interval: &self.max_interval,
+            max_timeout: &self.max_timeout,
+            max_content_length: self.max_content_length,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -241,6 +255,15 @@ impl Checker<'_> {
         }
         let inputs = self.inputs(&document, &classes);
         let endpoints = self.endpoints(&document.endpoints);
+        if let (Some(inputs), Some(endpoints)) = (&inputs, &endpoints) {
+            // The administrator's own interval may be shorter than what annotations may ask for.
+            let bounds = OptionBounds {
+                min: None,
+                ..endpoints.bounds()
+            };
+            bounds.check(&inputs.defaults, self.findings);
+            check_name_filters(&inputs.defaults, self.findings);
+        }
         let pod = self.pod(document.pod);
         let allow = self.allow(&document.allow);
         self.extra_resources(&document.extra_resources);

@@ -1,5 +1,7 @@
 //! Patterns of the settings: hosts, names and images.
 
+use std::collections::BTreeSet;
+
 use super::template::{Names, Scope, Template};
 use crate::diagnostic::Problem;
 
@@ -44,6 +46,12 @@ impl HostPattern {
             });
             let spelled =
                 |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | ':' | '[' | ']');
+            let is_address = sample.starts_with('[');
+            if sample.len() > 63 || !is_address && (sample.starts_with('-') || sample.ends_with('-')) {
+                return Err(refuse(
+                    "has a label that no host has: at most 63 characters, no `-` at its ends",
+                ));
+            }
             if !sample.chars().all(spelled) {
                 return Err(refuse(
                     "holds characters that no host has: it is compared in lower case",
@@ -71,17 +79,124 @@ impl HostPattern {
         });
         labels.collect::<Vec<_>>().join(".")
     }
+
+    /// True if the source's names make the pattern match services of a namespace that is not the source's, although the
+    /// pattern does not mean that: with other names in it, it does not. `*.{namespace}` is `*.svc` for a namespace called
+    /// `svc`, and matches every service.
+    pub(crate) fn reaches_other_namespaces(&self, names: &Names<'_>) -> bool {
+        let neutral = Names {
+            application: NEUTRAL_APPLICATION,
+            namespace: NEUTRAL_NAMESPACE,
+            bucket: NEUTRAL_BUCKET,
+            ..names.clone()
+        };
+        let meant = reach(&self.fill(&neutral), names.cluster_domain);
+        if meant.contains(&Reach::All) {
+            return false;
+        }
+        let with_names = |text: &str| {
+            text.replace(NEUTRAL_BUCKET, names.bucket)
+                .replace(NEUTRAL_APPLICATION, names.application)
+                .replace(NEUTRAL_NAMESPACE, names.namespace)
+        };
+        let is_meant = |reach: &Reach| match reach {
+            Reach::All => false,
+            Reach::One(namespace) => {
+                namespace == names.namespace
+                    || meant
+                        .iter()
+                        .any(|meant| matches!(meant, Reach::One(text) if with_names(text) == *namespace))
+            }
+        };
+        !reach(&self.fill(names), names.cluster_domain).iter().all(is_meant)
+    }
 }
 
-fn matches_labels(pattern: &[&str], host: &[&str]) -> bool {
-    match (pattern, host) {
-        ([], []) => true,
-        (["*", rest @ ..], [label, tail @ ..]) => {
-            !label.is_empty() && (matches_labels(rest, tail) || matches_labels(pattern, tail))
+/// Names that no source has, told apart from each other and from all that a pattern says: no name starts with `-`.
+const NEUTRAL_APPLICATION: &str = "-application-";
+const NEUTRAL_BUCKET: &str = "-bucket-";
+const NEUTRAL_NAMESPACE: &str = "-namespace-";
+
+/// Namespaces whose services a pattern matches.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Reach {
+    /// Any.
+    All,
+    /// The one with this name.
+    One(String),
+}
+
+/// The namespaces whose services a filled pattern matches, in any of the spellings that the cluster's DNS knows:
+/// `service.namespace`, `service.namespace.svc` and `service.namespace.svc.<cluster domain>`
+/// (<https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/>).
+fn reach(pattern: &str, cluster_domain: &str) -> BTreeSet<Reach> {
+    let pattern: Vec<&str> = pattern.split('.').collect();
+    let long: Vec<&str> = std::iter::once("svc").chain(cluster_domain.split('.')).collect();
+    let mut reached = BTreeSet::new();
+    for suffix in [&[], &long[..1], &long[..]] {
+        // How many labels of the pattern can be left when the host's labels so far are read, from the end.
+        let mut left = BTreeSet::from([pattern.len()]);
+        for label in suffix.iter().rev() {
+            left = left
+                .into_iter()
+                .flat_map(|left| after(&pattern, left, |literal| literal == *label))
+                .collect();
         }
-        ([label, rest @ ..], [first, tail @ ..]) => label == first && matches_labels(rest, tail),
-        _ => false,
+        for left in left {
+            // Something of the pattern has to be left for the service's name.
+            let service = after(&pattern, left, |_| true).any(|left| left > 0);
+            match left.checked_sub(1).map(|last| pattern[last]) {
+                Some("*") if service => reached.insert(Reach::All),
+                Some(namespace) if service => reached.insert(Reach::One(namespace.to_owned())),
+                _ => false,
+            };
+        }
     }
+    reached
+}
+
+/// How many labels of the pattern can be left after one more label of the host, counted from the end, when `left` were.
+fn after(pattern: &[&str], left: usize, is_label: impl Fn(&str) -> bool) -> impl Iterator<Item = usize> {
+    let last = left.checked_sub(1).map(|last| pattern[last]);
+    let (done, more) = match last {
+        // `*` stands for this label alone, or for more.
+        Some("*") => (true, true),
+        Some(literal) => (is_label(literal), false),
+        None => (false, false),
+    };
+    let done = done.then(|| left - 1);
+    done.into_iter().chain(more.then_some(left))
+}
+
+/// Compares label by label. The labels between two `*` are looked for from the left: where they are found first leaves most
+/// for what follows.
+fn matches_labels(pattern: &[&str], host: &[&str]) -> bool {
+    if host.iter().any(|label| label.is_empty()) {
+        return false;
+    }
+    let mut parts = pattern.split(|label| *label == "*");
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = host.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        // `*` is one label at least.
+        let Some((_, tail)) = rest.split_first() else {
+            return false;
+        };
+        if parts.peek().is_none() {
+            return tail.ends_with(part);
+        }
+        match (0..tail.len()).find(|at| tail[*at..].starts_with(part)) {
+            Some(at) => rest = &tail[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
 }
 
 /// A pattern for names and images: `*` stands for any characters, all others for themselves.
@@ -135,6 +250,7 @@ impl NamePattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use rstest::rstest;
 
     const NAMES: Names<'_> = Names {
@@ -159,6 +275,12 @@ mod tests {
     #[case("*", "localhost", true)]
     #[case("a.*.b", "a.x.y.b", true)]
     #[case("a.*.b", "a.b", false)]
+    #[case("*.*", "a", false)]
+    #[case("*.*", "a.b", true)]
+    #[case("*.a.*.a", "x.a.a.a", true)]
+    #[case("*.a.*.a", "x.a.a", false)]
+    #[case("*.a.b.*", "a.a.b.a.b.c", true)]
+    #[case("a.*", "a", false)]
     fn matches_whole_labels(#[case] pattern: &str, #[case] host: &str, #[case] expected: bool) {
         assert_eq!(HostPattern::parse(pattern).unwrap().matches(host, &NAMES), expected);
     }
@@ -171,8 +293,68 @@ mod tests {
     #[case("Argocd.svc")]
     #[case("{app}.svc")]
     #[case("a b")]
+    #[case("-a.svc")]
+    #[case("*.{namespace}-.svc")]
+    #[case("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.svc")]
     fn refuses_what_never_matches(#[case] pattern: &str) {
         assert!(HostPattern::parse(pattern).is_err());
+    }
+
+    #[rstest]
+    #[case("*.{namespace}", "shop", "shop", false)]
+    #[case("*.{namespace}", "shop", "dev", false)]
+    #[case("*.{namespace}", "shop", "svc", true)]
+    #[case("*.{namespace}", "shop", "local", true)]
+    #[case("*.{namespace}", "shop", "cluster", false)]
+    #[case("*.{namespace}.local", "shop", "cluster", true)]
+    #[case("*.{namespace}.{clusterDomain}", "shop", "svc", true)]
+    #[case("*.{namespace}.svc", "shop", "svc", false)]
+    #[case("*.{namespace}.svc.{clusterDomain}", "shop", "local", false)]
+    #[case("*.{application}", "svc", "shop", true)]
+    #[case("*.{application}", "team.svc", "shop", true)]
+    #[case("*.{application}.svc", "team", "shop", false)]
+    #[case("*.{application}.svc", "a.team", "shop", true)]
+    #[case("*.{bucket}.svc", "team-a", "shop", false)]
+    #[case("{application}.{namespace}", "redis", "svc", false)]
+    #[case("{application}.{namespace}", "redis.victim", "svc", true)]
+    #[case("*.svc", "shop", "svc", false)]
+    #[case("*", "shop", "svc", false)]
+    #[case("*.victim.svc", "shop", "svc", false)]
+    #[case("*.prometheus-{namespace}.svc", "shop", "svc", false)]
+    fn names_do_not_open_other_namespaces(
+        #[case] pattern: &str,
+        #[case] application: &str,
+        #[case] namespace: &str,
+        #[case] reaches: bool,
+    ) {
+        let names = Names {
+            application,
+            namespace,
+            bucket: &application.replace('-', "_"),
+            ..NAMES
+        };
+        assert_eq!(
+            HostPattern::parse(pattern).unwrap().reaches_other_namespaces(&names),
+            reaches
+        );
+    }
+
+    /// What a host pattern means, by trying everything.
+    fn matches_slowly(pattern: &[&str], host: &[&str]) -> bool {
+        match (pattern, host) {
+            ([], []) => true,
+            (["*", rest @ ..], [_, tail @ ..]) => matches_slowly(rest, tail) || matches_slowly(pattern, tail),
+            ([label, rest @ ..], [first, tail @ ..]) => label == first && matches_slowly(rest, tail),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn stars_stand_for_one_or_more_labels(pattern in "[ab*](\\.[ab*]){0,5}", host in "[ab](\\.[ab]){0,8}") {
+            let (pattern, host): (Vec<_>, Vec<_>) = (pattern.split('.').collect(), host.split('.').collect());
+            prop_assert_eq!(matches_labels(&pattern, &host), matches_slowly(&pattern, &host));
+        }
     }
 
     #[rstest]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::decimal::Decimal;
+
 /// A Kubernetes quantity that is not negative; the text is kept as it was written.
 ///
 /// <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>
@@ -37,20 +39,7 @@ impl Quantity {
                 (10u128.checked_pow(exponent.checked_add(3)?)?, 1)
             }
         };
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if whole.is_empty() && fraction.is_empty() || whole.len() > 15 || fraction.len() > 9 {
-            return None;
-        }
-        let digits = |text: &str| {
-            if text.is_empty() {
-                Some(0)
-            } else {
-                text.parse::<u128>().ok()
-            }
-        };
-        let scale = 10u128.pow(fraction.len() as u32);
-        let value = digits(whole)?.checked_mul(scale)?.checked_add(digits(fraction)?)?;
-        let milli = value.checked_mul(numerator)?.div_ceil(scale.checked_mul(denominator)?);
+        let milli = Decimal::parse(number)?.times_rounded_up(numerator, denominator)?;
         Some(Self {
             text: text.to_owned(),
             milli,

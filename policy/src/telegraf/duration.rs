@@ -2,20 +2,35 @@
 
 use std::fmt;
 
-/// A duration that Telegraf can read, longer than nothing. The text is kept as it was written.
+use crate::decimal::Decimal;
+
+/// A duration that Telegraf can read wherever it reads one, longer than nothing.
 ///
-/// Telegraf takes Go's durations, and days: <https://docs.influxdata.com/telegraf/v1/configuration/#intervals>.
+/// Telegraf has two readers. An input's `interval` is read by Go's `time.ParseDuration`, which knows no days; most other
+/// durations by a reader of its own, which turns `1.5d` into hours first and does not know `1.d`
+/// (<https://github.com/influxdata/telegraf/blob/master/config/types.go>). What is written here is for both: days are
+/// written as hours.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Duration {
     text: String,
-    nanoseconds: u128,
+    nanoseconds: u64,
 }
 
+/// Go's durations end at 2^63 - 1 nanoseconds, some 292 years.
+const MAX_NANOSECONDS: u128 = i64::MAX as u128;
+
+/// The longest text of a duration, in bytes.
+const MAX_BYTES: usize = 64;
+
 impl Duration {
-    /// Reads `30s`, `1m30s`, `1.5h`, `500ms` and the like; `None` for anything else, and for zero.
+    /// Reads `30s`, `1m30s`, `1.5h`, `500ms`, `2d` and the like; `None` for anything else, and for zero.
     pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > MAX_BYTES {
+            return None;
+        }
         let mut rest = text;
         let mut nanoseconds: u128 = 0;
+        let mut has_days = false;
         while !rest.is_empty() {
             let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
             let (number, tail) = rest.split_at(digits);
@@ -23,9 +38,10 @@ impl Duration {
                 .find(|c: char| c.is_ascii_digit() || c == '.')
                 .unwrap_or(tail.len());
             let (unit, tail) = tail.split_at(letters);
+            has_days |= unit == "d";
             let unit: u128 = match unit {
                 "ns" => 1,
-                "us" | "µs" => 1_000,
+                "us" | "µs" | "μs" => 1_000,
                 "ms" => 1_000_000,
                 "s" => 1_000_000_000,
                 "m" => 60 * 1_000_000_000,
@@ -33,12 +49,18 @@ impl Duration {
                 "d" => 86400 * 1_000_000_000,
                 _ => return None,
             };
-            nanoseconds = nanoseconds.checked_add(scaled(number, unit)?)?;
+            nanoseconds = nanoseconds.checked_add(Decimal::parse(number)?.times_rounded_down(unit)?)?;
             rest = tail;
         }
-        // Go's durations end at 2^63 nanoseconds, some 292 years.
-        (nanoseconds > 0 && nanoseconds <= i64::MAX as u128).then(|| Self {
-            text: text.to_owned(),
+        if nanoseconds == 0 || nanoseconds > MAX_NANOSECONDS {
+            return None;
+        }
+        let nanoseconds = u64::try_from(nanoseconds).ok()?;
+        Some(Self {
+            text: match has_days {
+                true => without_days(nanoseconds),
+                false => text.to_owned(),
+            },
             nanoseconds,
         })
     }
@@ -48,27 +70,25 @@ impl Duration {
         Self::parse(&format!("{seconds}s"))
     }
 
-    /// The text as it was written.
+    /// The text for Telegraf: as it was written, and without days.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 }
 
-/// A decimal number times a unit, without floating point.
-fn scaled(number: &str, unit: u128) -> Option<u128> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() && fraction.is_empty() || whole.len() > 18 || fraction.len() > 18 {
-        return None;
-    }
-    let digits = |text: &str| {
-        if text.is_empty() {
-            Some(0)
-        } else {
-            text.parse::<u128>().ok()
-        }
-    };
-    let fraction_value = digits(fraction)? * unit / 10u128.pow(fraction.len() as u32);
-    digits(whole)?.checked_mul(unit)?.checked_add(fraction_value)
+/// A duration in hours, minutes, seconds and nanoseconds, those that are zero left out.
+fn without_days(nanoseconds: u64) -> String {
+    let seconds = nanoseconds / 1_000_000_000;
+    [
+        (seconds / 3600, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+        (nanoseconds % 1_000_000_000, "ns"),
+    ]
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, unit)| format!("{number}{unit}"))
+    .collect()
 }
 
 impl PartialOrd for Duration {
@@ -86,6 +106,7 @@ impl fmt::Display for Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use rstest::rstest;
 
     #[rstest]
@@ -93,9 +114,24 @@ mod tests {
     #[case("1m30s", 90_000_000_000)]
     #[case("1.5h", 5_400_000_000_000)]
     #[case("500ms", 500_000_000)]
+    #[case(".5s", 500_000_000)]
+    #[case("1.s", 1_000_000_000)]
+    #[case("2μs", 2_000)]
     #[case("2d", 172_800_000_000_000)]
-    fn reads_go_durations_and_days(#[case] text: &str, #[case] nanoseconds: u128) {
+    fn reads_go_durations_and_days(#[case] text: &str, #[case] nanoseconds: u64) {
         assert_eq!(Duration::parse(text).unwrap().nanoseconds, nanoseconds);
+    }
+
+    #[rstest]
+    #[case("30s", "30s")]
+    #[case("90s", "90s")]
+    #[case("2d", "48h")]
+    #[case("5.d", "120h")]
+    #[case("1.5d", "36h")]
+    #[case("0.001d", "1m26s400000000ns")]
+    #[case("1d1h1m1s1ms", "25h1m1s1000000ns")]
+    fn days_are_written_as_hours(#[case] text: &str, #[case] written: &str) {
+        assert_eq!(Duration::parse(text).unwrap().as_str(), written);
     }
 
     #[rstest]
@@ -109,7 +145,19 @@ mod tests {
     #[case("30S")]
     #[case("99999999999999999999h")]
     #[case("300000d")]
+    #[case("2562048h")]
     fn refuses_anything_else(#[case] text: &str) {
         assert_eq!(Duration::parse(text), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_as_long(text in "([0-9]{0,4}\\.?[0-9]{0,3}(ns|us|ms|s|m|h|d)){1,4}") {
+            if let Some(duration) = Duration::parse(&text) {
+                prop_assert!(!duration.as_str().contains('d'));
+                let again = Duration::parse(duration.as_str()).unwrap();
+                prop_assert_eq!(again.nanoseconds, duration.nanoseconds);
+            }
+        }
     }
 }

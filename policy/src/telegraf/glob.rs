@@ -1,35 +1,91 @@
 //! Telegraf's glob patterns.
+//!
+//! Telegraf up to 1.39 matches with version 0.2.3 of <https://pkg.go.dev/github.com/gobwas/glob>, later ones with version
+//! 1.0.0. A pattern that cannot be compiled ends Telegraf. In 0.2.3 an empty alternative can panic while it matches, and
+//! the time for one match grows with a power of the text's length that depends on the number of `*` and on what stands
+//! beside them. A pattern is accepted if both versions compile it alike and match it in little time; a list of patterns
+//! says the same as several `*` or braces in one.
 
 use std::str::Chars;
 
-/// Deeper groups than this say nothing that a list of patterns does not say better.
-const MAX_DEPTH: usize = 4;
+/// The longest pattern, in bytes.
+const MAX_BYTES: usize = 256;
 
-/// True if Telegraf's glob library can read the pattern (<https://pkg.go.dev/github.com/gobwas/glob>). One that it cannot
-/// read would end the whole of Telegraf. Its versions differ about brackets that are not closed and about odd classes, so
-/// only what all of them take is one.
-pub(crate) fn is_glob(text: &str) -> bool {
+/// The most `*` of a pattern that holds nothing else but text. `**` counts twice.
+const MAX_STARS: usize = 3;
+
+/// Checks that every version of Telegraf's glob library can compile the pattern, and matches it in little time.
+///
+/// # Errors
+/// What to write instead.
+pub(crate) fn check_glob(text: &str) -> Result<(), &'static str> {
+    if text.len() > MAX_BYTES {
+        return Err("a pattern of at most 256 bytes");
+    }
+    let mut pattern = Shape::default();
     let mut chars = text.chars();
-    let mut depth = 0;
     while let Some(c) = chars.next() {
-        let good = match c {
-            '\\' => chars.next().is_some(),
-            '[' => is_class(&mut chars),
+        match c {
+            '\\' => {
+                chars.next().ok_or("a character after `\\`")?;
+            }
+            '[' => {
+                if !is_class(&mut chars) {
+                    return Err("a pattern in which every `[` is closed, and a class is `[abc]` or `[a-z]`");
+                }
+                pattern.holds_class = true;
+            }
             '{' => {
-                depth += 1;
-                depth <= MAX_DEPTH
+                if pattern.holds_braces {
+                    return Err("several patterns instead of one with several `{`");
+                }
+                pattern.holds_braces = true;
+                read_alternatives(&mut chars, &mut pattern.stars)?;
             }
-            '}' if depth > 0 => {
-                depth -= 1;
-                true
-            }
-            _ => true,
-        };
-        if !good {
-            return false;
+            '*' => pattern.stars += 1,
+            '?' => pattern.holds_class = true,
+            _ => {}
         }
     }
-    depth == 0
+    let few = match (pattern.holds_class, pattern.holds_braces) {
+        (false, false) if pattern.stars > MAX_STARS => "several patterns with at most three `*` each",
+        (true, _) if pattern.stars > 1 => "several patterns with at most one `*` each, since they hold `?` or `[`",
+        (false, true) if pattern.stars > 1 => "several patterns with at most one `*` each, since they hold `{`",
+        _ => return Ok(()),
+    };
+    Err(few)
+}
+
+/// What a pattern's cost depends on.
+#[derive(Default)]
+struct Shape {
+    stars: usize,
+    /// It holds `?` or `[`.
+    holds_class: bool,
+    holds_braces: bool,
+}
+
+/// Reads `a,b}`: alternatives of text and `*`. Adds the most `*` that one of them holds.
+fn read_alternatives(chars: &mut Chars<'_>, stars: &mut usize) -> Result<(), &'static str> {
+    let (mut most, mut of_this, mut is_empty) = (0, 0, true);
+    loop {
+        match chars.next().ok_or("a pattern in which every `{` is closed")? {
+            ',' | '}' if is_empty => return Err("alternatives that are not empty"),
+            ',' => (most, of_this, is_empty) = (most.max(of_this), 0, true),
+            '}' => break,
+            '{' | '[' | '?' => return Err("braces that hold only text and `*`"),
+            '\\' => {
+                chars.next().ok_or("a character after `\\`")?;
+                is_empty = false;
+            }
+            c => {
+                of_this += usize::from(c == '*');
+                is_empty = false;
+            }
+        }
+    }
+    *stars += most.max(of_this);
+    Ok(())
 }
 
 /// Reads `abc]`, `!abc]` or `a-z]`, of which a class holds one and no more.
@@ -40,44 +96,70 @@ fn is_class(chars: &mut Chars<'_>) -> bool {
     };
     *chars = rest.chars();
     let class = class.strip_prefix('!').unwrap_or(class);
-    match class.chars().collect::<Vec<_>>().as_slice() {
-        [] => false,
-        [low, '-', high] => low <= high,
-        [_, '-', ..] => false,
-        others => !others.contains(&'\\') && !others.contains(&'['),
+    let mut members = class.chars();
+    match (members.next(), members.next(), members.next(), members.next()) {
+        (None, ..) => false,
+        (Some(low), Some('-'), Some(high), None) => low <= high,
+        (_, Some('-'), ..) => false,
+        _ => !class.contains(['\\', '[']),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_glob;
+    use super::check_glob;
     use rstest::rstest;
 
     #[rstest]
     #[case("")]
     #[case("plain")]
     #[case("go_*")]
-    #[case("**?")]
+    #[case("*_sum*")]
+    #[case("a*b*c*")]
+    #[case("*?")]
     #[case("[abc]")]
     #[case("[!abc]x")]
     #[case("[a-z]*")]
-    #[case("{a,b}_{c,{d,e}}")]
+    #[case("{go,process}_*")]
+    #[case("{go_*,process_*,*_total}")]
+    #[case("{a,b}_[cd]")]
+    #[case("{a\\,,\\}}")]
     #[case("\\{a")]
-    #[case("a}b]c")]
-    fn what_telegraf_reads(#[case] text: &str) {
-        assert!(is_glob(text));
+    #[case("\\*\\*\\*\\*")]
+    #[case("a}b]c,d")]
+    fn what_every_telegraf_reads(#[case] text: &str) {
+        assert_eq!(check_glob(text), Ok(()));
     }
 
     #[rstest]
     #[case("{a,b")]
+    #[case("{a,b\\")]
     #[case("a\\")]
     #[case("[abc")]
     #[case("[]")]
     #[case("[!]")]
     #[case("[z-a]")]
     #[case("[a-zA-Z]")]
-    #[case("{{{{{a}}}}}")]
-    fn what_telegraf_may_not_read(#[case] text: &str) {
-        assert!(!is_glob(text));
+    #[case("ur?{}")]
+    #[case("{a,}")]
+    #[case("{,a}")]
+    #[case("{a,,b}")]
+    #[case("{a,{b,c}}")]
+    #[case("{[a],b}")]
+    #[case("{a,b}{c,d}")]
+    #[case("{a*,b}*")]
+    #[case("*a*?b")]
+    #[case("[a-b]*[!b]*")]
+    #[case("**a**")]
+    #[case("*a*a*a*a")]
+    fn what_a_telegraf_may_not_read(#[case] text: &str) {
+        assert!(check_glob(text).is_err());
+    }
+
+    #[test]
+    fn long_patterns_and_many_stars_are_refused() {
+        assert!(check_glob(&"a".repeat(256)).is_ok());
+        assert!(check_glob(&"a".repeat(257)).is_err());
+        assert!(check_glob(&("*a".repeat(38) + "*?b")).is_err());
     }
 }

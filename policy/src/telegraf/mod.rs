@@ -3,6 +3,7 @@
 //!
 //! What Telegraf reads decides what may be written: <https://docs.influxdata.com/telegraf/v1/configuration/>.
 
+mod bounds;
 mod duration;
 mod glob;
 mod options;
@@ -10,10 +11,14 @@ mod size;
 mod value;
 mod writer;
 
+pub(crate) use bounds::{OptionBounds, fit_timeout};
 pub use duration::Duration;
 #[cfg(feature = "schema")]
 pub(crate) use options::{CONTENT_TYPES, OPTIONS, Shape};
-pub(crate) use options::{Options, Origin, Setting, nearest, read_options, refuse_unsafe_text};
+pub(crate) use options::{
+    MAX_PATTERNS_OF_SOURCE, Options, Origin, Setting, check_name_filters, count_patterns, is_of_every_input,
+    metric_version, name_filter, nearest, read_options, refuse_unsafe_text,
+};
 pub(crate) use size::parse_size;
 pub use value::{Key, Literal, NotLiteral, Table, Value};
 pub(crate) use value::{key, literal};

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::Duration;
-use super::glob::is_glob;
+use super::glob::check_glob;
 use super::size::parse_size;
 use super::value::{Key, Literal, NotLiteral, Table, Value};
 use crate::diagnostic::{Findings, Place, Problem};
@@ -151,6 +151,32 @@ pub(crate) const OPTIONS: &[OptionRule] = &[
     option("url_tag", Shape::TagName, "The tag that holds the endpoint's URL."),
 ];
 
+/// The most patterns of one option. Each is matched with each metric, field or tag of a scrape.
+const MAX_PATTERNS: usize = 128;
+
+/// The most patterns of a source, those of all its endpoints together.
+pub(crate) const MAX_PATTERNS_OF_SOURCE: usize = 1024;
+
+/// The options that Telegraf gives to every input, whichever plugin it is
+/// (<https://docs.influxdata.com/telegraf/v1/configuration/#input-plugins>), as far as they are in [`OPTIONS`].
+const OF_EVERY_INPUT: &[&str] = &[
+    "fieldexclude",
+    "fieldinclude",
+    "interval",
+    "namedrop",
+    "namepass",
+    "tagdrop",
+    "tagexclude",
+    "taginclude",
+    "tagpass",
+    "tags",
+];
+
+/// True for an option that Telegraf reads alike for every input plugin.
+pub(crate) fn is_of_every_input(name: &str) -> bool {
+    OF_EVERY_INPUT.contains(&name)
+}
+
 /// Who wrote a text, which decides whether Telegraf may replace variables in it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Origin {
@@ -183,18 +209,18 @@ pub(crate) fn read_options(
             continue;
         }
         let Some(rule) = OPTIONS.iter().find(|rule| rule.name == key.text) else {
-            if !refuse_unsafe_text(&key.text, origin, &key.place, findings) {
+            if !refuse_unsafe_text(&key.text, origin, &key.place(), findings) {
                 let known = OPTIONS.iter().map(|rule| rule.name).chain(elsewhere.iter().copied());
                 let problem = Problem::UnknownOption {
-                    nearest: nearest(&key.text, known),
+                    nearest: (!findings.is_full()).then(|| nearest(&key.text, known)).flatten(),
                     name: key.text.clone(),
                 };
-                findings.push(problem.at(key.place.clone()));
+                findings.push(problem.at(key.place()));
             }
             continue;
         };
         if let Some(value) = read_option(rule, node, origin, findings) {
-            let place = node.place.clone();
+            let place = node.place();
             options.insert(rule.name, Setting { value, place });
         }
     }
@@ -207,13 +233,13 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
     let value = match (rule.shape, &node.data) {
         (Shape::Boolean, Data::Boolean(value)) => Some(Value::Boolean(*value)),
         (Shape::Duration, Data::Integer(seconds, text)) => match Duration::from_seconds(*seconds) {
-            Some(duration) => literal_text(duration.as_str(), origin, &node.place, findings),
+            Some(duration) => literal_text(duration.as_str(), Origin::Annotation, &node.place(), findings),
             None => not_a_duration(rule, text, node, findings),
         },
         (Shape::Duration, Data::Text(text) | Data::Float(_, text)) => {
-            let text_value = literal_text(text, Origin::Annotation, &node.place, findings)?;
+            literal_text(text, Origin::Annotation, &node.place(), findings)?;
             match Duration::parse(text) {
-                Some(_) => Some(text_value),
+                Some(duration) => literal_text(duration.as_str(), Origin::Annotation, &node.place(), findings),
                 None => not_a_duration(rule, text, node, findings),
             }
         }
@@ -221,7 +247,7 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
         (Shape::MetricVersion, Data::Integer(_, text)) => out_of_range(rule, text, "1 or 2", node, findings),
         (Shape::Size, Data::Integer(bytes @ 1.., _)) => Some(Value::Integer(*bytes)),
         (Shape::Size, Data::Integer(_, text) | Data::Text(text)) => {
-            if refuse_unsafe_text(text, Origin::Annotation, &node.place, findings) {
+            if refuse_unsafe_text(text, Origin::Annotation, &node.place(), findings) {
                 return None;
             }
             match parse_size(text).filter(|bytes| *bytes > 0) {
@@ -230,7 +256,7 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
             }
         }
         (Shape::ContentType, Data::Text(text)) => {
-            let value = literal_text(text, origin, &node.place, findings)?;
+            let value = literal_text(text, origin, &node.place(), findings)?;
             let expected = "`text`, `protobuf-delimiter`, `protobuf-compact`, `protobuf-text`, `openmetrics-text` or \
                             `openmetrics-protobuf`";
             match CONTENT_TYPES.contains(&text.as_str()) {
@@ -239,7 +265,7 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
             }
         }
         (Shape::HostName, Data::Text(text)) => {
-            let value = literal_text(text, origin, &node.place, findings)?;
+            let value = literal_text(text, origin, &node.place(), findings)?;
             let host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
             match text.chars().all(host) && !text.is_empty() || origin == Origin::Settings {
                 true => Some(value),
@@ -247,16 +273,21 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
             }
         }
         (Shape::TagName, Data::Text(text)) => {
-            let name = read_key(text, "a tag's name", origin, &node.place, findings)?;
-            literal_text(name.as_str(), origin, &node.place, findings)
+            let name = read_key(text, "a tag's name", origin, &node.place(), findings)?;
+            literal_text(name.as_str(), origin, &node.place(), findings)
         }
-        (Shape::Patterns, Data::List(nodes)) => read_texts(rule, nodes, origin, findings),
+        (Shape::Patterns, Data::List(nodes)) => {
+            if too_many_patterns(rule, nodes.len(), node, findings) {
+                return None;
+            }
+            read_texts(rule, nodes, origin, findings)
+        }
         (Shape::Tags, Data::Map(entries)) => {
             let mut table = Table::new();
             for (key, node) in entries {
-                let name = read_key(&key.text, "a tag's name", origin, &key.place, findings);
+                let name = read_key(&key.text, "a tag's name", origin, &key.place(), findings);
                 let value = match node.text() {
-                    Some(text) => literal_text(&text, origin, &node.place, findings),
+                    Some(text) => literal_text(&text, origin, &node.place(), findings),
                     None => wrong_shape(&format!("{}.{}", rule.name, key.text), "text", node, findings),
                 };
                 if let (Some(name), Some(value)) = (name, value) {
@@ -266,9 +297,16 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
             Some(Value::Table(table))
         }
         (Shape::TagPatterns, Data::Map(entries)) => {
+            let count = entries.iter().map(|(_, node)| match &node.data {
+                Data::List(nodes) => nodes.len(),
+                _ => 1,
+            });
+            if too_many_patterns(rule, count.sum(), node, findings) {
+                return None;
+            }
             let mut table = Table::new();
             for (key, node) in entries {
-                let name = read_key(&key.text, "a tag's name", origin, &key.place, findings);
+                let name = read_key(&key.text, "a tag's name", origin, &key.place(), findings);
                 let value = match &node.data {
                     Data::List(nodes) => read_texts(rule, nodes, origin, findings),
                     _ => wrong_shape(
@@ -294,7 +332,7 @@ fn not_a_duration(rule: &OptionRule, text: &str, node: &Node, findings: &mut Fin
         name: rule.name.to_owned(),
         text: text.to_owned(),
     };
-    findings.push(problem.at(node.place.clone()));
+    findings.push(problem.at(node.place()));
     None
 }
 
@@ -310,7 +348,7 @@ fn out_of_range(
         text: text.to_owned(),
         expected,
     };
-    findings.push(problem.at(node.place.clone()));
+    findings.push(problem.at(node.place()));
     None
 }
 
@@ -320,18 +358,86 @@ fn wrong_shape(name: &str, expected: &'static str, node: &Node, findings: &mut F
         expected,
         found: node.kind(),
     };
-    findings.push(problem.at(node.place.clone()));
+    findings.push(problem.at(node.place()));
     None
+}
+
+/// The version of the metrics' form that counts. Telegraf's own default is 1, and is what is left when the settings say
+/// nothing.
+pub(crate) fn metric_version(options: &Options) -> i64 {
+    match options.get("metric_version") {
+        Some(Setting {
+            value: Value::Integer(version),
+            ..
+        }) => *version,
+        _ => 1,
+    }
+}
+
+/// The filters by a metric's name, and for each the one to use instead with `metric_version: 2`.
+const NAME_FILTERS: [(&str, &str); 2] = [("namepass", "fieldinclude"), ("namedrop", "fieldexclude")];
+
+/// The problem with a filter by a metric's name in a set of options, if there is one.
+pub(crate) fn name_filter(options: &Options) -> impl Iterator<Item = (&'static str, Problem)> {
+    let drops_all = metric_version(options) == 2;
+    let given = NAME_FILTERS.map(|(name, instead)| (options.contains_key(name), name, instead));
+    given
+        .into_iter()
+        .filter(move |(is_given, ..)| drops_all && *is_given)
+        .map(|(_, name, instead)| {
+            let problem = Problem::NameFilter {
+                name: name.to_owned(),
+                instead,
+            };
+            (name, problem)
+        })
+}
+
+/// Reports filters by a metric's name where every metric has the same name.
+pub(crate) fn check_name_filters(options: &Options, findings: &mut Findings) {
+    for (name, problem) in name_filter(options) {
+        if let Some(setting) = options.get(name) {
+            findings.report(problem, setting.place.clone());
+        }
+    }
+}
+
+/// Reports an option with more patterns than are matched in little time. True if it did.
+fn too_many_patterns(rule: &OptionRule, count: usize, node: &Node, findings: &mut Findings) -> bool {
+    if count > MAX_PATTERNS {
+        let problem = Problem::TooManyPatterns {
+            what: format!("`{}`", rule.name),
+            count,
+            max: MAX_PATTERNS,
+        };
+        findings.report(problem, node.place());
+    }
+    count > MAX_PATTERNS
+}
+
+/// How many patterns the options hold, of all filters together.
+pub(crate) fn count_patterns(options: &Options) -> usize {
+    let count = |value: &Value| match value {
+        Value::List(patterns) => patterns.len(),
+        Value::Table(tags) => {
+            let lists = tags.values().map(|patterns| match patterns {
+                Value::List(patterns) => patterns.len(),
+                _ => 0,
+            });
+            lists.sum()
+        }
+        _ => 0,
+    };
+    options.values().map(|setting| count(&setting.value)).sum()
 }
 
 fn read_texts(rule: &OptionRule, nodes: &[Node], origin: Origin, findings: &mut Findings) -> Option<Value> {
     let texts = nodes.iter().filter_map(|node| match node.text() {
         Some(text) => {
-            let value = literal_text(&text, origin, &node.place, findings)?;
-            let expected = "a pattern in which every `[` and `{` is closed, and a class is `[abc]` or `[a-z]`";
-            match is_glob(&text) {
-                true => Some(value),
-                false => out_of_range(rule, &text, expected, node, findings),
+            let value = literal_text(&text, origin, &node.place(), findings)?;
+            match check_glob(&text) {
+                Ok(()) => Some(value),
+                Err(expected) => out_of_range(rule, &text, expected, node, findings),
             }
         }
         None => wrong_shape(rule.name, "a list of texts", node, findings),
@@ -386,7 +492,7 @@ fn not_literal(reason: NotLiteral) -> Problem {
 }
 
 /// The known name that is nearest to a mistyped one, if any is near.
-pub(crate) fn nearest(name: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+pub(crate) fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     if name.len() > 64 {
         return None;
     }

@@ -1,0 +1,85 @@
+//! Decimal numbers in units, without floating point: durations and quantities.
+
+/// A decimal number such as `15`, `1.5`, `.5` or `1.`, as digits and a power of ten.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Decimal {
+    /// The number times [`Self::scale`].
+    digits: u128,
+    /// A power of ten.
+    scale: u128,
+}
+
+/// The most digits before the point, and after it.
+const MAX_DIGITS: usize = 18;
+
+impl Decimal {
+    /// Reads a number without a sign.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        if whole.len() + fraction.len() == 0 || whole.len() > MAX_DIGITS || fraction.len() > MAX_DIGITS {
+            return None;
+        }
+        let mut digits = 0;
+        let mut scale = 1;
+        for digit in whole.bytes().chain(fraction.bytes()) {
+            if !digit.is_ascii_digit() {
+                return None;
+            }
+            digits = digits * 10 + u128::from(digit - b'0');
+        }
+        for _ in 0..fraction.len() {
+            scale *= 10;
+        }
+        Some(Self { digits, scale })
+    }
+
+    /// The number times `numerator / denominator`, rounded up. `None` if it is too large.
+    pub(crate) fn times_rounded_up(self, numerator: u128, denominator: u128) -> Option<u128> {
+        let product = self.digits.checked_mul(numerator)?;
+        Some(product.div_ceil(self.scale.checked_mul(denominator)?))
+    }
+
+    /// The number times a unit, rounded down. `None` if it is too large.
+    pub(crate) fn times_rounded_down(self, unit: u128) -> Option<u128> {
+        Some(self.digits.checked_mul(unit)? / self.scale)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("15", Some(15_000))]
+    #[case("1.5", Some(1_500))]
+    #[case(".5", Some(500))]
+    #[case("1.", Some(1_000))]
+    #[case("0.0001", Some(0))]
+    #[case("999999999999999999.5", Some(999_999_999_999_999_999_500))]
+    #[case("", None)]
+    #[case(".", None)]
+    #[case("1.2.3", None)]
+    #[case("-1", None)]
+    #[case("1e3", None)]
+    #[case("1234567890123456789", None)]
+    fn reads_decimals(#[case] text: &str, #[case] thousandths: Option<u128>) {
+        assert_eq!(
+            Decimal::parse(text).and_then(|number| number.times_rounded_down(1000)),
+            thousandths
+        );
+    }
+
+    #[test]
+    fn rounds_up_where_asked_and_never_overflows() {
+        let number = Decimal::parse("0.0001").unwrap();
+        assert_eq!(number.times_rounded_up(1000, 1), Some(1));
+        assert_eq!(
+            Decimal::parse("999999999999999999")
+                .unwrap()
+                .times_rounded_up(u128::MAX, 1),
+            None
+        );
+        assert_eq!(number.times_rounded_up(1, u128::MAX), None);
+    }
+}
