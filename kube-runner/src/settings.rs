@@ -49,11 +49,9 @@ impl Settings {
             source,
         };
         let answer = module.validate_settings(document).map_err(doing)?;
-        if answer["valid"] != true {
-            let why = answer["message"]
-                .as_str()
-                .unwrap_or("the module does not say why")
-                .to_owned();
+        if !answer.valid {
+            let why = answer.message;
+            let why = why.unwrap_or_else(|| "the module does not say why".to_owned());
             return Err(Error::Settings { why });
         }
         let defaults: Value = serde_json::from_str(DEFAULTS).expect("the defaults are JSON");
