@@ -6,6 +6,9 @@ use crate::{Error, Module, Options};
 pub static WASM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/policy.wasm"));
 
 /// Loads it.
+///
+/// # Errors
+/// As [`Module::new`].
 pub fn module(options: &Options) -> Result<Module, Error> {
     Module::new(WASM, options)
 }

@@ -21,9 +21,29 @@
 //! host capability, and runs each call on an instance of its own, so that neither a trap nor a leftover of one call
 //! reaches the next.
 //!
+//! ```text
+//!   artifact::Registry ── pull, by digest, signed ──▶ bytes of a module ◀── a file, or embedded::WASM
+//!                                                          │
+//!          Cache ── compiled code ──▶ Module::new ◀────────┘
+//!                                          │
+//!                                          ▼
+//!   RenderRequest ─────────▶ Module::render ──────────▶ RenderAnswer      objects, configuration, diagnostics
+//!   settings ──────────────▶ Module::settings ────────▶ SettingsReport    what a host has to know of them
+//!   AdmissionRequest ──────▶ Module::validate ────────▶ Verdict           as Kubewarden asks
+//!                                │
+//!                                └── one instance for each call, within Options::deadline and Options::memory
+//! ```
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | `embedded` | [`embedded`]: the module that was built with the crate |
+//! | `registry` | [`artifact`]: modules in OCI registries, their metadata and signatures; [`mod@file`] |
+//! | `cli` (default) | both, and what the command `telewarden` needs |
+//!
 //! [waPC]: https://wapc.io
 //! [wasmtime]: https://wasmtime.dev
 #![forbid(unsafe_code)]
+#![warn(clippy::missing_errors_doc)]
 
 #[cfg(feature = "registry")]
 pub mod artifact;
@@ -35,7 +55,7 @@ pub mod file;
 mod module;
 
 pub use error::{Causes, Error};
-pub use module::{Cache, CacheProblem, Module, Options};
+pub use module::{Cache, CacheProblem, Module, Options, SettingsVerdict, Verdict};
 pub use telewarden_policy::diagnostic::{Diagnostic, Place, Position, Range, Severity};
 pub use telewarden_policy::protocol::{
     ClusterView, Configuration, EndpointAnswer, HostSettings, ObjectKind, Outcome, RenderAnswer, RenderRequest,

@@ -4,6 +4,7 @@ mod cache;
 mod clock;
 mod instance;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,14 +13,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use telewarden_policy::protocol::{self, RenderAnswer, RenderRequest, SettingsReport};
-use wapc::WapcHost;
 use wasmtime::{Config, Engine, InstancePre};
 
 #[cfg(feature = "registry")]
 pub(crate) use self::cache::private_folder;
 pub use self::cache::{Cache, CacheProblem};
 use self::clock::Clock;
-use self::instance::{Failure, Guest, Instance};
+use self::instance::{Failure, Guest, Limits};
 use crate::Error;
 
 /// How the module is run.
@@ -70,6 +70,40 @@ impl std::fmt::Debug for Module {
     }
 }
 
+/// A policy's answer to a request, as Kubewarden defines it:
+/// <https://docs.kubewarden.io/reference/spec/validating-policies#the-validationresponse-object>.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Verdict {
+    /// Whether the request is let through.
+    pub accepted: bool,
+    /// Why not, for whoever sent the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The HTTP status of a rejection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u16>,
+    /// The object as the policy wants it, where it changes the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mutated_object: Option<Value>,
+    /// Annotations of the audit event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_annotations: Option<BTreeMap<String, String>>,
+    /// What is shown to whoever sent the request, accepted or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warnings: Option<Vec<String>>,
+}
+
+/// A policy's answer about its settings, as Kubewarden defines it:
+/// <https://docs.kubewarden.io/reference/spec/settings>.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SettingsVerdict {
+    /// Whether the settings can be used.
+    pub valid: bool,
+    /// Why not, or what is doubtful.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
 /// The payload of Kubewarden's `validate`.
 #[derive(Serialize)]
 struct ValidatePayload<'a> {
@@ -79,6 +113,10 @@ struct ValidatePayload<'a> {
 
 impl Module {
     /// Compiles a module, or finds its code in the cache.
+    ///
+    /// # Errors
+    /// [`Error::Compile`] for what is not WebAssembly, [`Error::Link`] for a module that is no waPC guest or imports
+    /// anything else than waPC.
     pub fn new(wasm: &[u8], options: &Options) -> Result<Self, Error> {
         let compile_error = |source: wasmtime::Error| Error::Compile { source: source.into() };
         let (cache, cache_problem) = match options.cache.open() {
@@ -121,6 +159,9 @@ impl Module {
     }
 
     /// Compiles a module from its file, or finds its code in the cache.
+    ///
+    /// # Errors
+    /// As [`Module::new`], and [`Error::Read`] for the file.
     pub fn from_file(path: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
         let path = path.as_ref();
         let wasm = fs::read(path).map_err(|source| Error::Read {
@@ -131,6 +172,10 @@ impl Module {
     }
 
     /// Asks what a set of sources renders to.
+    ///
+    /// # Errors
+    /// As [`Module::call`], [`Error::Protocol`] for an answer in another version of the contract, [`Error::Decode`] for one
+    /// that is not as the contract says. Sources and settings that are wrong are no error: the answer says what is.
     pub fn render(&self, request: &RenderRequest<'_>) -> Result<RenderAnswer, Error> {
         /// Read first and alone: an answer of another version need not have anything else in common with ours.
         #[derive(Deserialize)]
@@ -148,31 +193,50 @@ impl Module {
     }
 
     /// Kubewarden's `validate`: an admission request, or in raw mode any object, under settings.
-    pub fn validate(&self, request: &Value, settings: &Value) -> Result<Value, Error> {
+    ///
+    /// # Errors
+    /// As [`Module::call`], and [`Error::Decode`] for an answer that is no [`Verdict`]. A request that the policy rejects is
+    /// no error.
+    pub fn validate(&self, request: &Value, settings: &Value) -> Result<Verdict, Error> {
         const OPERATION: &str = "validate";
         let payload = encode(OPERATION, &ValidatePayload { request, settings })?;
         decode(OPERATION, &self.call(OPERATION, &payload)?)
     }
 
-    /// Kubewarden's `validate_settings`.
-    pub fn validate_settings(&self, settings: &Value) -> Result<Value, Error> {
+    /// Kubewarden's `validate_settings`: whether a settings document can be used.
+    ///
+    /// # Errors
+    /// As [`Module::call`], and [`Error::Decode`] for an answer that is no [`SettingsVerdict`]. Settings that are wrong are
+    /// no error.
+    pub fn validate_settings(&self, settings: &Value) -> Result<SettingsVerdict, Error> {
         const OPERATION: &str = "validate_settings";
         decode(OPERATION, &self.call(OPERATION, &encode(OPERATION, settings)?)?)
     }
 
-    /// What a host has to know of settings; null stands for the defaults.
+    /// Asks what is wrong with a settings document, and what a host has to know of it. `Null` stands for the defaults.
+    ///
+    /// # Errors
+    /// As [`Module::call`], and [`Error::Decode`] for an answer that is no [`SettingsReport`]. Settings that are wrong are
+    /// no error: the report says what is.
     pub fn settings(&self, settings: &Value) -> Result<SettingsReport, Error> {
         const OPERATION: &str = "settings";
         decode(OPERATION, &self.call(OPERATION, &encode(OPERATION, settings)?)?)
     }
 
-    /// Kubewarden's `protocol_version`.
+    /// Kubewarden's `protocol_version`, which is `"v1"`.
+    ///
+    /// # Errors
+    /// As [`Module::call`], and [`Error::Decode`] for an answer that is not JSON.
     pub fn protocol_version(&self) -> Result<Value, Error> {
         const OPERATION: &str = "protocol_version";
         decode(OPERATION, &self.call(OPERATION, b"")?)
     }
 
-    /// Calls a waPC operation.
+    /// Calls a waPC operation with any payload.
+    ///
+    /// # Errors
+    /// [`Error::Deadline`], [`Error::OutOfMemory`] or [`Error::Trap`] where the module was stopped, [`Error::Guest`] where it
+    /// answers with an error, as for an operation that it does not know.
     pub fn call(&self, operation: &str, payload: &[u8]) -> Result<Vec<u8>, Error> {
         let Compiled {
             engine,
@@ -181,36 +245,31 @@ impl Module {
             memory,
             ..
         } = &*self.compiled;
-        let deadline = self.deadline;
-
-        let (instance, failure) = Instance::new(engine, guest, clock.ticks(deadline), *memory);
+        let deadline = &self.deadline;
+        let limits = Limits {
+            ticks: clock.ticks(*deadline),
+            memory: *memory,
+        };
         let _running = clock.run();
-        let answer = WapcHost::new(Box::new(instance), Some(Box::new(refuse_host_call)))
-            .and_then(|host| host.call(operation, payload));
-
-        let operation = operation.to_owned();
-        // waPC reports every failure as text. What the engine itself saw is in `failure`.
-        match (answer, failure.take()) {
-            (_, Some(Failure::Deadline)) => Err(Error::Deadline {
-                operation,
-                limit: deadline,
-            }),
-            (_, Some(Failure::OutOfMemory)) => Err(Error::OutOfMemory {
-                operation,
-                limit: *memory,
-            }),
-            (_, Some(Failure::Trap(trap))) => Err(Error::Trap {
-                operation,
-                source: trap.into(),
-            }),
-            (_, Some(Failure::NotAGuest(source))) => Err(Error::Link { source: source.into() }),
-            (Err(wapc::errors::Error::GuestCallFailure(message)), None) => Err(Error::Guest { operation, message }),
-            (Err(error), None) => Err(Error::Guest {
-                operation,
-                message: error.to_string(),
-            }),
-            (Ok(answer), None) => Ok(answer),
-        }
+        instance::call(engine, guest, limits, operation, payload).map_err(|failure| {
+            let operation = operation.to_owned();
+            match failure {
+                Failure::Deadline => Error::Deadline {
+                    operation,
+                    limit: *deadline,
+                },
+                Failure::OutOfMemory => Error::OutOfMemory {
+                    operation,
+                    limit: *memory,
+                },
+                Failure::Trap(trap) => Error::Trap {
+                    operation,
+                    source: trap.into(),
+                },
+                Failure::NotAGuest(source) => Error::Link { source: source.into() },
+                Failure::Guest(message) => Error::Guest { operation, message },
+            }
+        })
     }
 }
 
@@ -238,15 +297,4 @@ fn decode<T: for<'a> Deserialize<'a>>(operation: &str, answer: &[u8]) -> Result<
         operation: operation.to_owned(),
         source,
     })
-}
-
-/// The module is given what it needs with the request. Whatever it asks for, the answer is no.
-fn refuse_host_call(
-    _: u64,
-    binding: &str,
-    namespace: &str,
-    operation: &str,
-    _: &[u8],
-) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
-    Err(format!("host call `{binding}/{namespace}/{operation}` refused: this host has no capabilities").into())
 }

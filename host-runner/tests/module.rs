@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 use serde_json::{Value, json};
-use telewarden::{Cache, Error, Module, Options, RenderRequest};
+use telewarden::{Cache, Error, Module, Options, RenderRequest, Verdict};
 
 /// A waPC guest with one page of memory.
 fn guest(body: &str) -> Vec<u8> {
@@ -134,7 +134,7 @@ fn a_call_that_is_refused_memory_and_goes_on_has_its_answer() {
 )]
 #[case::request_outside_its_memory(
     "(call $guest_request (i32.const 0) (i32.const 65535)) (i32.const 1)",
-    "out of bounds memory access"
+    "the module asked for 2 bytes at 65535, which are not all in its memory"
 )]
 fn a_trap_is_reported_with_its_reason(#[case] body: &str, #[case] reason: &str) {
     let error = call(&on_call(body)).expect_err("it traps");
@@ -256,21 +256,52 @@ fn an_answer_with_fields_of_a_later_release_is_read() {
 }
 
 #[test]
-fn validate_sends_the_payload_that_kubewarden_sends() {
-    // It answers with the payload it was given, whose length is its second argument.
+fn payloads_are_those_that_kubewarden_sends() {
+    // It answers with the payload it was given, as an error's text. The length is its second argument.
     let wasm = on_call(
         "(call $guest_request (i32.const 0) (i32.const 1024))
-         (call $guest_response (i32.const 1024) (local.get $payload))
-         (i32.const 1)",
+         (call $guest_error (i32.const 1024) (local.get $payload))
+         (i32.const 0)",
     );
     let module = load(&wasm);
+    let said = |error: Error| match error {
+        Error::Guest { message, .. } => serde_json::from_str::<Value>(&message).expect("it is JSON"),
+        error => panic!("{error:?}"),
+    };
     let (request, settings) = (json!({"uid": "1"}), json!({"topology": "endpoint"}));
-    assert_eq!(
-        module.validate(&request, &settings).expect("it answers"),
-        json!({"request": request, "settings": settings})
+    let validated = said(
+        module
+            .validate(&request, &settings)
+            .expect_err("it says what it was asked"),
     );
-    assert_eq!(module.validate_settings(&settings).expect("it answers"), settings);
-    assert_eq!(module.validate_settings(&Value::Null).expect("it answers"), Value::Null);
+    assert_eq!(validated, json!({"request": request, "settings": settings}));
+    for settings in [settings, Value::Null] {
+        let asked = module
+            .validate_settings(&settings)
+            .expect_err("it says what it was asked");
+        assert_eq!(said(asked), settings);
+        let asked = module.settings(&settings).expect_err("it says what it was asked");
+        assert_eq!(said(asked), settings);
+    }
+}
+
+#[test]
+fn a_verdict_is_read() {
+    let answer = r#"{"accepted": false, "message": "no", "code": 422, "warnings": ["a"], "later": 1}"#;
+    let verdict = load(&answering(answer))
+        .validate(&json!({}), &json!({}))
+        .expect("it answers");
+    let expected = Verdict {
+        message: Some("no".to_owned()),
+        code: Some(422),
+        warnings: Some(vec!["a".to_owned()]),
+        ..Verdict::default()
+    };
+    assert_eq!(verdict, expected);
+    let none = load(&answering("{}")).validate(&json!({}), &json!({}));
+    assert!(matches!(none, Err(Error::Decode { operation, .. }) if operation == "validate"));
+    let verdict = load(&answering(r#"{"valid": true}"#)).validate_settings(&json!({}));
+    assert!(verdict.is_ok_and(|verdict| verdict.valid && verdict.message.is_none()));
 }
 
 #[rstest]

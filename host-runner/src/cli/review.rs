@@ -82,8 +82,10 @@ fn review(args: &Args) -> Result<Value, Error> {
     let review = Review::read(document.clone()).ok_or_else(|| Error::NoRequest {
         file: args.file.clone(),
     })?;
-    let answer = args.policy.load()?.validate(review.request(), &settings)?;
-    Ok(review.answer(&answer))
+    let verdict = args.policy.load()?.validate(review.request(), &settings)?;
+    // Text and numbers are always JSON.
+    let verdict = serde_json::to_value(verdict).unwrap_or_default();
+    Ok(review.answer(&verdict))
 }
 
 /// Reads the file. An AdmissionRequest alone has neither `apiVersion` nor `kind`, and so is none of the objects that the

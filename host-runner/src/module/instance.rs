@@ -1,134 +1,115 @@
-//! One instance of the module, behind waPC.
+//! One instance of the module, and the functions of waPC that it is given.
 //!
-//! This is `wasmtime-provider` for a host that needs to know *why* a call failed: that crate reports every failure as
-//! text, tells nobody that memory was refused, and panics where a guest passes a pointer outside its memory.
+//! waPC is a small protocol: <https://wapc.io/docs/spec/>. The host calls `__guest_call` with the lengths of an operation's
+//! name and of its payload; the guest fetches both, and leaves a response or an error. The crates `wapc` and
+//! `wasmtime-provider` implement it too, but report every failure as text: `docs/decisions/0005-wapc.md`.
 
-use std::error::Error as StdError;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use wapc::{HOST_NAMESPACE, ModuleState, WebAssemblyEngineProvider, wapc_functions as names};
 use wasmtime::error::{Result, bail, format_err};
-use wasmtime::{Caller, Engine, Extern, InstancePre, Linker, Memory, Module, ResourceLimiter, Store, Trap, TypedFunc};
+use wasmtime::{Caller, Engine, Extern, InstancePre, Linker, Memory, Module, ResourceLimiter, Store, Trap};
+
+/// The module of every import.
+const WAPC: &str = "wapc";
+
+/// What a guest exports for its host to call.
+const GUEST_CALL: &str = "__guest_call";
+
+/// What a guest may export, to be called once before anything else, in this order.
+const STARTS: [&str; 2] = ["_start", "wapc_init"];
 
 /// Functions that a guest can refer to indirectly. A module of ours has some hundred.
 const TABLE_ELEMENTS: usize = 100_000;
 
-/// What stands behind one instance.
+/// The state of one call.
 pub(super) struct Guest {
-    host: Arc<ModuleState>,
+    operation: String,
+    payload: Vec<u8>,
+    /// What the guest answers.
+    response: Vec<u8>,
+    /// What the guest says instead of an answer.
+    error: Option<String>,
+    /// Why its last host call was refused.
+    host_error: String,
     memory_limit: usize,
     memory_refused: bool,
 }
 
-/// Why the engine ended a call. An error that the guest reports itself is none of these.
+/// Why a call has no answer.
 pub(super) enum Failure {
     Deadline,
     OutOfMemory,
     Trap(wasmtime::Error),
     NotAGuest(wasmtime::Error),
+    /// The guest reports an error of its own.
+    Guest(String),
 }
 
-/// Where a failure is left: waPC carries text alone.
-#[derive(Clone, Default)]
-pub(super) struct FailureSlot(Arc<Mutex<Option<Failure>>>);
-
-impl FailureSlot {
-    pub(super) fn take(&self) -> Option<Failure> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Keeps it, and says it in waPC's way.
-    fn put(&self, failure: Failure) -> Box<dyn StdError + Send + Sync> {
-        let text = match &failure {
-            Failure::Deadline => "deadline exceeded".to_owned(),
-            Failure::OutOfMemory => "out of memory".to_owned(),
-            Failure::Trap(error) | Failure::NotAGuest(error) => error.to_string(),
-        };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
-        text.into()
-    }
+/// What a call may use.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// Epochs until it is stopped.
+    pub(super) ticks: u64,
+    /// Bytes of memory.
+    pub(super) memory: usize,
 }
 
-/// `__guest_call`: the lengths of operation and payload, to whether there is an answer.
-type GuestCall = TypedFunc<(i32, i32), i32>;
-
-/// One instance, used for one call.
-pub(super) struct Instance {
-    engine: Engine,
-    guest: InstancePre<Guest>,
-    ticks: u64,
-    memory_limit: usize,
-    failure: FailureSlot,
-    running: Option<(Store<Guest>, GuestCall)>,
-}
-
-impl Instance {
-    pub(super) fn new(
-        engine: &Engine,
-        guest: &InstancePre<Guest>,
-        ticks: u64,
-        memory_limit: usize,
-    ) -> (Self, FailureSlot) {
-        let failure = FailureSlot::default();
-        let instance = Self {
-            engine: engine.clone(),
-            guest: guest.clone(),
-            ticks,
-            memory_limit,
-            failure: failure.clone(),
-            running: None,
-        };
-        (instance, failure)
-    }
-
-    fn start(&self, store: &mut Store<Guest>) -> Result<GuestCall, Failure> {
-        let instance = self
-            .guest
-            .instantiate(&mut *store)
-            .map_err(|error| failure(store.data(), error))?;
-        let guest_call = instance
-            .get_typed_func(&mut *store, names::GUEST_CALL)
-            .map_err(Failure::NotAGuest)?;
-        for name in names::REQUIRED_STARTS {
-            if instance.get_func(&mut *store, name).is_some() {
-                instance
-                    .get_typed_func::<(), ()>(&mut *store, name)
-                    .map_err(Failure::NotAGuest)?
-                    .call(&mut *store, ())
-                    .map_err(|error| failure(store.data(), error))?;
-            }
+/// Calls an operation on an instance of its own.
+pub(super) fn call(
+    engine: &Engine,
+    guest: &InstancePre<Guest>,
+    limits: Limits,
+    operation: &str,
+    payload: &[u8],
+) -> Result<Vec<u8>, Failure> {
+    let state = Guest {
+        operation: operation.to_owned(),
+        payload: payload.to_owned(),
+        response: Vec::new(),
+        error: None,
+        host_error: String::new(),
+        memory_limit: limits.memory,
+        memory_refused: false,
+    };
+    let mut store = Store::new(engine, state);
+    store.limiter(|guest| guest);
+    // One deadline for all of it: start functions are part of the call that they are run for.
+    store.set_epoch_deadline(limits.ticks);
+    let answered = start_and_call(&mut store, guest);
+    let Guest { response, error, .. } = store.into_data();
+    match (answered?, error) {
+        (true, _) => Ok(response),
+        (false, error) => {
+            let message = error.unwrap_or_else(|| "it does not say why".to_owned());
+            Err(Failure::Guest(message))
         }
-        Ok(guest_call)
     }
 }
 
-impl WebAssemblyEngineProvider for Instance {
-    fn init(&mut self, host: Arc<ModuleState>) -> Result<(), Box<dyn StdError + Send + Sync>> {
-        let mut store = Store::new(
-            &self.engine,
-            Guest {
-                host,
-                memory_limit: self.memory_limit,
-                memory_refused: false,
-            },
-        );
-        store.limiter(|guest| guest);
-        // One deadline for all of it: start functions are part of the call that they are run for.
-        store.set_epoch_deadline(self.ticks);
-        let guest_call = self.start(&mut store).map_err(|failure| self.failure.put(failure))?;
-        self.running = Some((store, guest_call));
-        Ok(())
+fn start_and_call(store: &mut Store<Guest>, guest: &InstancePre<Guest>) -> Result<bool, Failure> {
+    let instance = guest
+        .instantiate(&mut *store)
+        .map_err(|error| failure(store.data(), error))?;
+    let guest_call = instance
+        .get_typed_func::<(u32, u32), u32>(&mut *store, GUEST_CALL)
+        .map_err(Failure::NotAGuest)?;
+    for name in STARTS {
+        if instance.get_func(&mut *store, name).is_some() {
+            instance
+                .get_typed_func::<(), ()>(&mut *store, name)
+                .map_err(Failure::NotAGuest)?
+                .call(&mut *store, ())
+                .map_err(|error| failure(store.data(), error))?;
+        }
     }
-
-    fn call(&mut self, operation: i32, payload: i32) -> Result<i32, Box<dyn StdError + Send + Sync>> {
-        let (store, guest_call) = self.running.as_mut().ok_or("the instance was not started")?;
-        let result = guest_call.call(&mut *store, (operation, payload));
-        result.map_err(|error| self.failure.put(failure(store.data(), error)))
-    }
-
-    fn replace(&mut self, _: &[u8]) -> Result<(), Box<dyn StdError + Send + Sync>> {
-        Err("an instance is used for one call and not replaced".into())
-    }
+    let lengths = length(store.data().operation.len()).and_then(|operation| {
+        let payload = length(store.data().payload.len())?;
+        Ok((operation, payload))
+    });
+    // More than a module can address is more than it may use.
+    let lengths = lengths.map_err(|_| Failure::OutOfMemory)?;
+    let answered = guest_call.call(&mut *store, lengths);
+    answered
+        .map(|answered| answered != 0)
+        .map_err(|error| failure(store.data(), error))
 }
 
 /// A guest that is refused memory ends itself as it ends itself on any defect. That it was refused tells them apart.
@@ -160,54 +141,41 @@ impl ResourceLimiter for Guest {
 
 /// Joins a module with the functions of waPC.
 pub(super) fn link(engine: &Engine, module: &Module) -> Result<InstancePre<Guest>> {
-    let is_guest = matches!(module.get_export(names::GUEST_CALL), Some(ty) if ty.func().is_some());
+    let is_guest = matches!(module.get_export(GUEST_CALL), Some(ty) if ty.func().is_some());
     if !is_guest {
-        bail!("it does not export `{}`: it is not a waPC guest", names::GUEST_CALL);
+        bail!("it does not export `{GUEST_CALL}`: it is not a waPC guest");
     }
 
     let mut linker = Linker::<Guest>::new(engine);
-    let wapc = HOST_NAMESPACE;
     linker.func_wrap(
-        wapc,
-        names::GUEST_REQUEST_FN,
+        WAPC,
+        "__guest_request",
         |mut caller: Caller<'_, Guest>, operation: u32, payload: u32| {
-            let Some(request) = caller.data().host.get_guest_request() else {
-                return Ok(());
-            };
-            write(&mut caller, payload, &request.msg)?;
-            write(&mut caller, operation, request.operation.as_bytes())
+            write(&mut caller, payload, |guest| &guest.payload)?;
+            write(&mut caller, operation, |guest| guest.operation.as_bytes())
         },
     )?;
     linker.func_wrap(
-        wapc,
-        names::GUEST_RESPONSE_FN,
+        WAPC,
+        "__guest_response",
         |mut caller: Caller<'_, Guest>, pointer: u32, length: u32| {
-            let answer = read(&mut caller, pointer, length)?.to_vec();
-            caller.data().host.set_guest_response(answer);
+            caller.data_mut().response = read(&mut caller, pointer, length)?.to_vec();
             Ok(())
         },
     )?;
     linker.func_wrap(
-        wapc,
-        names::GUEST_ERROR_FN,
+        WAPC,
+        "__guest_error",
         |mut caller: Caller<'_, Guest>, pointer: u32, length: u32| {
-            let message = read_text(&mut caller, pointer, length)?;
-            caller.data().host.set_guest_error(message);
+            caller.data_mut().error = Some(read_text(&mut caller, pointer, length)?);
             Ok(())
         },
     )?;
+    // What a module logs is not passed on: its answer has all that there is to say.
+    linker.func_wrap(WAPC, "__console_log", |_: u32, _: u32| ())?;
     linker.func_wrap(
-        wapc,
-        names::HOST_CONSOLE_LOG,
-        |mut caller: Caller<'_, Guest>, pointer: u32, length: u32| {
-            let message = read_text(&mut caller, pointer, length)?;
-            caller.data().host.do_console_log(&message);
-            Ok(())
-        },
-    )?;
-    linker.func_wrap(
-        wapc,
-        names::HOST_CALL,
+        WAPC,
+        "__host_call",
         |mut caller: Caller<'_, Guest>,
          binding: u32,
          binding_length: u32,
@@ -215,40 +183,25 @@ pub(super) fn link(engine: &Engine, module: &Module) -> Result<InstancePre<Guest
          namespace_length: u32,
          operation: u32,
          operation_length: u32,
-         payload: u32,
-         payload_length: u32| {
+         _: u32,
+         _: u32| {
             let binding = read_text(&mut caller, binding, binding_length)?;
             let namespace = read_text(&mut caller, namespace, namespace_length)?;
             let operation = read_text(&mut caller, operation, operation_length)?;
-            let payload = read(&mut caller, payload, payload_length)?.to_vec();
-            let host = &caller.data().host;
-            Ok(host
-                .do_host_call(&binding, &namespace, &operation, &payload)
-                .unwrap_or(0))
+            // The module is given what it needs with the request. Whatever it asks for, the answer is no.
+            caller.data_mut().host_error =
+                format!("host call `{binding}/{namespace}/{operation}` refused: this host has no capabilities");
+            Ok(0_u32)
         },
     )?;
-    linker.func_wrap(
-        wapc,
-        names::HOST_RESPONSE_FN,
-        |mut caller: Caller<'_, Guest>, pointer: u32| {
-            let host = Arc::clone(&caller.data().host);
-            host.with_host_response(|response| write(&mut caller, pointer, response))
-                .unwrap_or(Ok(()))
-        },
-    )?;
-    linker.func_wrap(wapc, names::HOST_RESPONSE_LEN_FN, |caller: Caller<'_, Guest>| {
-        length(caller.data().host.host_response_len())
+    // No host call has a response.
+    linker.func_wrap(WAPC, "__host_response", |_: u32| ())?;
+    linker.func_wrap(WAPC, "__host_response_len", || 0_u32)?;
+    linker.func_wrap(WAPC, "__host_error", |mut caller: Caller<'_, Guest>, pointer: u32| {
+        write(&mut caller, pointer, |guest| guest.host_error.as_bytes())
     })?;
-    linker.func_wrap(
-        wapc,
-        names::HOST_ERROR_FN,
-        |mut caller: Caller<'_, Guest>, pointer: u32| {
-            let error = caller.data().host.get_host_error().unwrap_or_default();
-            write(&mut caller, pointer, error.as_bytes())
-        },
-    )?;
-    linker.func_wrap(wapc, names::HOST_ERROR_LEN_FN, |caller: Caller<'_, Guest>| {
-        length(caller.data().host.get_host_error().map_or(0, |error| error.len()))
+    linker.func_wrap(WAPC, "__host_error_len", |caller: Caller<'_, Guest>| {
+        length(caller.data().host_error.len())
     })?;
     linker.instantiate_pre(module)
 }
@@ -260,9 +213,21 @@ fn memory(caller: &mut Caller<'_, Guest>) -> Result<Memory> {
         .ok_or_else(|| format_err!("the module exports no memory"))
 }
 
-fn write(caller: &mut Caller<'_, Guest>, pointer: u32, bytes: &[u8]) -> Result<()> {
-    let memory = memory(caller)?;
-    Ok(memory.write(caller, pointer as usize, bytes)?)
+/// Writes a part of the call's state into the module's memory.
+fn write(caller: &mut Caller<'_, Guest>, pointer: u32, part: impl FnOnce(&Guest) -> &[u8]) -> Result<()> {
+    let (memory, guest) = memory(caller)?.data_and_store_mut(caller);
+    let bytes = part(guest);
+    let start = pointer as usize;
+    memory
+        .get_mut(start..start.saturating_add(bytes.len()))
+        .ok_or_else(|| {
+            format_err!(
+                "the module asked for {} bytes at {pointer}, which are not all in its memory",
+                bytes.len()
+            )
+        })?
+        .copy_from_slice(bytes);
+    Ok(())
 }
 
 fn read<'a>(caller: &'a mut Caller<'_, Guest>, pointer: u32, length: u32) -> Result<&'a [u8]> {

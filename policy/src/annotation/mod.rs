@@ -1,6 +1,6 @@
 //! Annotation text to what was asked for: endpoints with their options, and what the Telegraf that scrapes them needs.
 //!
-//! Everything that is wrong is reported in one go, each finding at its place in the text; a [`Declaration`] holds only
+//! Everything that is wrong is reported in one go, each finding at its place in the text; a `Declaration` holds only
 //! what was found good.
 
 mod endpoint_url;
