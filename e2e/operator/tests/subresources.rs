@@ -111,6 +111,9 @@ async fn the_status_of_an_application_set_does_not_reach_its_template() {
         .await
         .expect("patch the status");
     assert_eq!(annotation_of(&patched.metadata), "");
-    assert_eq!(patched.data["spec"]["template"]["metadata"]["annotations"][KEY], "first");
+    assert_eq!(
+        patched.data["spec"]["template"]["metadata"]["annotations"][KEY],
+        "first"
+    );
     assert_eq!(patched.data["status"]["conditions"], json!([]));
 }
