@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams, Request};
 use serde_json::{Value, json};
-use telewarden_e2e_operator::{Cluster, eventually, redis};
+use telewarden_e2e_operator::{Cluster, eventually, objects, redis};
 
 const KEY: &str = "telegraf.influxdata.com/rubin-telegraf-operator";
 
@@ -116,4 +116,67 @@ async fn the_status_of_an_application_set_does_not_reach_its_template() {
         "first"
     );
     assert_eq!(patched.data["status"]["conditions"], json!([]));
+}
+
+/// A policy of the API server's own that refuses exactly what the ClusterAdmissionPolicy for Namespaces would be asked about.
+fn refuses_what_the_policy_is_asked_about() -> [Value; 2] {
+    let deployed = objects(include_str!("../../../deploy/cluster-admission-policy-namespaces.yaml"));
+    let spec = &deployed[0]["spec"];
+    let version = "admissionregistration.k8s.io/v1";
+    let policy = json!({
+        "apiVersion": version,
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "asked"},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {"resourceRules": spec["rules"]},
+            "matchConditions": spec["matchConditions"],
+            "validations": [{"expression": "false", "message": "the policy is asked"}],
+        },
+    });
+    let binding = json!({
+        "apiVersion": version,
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": "asked"},
+        "spec": {"policyName": "asked", "validationActions": ["Deny"]},
+    });
+    [policy, binding]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_policy_is_asked_whichever_way_a_namespace_is_annotated() {
+    let cluster = Cluster::without_operator(&[]).await;
+    cluster.namespace("redis").await;
+    for object in refuses_what_the_policy_is_asked_about() {
+        cluster.put(&object).await;
+    }
+    let api = Api::<Namespace>::all(cluster.client.clone());
+    let patch = Patch::Merge(annotated("changed"));
+    let params = PatchParams::default();
+    let dry_run = PatchParams {
+        dry_run: true,
+        ..PatchParams::default()
+    };
+    eventually(|| async {
+        match api.patch("redis", &dry_run, &patch).await {
+            Ok(_) => Err("the policy is not in force".to_owned()),
+            Err(_) => Ok(()),
+        }
+    })
+    .await;
+    for (way, answer) in [
+        ("the object", api.patch("redis", &params, &patch).await),
+        ("status", api.patch_status("redis", &params, &patch).await),
+        ("finalize", finalize(&cluster, "redis", "changed").await),
+    ] {
+        let why = answer.expect_err(way).to_string();
+        assert!(why.contains("the policy is asked"), "{way}: {why}");
+    }
+    // What says nothing to it does not cost a call.
+    let condition = json!({"type": "NamespaceDeletionContentFailure", "status": "False", "reason": "a", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    let status = Patch::Merge(json!({"status": {"conditions": [condition]}}));
+    api.patch_status("redis", &params, &status)
+        .await
+        .expect("patch the status");
 }

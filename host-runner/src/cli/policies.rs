@@ -108,6 +108,13 @@ fn policy(kind: Kind, settings: &Value, args: &Args) -> Value {
     // An ApplicationSet is never written to.
     let mutation = settings["mutation"].as_str().unwrap_or("none");
     let mutating = mutation != "none" && kind != Kind::Applicationsets;
+    let rule = |resources: &[&str], operations: &[&str]| json!({"apiGroups": [group], "apiVersions": [version], "resources": resources, "operations": operations});
+    let mut rules = vec![rule(&[resource], &["CREATE", "UPDATE"])];
+    if kind == Kind::Namespaces {
+        // The API server keeps annotations that come through these. They need a rule without CREATE: Kubewarden's audit
+        // scanner reads the others, and skips a policy with a resource that it cannot list.
+        rules.push(rule(&["namespaces/status", "namespaces/finalize"], &["UPDATE"]));
+    }
     json!({
         "apiVersion": "policies.kubewarden.io/v1",
         "kind": "ClusterAdmissionPolicy",
@@ -121,12 +128,7 @@ fn policy(kind: Kind, settings: &Value, args: &Args) -> Value {
             },
             "mutating": mutating,
             "backgroundAudit": true,
-            "rules": [{
-                "apiGroups": [group],
-                "apiVersions": [version],
-                "resources": [resource],
-                "operations": ["CREATE", "UPDATE"],
-            }],
+            "rules": rules,
             "matchConditions": conditions(kind, settings["annotation"].as_str()),
             // The operator checks again what it applies, so nothing that is wrong runs because nobody refused it, and a
             // PolicyServer that is down holds up no deployment. What the policy itself writes must not be forged.
