@@ -344,22 +344,22 @@ impl Endpoints {
         {
             findings.report(Problem::NothingToVerify {}, place.clone());
         }
-        let own_names: BTreeSet<_> = own.keys().copied().collect();
+        let own_names: Vec<_> = own.keys().copied().collect();
         let mut options = context.defaults.clone();
         options.extend(own);
         self.check_name_filters(&options, &own_names, findings);
         if is_within_bounds {
-            let has_timeout = own_names.contains("timeout");
+            let has_timeout = own_names.contains(&"timeout");
             fit_timeout(&mut options, has_timeout, context.agent_interval.as_ref(), findings);
         }
         options
     }
 
     /// Reports filters by a metric's name where every metric has the same. A filter for all endpoints is one mistake.
-    fn check_name_filters(&mut self, options: &Options, own: &BTreeSet<&'static str>, findings: &mut Findings) {
-        let is_inherited = !own.contains("metric_version");
+    fn check_name_filters(&mut self, options: &Options, own: &[&'static str], findings: &mut Findings) {
+        let is_inherited = !own.contains(&"metric_version");
         for (name, problem) in name_filter(options) {
-            let culprit = if own.contains(name) {
+            let culprit = if own.contains(&name) {
                 name
             } else if is_inherited && self.inherited_filter_is_reported {
                 continue;

@@ -126,7 +126,7 @@ impl Builder<'_> {
         self.count(&spot, depth)?;
         let mut entries: Vec<_> = table.into_iter().collect();
         // The table is sorted by name; findings come in the order of the text.
-        entries.sort_by_key(|(key, value)| (key.span().start, value.span().start));
+        entries.sort_unstable_by_key(|(key, value)| (key.span().start, value.span().start));
         let mut nodes = Vec::with_capacity(entries.len().min(MAX_VALUES));
         for (key, value) in entries {
             let spot = self.lines.spot(key.span());

@@ -1,7 +1,5 @@
 //! Patterns of the settings: hosts, names and images.
 
-use std::collections::BTreeSet;
-
 use super::template::{Names, Scope, Template};
 use crate::diagnostic::Problem;
 
@@ -118,7 +116,7 @@ const NEUTRAL_BUCKET: &str = "-bucket-";
 const NEUTRAL_NAMESPACE: &str = "-namespace-";
 
 /// Namespaces whose services a pattern matches.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 enum Reach {
     /// Any.
     All,
@@ -129,43 +127,50 @@ enum Reach {
 /// The namespaces whose services a filled pattern matches, in any of the spellings that the cluster's DNS knows:
 /// `service.namespace`, `service.namespace.svc` and `service.namespace.svc.<cluster domain>`
 /// (<https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/>).
-fn reach(pattern: &str, cluster_domain: &str) -> BTreeSet<Reach> {
+fn reach(pattern: &str, cluster_domain: &str) -> Vec<Reach> {
     let pattern: Vec<&str> = pattern.split('.').collect();
     let long: Vec<&str> = std::iter::once("svc").chain(cluster_domain.split('.')).collect();
-    let mut reached = BTreeSet::new();
+    let mut reached = Vec::new();
     for suffix in [&[], &long[..1], &long[..]] {
-        // How many labels of the pattern can be left when the host's labels so far are read, from the end.
-        let mut left = BTreeSet::from([pattern.len()]);
+        // `left[n]` is true if `n` labels of the pattern can be left when the host's labels so far are read, from the end.
+        let mut left = vec![false; pattern.len() + 1];
+        left[pattern.len()] = true;
         for label in suffix.iter().rev() {
-            left = left
-                .into_iter()
-                .flat_map(|left| after(&pattern, left, |literal| literal == *label))
-                .collect();
+            left = after(&pattern, &left, |literal| literal == *label);
         }
-        for left in left {
+        for (last, label) in pattern.iter().enumerate() {
+            let mut only = vec![false; pattern.len() + 1];
+            only[last + 1] = left[last + 1];
             // Something of the pattern has to be left for the service's name.
-            let service = after(&pattern, left, |_| true).any(|left| left > 0);
-            match left.checked_sub(1).map(|last| pattern[last]) {
-                Some("*") if service => reached.insert(Reach::All),
-                Some(namespace) if service => reached.insert(Reach::One(namespace.to_owned())),
-                _ => false,
-            };
+            let has_service = after(&pattern, &only, |_| true)
+                .iter()
+                .skip(1)
+                .any(|possible| *possible);
+            if has_service {
+                reached.push(match *label {
+                    "*" => Reach::All,
+                    namespace => Reach::One(namespace.to_owned()),
+                });
+            }
         }
     }
     reached
 }
 
-/// How many labels of the pattern can be left after one more label of the host, counted from the end, when `left` were.
-fn after(pattern: &[&str], left: usize, is_label: impl Fn(&str) -> bool) -> impl Iterator<Item = usize> {
-    let last = left.checked_sub(1).map(|last| pattern[last]);
-    let (done, more) = match last {
-        // `*` stands for this label alone, or for more.
-        Some("*") => (true, true),
-        Some(literal) => (is_label(literal), false),
-        None => (false, false),
-    };
-    let done = done.then(|| left - 1);
-    done.into_iter().chain(more.then_some(left))
+/// How many labels of the pattern can be left after one more label of the host, counted from the end.
+fn after(pattern: &[&str], left: &[bool], is_label: impl Fn(&str) -> bool) -> Vec<bool> {
+    let mut next = vec![false; left.len()];
+    for (last, label) in pattern.iter().enumerate().filter(|(last, _)| left[last + 1]) {
+        match *label {
+            // `*` stands for this label alone, or for more.
+            "*" => {
+                next[last] = true;
+                next[last + 1] = true;
+            }
+            literal => next[last] |= is_label(literal),
+        }
+    }
+    next
 }
 
 /// Compares label by label. The labels between two `*` are looked for from the left: where they are found first leaves most
