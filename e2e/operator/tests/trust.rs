@@ -206,7 +206,9 @@ async fn sources_that_are_too_much_together_do_not_stop_the_others() {
     cluster.application(&redis()).await;
     eventually(|| scrapes(&cluster, "redis", "server")).await;
     for number in 0..16 {
-        cluster.application(&large(&format!("large-{number:02}"), "server")).await;
+        cluster
+            .application(&large(&format!("large-{number:02}"), "server"))
+            .await;
     }
     cluster
         .application(&redis().annotated(&annotation("redis", &["exporter"])))
