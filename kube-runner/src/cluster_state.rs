@@ -631,6 +631,8 @@ mod tests {
         assert_eq!(fixture.touched(), [""; 0]);
         fixture.state.put_owned(live("a", 3, REDIS, "y"), false);
         assert_eq!(fixture.touched(), [REDIS]);
+        fixture.state.put_owned(live("a", 4, REDIS, "z"), true);
+        assert_eq!(fixture.touched(), [""; 0]);
         // What is older than what is known does not count.
         fixture.state.put_owned(live("a", 2, REDIS, "z"), false);
         assert_eq!(fixture.touched(), [""; 0]);
@@ -638,7 +640,7 @@ mod tests {
             .state
             .remove_owned(&live("a", 3, REDIS, "y").id, Some("another"), false);
         assert_eq!(fixture.state.counts().owned, 1);
-        fixture.state.remove_owned(&live("a", 3, REDIS, "y").id, None, false);
+        fixture.state.remove_owned(&live("a", 4, REDIS, "z").id, None, false);
         assert_eq!(
             (fixture.touched(), fixture.state.counts().owned),
             (vec![REDIS.to_owned()], 0)

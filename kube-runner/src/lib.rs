@@ -39,9 +39,9 @@
 //! - `commands` are `run`, `diff` and `apply`; [`Cli`] is their command line.
 //!
 //! A file imports only from files that stand above it in this list:
-//! `object_id`, `managed_fields`, `compressed`, `retry`, `cli`, `metrics`; `error`; `logging`, `connect`, `module`,
-//! `live_object`, `events`, `http`, `lease`; `settings`, `kinds`, `inventory`, `cluster_state`; `settings_source`,
-//! `watch`, `writer`; `owned`, `accepted`, `render`, `queue`; `reconcile`; `operator`; `commands`.
+//! `cli`, `compressed`, `events`, `managed_fields`, `metrics`, `object_id`, `retry`; `error`, `live_object`; `cluster_state`,
+//! `connect`, `http`, `inventory`, `kinds`, `lease`, `logging`, `module`, `queue`, `yaml`; `conditions`, `render`,
+//! `settings`, `writer`; `accepted`, `owned`, `settings_source`, `watch`; `reconcile`; `operator`; `commands`.
 #![forbid(unsafe_code)]
 
 mod accepted;

@@ -1,6 +1,6 @@
 //! One attempt for one key: from what is known of a source to the objects that run for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,10 +47,12 @@ pub(crate) struct Context {
     /// `standalone`: where accepted declarations are remembered, and what is there.
     pub(crate) store: AcceptedStore,
     pub(crate) accepted: Mutex<Declarations>,
-    /// `standalone`: the sources that the module failed on, what takes part of them instead, and since when. They are tried
-    /// again when they change, or later.
-    pub(crate) failing: Mutex<HashMap<String, (Arc<Source>, Choice, Instant)>>,
+    /// `standalone`: the sources that the module failed on. They are tried again when they change, or later.
+    pub(crate) failing: Mutex<HashMap<String, Failing>>,
 }
+
+/// A source that does not take part with its text, what does instead, and since when.
+type Failing = (Arc<Source>, Choice, Instant);
 
 /// Brings what a source owns to what the module renders for it.
 pub(crate) async fn reconcile(context: Arc<Context>, key: Arc<str>) -> Attempt {
@@ -363,7 +365,8 @@ impl Context {
         if self.writer.dry_run || !self.settings.is_standalone() {
             return Ok(());
         }
-        let is_there = |key: &str| sources.iter().any(|source| source.key == key);
+        let there: HashSet<&str> = sources.iter().map(|source| source.key.as_str()).collect();
+        let is_there = |key: &str| there.contains(key);
         let gone: Vec<String> = {
             let known = lock(&self.accepted);
             let mut gone: Vec<String> = known.keys().filter(|key| !is_there(key)).cloned().collect();

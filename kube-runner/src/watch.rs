@@ -34,7 +34,7 @@ use crate::settings::Settings;
 use crate::yaml;
 
 /// A page of a list lies in memory while it is read, and an object may have 1.5 MiB.
-const PAGE: u32 = 25;
+const PAGE: u32 = 10;
 /// Argo CD's settings, in Argo CD's namespace.
 const ARGOCD: &str = "argocd-cm";
 

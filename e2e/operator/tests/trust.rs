@@ -193,28 +193,30 @@ async fn what_was_accepted_is_remembered_until_its_source_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_sources_that_are_too_much_together_do_not_stop_the_others() {
+async fn sources_that_are_too_much_together_do_not_stop_the_others() {
     let cluster = Cluster::start().await;
     cluster.namespace("telegraf").await;
     let path = cluster.settings(&standalone());
     let arguments = ["--settings", path.to_str().expect("a path"), "--module-memory", "3"];
     let _operator = cluster.operator(&arguments).await;
     let large = |name: &str, endpoint: &str| {
-        let text = format!("# {}\n{}", "x".repeat(230_000), annotation(name, &[endpoint]));
+        let text = format!("# {}\n{}", "x".repeat(110_000), annotation(name, &[endpoint]));
         Application::named(name).annotated(&text)
     };
     cluster.application(&redis()).await;
     eventually(|| scrapes(&cluster, "redis", "server")).await;
-    for name in ["large-a", "large-b", "large-c", "large-d", "large-e", "large-f"] {
-        cluster.application(&large(name, "server")).await;
+    for number in 0..16 {
+        cluster
+            .application(&large(&format!("large-{number:02}"), "server"))
+            .await;
     }
     cluster
         .application(&redis().annotated(&annotation("redis", &["exporter"])))
         .await;
     eventually(|| scrapes(&cluster, "redis", "exporter")).await;
-    let note = cluster.event("large-a", "Failed").await;
+    let note = cluster.event("large-00", "Failed").await;
     assert!(note.contains("together"), "{note}");
-    eventually(|| scrapes(&cluster, "large-f", "server")).await;
+    eventually(|| scrapes(&cluster, "large-15", "server")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
