@@ -38,7 +38,10 @@ pub fn check_annotation(annotation: &str, text: &str) {
         assert!(tables.keys().eq(["agent", "inputs", "outputs"]), "{text}");
         let inputs = tables["inputs"].as_table().expect("inputs");
         assert!(inputs.keys().eq(["prometheus"]), "{text}");
-        assert_eq!(inputs["prometheus"].as_array().expect("a list").len(), source.endpoints.len());
+        assert_eq!(
+            inputs["prometheus"].as_array().expect("a list").len(),
+            source.endpoints.len()
+        );
     }
 }
 
@@ -61,7 +64,9 @@ pub fn go_duration(text: &str) -> Option<f64> {
     while !rest.is_empty() {
         let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, tail) = rest.split_at(number);
-        let unit = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
+        let unit = tail
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit);
         let unit = match unit {
             "ns" => 1e-9,

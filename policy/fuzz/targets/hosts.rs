@@ -34,6 +34,9 @@ libfuzzer_sys::fuzz_target!(|texts: (&str, &str)| {
     let (pattern, host): (Vec<_>, Vec<_>) = (filled.split('.').collect(), host.split('.').collect());
     assert!(matches(&pattern, &host), "{texts:?}");
     for label in host {
-        assert!((1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-'), "{texts:?}");
+        assert!(
+            (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-'),
+            "{texts:?}"
+        );
     }
 });
