@@ -38,6 +38,47 @@ pub fn check_annotation(annotation: &str, text: &str) {
         assert!(tables.keys().eq(["agent", "inputs", "outputs"]), "{text}");
         let inputs = tables["inputs"].as_table().expect("inputs");
         assert!(inputs.keys().eq(["prometheus"]), "{text}");
-        assert_eq!(inputs["prometheus"].as_array().expect("a list").len(), source.endpoints.len());
+        assert_eq!(
+            inputs["prometheus"].as_array().expect("a list").len(),
+            source.endpoints.len()
+        );
     }
+}
+
+/// The input that an endpoint with some options is rendered to; `None` when it is refused.
+pub fn input_with(options: &Value, settings: &Value) -> Option<toml::Table> {
+    let mut endpoint = json!({"url": "http://redis.argocd.svc:9121/metrics"});
+    endpoint.as_object_mut()?.extend(options.as_object()?.clone());
+    let text = json!({"redis": endpoint}).to_string();
+    let application = application("telegraf.influxdata.com/rubin-telegraf-operator", &text);
+    let answer = rendered(&application, settings);
+    let configuration = answer.sources.first()?.rendered.configurations.first()?;
+    let tables: toml::Table = configuration.files["telegraf.conf"].parse().expect("TOML");
+    tables["inputs"]["prometheus"][0].as_table().cloned()
+}
+
+/// The seconds of a duration as Go's `time.ParseDuration` reads it.
+pub fn go_duration(text: &str) -> Option<f64> {
+    let mut rest = text;
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, tail) = rest.split_at(number);
+        let unit = tail
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(unit);
+        let unit = match unit {
+            "ns" => 1e-9,
+            "us" | "µs" | "μs" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return None,
+        };
+        seconds += number.parse::<f64>().ok()? * unit;
+        rest = tail;
+    }
+    (!text.is_empty()).then_some(seconds)
 }

@@ -142,14 +142,14 @@ impl<'a> Vocabulary<'a> {
             _ => {
                 if let Some(tag) = name.strip_prefix("global-tag-literal-") {
                     declaration.global_tags.extend(reader.global_tag(tag));
-                } else if let Some((kind, variable)) = name.strip_prefix("env-").and_then(|rest| rest.split_once('-')) {
-                    if let Some(variable) = reader.env(kind, variable) {
-                        if self.variables.insert(variable.name.clone()) {
-                            declaration.env.push(variable);
-                        } else {
-                            let name = variable.name;
-                            findings.report(Problem::EnvTwice { name }, Place::annotation_name(annotation));
-                        }
+                } else if let Some((kind, variable)) = name.strip_prefix("env-").and_then(|rest| rest.split_once('-'))
+                    && let Some(variable) = reader.env(kind, variable)
+                {
+                    if self.variables.insert(variable.name.clone()) {
+                        declaration.env.push(variable);
+                    } else {
+                        let name = variable.name;
+                        findings.report(Problem::EnvTwice { name }, Place::annotation_name(annotation));
                     }
                 }
             }

@@ -39,8 +39,14 @@ pub(crate) fn check_glob(text: &str) -> Result<(), &'static str> {
                 if pattern.holds_braces {
                     return Err("several patterns instead of one with several `{`");
                 }
+                if pattern.stars > 0 {
+                    return Err("several patterns instead of one with `{` after `*`");
+                }
                 pattern.holds_braces = true;
                 read_alternatives(&mut chars, &mut pattern.stars)?;
+            }
+            '*' if pattern.holds_braces && !chars.as_str().is_empty() => {
+                return Err("several patterns instead of one with `{` and with text after `*`");
             }
             '*' => pattern.stars += 1,
             '?' => pattern.holds_class = true,
@@ -49,7 +55,8 @@ pub(crate) fn check_glob(text: &str) -> Result<(), &'static str> {
     }
     let few = match (pattern.holds_class, pattern.holds_braces) {
         (false, false) if pattern.stars > MAX_STARS => "several patterns with at most three `*` each",
-        (true, _) if pattern.stars > 1 => "several patterns with at most one `*` each, since they hold `?` or `[`",
+        (true, true) => "several patterns instead of one with `{` and with `?` or `[`",
+        (true, false) if pattern.stars > 1 => "several patterns with at most one `*` each, since they hold `?` or `[`",
         (false, true) if pattern.stars > 1 => "several patterns with at most one `*` each, since they hold `{`",
         _ => return Ok(()),
     };
@@ -122,7 +129,6 @@ mod tests {
     #[case("[a-z]*")]
     #[case("{go,process}_*")]
     #[case("{go_*,process_*,*_total}")]
-    #[case("{a,b}_[cd]")]
     #[case("{a\\,,\\}}")]
     #[case("\\{a")]
     #[case("\\*\\*\\*\\*")]
@@ -148,6 +154,10 @@ mod tests {
     #[case("{[a],b}")]
     #[case("{a,b}{c,d}")]
     #[case("{a*,b}*")]
+    #[case("{a,b}_[cd]")]
+    #[case("{a,b}_?")]
+    #[case("*{a,b}")]
+    #[case("{a,aba}b*a")]
     #[case("*a*?b")]
     #[case("[a-b]*[!b]*")]
     #[case("**a**")]

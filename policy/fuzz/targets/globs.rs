@@ -1,0 +1,37 @@
+//! Patterns of filters: one that is accepted is written as it is, and holds nothing that a Telegraf panics at.
+#![no_main]
+
+use serde_json::{Value, json};
+use telewarden_fuzz::input_with;
+
+libfuzzer_sys::fuzz_target!(|pattern: &str| {
+    let options = json!({"tagexclude": [pattern], "tagdrop": {"code": [pattern]}});
+    let Some(input) = input_with(&options, &Value::Null) else {
+        return;
+    };
+    assert_eq!(input["tagexclude"][0].as_str(), Some(pattern));
+    assert_eq!(input["tagdrop"]["code"][0].as_str(), Some(pattern));
+    assert!(pattern.len() <= 256);
+    let mut is_escaped = false;
+    let mut is_open = false;
+    let mut before = ' ';
+    let mut stars_outside = 0;
+    for c in pattern.chars() {
+        if is_escaped {
+            is_escaped = false;
+            before = ' ';
+            continue;
+        }
+        assert!(!(is_open && matches!((before, c), ('{' | ',', ',' | '}'))), "{pattern}");
+        match c {
+            '{' => is_open = true,
+            '}' => is_open = false,
+            '*' => stars_outside += usize::from(!is_open),
+            _ => {}
+        }
+        is_escaped = c == '\\';
+        before = c;
+    }
+    // In `[*]` a star is a character.
+    assert!(stars_outside <= 3 || pattern.contains('['), "{pattern}");
+});
