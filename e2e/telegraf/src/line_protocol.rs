@@ -17,7 +17,9 @@ pub struct Point {
 /// Reads a line.
 pub fn parse(line: &str) -> Option<Point> {
     let head = split(line, ' ', Quotes::Plain).into_iter().next()?;
-    let fields = split(line.get(head.len() + 1..)?, ' ', Quotes::Quote).into_iter().next()?;
+    let fields = split(line.get(head.len() + 1..)?, ' ', Quotes::Quote)
+        .into_iter()
+        .next()?;
     let mut head = split(&head, ',', Quotes::Plain).into_iter();
     let pair = |quotes| {
         move |text: String| {
