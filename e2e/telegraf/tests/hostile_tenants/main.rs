@@ -180,9 +180,11 @@ fn follow(case: &Case, topology: &str, image: &str, judged: &mut BTreeSet<String
             let expected = cluster.says.get(key).copied().unwrap_or("rendered");
             let found = answer.sources.iter().find(|source| source.source == identity(key));
             let found = found.map_or_else(|| "nothing".to_owned(), said);
-            // Where the topologies refuse a source for reasons of their own, a case names none.
+            // Where the topologies refuse a source for reasons of their own, a case names none. Whether one of many that
+            // are too large together is refused is not for a case to say.
             let as_it_says = match expected {
                 "refused" => found.starts_with("refused "),
+                "any" => true,
                 expected => found == expected,
             };
             if !as_it_says {
