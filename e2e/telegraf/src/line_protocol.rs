@@ -16,21 +16,34 @@ pub struct Point {
 
 /// Reads a line.
 pub fn parse(line: &str) -> Option<Point> {
-    let [head, fields] = <[String; 2]>::try_from(split(line, ' ').into_iter().take(2).collect::<Vec<_>>()).ok()?;
-    let mut head = split(&head, ',').into_iter();
-    let pair = |text: String| {
-        let (name, value) = <[String; 2]>::try_from(split(&text, '=')).ok()?.into();
-        Some((plain(&name), plain(&value)))
+    let head = split(line, ' ', Quotes::Plain).into_iter().next()?;
+    let fields = split(line.get(head.len() + 1..)?, ' ', Quotes::Quote)
+        .into_iter()
+        .next()?;
+    let mut head = split(&head, ',', Quotes::Plain).into_iter();
+    let pair = |quotes| {
+        move |text: String| {
+            let (name, value) = <[String; 2]>::try_from(split(&text, '=', quotes)).ok()?.into();
+            Some((plain(&name), plain(&value)))
+        }
     };
+    let fields = split(&fields, ',', Quotes::Quote).into_iter();
     Some(Point {
         measurement: plain(&head.next()?),
-        tags: head.map(pair).collect::<Option<_>>()?,
-        fields: split(&fields, ',').into_iter().map(pair).collect::<Option<_>>()?,
+        tags: head.map(pair(Quotes::Plain)).collect::<Option<_>>()?,
+        fields: fields.map(pair(Quotes::Quote)).collect::<Option<_>>()?,
     })
 }
 
+/// What a quotation mark is: in a measurement's name and in tags it is a character like any other.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Quotes {
+    Plain,
+    Quote,
+}
+
 /// Splits where the character is neither escaped nor within quotes.
-fn split(text: &str, at: char) -> Vec<String> {
+fn split(text: &str, at: char, quotes: Quotes) -> Vec<String> {
     let mut parts = vec![String::new()];
     let (mut escaped, mut quoted) = (false, false);
     for c in text.chars() {
@@ -38,7 +51,7 @@ fn split(text: &str, at: char) -> Vec<String> {
             parts.push(String::new());
             continue;
         }
-        quoted ^= c == '"' && !escaped;
+        quoted ^= quotes == Quotes::Quote && c == '"' && !escaped;
         escaped = c == '\\' && !escaped;
         if let Some(part) = parts.last_mut() {
             part.push(c);
@@ -73,6 +86,8 @@ mod tests {
         );
         assert_eq!(point.fields["f"], "1");
         assert_eq!(point.fields["g"], r#""x, y="z"""#);
+        let point = parse(r#"m,t=a"b f=1 1"#).expect("a line");
+        assert_eq!(point.tags["t"], r#"a"b"#);
         assert_eq!(parse("m"), None);
     }
 }

@@ -21,7 +21,7 @@
 //!       team-a/shop: {annotation: "...", destination: team-a, project: default}
 //!       team-b/shop: null                # it is deleted
 //!     objects: [...]                     # objects of other kinds, which the host sends too
-//!     says: {team-a/shop: refused TW105} # `rendered`, where it says nothing: an outcome, and the codes of errors
+//!     says: {team-a/shop: refused TW105} # `rendered`, where it says nothing: an outcome, and the codes of errors; or `any`
 //!
 //! A long text is a list of texts and of `{repeat: text, times: 1000}`, where `{n}` in the text counts.
 
