@@ -4,12 +4,13 @@ use schemars::{Schema, schema_for};
 use serde_json::{Map, Value, json};
 
 use crate::protocol::{RenderAnswer, RenderRequest};
-use crate::settings::{DEFAULTS, document::Document};
+use crate::settings::{self, Settings};
 use crate::telegraf::{CONTENT_TYPES, OPTIONS, Shape};
 
 /// The settings, with their defaults.
 pub fn settings() -> Schema {
-    let mut schema = schema_for!(Document).to_value();
+    let mut schema = schema_for!(Settings).to_value();
+    schema["title"] = json!("telewarden settings");
     let definitions = schema["$defs"].clone();
     relax(&mut schema);
     let ours = |name: &str| !name.contains('.');
@@ -19,7 +20,7 @@ pub fn settings() -> Schema {
             .filter(|(name, _)| ours(name))
             .for_each(|(_, definition)| relax(definition));
     }
-    let defaults: Value = serde_json::from_str(DEFAULTS).expect("the defaults are JSON");
+    let defaults = settings::defaults();
     for (name, default) in defaults.as_object().into_iter().flatten() {
         let property = &mut schema["properties"][name];
         // The defaults of a section stand at the section's own properties.
