@@ -44,10 +44,11 @@ settings! {
         allow: Allow,
         /// How a changed configuration reaches a running Telegraf.
         reload: Reload = "watch",
-        /// Render a NetworkPolicy that lets Telegraf reach the endpoints and the outputs only.
+        /// Render a NetworkPolicy that lets Telegraf reach DNS, the namespaces of its endpoints and its outputs only. Inside
+        /// the cluster it names namespaces and no ports, because a Service's port may differ from its pods'.
         network_policy: bool = false,
-        /// Namespaced objects that every source gets, in its namespace: an ExternalSecret, a VaultSecret. Texts may hold
-        /// `{application}`, `{namespace}` and `{bucket}`.
+        /// Namespaced objects that every source gets, in its namespace: an ExternalSecret, a VaultSecret. In `standalone` there
+        /// is one of each, for the one Telegraf. Texts may hold `{application}`, `{namespace}` and `{bucket}`.
         extra_resources: Vec<ExtraResource> = [],
         /// A label of everything rendered. An operator prunes only what has its own.
         instance: InstanceName = "telewarden",
@@ -99,7 +100,7 @@ settings! {
 
     /// How endpoints become Telegraf inputs.
     pub(crate) struct Inputs {
-        /// The measurement's name. Not used with `metric_version: 1`, where the name is the metric's.
+        /// The measurement's name. It has no effect with `metric_version: 1`, where the name is the metric's.
         name_override: TextWith<OfEndpoint> = "prometheus_{endpoint}",
         /// Tags of every metric that annotations cannot set. Texts may hold `{endpoint}` too.
         tags: Tags = {"prometheus_app": "{bucket}"},
@@ -148,7 +149,7 @@ settings! {
         applications: bool = true,
         /// Namespaces.
         namespaces: bool = true,
-        /// Argo CD's own namespace, where its AppProjects are.
+        /// Argo CD's own namespace, where its AppProjects are, and Applications that are served.
         argocd_namespace: NamespaceName = "argocd",
         /// The namespaces whose Applications are served besides those in Argo CD's own.
         application_namespaces: Vec<NamespaceName> = [],
@@ -159,7 +160,7 @@ settings! {
 
     /// The pods that run Telegraf.
     pub(crate) struct Pod {
-        /// Telegraf's image, 1.38 or later.
+        /// Telegraf's image, 1.38 or later, with a tag or a digest.
         image: Image = "docker.io/library/telegraf:1.40-alpine",
         /// What Telegraf may use.
         resources: Resources,
