@@ -47,7 +47,7 @@ pub fn settings_reference() -> String {
     let mut sections = vec![("General".to_owned(), String::new(), Vec::new())];
     for (name, property) in properties(&schema) {
         let mut rows = Vec::new();
-        reference_rows(&schema, &property, &name, &defaults[&name], &mut rows);
+        reference_rows(&schema, &property, &name, "", &defaults[&name], &mut rows);
         match rows.as_mut_slice() {
             [(path, ..)] if *path == name => sections[0].2.append(&mut rows),
             _ => sections.push((format!("`{name}`"), one_line(&property), rows)),
@@ -68,11 +68,13 @@ pub fn settings_reference() -> String {
     page
 }
 
-/// The path, default and documentation of a setting, or of those in a section.
+/// The path, default and documentation of a setting, or of those in a section. `section` is the documentation of a section
+/// within a section.
 fn reference_rows(
     schema: &Value,
     property: &Value,
     path: &str,
+    section: &str,
     default: &Value,
     rows: &mut Vec<(String, String, String)>,
 ) {
@@ -85,14 +87,21 @@ fn reference_rows(
         // A map of sections: each starts from the built-in one.
         for (name, property) in class["properties"].as_object().into_iter().flatten() {
             let path = format!("{path}.<name>.{name}");
-            reference_rows(schema, property, &path, &default["default"][name], rows);
+            reference_rows(schema, property, &path, "", &default["default"][name], rows);
         }
     } else if let Some(properties) = definition["properties"].as_object() {
+        let of_section = one_line(property);
         for (name, property) in properties {
-            reference_rows(schema, property, &format!("{path}.{name}"), &default[name], rows);
+            let path = format!("{path}.{name}");
+            // What a section within a section is for is not said anywhere else.
+            let section = match path.matches('.').count() {
+                1 => String::new(),
+                _ => format!("{of_section} "),
+            };
+            reference_rows(schema, property, &path, &section, &default[name], rows);
         }
     } else {
-        let mut meaning = one_line(property);
+        let mut meaning = section.to_owned() + &one_line(property);
         for choice in definition["oneOf"].as_array().into_iter().flatten() {
             let name = choice["const"].as_str().unwrap_or_default();
             meaning += &format!(" `{name}`: {}", one_line(choice));

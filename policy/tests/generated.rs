@@ -38,7 +38,10 @@ fn schemas_are_those_of_the_types(#[case] name: &str, #[case] schema: schemars::
 fn the_reference_of_settings_is_that_of_the_code() {
     let path = "docs/settings.md";
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).unwrap();
-    let (begin, end) = ("<!-- Made from policy/src/settings/document.rs; a test compares. -->\n\n", "<!-- End. -->");
+    let (begin, end) = (
+        "<!-- Made from policy/src/settings/document.rs; a test compares. -->\n\n",
+        "<!-- End. -->",
+    );
     let (before, rest) = page.split_once(begin).unwrap();
     let (_, after) = rest.split_once(end).unwrap();
     let reference = schema::settings_reference();

@@ -186,10 +186,10 @@ settings! {
         limits: ResourceList = {"cpu": "500m", "memory": "256Mi"},
     }
 
-    /// Processors and memory, as Kubernetes quantities.
+    /// CPU and memory, as Kubernetes quantities.
     #[derive(PartialEq)]
     pub(crate) struct ResourceList {
-        /// Processors, such as `100m`.
+        /// CPU, such as `100m`.
         cpu: Quantity,
         /// Memory, such as `64Mi`.
         memory: Quantity,
