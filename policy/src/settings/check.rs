@@ -5,7 +5,7 @@ use super::path::Path;
 use super::reader::Reader;
 use super::template::{TemplateTable, TemplateValue, has_placeholder};
 use crate::diagnostic::Problem;
-use crate::telegraf::{Duration, Key, OptionBounds, check_name_filters, key};
+use crate::telegraf::{Key, OptionBounds, check_name_filters, key};
 use crate::well_known::ROUTING_TAG;
 
 /// Checks settings that were read, and fills in what follows from them.
@@ -41,17 +41,20 @@ fn mutation(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
 
 fn endpoints(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
     let (endpoints, path) = (&settings.endpoints, root.name("endpoints"));
-    let bounds: [((&str, &Duration), (&str, &Duration)); 2] = [
+    for (min_name, min, max_name, max) in [
         (
-            ("minInterval", &endpoints.min_interval),
-            ("maxInterval", &endpoints.max_interval),
+            "minInterval",
+            &endpoints.min_interval,
+            "maxInterval",
+            &endpoints.max_interval,
         ),
         (
-            ("minTimeout", &endpoints.min_timeout),
-            ("maxTimeout", &endpoints.max_timeout),
+            "minTimeout",
+            &endpoints.min_timeout,
+            "maxTimeout",
+            &endpoints.max_timeout,
         ),
-    ];
-    for ((min_name, min), (max_name, max)) in bounds {
+    ] {
         let (min_path, max_path) = (path.name(min_name), path.name(max_name));
         if max < min && !reader.is_wrong(&min_path) && !reader.is_wrong(&max_path) {
             let (min, max) = (min.as_str(), max.as_str());

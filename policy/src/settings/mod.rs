@@ -169,3 +169,89 @@ fn check_image(image: &str) -> Result<(), &'static str> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    fn good(document: &Json) -> Settings {
+        let (settings, findings) = read(Some(document));
+        settings.unwrap_or_else(|| panic!("{document}: {findings:#?}"))
+    }
+
+    fn same(one: &Settings, other: &Settings) -> bool {
+        format!("{one:?}") == format!("{other:?}")
+    }
+
+    /// Pointers to every value in the defaults that is not within a list or an open map.
+    fn pointers(constant: &constant::Constant, pointer: &str, found: &mut Vec<String>) {
+        for (name, value) in constant.entries() {
+            let pointer = format!("{pointer}/{name}");
+            if !matches!(*name, "tags" | "defaults" | "agent" | "outputs") {
+                pointers(value, &pointer, found);
+            }
+            found.push(pointer);
+        }
+    }
+
+    #[rstest]
+    #[case("application")]
+    #[case("endpoint")]
+    #[case("standalone")]
+    fn the_defaults_are_settings(#[case] topology: &str) {
+        let mut document = defaults();
+        document["topology"] = topology.into();
+        assert!(same(&good(&document), &good(&json!({"topology": topology}))));
+    }
+
+    #[test]
+    fn null_means_the_default() {
+        let expected = good(&Json::Null);
+        let mut found = Vec::new();
+        pointers(&Settings::DEFAULT, "", &mut found);
+        assert!(found.len() > 50, "{found:?}");
+        for pointer in found.iter().filter(|pointer| *pointer != "/classes/default") {
+            let mut document = json!({});
+            let mut at = &mut document;
+            for name in pointer.split('/').skip(1) {
+                at[name] = json!({});
+                at = &mut at[name];
+            }
+            *at = Json::Null;
+            assert!(same(&good(&document), &expected), "{document}");
+        }
+    }
+
+    #[test]
+    fn maps_are_merged_and_lists_replace() {
+        let settings = good(&json!({
+            "inputs": {"tags": {"tier": "web"}, "defaults": {"timeout": "3s"}},
+            "endpoints": {"schemes": ["https"]},
+        }));
+        let tags: Vec<_> = settings.inputs.tags.keys().map(Key::as_str).collect();
+        assert_eq!(tags, ["prometheus_app", "tier"]);
+        let options: Vec<_> = settings.inputs.defaults.keys().copied().collect();
+        assert_eq!(options, ["content_length_limit", "metric_version", "timeout"]);
+        assert_eq!(settings.endpoints.schemes, [Scheme::Https]);
+    }
+
+    #[test]
+    fn a_class_starts_from_the_built_in_one_and_its_plugins_are_taken_as_a_whole() {
+        let settings = good(&json!({"classes": {
+            "default": {"agent": {"interval": "30s"}},
+            "gold": {"agent": {"debug": true}, "outputs": {"file": [{"files": ["stdout"]}]}},
+        }}));
+        let class = |name: &str| {
+            let class = &settings.classes[name];
+            let outputs: Vec<_> = class.outputs.keys().map(Key::as_str).collect();
+            let interval = &class.agent[&crate::telegraf::key("interval")];
+            (format!("{interval:?}"), class.agent.len(), outputs)
+        };
+        let text = |text: &str| format!("Text(Template([Text({text:?})]))");
+        assert_eq!(class("default"), (text("30s"), 7, vec!["influxdb_v2"]));
+        assert_eq!(class("gold"), (text("60s"), 8, vec!["file"]));
+    }
+}
