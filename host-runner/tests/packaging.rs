@@ -120,7 +120,7 @@ fn field<'a>(schema: &'a Value, path: &str) -> &'a Value {
 #[test]
 fn every_question_is_one_of_the_settings() {
     let schema = schema::settings().to_value();
-    let defaults: Value = serde_json::from_str(telewarden_policy::settings::DEFAULTS).unwrap();
+    let defaults = telewarden_policy::settings::defaults();
     let questions = yaml("questions-ui.yml");
     let mut answers = Map::new();
     for question in questions["questions"].as_array().unwrap() {

@@ -114,13 +114,17 @@ impl Place {
     /// The annotation that the place is in, if it is in one.
     pub fn annotation_key(&self) -> Option<String> {
         let (_, token) = self.pointer.rsplit_once("/annotations/")?;
-        Some(token.replace("~1", "/").replace("~0", "~"))
+        Some(unescape_pointer(token))
     }
 }
 
 /// Escapes a reference token for a JSON pointer (RFC 6901, section 3).
 pub(crate) fn escape_pointer(token: &str) -> String {
     token.replace('~', "~0").replace('/', "~1")
+}
+
+fn unescape_pointer(token: &str) -> String {
+    token.replace("~1", "/").replace("~0", "~")
 }
 
 impl fmt::Display for Place {
@@ -133,7 +137,7 @@ impl fmt::Display for Place {
             (Some(key), None) => write!(f, "annotation `{}`", printable(&key)),
             (None, _) => {
                 let path = self.pointer.trim_start_matches('/').replace('/', ".");
-                write!(f, "`{}`", printable(&path))
+                write!(f, "`{}`", printable(&unescape_pointer(&path)))
             }
         }
     }

@@ -216,7 +216,7 @@ impl<'a> Renderer<'a> {
         let (rendered, size) = match &mut self.standalone {
             Some(standalone) => {
                 let rendered = Rendered {
-                    namespace: Some(settings.standalone_namespace.clone()),
+                    namespace: Some(settings.standalone.namespace.clone()),
                     class: Some(accepted.class.to_owned()),
                     ..Rendered::default()
                 };

@@ -4,12 +4,13 @@ use schemars::{Schema, schema_for};
 use serde_json::{Map, Value, json};
 
 use crate::protocol::{RenderAnswer, RenderRequest};
-use crate::settings::{DEFAULTS, document::Document};
+use crate::settings::{self, Settings};
 use crate::telegraf::{CONTENT_TYPES, OPTIONS, Shape};
 
 /// The settings, with their defaults.
 pub fn settings() -> Schema {
-    let mut schema = schema_for!(Document).to_value();
+    let mut schema = schema_for!(Settings).to_value();
+    schema["title"] = json!("telewarden settings");
     let definitions = schema["$defs"].clone();
     relax(&mut schema);
     let ours = |name: &str| !name.contains('.');
@@ -19,7 +20,7 @@ pub fn settings() -> Schema {
             .filter(|(name, _)| ours(name))
             .for_each(|(_, definition)| relax(definition));
     }
-    let defaults: Value = serde_json::from_str(DEFAULTS).expect("the defaults are JSON");
+    let defaults = settings::defaults();
     for (name, default) in defaults.as_object().into_iter().flatten() {
         let property = &mut schema["properties"][name];
         // The defaults of a section stand at the section's own properties.
@@ -37,6 +38,99 @@ pub fn settings() -> Schema {
         }
     }
     into_schema(schema)
+}
+
+/// The settings as Markdown: a table for each section, with every setting's path, default and documentation.
+pub fn settings_reference() -> String {
+    let (schema, defaults) = (settings().to_value(), settings::defaults());
+    let properties = |schema: &Value| schema["properties"].as_object().cloned().unwrap_or_default();
+    let mut sections = vec![("General".to_owned(), String::new(), Vec::new())];
+    for (name, property) in properties(&schema) {
+        let mut rows = Vec::new();
+        reference_rows(&schema, &property, &name, "", &defaults[&name], &mut rows);
+        match rows.as_mut_slice() {
+            [(path, ..)] if *path == name => sections[0].2.append(&mut rows),
+            _ => sections.push((format!("`{name}`"), one_line(&property), rows)),
+        }
+    }
+    let mut page = String::new();
+    for (title, description, rows) in sections {
+        page += &format!("### {title}\n\n");
+        if !description.is_empty() {
+            page += &format!("{description}\n\n");
+        }
+        page += "| setting | default | meaning |\n| --- | --- | --- |\n";
+        for (path, default, meaning) in rows {
+            page += &format!("| `{path}` | {default} | {meaning} |\n");
+        }
+        page += "\n";
+    }
+    page
+}
+
+/// The path, default and documentation of a setting, or of those in a section. `section` is the documentation of a section
+/// within a section.
+fn reference_rows(
+    schema: &Value,
+    property: &Value,
+    path: &str,
+    section: &str,
+    default: &Value,
+    rows: &mut Vec<(String, String, String)>,
+) {
+    let resolve = |schema_of_it: &Value| {
+        let reference = schema_of_it["$ref"].as_str()?;
+        schema.pointer(reference.trim_start_matches('#')).cloned()
+    };
+    let definition = resolve(property).unwrap_or_default();
+    if let Some(class) = resolve(&property["additionalProperties"]) {
+        // A map of sections: each starts from the built-in one.
+        for (name, property) in class["properties"].as_object().into_iter().flatten() {
+            let path = format!("{path}.<name>.{name}");
+            reference_rows(schema, property, &path, "", &default["default"][name], rows);
+        }
+    } else if let Some(properties) = definition["properties"].as_object() {
+        let of_section = one_line(property);
+        for (name, property) in properties {
+            let path = format!("{path}.{name}");
+            // What a section within a section is for is not said anywhere else.
+            let section = match path.matches('.').count() {
+                1 => String::new(),
+                _ => format!("{of_section} "),
+            };
+            reference_rows(schema, property, &path, &section, &default[name], rows);
+        }
+    } else {
+        let mut meaning = section.to_owned() + &one_line(property);
+        for choice in definition["oneOf"].as_array().into_iter().flatten() {
+            let name = choice["const"].as_str().unwrap_or_default();
+            meaning += &format!(" `{name}`: {}", one_line(choice));
+        }
+        rows.push((path.to_owned(), reference_default(default), meaning));
+    }
+}
+
+/// A schema's description in one line.
+fn one_line(schema: &Value) -> String {
+    schema["description"].as_str().unwrap_or_default().replace('\n', " ")
+}
+
+/// A default as YAML in one line.
+fn reference_default(default: &Value) -> String {
+    fn flow(value: &Value) -> String {
+        match value {
+            Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+            Value::Object(map) => {
+                let entries = map.iter().map(|(name, value)| format!("{name}: {}", flow(value)));
+                format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+            }
+            value => value.to_string(),
+        }
+    }
+    match default {
+        Value::String(text) => format!("`{text}`"),
+        default => format!("`{}`", flow(default)),
+    }
 }
 
 /// Everything in the settings is optional: what is left out has a default.

@@ -11,7 +11,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::diagnostic::{Findings, Place, Problem};
-use crate::settings::{Names, Settings, document, is_dns_label};
+use crate::settings::{Names, Settings, Sources, is_dns_label};
 use crate::well_known::PREFIX;
 
 /// An object as far as it is read.
@@ -171,7 +171,7 @@ impl Identity {
     ///
     /// Unless the settings say that they share one, each source has its own: an Application outside of Argo CD's namespace
     /// and a Namespace may be called like an Application. No object's name holds `:` or a capital letter.
-    pub(crate) fn bucket(&self, sources: &document::Sources) -> String {
+    pub(crate) fn bucket(&self, sources: &Sources) -> String {
         let plain = |text: &str| text.replace('-', "_");
         match self {
             Self::Application { namespace, name }

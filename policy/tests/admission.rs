@@ -489,7 +489,7 @@ fn settings_are_validated_all_at_once() {
 
 #[test]
 fn settings_that_are_wrong_in_every_field_are_told_so() {
-    let defaults: Value = serde_json::from_str(telewarden_policy::settings::DEFAULTS).unwrap();
+    let defaults = telewarden_policy::settings::defaults();
     // Of no field's type: every field is text, a number, a boolean, a map or a list of text or maps.
     let wrong: serde_json::Map<_, _> = defaults
         .as_object()

@@ -35,6 +35,20 @@ fn schemas_are_those_of_the_types(#[case] name: &str, #[case] schema: schemars::
 }
 
 #[test]
+fn the_reference_of_settings_is_that_of_the_code() {
+    let path = "docs/settings.md";
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).unwrap();
+    let (begin, end) = (
+        "<!-- Made from policy/src/settings/document.rs; a test compares. -->\n\n",
+        "<!-- End. -->",
+    );
+    let (before, rest) = page.split_once(begin).unwrap();
+    let (_, after) = rest.split_once(end).unwrap();
+    let reference = schema::settings_reference();
+    check(path, &format!("{before}{begin}{reference}{end}{after}"));
+}
+
+#[test]
 fn the_page_of_rules_is_that_of_the_code() {
     let mut page = String::from(
         "<!-- Made from policy/src/diagnostic/rules.rs; a test compares. -->\n\n# Rules\n\n\

@@ -36,11 +36,25 @@ pub(super) fn paragraph(findings: &[Diagnostic]) -> String {
         let help = help.map(|help| format!("; {help}")).unwrap_or_default();
         one_line(&format!("{number}{}{place}: {}{help}", finding.code, finding.message))
     });
-    let text = sentences.collect::<Vec<_>>().join(". ");
+    let text = join_sentences(sentences);
     match numbered {
         true => format!("{} problems: {text}", shown.len()),
         false => text,
     }
+}
+
+/// One sentence after the other. One that is a question has its mark already.
+fn join_sentences(sentences: impl Iterator<Item = String>) -> String {
+    let mut text = String::new();
+    for sentence in sentences {
+        match text.chars().last() {
+            None => {}
+            Some('?') => text.push(' '),
+            Some(_) => text.push_str(". "),
+        }
+        text.push_str(&sentence);
+    }
+    text
 }
 
 /// What is legal and doubtful.

@@ -857,7 +857,7 @@ rules! {
     }
 
     TW501 Settings { error: String, nearest: Option<&'static str> } Error {
-        summary: "The settings have not the shape that they should have.",
+        summary: "Settings do not match the schema.",
         message: "{error}",
         help: did_you_mean(nearest).or_else(|| help("`telewarden schema settings` prints what is allowed")),
         why: "An unknown key is a mistake more often than not, so it is refused, not ignored.",

@@ -42,7 +42,10 @@ fn resources(
     asked_limits: &ResourceOverrides,
     settings: &Settings,
 ) -> (ResourceList, ResourceList) {
-    let (mut requests, mut limits) = (settings.pod.requests.clone(), settings.pod.limits.clone());
+    let (mut requests, mut limits) = (
+        settings.pod.resources.requests.clone(),
+        settings.pod.resources.limits.clone(),
+    );
     let pairs = [
         (
             &mut requests.cpu,

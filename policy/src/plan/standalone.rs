@@ -110,7 +110,7 @@ impl<'a> Standalone<'a> {
 
     /// The workload that they come to.
     pub(crate) fn workload(self) -> Workload<'a> {
-        let namespace = self.settings.standalone_namespace.as_str();
+        let namespace = self.settings.standalone.namespace.as_str();
         let mut files = BTreeMap::new();
         files.insert(SHARED_FILE.to_owned(), self.shared_file);
         let mut peers = self.shared_peers;

@@ -1,276 +1,250 @@
-//! The settings as an administrator writes them. `schemas/settings.schema.json` is made from these types, and what they
-//! say about themselves is what an editor shows.
+//! The settings: name, kind, default and documentation of each, in one place.
+//!
+//! The document's reader, the JSON Schema (`schemas/settings.schema.json`) and the reference in `docs/settings.md` are made
+//! from these declarations. The structs are what the document becomes: every name, pattern and template in them is known to
+//! be usable. What is a matter of two settings is in `check.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::{EnvVar, Toleration};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
-/// Settings of telewarden: the same document for Kubewarden (`spec.settings`), the command and the operator. All of it is
-/// optional; maps are merged with the defaults, lists replace them.
-#[derive(Clone, Debug)]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(rename_all = "camelCase", deny_unknown_fields),
-    schemars(title = "telewarden settings")
-)]
-pub struct Document {
-    /// The annotation that holds the endpoints.
-    pub annotation: String,
-    /// How many Telegrafs there are.
-    pub topology: Topology,
-    /// For `topology: standalone`.
-    pub standalone: Standalone,
-    /// The class of a source that names none.
-    pub default_class: String,
-    /// Where metrics go, by name. Every class starts from the built-in one; its `outputs`, `processors` and `aggregators`
-    /// are taken as a whole.
-    pub classes: BTreeMap<String, Class>,
+use super::kind::{
+    AnnotationName, Classes, Count, Domain, EndpointOptions, ExtraResource, Image, InstanceName, NameSet,
+    NamespaceName, OfEndpoint, OfTelegraf, OneOrMore, Outputs, Plugins, PodAnnotations, PodLabels, PodToleration, Size,
+    Table, Tags, TextMap, TextWith, Variable, VariablePrefix,
+};
+use super::pattern::{HostPattern, NamePattern};
+use super::quantity::Quantity;
+use crate::telegraf::{Duration, Key};
+
+settings! {
+    /// Settings of telewarden: the same document for Kubewarden (`spec.settings`), the command and the operator. All of it is
+    /// optional; maps are merged with the defaults, lists replace them.
+    pub struct Settings {
+        /// The annotation that holds the endpoints.
+        annotation: AnnotationName = "telegraf.influxdata.com/rubin-telegraf-operator",
+        /// How many Telegrafs there are.
+        topology: Topology = "application",
+        /// For `topology: standalone`.
+        standalone: Standalone,
+        /// The class of a source that names none.
+        default_class: String = "default",
+        /// Where metrics go, by name. Every class starts from the built-in one; its `outputs`, `processors` and `aggregators`
+        /// are taken as a whole.
+        classes: Classes,
+        /// How endpoints become Telegraf inputs.
+        inputs: Inputs,
+        /// What may be scraped.
+        endpoints: Endpoints,
+        /// Which objects are read.
+        sources: Sources,
+        /// The pods that run Telegraf.
+        pod: Pod,
+        /// What annotations may ask for.
+        allow: Allow,
+        /// How a changed configuration reaches a running Telegraf.
+        reload: Reload = "watch",
+        /// Render a NetworkPolicy that lets Telegraf reach DNS, the namespaces of its endpoints and its outputs only. Inside
+        /// the cluster it names namespaces and no ports, because a Service's port may differ from its pods'.
+        network_policy: bool = false,
+        /// Namespaced objects that every source gets, in its namespace: an ExternalSecret, a VaultSecret. In `standalone` there
+        /// is one of each, for the one Telegraf. Texts may hold `{application}`, `{namespace}` and `{bucket}`.
+        extra_resources: Vec<ExtraResource> = [],
+        /// A label of everything rendered. An operator prunes only what has its own.
+        instance: InstanceName = "telewarden",
+        /// What admission adds to an object. Anything but `none` needs `spec.mutating: true` in the policy, and lets the
+        /// ApplicationSet controller and the policy fight over Applications that it owns.
+        mutation: Mutation = "none",
+    }
+
+    /// The one Telegraf of `topology: standalone`.
+    pub(crate) struct Standalone {
+        /// Its namespace.
+        namespace: NamespaceName = "telegraf",
+    }
+
+    /// Where metrics go: Telegraf's configuration as data, with the names that it has in TOML. Texts may hold
+    /// `{application}`, `{namespace}` and `{bucket}`, and Telegraf's own `${VARIABLE}`.
+    pub(crate) struct Class {
+        /// The sources that may choose it: patterns for an Application's or Namespace's name, or for `namespace/name`; `*`
+        /// stands for any characters.
+        allow: Vec<NamePattern> = ["*"],
+        /// Tags of every metric.
+        global_tags: Table<OfTelegraf> = {},
+        /// Telegraf's `[agent]`.
+        agent: Table<OfTelegraf> = {
+            "interval": "60s",
+            "flush_interval": "60s",
+            "collection_jitter": "5s",
+            "metric_batch_size": 5000,
+            "metric_buffer_limit": 100000,
+            "omit_hostname": true,
+            "skip_processors_after_aggregators": true
+        },
+        /// Telegraf's `[[processors.<name>]]`, as lists by name.
+        processors: Plugins<OfTelegraf> = {},
+        /// Telegraf's `[[aggregators.<name>]]`, as lists by name.
+        aggregators: Plugins<OfTelegraf> = {},
+        /// Telegraf's `[[outputs.<name>]]`, as lists by name.
+        outputs: Outputs = {
+            "influxdb_v2": [
+                {
+                    "urls": ["http://influxdb.influxdb.svc:8086"],
+                    "organization": "default",
+                    "bucket": "{bucket}",
+                    "token": "${INFLUX_TOKEN}"
+                }
+            ]
+        },
+    }
+
     /// How endpoints become Telegraf inputs.
-    pub inputs: Inputs,
+    pub(crate) struct Inputs {
+        /// The measurement's name. It has no effect with `metric_version: 1`, where the name is the metric's.
+        name_override: TextWith<OfEndpoint> = "prometheus_{endpoint}",
+        /// Tags of every metric that annotations cannot set. Texts may hold `{endpoint}` too.
+        tags: Tags = {"prometheus_app": "{bucket}"},
+        /// Options of an endpoint that sets none, with the names that they have in the annotation.
+        defaults: EndpointOptions = {"metric_version": 2, "content_length_limit": "5MB"},
+        /// Input plugins that the `inputs` annotation may use. Others than `prometheus` are only checked for variables: they
+        /// are your own responsibility.
+        allowed_plugins: NameSet = ["prometheus"],
+        /// Remove a scraped label that is called like one of the class's `globalTags`, so that the global tag counts.
+        protect_global_tags: bool = true,
+
+        @derived
+        /// Tags that annotations cannot set: those of `tags`, those that an output chooses by, and, if they are protected,
+        /// the classes' global tags.
+        reserved_tags: BTreeSet<String>,
+        /// Tags that an output chooses metrics or destinations by.
+        choosing_tags: Vec<Key>,
+    }
+
     /// What may be scraped.
-    pub endpoints: Endpoints,
+    pub(crate) struct Endpoints {
+        /// The most endpoints that a source may have.
+        max: Count = 64,
+        /// The shortest interval, as a Telegraf duration.
+        min_interval: Duration = "10s",
+        /// The longest interval, as a Telegraf duration.
+        max_interval: Duration = "24h",
+        /// The shortest timeout of a scrape, as a Telegraf duration.
+        min_timeout: Duration = "100ms",
+        /// The longest timeout of a scrape, as a Telegraf duration. A timeout is never longer than the interval either.
+        max_timeout: Duration = "60s",
+        /// The largest `content_length_limit` that an endpoint may ask for, such as `20MB`.
+        max_content_length: Size = "20MB",
+        /// The URL schemes that may be used.
+        schemes: OneOrMore<Scheme> = ["http", "https"],
+        /// The cluster's DNS domain.
+        cluster_domain: Domain = "cluster.local",
+        /// The hosts that may be scraped. `*` stands for one or more labels; texts may hold `{namespace}`, `{application}`
+        /// and `{clusterDomain}`. `["*"]` opens it.
+        hosts: OneOrMore<HostPattern> = ["*.{namespace}.svc", "*.{namespace}.svc.{clusterDomain}"],
+    }
+
     /// Which objects are read.
-    pub sources: Sources,
+    pub(crate) struct Sources {
+        /// Argo CD Applications.
+        applications: bool = true,
+        /// Namespaces.
+        namespaces: bool = true,
+        /// Argo CD's own namespace, where its AppProjects are, and Applications that are served.
+        argocd_namespace: NamespaceName = "argocd",
+        /// The namespaces whose Applications are served besides those in Argo CD's own.
+        application_namespaces: Vec<NamespaceName> = [],
+        /// Let `{bucket}` be the same for sources of the same name: for an Application outside of Argo CD's own namespace,
+        /// and for a Namespace. Otherwise theirs are `<namespace>:<name>` and `Namespace:<name>`.
+        shared_buckets: bool = false,
+    }
+
     /// The pods that run Telegraf.
-    pub pod: Pod,
+    pub(crate) struct Pod {
+        /// Telegraf's image, 1.38 or later, with a tag or a digest.
+        image: Image = "docker.io/library/telegraf:1.40-alpine",
+        /// What Telegraf may use.
+        resources: Resources,
+        /// Environment variables, as in a container. The outputs' `${VARIABLE}` are these.
+        env: Vec<Variable> = [
+            {"name": "INFLUX_TOKEN", "valueFrom": {"secretKeyRef": {"name": "telegraf", "key": "influx-token"}}}
+        ],
+        /// Labels of the pods. Texts may hold `{application}`, `{namespace}` and `{bucket}`.
+        labels: PodLabels = {},
+        /// Annotations of the pods. Texts may hold `{application}`, `{namespace}` and `{bucket}`.
+        annotations: PodAnnotations = {},
+        /// Labels of the nodes that may run it.
+        node_selector: TextMap = {},
+        /// Taints of nodes that it tolerates.
+        tolerations: Vec<PodToleration> = [],
+    }
+
+    /// Requests and limits, as in a container.
+    pub(crate) struct Resources {
+        /// What is set aside for it.
+        requests: ResourceList = {"cpu": "50m", "memory": "64Mi"},
+        /// What it cannot go beyond.
+        limits: ResourceList = {"cpu": "500m", "memory": "256Mi"},
+    }
+
+    /// CPU and memory, as Kubernetes quantities.
+    #[derive(PartialEq)]
+    pub(crate) struct ResourceList {
+        /// CPU, such as `100m`.
+        cpu: Quantity,
+        /// Memory, such as `64Mi`.
+        memory: Quantity,
+    }
+
     /// What annotations may ask for.
-    pub allow: Allow,
+    pub(crate) struct Allow {
+        /// Images, as patterns in which `*` stands for any characters. Empty: none.
+        image: Vec<NamePattern> = [],
+        /// Environment variables, also from ConfigMaps and Secrets of the namespace.
+        env: bool = false,
+        /// What the names of the variables that `secret-env` brings start with. A Secret's keys are called as its author
+        /// likes: without a prefix one could be called `HTTP_PROXY`.
+        secret_env_prefix: VariablePrefix = "SECRET_",
+        /// The most that requests and limits may be.
+        max_resources: ResourceList = {"cpu": "1", "memory": "1Gi"},
+    }
+}
+
+choices! {
+    /// How many Telegrafs there are.
+    #[derive(Deserialize, Serialize)]
+    #[serde(rename_all = "camelCase")]
+    pub enum Topology {
+        /// One for each source, in its namespace.
+        Application,
+        /// One for each endpoint, in the source's namespace.
+        Endpoint,
+        /// One for all sources, in a namespace of its own.
+        Standalone,
+    }
+
+    /// A URL scheme that Telegraf can scrape.
+    pub enum Scheme {
+        /// Plain HTTP.
+        Http,
+        /// HTTP over TLS.
+        Https,
+    }
+
     /// How a changed configuration reaches a running Telegraf.
-    pub reload: Reload,
-    /// Render a NetworkPolicy that lets Telegraf reach the endpoints and the outputs only.
-    pub network_policy: bool,
-    /// Namespaced objects that every source gets, in its namespace: an ExternalSecret, a VaultSecret. Texts may hold
-    /// `{application}`, `{namespace}` and `{bucket}`.
-    pub extra_resources: Vec<Map<String, Value>>,
-    /// A label of everything rendered. An operator prunes only what has its own.
-    pub instance: String,
-    /// What admission adds to an object. Anything but `none` needs `spec.mutating: true` in the policy, and lets the
-    /// ApplicationSet controller and the policy fight over Applications that it owns.
-    pub mutation: Mutation,
-}
+    pub enum Reload {
+        /// Telegraf watches its file and reloads it.
+        Watch,
+        /// The Deployment rolls out new pods.
+        Rollout,
+    }
 
-/// How many Telegrafs there are.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "camelCase"))]
-pub enum Topology {
-    /// One for each source, in its namespace.
-    Application,
-    /// One for each endpoint, in the source's namespace.
-    Endpoint,
-    /// One for all sources, in a namespace of its own.
-    Standalone,
-}
-
-/// The one Telegraf of `topology: standalone`.
-#[derive(Clone, Debug)]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(rename_all = "camelCase", deny_unknown_fields)
-)]
-pub struct Standalone {
-    /// Its namespace.
-    pub namespace: String,
-}
-
-/// Where metrics go: Telegraf's configuration as data, with the names that it has in TOML. Texts may hold
-/// `{application}`, `{namespace}` and `{bucket}`, and Telegraf's own `${VARIABLE}`.
-#[derive(Clone, Debug)]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(rename_all = "camelCase", deny_unknown_fields)
-)]
-pub struct Class {
-    /// The sources that may choose it: patterns for an Application's or Namespace's name, or for `namespace/name`; `*`
-    /// stands for any characters.
-    pub allow: Vec<String>,
-    /// Tags of every metric.
-    pub global_tags: Map<String, Value>,
-    /// Telegraf's `[agent]`.
-    pub agent: Map<String, Value>,
-    /// Telegraf's `[[processors.<name>]]`, as lists by name.
-    pub processors: BTreeMap<String, Vec<Map<String, Value>>>,
-    /// Telegraf's `[[aggregators.<name>]]`, as lists by name.
-    pub aggregators: BTreeMap<String, Vec<Map<String, Value>>>,
-    /// Telegraf's `[[outputs.<name>]]`, as lists by name.
-    pub outputs: BTreeMap<String, Vec<Map<String, Value>>>,
-}
-
-/// How endpoints become Telegraf inputs.
-#[derive(Clone, Debug)]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(rename_all = "camelCase", deny_unknown_fields)
-)]
-pub struct Inputs {
-    /// The measurement's name. Not used with `metric_version: 1`, where the name is the metric's.
-    pub name_override: String,
-    /// Tags of every metric that annotations cannot set. Texts may hold `{endpoint}` too.
-    pub tags: BTreeMap<String, String>,
-    /// Options of an endpoint that sets none, with the names that they have in the annotation.
-    pub defaults: Map<String, Value>,
-    /// Input plugins that the `inputs` annotation may use. Others than `prometheus` are only checked for variables: they
-    /// are your own responsibility.
-    pub allowed_plugins: Vec<String>,
-    /// Remove a scraped label that is called like one of the class's `globalTags`, so that the global tag counts.
-    pub protect_global_tags: bool,
-}
-
-/// What may be scraped.
-#[derive(Clone, Debug)]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(rename_all = "camelCase", deny_unknown_fields)
-)]
-pub struct Endpoints {
-    /// The most endpoints that a source may have.
-    pub max: usize,
-    /// The shortest interval, as a Telegraf duration.
-    pub min_interval: String,
-    /// The longest interval, as a Telegraf duration.
-    pub max_interval: String,
-    /// The shortest timeout of a scrape, as a Telegraf duration.
-    pub min_timeout: String,
-    /// The longest timeout of a scrape, as a Telegraf duration. A timeout is never longer than the interval either.
-    pub max_timeout: String,
-    /// The largest `content_length_limit` that an endpoint may ask for, such as `20MB`.
-    pub max_content_length: String,
-    /// The URL schemes that may be used.
-    pub schemes: Vec<Scheme>,
-    /// The cluster's DNS domain.
-    pub cluster_domain: String,
-    /// The hosts that may be scraped. `*` stands for one or more labels; texts may hold `{namespace}`, `{application}`
-    /// and `{clusterDomain}`. `["*"]` opens it.
-    pub hosts: Vec<String>,
-}
-
-/// A URL scheme that Telegraf can scrape.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "camelCase"))]
-pub enum Scheme {
-    /// Plain HTTP.
-    Http,
-    /// HTTP over TLS.
-    Https,
-}
-
-/// Which objects are read.
-#[derive(Clone, Debug)]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(rename_all = "camelCase", deny_unknown_fields)
-)]
-pub struct Sources {
-    /// Argo CD Applications.
-    pub applications: bool,
-    /// Namespaces.
-    pub namespaces: bool,
-    /// Argo CD's own namespace, where its AppProjects are.
-    pub argocd_namespace: String,
-    /// The namespaces whose Applications are served besides those in Argo CD's own.
-    pub application_namespaces: Vec<String>,
-    /// Let `{bucket}` be the same for sources of the same name: for an Application outside of Argo CD's own namespace, and
-    /// for a Namespace. Otherwise theirs are `<namespace>:<name>` and `Namespace:<name>`.
-    pub shared_buckets: bool,
-}
-
-/// The pods that run Telegraf.
-#[derive(Clone, Debug)]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(rename_all = "camelCase", deny_unknown_fields)
-)]
-pub struct Pod {
-    /// Telegraf's image, 1.38 or later.
-    pub image: String,
-    /// What Telegraf may use.
-    pub resources: Resources,
-    /// Environment variables, as in a container. The outputs' `${VARIABLE}` are these.
-    pub env: Vec<EnvVar>,
-    /// Labels of the pods. Texts may hold `{application}`, `{namespace}` and `{bucket}`.
-    pub labels: BTreeMap<String, String>,
-    /// Annotations of the pods. Texts may hold `{application}`, `{namespace}` and `{bucket}`.
-    pub annotations: BTreeMap<String, String>,
-    /// Labels of the nodes that may run it.
-    pub node_selector: BTreeMap<String, String>,
-    /// Taints of nodes that it tolerates.
-    pub tolerations: Vec<Toleration>,
-}
-
-/// Requests and limits, as in a container.
-#[derive(Clone, Debug)]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(rename_all = "camelCase", deny_unknown_fields)
-)]
-pub struct Resources {
-    /// What is set aside for it.
-    pub requests: ResourceList,
-    /// What it cannot go beyond.
-    pub limits: ResourceList,
-}
-
-/// Processors and memory, as Kubernetes quantities.
-#[derive(Clone, Debug)]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(rename_all = "camelCase", deny_unknown_fields)
-)]
-pub struct ResourceList {
-    /// Processors, such as `100m`.
-    pub cpu: String,
-    /// Memory, such as `64Mi`.
-    pub memory: String,
-}
-
-/// What annotations may ask for.
-#[derive(Clone, Debug)]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(rename_all = "camelCase", deny_unknown_fields)
-)]
-pub struct Allow {
-    /// Images, as patterns in which `*` stands for any characters. Empty: none.
-    pub image: Vec<String>,
-    /// Environment variables, also from ConfigMaps and Secrets of the namespace.
-    pub env: bool,
-    /// What the names of the variables that `secret-env` brings start with. A Secret's keys are called as its author likes:
-    /// without a prefix one could be called `HTTP_PROXY`.
-    pub secret_env_prefix: String,
-    /// The most that requests and limits may be.
-    pub max_resources: ResourceList,
-}
-
-/// How a changed configuration reaches a running Telegraf.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "camelCase"))]
-pub enum Reload {
-    /// Telegraf watches its file and reloads it.
-    Watch,
-    /// The Deployment rolls out new pods.
-    Rollout,
-}
-
-/// What admission adds to an object.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "camelCase"))]
-pub enum Mutation {
-    /// Nothing.
-    None,
-    /// The annotation `telegraf.influxdata.com/rendered-digest`.
-    Digest,
-    /// The annotation `telegraf.influxdata.com/rendered`, with the objects themselves.
-    Resources,
+    /// What admission adds to an object.
+    pub enum Mutation {
+        /// Nothing.
+        None,
+        /// The annotation `telegraf.influxdata.com/rendered-digest`.
+        Digest,
+        /// The annotation `telegraf.influxdata.com/rendered`, with the objects themselves.
+        Resources,
+    }
 }

@@ -40,7 +40,7 @@ fn for_host(settings: &Settings) -> HostSettings {
         annotation: settings.annotation.clone(),
         annotation_prefixes: vec![PREFIX.to_owned()],
         topology: settings.topology,
-        standalone_namespace: settings.standalone_namespace.clone(),
+        standalone_namespace: settings.standalone.namespace.clone(),
         applications: sources.applications,
         namespaces: sources.namespaces,
         argocd_namespace: sources.argocd_namespace.clone(),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use crate::diagnostic::{Findings, Place, Problem, escape_pointer};
+use super::path::Path;
+use crate::diagnostic::{Findings, Problem};
 use crate::ordered::ordered_map;
 use crate::telegraf::{Key, Table, Value};
 
@@ -227,31 +228,27 @@ pub(crate) fn texts(table: &TemplateTable) -> Vec<&Template> {
 pub(crate) fn read_table(
     map: &serde_json::Map<String, Json>,
     scope: Scope,
-    pointer: &str,
+    path: &Path<'_>,
     findings: &mut Findings,
 ) -> TemplateTable {
     let mut table = TemplateTable::new();
     for (name, value) in map {
-        let pointer = format!("{pointer}/{}", escape_pointer(name));
+        let path = path.name(name);
         let Some(key) = Key::new(name) else {
             let why = "a key holds other characters than A-Z, a-z, 0-9, `_` and `-`";
-            let place = Place {
-                key: true,
-                ..Place::pointer(pointer)
-            };
-            findings.report(Problem::TelegrafValue { why }, place);
+            findings.report(Problem::TelegrafValue { why }, path.place_of_name());
             continue;
         };
-        if let Some(value) = read_value(value, scope, &pointer, findings) {
+        if let Some(value) = read_value(value, scope, &path, findings) {
             table.insert(key, value);
         }
     }
     table
 }
 
-fn read_value(value: &Json, scope: Scope, pointer: &str, findings: &mut Findings) -> Option<TemplateValue> {
+fn read_value(value: &Json, scope: Scope, path: &Path<'_>, findings: &mut Findings) -> Option<TemplateValue> {
     let refuse = |why, findings: &mut Findings| {
-        findings.report(Problem::TelegrafValue { why }, Place::pointer(pointer));
+        findings.report(Problem::TelegrafValue { why }, path.place());
         None
     };
     match value {
@@ -265,7 +262,7 @@ fn read_value(value: &Json, scope: Scope, pointer: &str, findings: &mut Findings
         Json::String(text) => match Template::parse(text, scope) {
             Ok(text) => Some(TemplateValue::Text(text)),
             Err(problem) => {
-                findings.report(problem, Place::pointer(pointer));
+                findings.report(problem, path.place());
                 None
             }
         },
@@ -282,16 +279,15 @@ fn read_value(value: &Json, scope: Scope, pointer: &str, findings: &mut Findings
             if values.windows(2).any(|pair| kind(&pair[0]) != kind(&pair[1])) {
                 return refuse("a list mixes values of several kinds", findings);
             }
-            let at = |index: usize| format!("{pointer}/{index}");
             if matches!(values.first(), Some(Json::Object(_))) {
                 let tables = values.iter().enumerate().filter_map(|(index, value)| {
                     let map = value.as_object()?;
-                    Some(read_table(map, scope, &at(index), findings))
+                    Some(read_table(map, scope, &path.index(index), findings))
                 });
                 return Some(TemplateValue::Tables(tables.collect()));
             }
             let values = values.iter().enumerate();
-            let values = values.filter_map(|(index, value)| read_value(value, scope, &at(index), findings));
+            let values = values.filter_map(|(index, value)| read_value(value, scope, &path.index(index), findings));
             let values: Vec<_> = values.collect();
             let holds_tables = |value: &TemplateValue| {
                 matches!(value, TemplateValue::List(inner)
@@ -305,7 +301,7 @@ fn read_value(value: &Json, scope: Scope, pointer: &str, findings: &mut Findings
             }
             Some(TemplateValue::List(values))
         }
-        Json::Object(map) => Some(TemplateValue::Table(read_table(map, scope, pointer, findings))),
+        Json::Object(map) => Some(TemplateValue::Table(read_table(map, scope, path, findings))),
     }
 }
 

@@ -1,0 +1,155 @@
+//! What is a matter of several settings. What can be said of one alone, its [kind](super::kind) says.
+
+use super::document::{Class, Mutation, Settings, Topology};
+use super::path::Path;
+use super::reader::Reader;
+use super::template::{TemplateTable, TemplateValue, has_placeholder};
+use crate::diagnostic::Problem;
+use crate::telegraf::{Key, OptionBounds, check_name_filters, key};
+use crate::well_known::ROUTING_TAG;
+
+/// Checks settings that were read, and fills in what follows from them.
+pub(super) fn check(settings: &mut Settings, reader: &mut Reader<'_>) {
+    let root = &Path::ROOT;
+    default_class(settings, root, reader);
+    mutation(settings, root, reader);
+    endpoints(settings, root, reader);
+    input_defaults(settings, root, reader);
+    resources(settings, root, reader);
+    if settings.topology == Topology::Standalone {
+        routing(settings, root, reader);
+    }
+    derive_tags(settings);
+}
+
+fn default_class(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
+    let class = &settings.default_class;
+    if !settings.classes.contains_key(class) && !reader.is_wrong(&root.name("classes")) {
+        let problem = Problem::NoSuchClass {
+            class: class.clone(),
+            known: settings.classes.keys().cloned().collect(),
+        };
+        reader.report(&root.name("defaultClass"), problem);
+    }
+}
+
+fn mutation(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
+    if settings.mutation == Mutation::Resources && settings.topology == Topology::Standalone {
+        reader.report(&root.name("mutation"), Problem::MutationShared {});
+    }
+}
+
+fn endpoints(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
+    let (endpoints, path) = (&settings.endpoints, root.name("endpoints"));
+    for (min_name, min, max_name, max) in [
+        (
+            "minInterval",
+            &endpoints.min_interval,
+            "maxInterval",
+            &endpoints.max_interval,
+        ),
+        (
+            "minTimeout",
+            &endpoints.min_timeout,
+            "maxTimeout",
+            &endpoints.max_timeout,
+        ),
+    ] {
+        let (min_path, max_path) = (path.name(min_name), path.name(max_name));
+        if max < min && !reader.is_wrong(&min_path) && !reader.is_wrong(&max_path) {
+            let (min, max) = (min.as_str(), max.as_str());
+            let error = format!("`{max_path}` is `{max}`, and should be `{min}` or more, as `{min_path}` is");
+            reader.report(&max_path, Problem::Settings { error, nearest: None });
+        }
+    }
+}
+
+fn input_defaults(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
+    let defaults = &settings.inputs.defaults;
+    check_name_filters(defaults, reader.findings);
+    // Bounds that are wrong were read as other ones.
+    if !reader.is_any_wrong_in(&root.name("endpoints")) {
+        // The administrator's own interval may be shorter than what annotations may ask for.
+        let bounds = OptionBounds {
+            min: None,
+            ..settings.endpoints.bounds()
+        };
+        bounds.check(defaults, reader.findings);
+    }
+}
+
+fn resources(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
+    let (pod, resources) = (root.name("pod"), &settings.pod.resources);
+    let path = pod.name("resources");
+    let (requests, limits) = (path.name("requests"), path.name("limits"));
+    for (resource, request, limit) in [
+        ("cpu", &resources.requests.cpu, &resources.limits.cpu),
+        ("memory", &resources.requests.memory, &resources.limits.memory),
+    ] {
+        let path = requests.name(resource);
+        if request > limit && !reader.is_wrong(&path) && !reader.is_wrong(&limits.name(resource)) {
+            let problem = Problem::RequestAboveLimit {
+                resource,
+                request: request.to_string(),
+                limit: limit.to_string(),
+            };
+            reader.report(&path, problem);
+        }
+    }
+}
+
+/// In `standalone`, an output that differs by source takes the metrics of one source by a tag of ours. Telegraf lets a
+/// metric pass that matches any tag of `tagpass`, so there cannot be another.
+fn routing(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
+    let (classes, name) = (root.name("classes"), &settings.default_class);
+    let class = classes.name(name);
+    let path = class.name("outputs");
+    let outputs = settings.classes.get(name).into_iter().flat_map(|class| &class.outputs);
+    for (plugin, instances) in outputs {
+        let path = path.name(plugin.as_str());
+        for (index, instance) in instances.iter().enumerate() {
+            if has_placeholder(instance) && instance.contains_key(&key("tagpass")) {
+                let why = "in `standalone`, an output with a placeholder cannot have a `tagpass` of its own";
+                reader.report(&path.index(index).name("tagpass"), Problem::Routing { why });
+            }
+        }
+    }
+}
+
+fn derive_tags(settings: &mut Settings) {
+    let (inputs, classes) = (&mut settings.inputs, &settings.classes);
+    for output in classes.values().flat_map(|class| class.outputs.values().flatten()) {
+        for tag in tags_chosen_by(output) {
+            if !inputs.choosing_tags.contains(&tag) {
+                inputs.choosing_tags.push(tag);
+            }
+        }
+    }
+    let own = inputs.tags.keys().chain(&inputs.choosing_tags);
+    let own = own.map(|key| key.as_str().to_owned());
+    inputs.reserved_tags.extend(own);
+    inputs.reserved_tags.insert(ROUTING_TAG.to_owned());
+    if inputs.protect_global_tags {
+        let global = classes.values().flat_map(|class: &Class| class.global_tags.keys());
+        let global = global.map(|key| key.as_str().to_owned());
+        inputs.reserved_tags.extend(global);
+    }
+}
+
+/// The tags that an output chooses metrics or destinations by: its `tagpass` and `tagdrop`, and options such as
+/// `bucket_tag`.
+fn tags_chosen_by(output: &TemplateTable) -> Vec<Key> {
+    let mut tags = Vec::new();
+    for (option, value) in output {
+        match value {
+            TemplateValue::Table(table) if matches!(option.as_str(), "tagpass" | "tagdrop") => {
+                tags.extend(table.keys().cloned());
+            }
+            TemplateValue::Text(text) if option.as_str().ends_with("_tag") => {
+                tags.extend(Key::new(&text.literal_text()))
+            }
+            _ => {}
+        }
+    }
+    tags
+}

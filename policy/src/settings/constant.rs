@@ -1,0 +1,119 @@
+//! JSON that is known when this is compiled: the defaults.
+
+use serde_json::{Map, Value as Json};
+
+/// A JSON value without an allocation. `constant!` writes one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Constant {
+    Null,
+    Flag(bool),
+    Number(i64),
+    Text(&'static str),
+    List(&'static [Constant]),
+    /// Names and values.
+    Map(&'static [(&'static str, Constant)]),
+}
+
+impl Constant {
+    /// The value of a name in a map; null where there is none.
+    pub(crate) fn get(&self, name: &str) -> &Self {
+        let found = self.entries().iter().find(|(known, _)| *known == name);
+        found.map_or(&Self::Null, |(_, value)| value)
+    }
+
+    /// The entries of a map; none for anything else.
+    pub(crate) fn entries(&self) -> &'static [(&'static str, Self)] {
+        match self {
+            Self::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// The names of a map, in their order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.entries().iter().map(|(name, _)| *name)
+    }
+
+    /// A map with the written entries over it: maps are merged, everything else is replaced.
+    pub(crate) fn merged_with(&self, written: &Map<String, Json>) -> Map<String, Json> {
+        let entries = self.entries().iter();
+        let defaults = entries.map(|(name, default)| ((*name).to_owned(), Json::from(default)));
+        let mut merged: Map<_, _> = defaults.collect();
+        for (name, value) in written {
+            let value = match (self.get(name), value) {
+                (default @ Self::Map(_), Json::Object(written)) => Json::Object(default.merged_with(written)),
+                _ => value.clone(),
+            };
+            merged.insert(name.clone(), value);
+        }
+        merged
+    }
+}
+
+impl From<&Constant> for Json {
+    fn from(constant: &Constant) -> Self {
+        match constant {
+            Constant::Null => Self::Null,
+            Constant::Flag(value) => Self::Bool(*value),
+            Constant::Number(value) => Self::from(*value),
+            Constant::Text(value) => Self::from(*value),
+            Constant::List(values) => Self::Array(values.iter().map(Self::from).collect()),
+            Constant::Map(_) => Self::Object(constant.merged_with(&Map::new())),
+        }
+    }
+}
+
+/// A literal of Rust on its way to a [`Constant`]: `constant!` cannot tell a text from a number, a method can.
+pub(crate) struct Literal<T>(pub(super) T);
+
+impl Literal<bool> {
+    pub(crate) const fn constant(self) -> Constant {
+        Constant::Flag(self.0)
+    }
+}
+
+impl Literal<i64> {
+    pub(crate) const fn constant(self) -> Constant {
+        Constant::Number(self.0)
+    }
+}
+
+impl Literal<&'static str> {
+    pub(crate) const fn constant(self) -> Constant {
+        Constant::Text(self.0)
+    }
+}
+
+/// A [`Constant`] as it would be written in JSON.
+macro_rules! constant {
+    ({ $($name:literal : $value:tt),* $(,)? }) => {
+        $crate::settings::constant::Constant::Map(&[$(($name, constant!($value))),*])
+    };
+    ([ $($value:tt),* $(,)? ]) => {
+        $crate::settings::constant::Constant::List(&[$(constant!($value)),*])
+    };
+    ($value:literal) => {
+        $crate::settings::constant::Literal($value).constant()
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const DEFAULT: Constant = constant!({"a": {"b": 1, "c": [true, "x"]}, "d": {}});
+
+    #[test]
+    fn a_constant_is_the_json_that_it_looks_like() {
+        assert_eq!(Json::from(&DEFAULT), json!({"a": {"b": 1, "c": [true, "x"]}, "d": {}}));
+    }
+
+    #[test]
+    fn maps_are_merged_and_lists_are_replaced() {
+        let written = json!({"a": {"c": [], "e": null}, "d": 5});
+        let merged = DEFAULT.merged_with(written.as_object().unwrap());
+        assert_eq!(Json::Object(merged), json!({"a": {"b": 1, "c": [], "e": null}, "d": 5}));
+    }
+}

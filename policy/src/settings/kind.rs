@@ -1,0 +1,660 @@
+//! The kinds of settings: what may be written, and what it becomes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::marker::PhantomData;
+
+use k8s_openapi::api::core::v1::{EnvVar, Toleration};
+use k8s_openapi::serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value as Json};
+
+use super::constant::Constant;
+use super::document::{Class, Topology};
+use super::path::Path;
+use super::pattern::{HostPattern, NamePattern};
+use super::quantity::Quantity;
+use super::reader::Reader;
+use super::template::{self, Scope, Template, TemplateTable};
+use super::{check_image, is_dns_label, is_qualified_name, is_reserved_metadata};
+use crate::diagnostic::Problem;
+use crate::located::{Data, from_json};
+use crate::telegraf::{Duration, Key, Options, Origin, parse_size, read_options};
+
+/// What may be written for a setting. Whatever can be checked of one setting alone is checked here.
+pub(crate) trait Kind {
+    /// What the written value becomes.
+    type Value;
+
+    /// The default of a setting that declares none: a section has those of its own settings.
+    const DEFAULT: Constant = Constant::Null;
+
+    /// Reads what is written; open maps are merged with the default. `None` if it is wrong, which has been reported.
+    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value>;
+
+    /// Reads the default.
+    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
+        Self::read(&Json::from(default), default, path, reader).expect("a default is right")
+    }
+}
+
+/// `true` or `false`.
+impl Kind for bool {
+    type Value = Self;
+
+    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let value = written.as_bool();
+        if value.is_none() {
+            let instead = written.as_str().filter(|text| matches!(*text, "true" | "false"));
+            reader.mismatch(path, written, "`true` or `false`", instead.map(str::to_owned));
+        }
+        value
+    }
+}
+
+/// A whole number, 1 or more.
+pub(crate) struct Count;
+
+impl Kind for Count {
+    type Value = usize;
+
+    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<usize> {
+        let count = |number: u64| usize::try_from(number).ok().filter(|number| *number > 0);
+        let value = written.as_u64().and_then(count);
+        if value.is_none() {
+            let number = written.as_str().and_then(|text| text.parse().ok()).and_then(count);
+            let instead = number.map(|number| number.to_string());
+            reader.mismatch(path, written, "a whole number, 1 or more", instead);
+        }
+        value
+    }
+}
+
+/// Any text.
+impl Kind for String {
+    type Value = Self;
+
+    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        reader.text(written, path).map(str::to_owned)
+    }
+}
+
+/// Kinds that are a text with a rule of its own: what the text becomes, or the problem with it.
+macro_rules! texts {
+    ($(
+        $(#[$attribute:meta])*
+        $kind:ident => $value:ty = |$text:ident, $path:ident| $parse:expr;
+    )*) => {$(
+        impl Kind for $kind {
+            type Value = $value;
+
+            fn read(written: &Json, _: &Constant, $path: &Path<'_>, reader: &mut Reader<'_>) -> Option<$value> {
+                let $text = reader.text(written, $path)?;
+                let parsed: Result<$value, Problem> = $parse;
+                match parsed {
+                    Ok(value) => Some(value),
+                    Err(problem) => {
+                        reader.report($path, problem);
+                        None
+                    }
+                }
+            }
+        }
+    )*};
+}
+
+/// An annotation's name.
+pub(crate) struct AnnotationName;
+
+/// The name of an instance of telewarden.
+pub(crate) struct InstanceName;
+
+/// A namespace's name.
+pub(crate) struct NamespaceName;
+
+/// A DNS domain in lower case.
+pub(crate) struct Domain;
+
+/// A size in bytes, more than none.
+pub(crate) struct Size;
+
+/// Telegraf's image.
+pub(crate) struct Image;
+
+/// What the names of environment variables begin with.
+pub(crate) struct VariablePrefix;
+
+texts! {
+    AnnotationName => String = |text, _path| match is_qualified_name(text) {
+        true => Ok(text.to_owned()),
+        false => Err(Problem::AnnotationKey { key: text.to_owned() }),
+    };
+    InstanceName => String = |text, _path| dns_label(text, "an instance's name");
+    NamespaceName => String = |text, _path| dns_label(text, "a namespace's name");
+    Domain => String = |text, _path| match text.split('.').all(is_dns_label) {
+        true => Ok(text.to_owned()),
+        false => Err(Problem::Pattern { pattern: text.to_owned(), why: "is not a DNS domain in lower case" }),
+    };
+    Duration => Duration = |text, path| Duration::parse(text).ok_or_else(|| Problem::NotADuration {
+        name: path.to_string(),
+        text: text.to_owned(),
+    });
+    Size => i64 = |text, path| parse_size(text).filter(|bytes| *bytes > 0).ok_or_else(|| {
+        expected(text, path, "a size such as `20MB`")
+    });
+    Quantity => Quantity = |text, path| Quantity::parse(text).ok_or_else(|| Problem::NotAQuantity {
+        name: path.to_string(),
+        text: text.to_owned(),
+    });
+    Image => String = |text, _path| match check_image(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(why) => Err(Problem::Image { image: text.to_owned(), why }),
+    };
+    VariablePrefix => String = |text, path| {
+        let known = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        match text.starts_with(|c: char| known(c) && !c.is_ascii_digit()) && text.chars().all(known) {
+            true => Ok(text.to_owned()),
+            false => Err(expected(text, path, "the beginning of a variable's name such as `SECRET_`")),
+        }
+    };
+    HostPattern => HostPattern = |text, _path| HostPattern::parse(text);
+    NamePattern => NamePattern = |text, _path| NamePattern::parse(text);
+}
+
+fn dns_label(text: &str, what: &'static str) -> Result<String, Problem> {
+    let text = text.to_owned();
+    match is_dns_label(&text) {
+        true => Ok(text),
+        false => Err(Problem::DnsLabel { text, what }),
+    }
+}
+
+fn expected(text: &str, path: &Path<'_>, expected: &str) -> Problem {
+    Problem::Settings {
+        error: format!("`{path}` is `{text}`, and should be {expected}"),
+        nearest: None,
+    }
+}
+
+/// A list. It replaces the default.
+impl<K: Kind> Kind for Vec<K> {
+    type Value = Vec<K::Value>;
+
+    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        let list = reader.list(written, path)?;
+        let mut items = Vec::with_capacity(list.len());
+        for (index, item) in list.iter().enumerate() {
+            items.extend(K::read(item, &Constant::Null, &path.index(index), reader));
+        }
+        Some(items)
+    }
+}
+
+/// A list that cannot be empty.
+pub(crate) struct OneOrMore<K>(PhantomData<K>);
+
+impl<K: Kind> Kind for OneOrMore<K> {
+    type Value = Vec<K::Value>;
+
+    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        if matches!(written, Json::Array(list) if list.is_empty()) {
+            let error =
+                format!("`{path}` is an empty list, and should have at least one item: nothing would be allowed");
+            reader.report(path, Problem::Settings { error, nearest: None });
+            return None;
+        }
+        Vec::<K>::read(written, default, path, reader)
+    }
+}
+
+/// A list of names, in any order.
+pub(crate) struct NameSet;
+
+impl Kind for NameSet {
+    type Value = BTreeSet<String>;
+
+    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        let mut names = BTreeSet::new();
+        names.extend(Vec::<String>::read(written, default, path, reader)?);
+        Some(names)
+    }
+}
+
+/// A map with texts.
+pub(crate) struct TextMap;
+
+impl Kind for TextMap {
+    type Value = BTreeMap<String, String>;
+
+    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        let mut texts = BTreeMap::new();
+        for (name, value) in default.merged_with(reader.map(written, path)?) {
+            if let Some(text) = reader.text(&value, &path.name(&name)) {
+                texts.insert(name, text.to_owned());
+            }
+        }
+        Some(texts)
+    }
+}
+
+/// Whose placeholders a text may hold.
+pub(crate) trait Placeholders {
+    fn scope(topology: Topology) -> Scope;
+}
+
+/// Those of a source and its endpoint.
+pub(crate) struct OfEndpoint;
+
+/// Those of all sources that share a Telegraf.
+pub(crate) struct OfTelegraf;
+
+/// Those of all sources that share an output. In `standalone`, outputs with placeholders are written once for each source.
+pub(crate) struct OfOutput;
+
+impl Placeholders for OfEndpoint {
+    fn scope(_: Topology) -> Scope {
+        Scope::Endpoint
+    }
+}
+
+impl Placeholders for OfTelegraf {
+    fn scope(topology: Topology) -> Scope {
+        match topology {
+            Topology::Application => Scope::Source,
+            Topology::Endpoint => Scope::Endpoint,
+            Topology::Standalone => Scope::All,
+        }
+    }
+}
+
+impl Placeholders for OfOutput {
+    fn scope(topology: Topology) -> Scope {
+        match topology {
+            Topology::Application | Topology::Standalone => Scope::Source,
+            Topology::Endpoint => Scope::Endpoint,
+        }
+    }
+}
+
+/// A text with placeholders.
+pub(crate) struct TextWith<P>(PhantomData<P>);
+
+impl<P: Placeholders> Kind for TextWith<P> {
+    type Value = Template;
+
+    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Template> {
+        let text = reader.text(written, path)?;
+        reader.template(text, P::scope(reader.topology), path)
+    }
+}
+
+/// Tags, whose values have an endpoint's placeholders.
+pub(crate) struct Tags;
+
+impl Kind for Tags {
+    type Value = BTreeMap<Key, Template>;
+
+    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        let mut tags = BTreeMap::new();
+        for (name, text) in TextMap::read(written, default, path, reader)? {
+            let path = path.name(&name);
+            let key = Key::new(&name);
+            if key.is_none() {
+                let why = "a tag's name holds other characters than A-Z, a-z, 0-9, `_` and `-`";
+                reader.report_name(&path, Problem::TelegrafValue { why });
+            }
+            let text = reader.template(&text, Scope::Endpoint, &path);
+            tags.extend(key.zip(text));
+        }
+        Some(tags)
+    }
+}
+
+/// Labels of pods, whose values have a source's placeholders.
+pub(crate) struct PodLabels;
+
+/// Annotations of pods, whose values have a source's placeholders.
+pub(crate) struct PodAnnotations;
+
+impl Kind for PodLabels {
+    type Value = BTreeMap<String, Template>;
+
+    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        let texts = TextMap::read(written, default, path, reader)?;
+        Some(metadata(texts, "a label of the pods", path, reader))
+    }
+}
+
+impl Kind for PodAnnotations {
+    type Value = BTreeMap<String, Template>;
+
+    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        let texts = TextMap::read(written, default, path, reader)?;
+        Some(metadata(texts, "an annotation of the pods", path, reader))
+    }
+}
+
+fn metadata(
+    texts: BTreeMap<String, String>,
+    what: &'static str,
+    path: &Path<'_>,
+    reader: &mut Reader<'_>,
+) -> BTreeMap<String, Template> {
+    let mut templates = BTreeMap::new();
+    for (name, text) in texts {
+        let path = path.name(&name);
+        if is_reserved_metadata(&name) {
+            let name = name.clone();
+            reader.report(&path, Problem::ReservedName { name, what });
+        } else if let Some(text) = reader.template(&text, Scope::Source, &path) {
+            templates.insert(name.clone(), text);
+        }
+    }
+    templates
+}
+
+/// A table of Telegraf's configuration.
+pub(crate) struct Table<P>(PhantomData<P>);
+
+impl<P: Placeholders> Kind for Table<P> {
+    type Value = TemplateTable;
+
+    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<TemplateTable> {
+        let merged = default.merged_with(reader.map(written, path)?);
+        let scope = P::scope(reader.topology);
+        Some(template::read_table(&merged, scope, path, reader.findings))
+    }
+}
+
+/// Telegraf's plugins by name, each with its instances. They replace the default as a whole: whoever writes `outputs: {file:
+/// …}` does not want `influxdb_v2` as well.
+pub(crate) struct Plugins<P>(PhantomData<P>);
+
+/// The same, of which there has to be one.
+pub(crate) struct Outputs;
+
+type Instances = BTreeMap<Key, Vec<TemplateTable>>;
+
+impl<P: Placeholders> Kind for Plugins<P> {
+    type Value = Instances;
+
+    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Instances> {
+        plugins(written, P::scope(reader.topology), path, reader)
+    }
+}
+
+impl Kind for Outputs {
+    type Value = Instances;
+
+    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Instances> {
+        let outputs = plugins(written, OfOutput::scope(reader.topology), path, reader)?;
+        let is_empty = |value: &Json| matches!(value, Json::Array(instances) if instances.is_empty());
+        let written = written.as_object()?;
+        if written.values().all(is_empty) {
+            let class = path.parent_name().to_owned();
+            reader.report(path, Problem::NoOutput { class });
+        }
+        if written.contains_key("health") {
+            let plugin = "outputs.health".to_owned();
+            reader.report(&path.name("health"), Problem::OwnPlugin { plugin });
+        }
+        Some(outputs)
+    }
+}
+
+fn plugins(written: &Json, scope: Scope, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Instances> {
+    let mut plugins = Instances::new();
+    for (name, value) in reader.map(written, path)? {
+        let path = path.name(name);
+        let Some(key) = Key::new(name) else {
+            let why = "a plugin's name holds other characters than A-Z, a-z, 0-9, `_` and `-`";
+            reader.report_name(&path, Problem::TelegrafValue { why });
+            continue;
+        };
+        let Some(list) = value.as_array() else {
+            reader.mismatch(&path, value, "a list of maps, one for each instance", None);
+            continue;
+        };
+        let mut instances = Vec::with_capacity(list.len());
+        for (index, instance) in list.iter().enumerate() {
+            let path = path.index(index);
+            if let Some(instance) = reader.map(instance, &path) {
+                instances.push(template::read_table(instance, scope, &path, reader.findings));
+            }
+        }
+        plugins.insert(key, instances);
+    }
+    Some(plugins)
+}
+
+/// The classes. Each starts from the built-in one.
+pub(crate) struct Classes;
+
+impl Kind for Classes {
+    type Value = BTreeMap<String, Class>;
+
+    const DEFAULT: Constant = Constant::Map(&[("default", Class::DEFAULT)]);
+
+    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        let mut classes = BTreeMap::new();
+        let written = reader.map(written, path)?;
+        for (name, class) in written {
+            let path = path.name(name);
+            let class = match Class::read(class, &Class::DEFAULT, &path, reader) {
+                Some(class) => class,
+                None => Class::read_default(&Class::DEFAULT, &path, reader),
+            };
+            classes.insert(name.clone(), class);
+        }
+        if !written.contains_key("default") {
+            let class = Class::read_default(&Class::DEFAULT, &path.name("default"), reader);
+            classes.insert("default".to_owned(), class);
+        }
+        Some(classes)
+    }
+
+    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
+        Self::read(&Json::Object(Map::new()), default, path, reader).expect("it is a map")
+    }
+}
+
+/// Options of endpoints.
+pub(crate) struct EndpointOptions;
+
+impl Kind for EndpointOptions {
+    type Value = Options;
+
+    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Options> {
+        let merged = default.merged_with(reader.map(written, path)?);
+        let node = from_json(&path.pointer(), &Json::Object(merged));
+        let Data::Map(entries) = &node.data else {
+            return None;
+        };
+        let options = read_options(entries, &[], Origin::Settings, reader.findings);
+        Some(options)
+    }
+}
+
+/// A type of Kubernetes. It passes over fields that it does not know; here they are mistakes.
+pub(crate) struct Kubernetes<T>(PhantomData<T>);
+
+/// An environment variable, as in a container.
+pub(crate) type Variable = Kubernetes<EnvVar>;
+
+/// A toleration, as in a pod.
+pub(crate) type PodToleration = Kubernetes<Toleration>;
+
+impl<T: DeserializeOwned + Serialize> Kind for Kubernetes<T> {
+    type Value = T;
+
+    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<T> {
+        reader.map(written, path)?;
+        match serde_json::from_value::<T>(written.clone()) {
+            Ok(value) => {
+                if let Ok(kept) = serde_json::to_value(&value) {
+                    report_lost(written, &kept, path, reader);
+                }
+                Some(value)
+            }
+            Err(error) => {
+                let error = format!("`{path}`: {error}");
+                reader.report(path, Problem::Settings { error, nearest: None });
+                None
+            }
+        }
+    }
+}
+
+/// Reports what a type did not keep of what was written.
+fn report_lost(written: &Json, kept: &Json, path: &Path<'_>, reader: &mut Reader<'_>) {
+    for (name, value) in written.as_object().into_iter().flatten() {
+        let path = path.name(name);
+        match kept.get(name) {
+            Some(kept) => report_lost(value, kept, &path, reader),
+            None if value.is_null() => {}
+            None => {
+                let error = format!("`{path}` is not a field that Kubernetes knows");
+                reader.report_name(&path, Problem::Settings { error, nearest: None });
+            }
+        }
+    }
+}
+
+/// A namespaced object. All its texts have a source's placeholders.
+pub(crate) struct ExtraResource;
+
+impl Kind for ExtraResource {
+    type Value = Map<String, Json>;
+
+    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        let resource = reader.map(written, path)?;
+        let metadata = resource.get("metadata").unwrap_or(&Json::Null);
+        for (field, value) in [
+            ("apiVersion", resource.get("apiVersion")),
+            ("kind", resource.get("kind")),
+            ("metadata.name", metadata.get("name")),
+        ] {
+            if value.and_then(Json::as_str).unwrap_or_default().is_empty() {
+                let why = format!("the extra resource has no `{field}`");
+                reader.report(path, Problem::ExtraResource { why });
+            }
+        }
+        let metadata_path = path.name("metadata");
+        if metadata.get("namespace").is_some() {
+            let why = "the extra resource names a namespace; it is put into the source's".to_owned();
+            reader.report(&metadata_path.name("namespace"), Problem::ExtraResource { why });
+        }
+        for (field, what) in [
+            ("labels", "a label of an extra resource"),
+            ("annotations", "an annotation of an extra resource"),
+        ] {
+            let path = metadata_path.name(field);
+            let names = metadata.get(field).and_then(Json::as_object);
+            for name in names.into_iter().flat_map(Map::keys) {
+                if is_reserved_metadata(name) {
+                    let (path, name) = (path.name(name), name.clone());
+                    reader.report(&path, Problem::ReservedName { name, what });
+                }
+            }
+        }
+        check_templates(written, path, reader);
+        Some(resource.clone())
+    }
+}
+
+fn check_templates(value: &Json, path: &Path<'_>, reader: &mut Reader<'_>) {
+    match value {
+        Json::String(text) => {
+            reader.template(text, Scope::Source, path);
+        }
+        Json::Array(values) => {
+            for (index, value) in values.iter().enumerate() {
+                check_templates(value, &path.index(index), reader);
+            }
+        }
+        Json::Object(map) => {
+            for (name, value) in map {
+                check_templates(value, &path.name(name), reader);
+            }
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) => {}
+    }
+}
+
+/// Gives a kind the JSON Schema of another type.
+#[cfg(feature = "schema")]
+macro_rules! schema_of {
+    ($kind:ty : $written:ty $(, $placeholders:ident)?) => {
+        impl $(<$placeholders>)? schemars::JsonSchema for $kind {
+            fn inline_schema() -> bool {
+                <$written as schemars::JsonSchema>::inline_schema()
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                <$written as schemars::JsonSchema>::schema_name()
+            }
+
+            fn schema_id() -> std::borrow::Cow<'static, str> {
+                <$written as schemars::JsonSchema>::schema_id()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                <$written as schemars::JsonSchema>::json_schema(generator)
+            }
+        }
+    };
+}
+
+#[cfg(feature = "schema")]
+pub(crate) use schema_of;
+
+#[cfg(feature = "schema")]
+mod schema {
+    use std::borrow::Cow;
+    use std::num::NonZeroUsize;
+
+    use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+    use super::*;
+
+    schema_of!(Count: NonZeroUsize);
+    schema_of!(AnnotationName: String);
+    schema_of!(InstanceName: String);
+    schema_of!(NamespaceName: String);
+    schema_of!(Domain: String);
+    schema_of!(Duration: String);
+    schema_of!(Size: String);
+    schema_of!(Quantity: String);
+    schema_of!(Image: String);
+    schema_of!(VariablePrefix: String);
+    schema_of!(HostPattern: String);
+    schema_of!(NamePattern: String);
+    schema_of!(NameSet: Vec<String>);
+    schema_of!(TextMap: BTreeMap<String, String>);
+    schema_of!(Tags: BTreeMap<String, String>);
+    schema_of!(PodLabels: BTreeMap<String, String>);
+    schema_of!(PodAnnotations: BTreeMap<String, String>);
+    schema_of!(TextWith<P>: String, P);
+    schema_of!(Table<P>: Map<String, Json>, P);
+    schema_of!(Plugins<P>: BTreeMap<String, Vec<Map<String, Json>>>, P);
+    schema_of!(Outputs: BTreeMap<String, Vec<Map<String, Json>>>);
+    schema_of!(Classes: BTreeMap<String, Class>);
+    schema_of!(EndpointOptions: Map<String, Json>);
+    schema_of!(Variable: EnvVar);
+    schema_of!(PodToleration: Toleration);
+    schema_of!(ExtraResource: Map<String, Json>);
+
+    impl<K: JsonSchema> JsonSchema for OneOrMore<K> {
+        fn inline_schema() -> bool {
+            true
+        }
+
+        fn schema_name() -> Cow<'static, str> {
+            Vec::<K>::schema_name()
+        }
+
+        fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+            let mut schema = Vec::<K>::json_schema(generator);
+            schema.insert("minItems".to_owned(), 1.into());
+            schema
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Reads the document, and reports what is wrong with it, everything at its own place.
+//!
+//! `serde` would stop at the first mistake, know only its message, and weigh four times as much in the module.
+
+use serde_json::{Map, Value as Json};
+
+use super::constant::Constant;
+use super::document::Topology;
+use super::kind::Kind;
+use super::path::Path;
+use super::template::{Scope, Template};
+use crate::diagnostic::{Findings, Place, Problem};
+use crate::telegraf::nearest;
+
+/// What is needed to read a setting besides its value.
+pub(crate) struct Reader<'a> {
+    pub(crate) findings: &'a mut Findings,
+    /// What placeholders a class may hold depends on it.
+    pub(crate) topology: Topology,
+    /// Pointers to what is wrong.
+    wrong: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(findings: &'a mut Findings, topology: Topology) -> Self {
+        let wrong = Vec::new();
+        Self {
+            findings,
+            topology,
+            wrong,
+        }
+    }
+
+    /// Reports a problem of the value at a path.
+    pub(crate) fn report(&mut self, path: &Path<'_>, problem: Problem) {
+        self.report_at(path.place(), problem);
+    }
+
+    /// Reports a problem of the name at the end of a path.
+    pub(crate) fn report_name(&mut self, path: &Path<'_>, problem: Problem) {
+        self.report_at(path.place_of_name(), problem);
+    }
+
+    fn report_at(&mut self, place: Place, problem: Problem) {
+        self.wrong.push(place.pointer.clone());
+        self.findings.report(problem, place);
+    }
+
+    /// True if the value at a path was reported. It is read as its default, of which nothing should be said.
+    pub(crate) fn is_wrong(&self, path: &Path<'_>) -> bool {
+        self.wrong.contains(&path.pointer())
+    }
+
+    /// True if anything in the section at a path was reported.
+    pub(crate) fn is_any_wrong_in(&self, path: &Path<'_>) -> bool {
+        let section = path.pointer() + "/";
+        self.wrong.iter().any(|pointer| pointer.starts_with(&section))
+    }
+
+    /// Reads a setting of a section. Its default counts where nothing or null is written, and where what is written is
+    /// wrong, so that everything else can be read.
+    pub(crate) fn setting<K: Kind>(
+        &mut self,
+        section: &Map<String, Json>,
+        name: &'static str,
+        defaults: &Constant,
+        path: &Path<'_>,
+    ) -> K::Value {
+        let (path, default) = (path.name(name), defaults.get(name));
+        let written = section.get(name).filter(|written| !written.is_null());
+        match written.and_then(|written| K::read(written, default, &path, self)) {
+            Some(value) => value,
+            None => K::read_default(default, &path, self),
+        }
+    }
+
+    /// Reports the names of a section that are no settings.
+    pub(crate) fn report_unknown(&mut self, section: &Map<String, Json>, known: &Constant, path: &Path<'_>) {
+        for name in section.keys() {
+            if known.names().all(|known| known != name) {
+                let path = path.name(name);
+                let error = format!("`{path}` is not a setting");
+                let nearest = nearest(name, known.names());
+                self.report_name(&path, Problem::Settings { error, nearest });
+            }
+        }
+    }
+
+    /// A map.
+    pub(crate) fn map<'j>(&mut self, written: &'j Json, path: &Path<'_>) -> Option<&'j Map<String, Json>> {
+        if !written.is_object() {
+            self.mismatch(path, written, "a map", None);
+        }
+        written.as_object()
+    }
+
+    /// A list.
+    pub(crate) fn list<'j>(&mut self, written: &'j Json, path: &Path<'_>) -> Option<&'j [Json]> {
+        if !written.is_array() {
+            self.mismatch(path, written, "a list", None);
+        }
+        written.as_array().map(Vec::as_slice)
+    }
+
+    /// A text.
+    pub(crate) fn text<'j>(&mut self, written: &'j Json, path: &Path<'_>) -> Option<&'j str> {
+        let text = written.as_str();
+        if text.is_none() {
+            let instead = (written.is_number() || written.is_boolean()).then(|| format!("\"{written}\""));
+            self.mismatch(path, written, "text", instead);
+        }
+        text
+    }
+
+    /// A text with placeholders.
+    pub(crate) fn template(&mut self, text: &str, scope: Scope, path: &Path<'_>) -> Option<Template> {
+        match Template::parse(text, scope) {
+            Ok(template) => Some(template),
+            Err(problem) => {
+                self.report(path, problem);
+                None
+            }
+        }
+    }
+
+    /// One of several names, by its index.
+    pub(crate) fn choice(&mut self, written: &Json, names: &[&'static str], path: &Path<'_>) -> Option<usize> {
+        let text = self.text(written, path)?;
+        let index = names.iter().position(|name| *name == text);
+        if index.is_none() {
+            let (last, others) = names.split_last()?;
+            let expected = format!("`{}` or `{last}`", others.join("`, `"));
+            let nearest = nearest(text, names.iter().copied());
+            let error = format!("`{path}` is `{text}`, and should be {expected}");
+            self.report(path, Problem::Settings { error, nearest });
+        }
+        index
+    }
+
+    /// Reports a value of another type than the setting's. `instead` is the same value in the right type.
+    pub(crate) fn mismatch(&mut self, path: &Path<'_>, written: &Json, expected: &str, instead: Option<String>) {
+        let found = match written {
+            Json::Null => "empty".to_owned(),
+            Json::Bool(_) | Json::Number(_) => format!("`{written}`"),
+            Json::String(_) => "text".to_owned(),
+            Json::Array(_) => "a list".to_owned(),
+            Json::Object(_) => "a map".to_owned(),
+        };
+        let instead = instead
+            .map(|instead| format!(": write `{instead}`"))
+            .unwrap_or_default();
+        let error = format!("`{path}` is {found}, and should be {expected}{instead}");
+        self.report(path, Problem::Settings { error, nearest: None });
+    }
+}
