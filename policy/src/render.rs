@@ -438,13 +438,13 @@ fn unreadable_source(raw: &RawValue) -> Option<String> {
 }
 
 /// # Errors
-/// The size of a configuration that no ConfigMap holds, and the limit, in bytes.
+/// The size of all configurations of a source together, if no ConfigMap would hold them, and the limit, in bytes.
 fn check_size(rendered: &Rendered) -> Result<(), (usize, usize)> {
     let size = |configuration: &Configuration| {
         let files = configuration.files.iter();
         files.map(|(name, text)| name.len() + text.len()).sum::<usize>()
     };
-    match rendered.configurations.iter().map(size).max().unwrap_or(0) {
+    match rendered.configurations.iter().map(size).sum() {
         size if size > plan::MAX_CONFIG_MAP => Err((size, plan::MAX_CONFIG_MAP)),
         _ => Ok(()),
     }

@@ -10,7 +10,9 @@ use crate::diagnostic::{Findings, Place, Problem};
 use crate::located::{Data, from_yaml};
 use crate::settings::{Quantity, Settings, Topology};
 use crate::source::{Source, is_dns_subdomain};
-use crate::telegraf::{Key, Literal, Options, Origin, nearest, read_options, refuse_unsafe_text};
+use crate::telegraf::{
+    Key, Literal, MAX_TAG_VALUE, Options, Origin, TAG_VALUE, nearest, read_options, refuse_unsafe_text,
+};
 
 /// What all of telewarden's annotations begin with.
 pub const PREFIX: &str = "telegraf.influxdata.com/";
@@ -362,6 +364,10 @@ impl Reader<'_> {
             self.report(Problem::Key { name, what });
             return None;
         };
+        if self.text.len() > MAX_TAG_VALUE {
+            self.value_problem(TAG_VALUE);
+            return None;
+        }
         // Checked with every other annotation's text.
         Literal::new(self.text).ok().map(|text| (key, text))
     }

@@ -22,10 +22,16 @@ pub(crate) const MAX_CONFIG_MAP: usize = 1_048_576 - 4096;
 /// The most that one source may take of it, in bytes.
 pub(crate) const MAX_PART: usize = MAX_CONFIG_MAP / 8;
 
+/// The most that all sources of one tenant may take of it, in bytes.
+pub(crate) const MAX_TENANT: usize = MAX_CONFIG_MAP / 4;
+
 /// What one source adds.
 #[derive(Debug)]
 pub(crate) struct Part {
     identity: Identity,
+    /// Whose room it takes: the namespace of an Application, or, of one in Argo CD's own namespace and of a Namespace, the
+    /// namespace that is scraped.
+    tenant: String,
     file: String,
     peers: BTreeSet<Peer>,
 }
@@ -37,8 +43,14 @@ impl Part {
         let configuration = configuration::part_of_source(accepted, settings);
         let mut peers = peers::of_endpoints(&endpoints, settings);
         peers.extend(peers::of_outputs(&configuration, settings));
+        let source = &accepted.source;
+        let tenant = match &source.identity {
+            Identity::Application { namespace, .. } if *namespace != settings.sources.argocd_namespace => namespace,
+            Identity::Application { .. } | Identity::Namespace { .. } => &source.namespace,
+        };
         Self {
-            identity: accepted.source.identity.clone(),
+            identity: source.identity.clone(),
+            tenant: tenant.clone(),
             file: to_toml(&configuration),
             peers,
         }
@@ -85,6 +97,12 @@ impl<'a> Standalone<'a> {
         let size = self.size - self.size_of(&part.identity) + part.size();
         if part.size() > MAX_PART {
             return Err((part.size(), MAX_PART));
+        }
+        let of_tenant = self.parts.values().flatten();
+        let of_tenant = of_tenant.filter(|other| other.tenant == part.tenant && other.identity != part.identity);
+        let of_tenant = part.size() + of_tenant.map(Part::size).sum::<usize>();
+        if of_tenant > MAX_TENANT {
+            return Err((of_tenant, MAX_TENANT));
         }
         if size > MAX_CONFIG_MAP {
             return Err((size, MAX_CONFIG_MAP));

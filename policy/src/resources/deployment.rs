@@ -14,7 +14,7 @@ use super::object::{Deployment, DeploymentSpec, Metadata, PodSpec, PodTemplate, 
 use crate::digest::sha256;
 use crate::ordered::ordered_map;
 use crate::plan::configuration::HEALTH_PORT;
-use crate::plan::{ConfigFiles, Pod, Workload};
+use crate::plan::{ConfigFiles, Pod, Workload, label_value};
 use crate::settings::{Reload, ResourceList, Settings};
 
 /// Where the ConfigMap is mounted.
@@ -24,7 +24,8 @@ const DIRECTORY: &str = "/etc/telegraf";
 pub(super) fn deployment(workload: &Workload<'_>, settings: &Settings) -> Deployment {
     let (name, names) = (&workload.name, &workload.names);
     let pod = &settings.pod;
-    let labels = pod.labels.iter().map(|(label, text)| (label.clone(), text.fill(names)));
+    let labels = pod.labels.iter();
+    let labels = labels.map(|(label, text)| (label.clone(), label_value(&text.fill(names))));
     let mut labels = ordered_map(labels);
     labels.extend(owner_labels(workload.owner, settings));
     labels.extend(pod_labels(name));

@@ -4,6 +4,8 @@
 //! A NetworkPolicy sees pods and their ports, not services and theirs, so inside the cluster it names namespaces
 //! (<https://kubernetes.io/docs/concepts/services-networking/network-policies/>).
 
+use std::net::IpAddr;
+
 use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicyEgressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
 };
@@ -14,7 +16,7 @@ use super::metadata::{metadata, pod_selector};
 use super::object::NetworkPolicy;
 use crate::ordered::ordered_map;
 use crate::plan::{Peer, Workload};
-use crate::settings::Settings;
+use crate::settings::{Dns, Settings};
 
 /// The networks that an external host is not in: <https://www.rfc-editor.org/rfc/rfc1918>, link-local and carrier-grade.
 const PRIVATE: &[&str] = &[
@@ -27,7 +29,7 @@ const PRIVATE: &[&str] = &[
 
 /// A NetworkPolicy for the pods of a workload.
 pub(super) fn network_policy(workload: &Workload<'_>, settings: &Settings) -> NetworkPolicy {
-    let mut egress = vec![dns()];
+    let mut egress = dns(&settings.dns);
     egress.extend(workload.peers.iter().cloned().map(rule));
     let spec = NetworkPolicySpec {
         pod_selector: Some(pod_selector(&workload.name)),
@@ -54,10 +56,7 @@ fn rule(peer: Peer) -> NetworkPolicyEgressRule {
                 ports: None,
             }
         }
-        Peer::Address(address, number) => {
-            let bits = if address.is_ipv4() { 32 } else { 128 };
-            to_block(format!("{address}/{bits}"), None, number)
-        }
+        Peer::Address(address, number) => to_block(host_network(address), None, number),
         Peer::External(number) => {
             let private = PRIVATE.iter().map(|network| (*network).to_owned()).collect();
             to_block("0.0.0.0/0".to_owned(), Some(private), number)
@@ -68,19 +67,52 @@ fn rule(peer: Peer) -> NetworkPolicyEgressRule {
 
 fn to_block(cidr: String, except: Option<Vec<String>>, number: i32) -> NetworkPolicyEgressRule {
     NetworkPolicyEgressRule {
-        to: Some(vec![NetworkPolicyPeer {
-            ip_block: Some(IPBlock { cidr, except }),
-            ..NetworkPolicyPeer::default()
-        }]),
+        to: Some(vec![block(cidr, except)]),
         ports: Some(vec![port("TCP", number)]),
     }
 }
 
-/// Names have to be looked up, wherever the cluster's DNS runs.
-fn dns() -> NetworkPolicyEgressRule {
-    NetworkPolicyEgressRule {
-        to: None,
-        ports: Some(vec![port("UDP", 53), port("TCP", 53)]),
+/// Telegraf looks names up.
+fn dns(dns: &Dns) -> Vec<NetworkPolicyEgressRule> {
+    let rule = |to, number| NetworkPolicyEgressRule {
+        to: Some(to),
+        ports: Some(vec![port("UDP", number), port("TCP", number)]),
+    };
+    let namespace = ordered_map([("kubernetes.io/metadata.name".to_owned(), dns.namespace.clone())]);
+    let labels = |labels| {
+        Some(LabelSelector {
+            match_labels: Some(labels),
+            ..LabelSelector::default()
+        })
+    };
+    // Both selectors stand in one peer: two peers would be one or the other.
+    let servers = NetworkPolicyPeer {
+        namespace_selector: labels(namespace),
+        pod_selector: labels(ordered_map(dns.pods.clone())),
+        ..NetworkPolicyPeer::default()
+    };
+    let mut rules = vec![rule(vec![servers], i32::from(dns.port))];
+    let addresses: Vec<_> = dns
+        .addresses
+        .iter()
+        .map(|address| block(host_network(*address), None))
+        .collect();
+    if !addresses.is_empty() {
+        rules.push(rule(addresses, 53));
+    }
+    rules
+}
+
+/// The network that holds one address alone.
+fn host_network(address: IpAddr) -> String {
+    let bits = if address.is_ipv4() { 32 } else { 128 };
+    format!("{address}/{bits}")
+}
+
+fn block(cidr: String, except: Option<Vec<String>>) -> NetworkPolicyPeer {
+    NetworkPolicyPeer {
+        ip_block: Some(IPBlock { cidr, except }),
+        ..NetworkPolicyPeer::default()
     }
 }
 

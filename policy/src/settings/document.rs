@@ -5,13 +5,14 @@
 //! be usable. What is a matter of two settings is in `check.rs`.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use super::kind::{
     AnnotationName, Classes, Count, Domain, EndpointOptions, ExtraResource, Image, InstanceName, NameSet,
-    NamespaceName, OfEndpoint, OfTelegraf, OneOrMore, Outputs, Plugins, PodAnnotations, PodLabels, PodToleration, Size,
-    Table, Tags, TextMap, TextWith, Variable, VariablePrefix,
+    NamespaceName, OfEndpoint, OfTelegraf, OneOrMore, Outputs, Plugins, PodAnnotations, PodLabel, PodLabels,
+    PodToleration, Port, Size, Table, Tags, TextMap, TextWith, Variable, VariablePrefix,
 };
 use super::pattern::{HostPattern, NamePattern};
 use super::quantity::Quantity;
@@ -47,6 +48,8 @@ settings! {
         /// Render a NetworkPolicy that lets Telegraf reach DNS, the namespaces of its endpoints and its outputs only. Inside
         /// the cluster it names namespaces and no ports, because a Service's port may differ from its pods'.
         network_policy: bool = false,
+        /// The cluster's DNS servers, for `networkPolicy`.
+        dns: Dns,
         /// Namespaced objects that every source gets, in its namespace: an ExternalSecret, a VaultSecret. In `standalone` there
         /// is one of each, for the one Telegraf. Texts may hold `{application}`, `{namespace}` and `{bucket}`.
         extra_resources: Vec<ExtraResource> = [],
@@ -55,6 +58,18 @@ settings! {
         /// What admission adds to an object. Anything but `none` needs `spec.mutating: true` in the policy, and lets the
         /// ApplicationSet controller and the policy fight over Applications that it owns.
         mutation: Mutation = "none",
+    }
+
+    /// The DNS servers that the NetworkPolicy lets Telegraf reach: pods of a namespace, and addresses.
+    pub(crate) struct Dns {
+        /// Their namespace.
+        namespace: NamespaceName = "kube-system",
+        /// The label of the pods, as `name=value`; empty for all pods of the namespace.
+        pods: PodLabel = "k8s-app=kube-dns",
+        /// The port of the pods; on OpenShift 5353.
+        port: Port = 53,
+        /// Addresses that answer at port 53 besides them, such as `169.254.20.10` of a node-local cache.
+        addresses: Vec<IpAddr> = [],
     }
 
     /// The one Telegraf of `topology: standalone`.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
+use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{EnvVar, Toleration};
 use k8s_openapi::serde::{Serialize, de::DeserializeOwned};
@@ -122,6 +123,25 @@ pub(crate) struct Image;
 /// What the names of environment variables begin with.
 pub(crate) struct VariablePrefix;
 
+/// A label by which pods are selected, or none for all pods.
+pub(crate) struct PodLabel;
+
+/// The number of a TCP or UDP port.
+pub(crate) struct Port;
+
+impl Kind for Port {
+    type Value = u16;
+
+    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<u16> {
+        let port = |number: u64| u16::try_from(number).ok().filter(|port| *port > 0);
+        let value = written.as_u64().and_then(port);
+        if value.is_none() {
+            reader.mismatch(path, written, "a port, 1 to 65535", None);
+        }
+        value
+    }
+}
+
 texts! {
     AnnotationName => String = |text, _path| match is_qualified_name(text) {
         true => Ok(text.to_owned()),
@@ -155,8 +175,21 @@ texts! {
             false => Err(expected(text, path, "the beginning of a variable's name such as `SECRET_`")),
         }
     };
+    PodLabel => Option<(String, String)> = |text, path| match text.split_once('=') {
+        _ if text.is_empty() => Ok(None),
+        Some((name, value)) if is_qualified_name(name) && is_label_value(value) => {
+            Ok(Some((name.to_owned(), value.to_owned())))
+        }
+        _ => Err(expected(text, path, "a label such as `k8s-app=kube-dns`")),
+    };
+    IpAddr => IpAddr = |text, path| text.parse().map_err(|_| expected(text, path, "an IP address"));
     HostPattern => HostPattern = |text, _path| HostPattern::parse(text);
     NamePattern => NamePattern = |text, _path| NamePattern::parse(text);
+}
+
+/// True for a label's value: <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>.
+fn is_label_value(text: &str) -> bool {
+    text.is_empty() || (!text.contains('/') && is_qualified_name(text))
 }
 
 fn dns_label(text: &str, what: &'static str) -> Result<String, Problem> {
@@ -609,13 +642,15 @@ pub(crate) use schema_of;
 #[cfg(feature = "schema")]
 mod schema {
     use std::borrow::Cow;
-    use std::num::NonZeroUsize;
+    use std::num::{NonZeroU16, NonZeroUsize};
 
     use schemars::{JsonSchema, Schema, SchemaGenerator};
 
     use super::*;
 
     schema_of!(Count: NonZeroUsize);
+    schema_of!(Port: NonZeroU16);
+    schema_of!(PodLabel: String);
     schema_of!(AnnotationName: String);
     schema_of!(InstanceName: String);
     schema_of!(NamespaceName: String);

@@ -34,7 +34,7 @@ use self::reader::Reader;
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem};
 use crate::telegraf::{Key, OptionBounds};
 
-pub(crate) use document::{Class, Endpoints, ResourceList, Sources};
+pub(crate) use document::{Class, Dns, Endpoints, ResourceList, Sources};
 pub use document::{Mutation, Reload, Scheme, Settings, Topology};
 pub(crate) use pattern::{HostPattern, NamePattern};
 pub(crate) use quantity::Quantity;

@@ -154,6 +154,12 @@ pub(crate) const OPTIONS: &[OptionRule] = &[
 /// The most patterns of one option. Each is matched with each metric, field or tag of a scrape.
 const MAX_PATTERNS: usize = 128;
 
+/// The longest value of a tag that an annotation may set, in bytes. It is a part of every metric.
+pub(crate) const MAX_TAG_VALUE: usize = 1024;
+
+/// What a tag's value should be.
+pub(crate) const TAG_VALUE: &str = "text of at most 1024 bytes";
+
 /// The most patterns of a source, those of all its endpoints together.
 pub(crate) const MAX_PATTERNS_OF_SOURCE: usize = 1024;
 
@@ -287,6 +293,9 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
             for (key, node) in entries {
                 let name = read_key(&key.text, "a tag's name", origin, &key.place(), findings);
                 let value = match node.text() {
+                    Some(text) if text.len() > MAX_TAG_VALUE && origin == Origin::Annotation => {
+                        out_of_range(rule, &text, TAG_VALUE, node, findings)
+                    }
                     Some(text) => literal_text(&text, origin, &node.place(), findings),
                     None => wrong_shape(&format!("{}.{}", rule.name, key.text), "text", node, findings),
                 };

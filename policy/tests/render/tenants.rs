@@ -243,6 +243,79 @@ fn a_large_source_is_refused_alone() {
     assert_eq!(files(&answer), files(&rendered(&settings, &[other], &[])));
 }
 
+#[test]
+fn one_tenant_does_not_take_all_the_room() {
+    let mut settings = settings("standalone");
+    settings["endpoints"] = json!({"max": 100_000});
+    let path = "x".repeat(700);
+    let many = |namespace: &str| {
+        let lines = (0..85).map(|n| format!("- w{n}: http://web.{namespace}.svc:8080/{path}{n}\n"));
+        json!({KEY: lines.collect::<String>()})
+    };
+    let mut sources: Vec<_> = (0..9)
+        .map(|n| application("team-a", &format!("shop-{n}"), "team-a", many("team-a")))
+        .collect();
+    sources.push(application("team-b", "late", "team-b", many("team-b")));
+    let answer = rendered(&settings, &sources, &[]);
+    let is_refused = |source: &&telewarden_policy::protocol::SourceAnswer| source.outcome == Outcome::Refused;
+    assert!(answer.sources.iter().filter(is_refused).count() >= 6);
+    assert_eq!(answer.sources[9].outcome, Outcome::Rendered);
+    // Whoever was there first stays, also when the others come before it in the request.
+    let first = rendered(&settings, &sources[4..5], &[]);
+    let answer = rendered(&settings, &sources, &accepted(&first));
+    assert_eq!(answer.sources[4].outcome, Outcome::Rendered);
+}
+
+#[test]
+fn a_tag_is_of_bounded_length() {
+    for (length, outcome) in [(1024, Outcome::Rendered), (1025, Outcome::Refused)] {
+        let value = "x".repeat(length);
+        let mut annotations = endpoint_in("shop");
+        annotations["telegraf.influxdata.com/global-tag-literal-t"] = json!(value);
+        assert_eq!(rendered_alone(&json!({}), annotations).sources[0].outcome, outcome);
+        let tags = json!({"web": {"url": "http://web.shop.svc:1/m", "tags": {"t": value}}}).to_string();
+        assert_eq!(
+            rendered_alone(&json!({}), json!({KEY: tags})).sources[0].outcome,
+            outcome
+        );
+    }
+}
+
+#[test]
+fn a_bucket_in_a_label_is_a_labels_value() {
+    let mut settings = settings("application");
+    settings["pod"] = json!({"labels": {"bucket": "{bucket}"}});
+    let source = application("team-a", "shop", "team-a", endpoint_in("team-a"));
+    let answer = rendered(&settings, &[source], &[]);
+    let deployment = answer.sources[0].rendered.objects.last().unwrap();
+    let label = deployment["spec"]["template"]["metadata"]["labels"]["bucket"]
+        .as_str()
+        .unwrap();
+    assert!(label.starts_with("team_a-shop-") && !label.contains(':'), "{label}");
+}
+
+#[test]
+fn names_are_looked_up_at_the_clusters_dns_alone() {
+    let mut settings = settings("application");
+    settings["dns"] = json!({"namespace": "dns", "port": 5353, "addresses": ["169.254.20.10"]});
+    let answer = rendered_alone(&settings, endpoint_in("shop"));
+    let objects = &answer.sources[0].rendered.objects;
+    let policy = objects.iter().find(|object| object["kind"] == "NetworkPolicy").unwrap();
+    let rules = policy["spec"]["egress"].as_array().unwrap();
+    let ports = |number: u16| json!([{"port": number, "protocol": "UDP"}, {"port": number, "protocol": "TCP"}]);
+    assert_eq!(
+        rules[..2],
+        [
+            json!({"ports": ports(5353), "to": [{
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "dns"}},
+                "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+            }]}),
+            json!({"ports": ports(53), "to": [{"ipBlock": {"cidr": "169.254.20.10/32"}}]}),
+        ]
+    );
+    assert!(rules.iter().all(|rule| rule["to"].is_array()), "{rules:#?}");
+}
+
 /// What belongs to one tenant of all that is rendered.
 fn of_tenant(answer: &RenderAnswer, name: &str) -> Value {
     let source = answer
