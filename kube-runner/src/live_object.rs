@@ -2,7 +2,7 @@
 //!
 //! Anybody who may create objects in a namespace can create some with our labels, as large and as many as they like. So of
 //! an object in the cluster little is kept: which it is, whom it was rendered for, and digests. Its content is kept only
-//! until it was compared for the first time, and only as far as the [`ClusterState`](crate::cluster_state) has room;
+//! until it was compared for the first time, and only as far as the `ClusterState` has room;
 //! otherwise it is read again when it is needed.
 
 use std::borrow::Cow;
