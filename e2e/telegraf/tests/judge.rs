@@ -224,7 +224,7 @@ fn what_a_generator_thinks_of_is_accepted() {
             Just("ünï © \u{1F600}".to_owned()),
             Just("#[[inputs.exec]]".to_owned()),
             Just("'''\"\"\"".to_owned()),
-            Just("{a,b*}_*".to_owned()),
+            Just("{a,b}_*".to_owned()),
             Just("[!a-c]_*".to_owned()),
         ]
     };
