@@ -166,10 +166,16 @@ impl<'a> Renderer<'a> {
                 match source::read(object, self.settings, &mut findings) {
                     Some(source) => self.source(source, position, findings),
                     None => {
-                        let name = match object.metadata.namespace.as_deref() {
-                            Some(namespace) => format!("{}/{namespace}/{}", object.kind, object.metadata.name),
-                            None => format!("{}/{}", object.kind, object.metadata.name),
+                        let name = object.metadata.name.to_string();
+                        let namespace = object.metadata.namespace.as_deref();
+                        let identity = match object.kind() {
+                            Some(Kind::Application) => Identity::Application {
+                                namespace: namespace.unwrap_or(&self.settings.sources.argocd_namespace).to_owned(),
+                                name,
+                            },
+                            _ => Identity::Namespace { name },
                         };
+                        let name = identity.to_string();
                         self.answer(position, name, Outcome::Refused, findings.into_vec());
                     }
                 }

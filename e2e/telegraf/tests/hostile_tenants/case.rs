@@ -187,9 +187,11 @@ pub(crate) fn identity(key: &str) -> String {
 }
 
 impl Case {
-    /// The settings in a topology, with an image, and with an output.
+    /// The settings in a topology, with an image, and with an output. Where nothing runs the interval is the usual one:
+    /// Telegraf complains of scrapes that take longer.
     pub(crate) fn settings(&self, topology: &str, image: &str, output: &str) -> Value {
-        let agent = json!({"interval": "200ms", "flush_interval": "200ms"});
+        let interval = if self.head.run.is_some() { "200ms" } else { "60s" };
+        let agent = json!({"interval": interval, "flush_interval": "200ms"});
         let own = json!({
             "topology": topology,
             "pod": {"image": image},
