@@ -128,7 +128,7 @@ fn reference_default(default: &Value) -> String {
         }
     }
     match default {
-        Value::String(text) => format!("`{text}`"),
+        Value::String(text) if !text.is_empty() => format!("`{text}`"),
         default => format!("`{}`", flow(default)),
     }
 }
