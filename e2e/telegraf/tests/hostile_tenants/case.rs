@@ -187,11 +187,12 @@ pub(crate) fn identity(key: &str) -> String {
 }
 
 impl Case {
-    /// The settings in a topology, with an image, and with an output. Where nothing runs the interval is the usual one:
-    /// Telegraf complains of scrapes that take longer.
-    pub(crate) fn settings(&self, topology: &str, image: &str, output: &str) -> Value {
-        let interval = if self.head.run.is_some() { "200ms" } else { "60s" };
-        let agent = json!({"interval": interval, "flush_interval": "200ms"});
+    /// The settings in a topology, with an image, and with an output. Where there is none, nothing is scraped either: it
+    /// would be complained of.
+    pub(crate) fn settings(&self, topology: &str, image: &str, output: Option<&str>) -> Value {
+        let interval = if output.is_some() { "200ms" } else { "60s" };
+        let output = output.unwrap_or("http://127.0.0.1:1");
+        let agent = json!({"interval": interval, "flush_interval": interval});
         let own = json!({
             "topology": topology,
             "pod": {"image": image},

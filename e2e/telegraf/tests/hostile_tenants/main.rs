@@ -159,7 +159,7 @@ fn faults(case: &Case, answer: &RenderAnswer) -> Vec<String> {
 /// Follows a case through its steps.
 fn follow(case: &Case, topology: &str, image: &str, judged: &mut BTreeSet<String>) -> Vec<String> {
     let mut wrong = Vec::new();
-    let settings = case.settings(topology, image, "http://127.0.0.1:1");
+    let settings = case.settings(topology, image, None);
     let (mut cluster, mut with, mut without) = (Cluster::default(), Host::default(), Host::default());
     let mut before: BTreeMap<String, String> = BTreeMap::new();
     let exporter = |_: &str| "127.0.0.1:80".to_owned();
@@ -264,7 +264,7 @@ fn metric(key: &str) -> String {
 fn run(case: &Case, topology: &str, image: &str) -> Vec<String> {
     let Some(run) = &case.head.run else { return Vec::new() };
     let recorder = Recorder::answering(|_| Reply::empty(204));
-    let settings = case.settings(topology, image, &recorder.url());
+    let settings = case.settings(topology, image, Some(&recorder.url()));
     let mut exporters: BTreeMap<&str, Exporter> = BTreeMap::new();
     for key in case.steps.iter().flat_map(|step| step.sources.keys()) {
         let name = metric(key);
