@@ -234,6 +234,8 @@ export interface SourceAnswer {
     configurations?: Configuration[];
     /** The objects, in the order in which they should be applied. */
     objects?: unknown[];
+    /** `standalone` only, and only if `outcome` is `rendered`: the object as far as it was read. A host keeps it, and sends it in [`RenderRequest::accepted`] from then on. */
+    accepted?: unknown;
 }
 
 /** One Telegraf. */

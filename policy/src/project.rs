@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use self::pattern::Pattern;
 use crate::protocol::ClusterView;
-use crate::settings::{Settings, Topology};
+use crate::settings::Settings;
 
 /// This cluster, as Argo CD calls it unless a Secret renames it.
 pub(crate) const THIS_SERVER: &str = "https://kubernetes.default.svc";
@@ -338,7 +338,7 @@ fn matches_glob_or_regex(entry: &str, namespace: &str) -> bool {
 /// The groups and kinds of what is put into an Application's namespace. In `standalone` that is nothing: all of it is in
 /// the administrator's.
 fn deployed_kinds(settings: &Settings) -> Vec<(String, String)> {
-    if settings.topology == Topology::Standalone {
+    if settings.topology.is_shared() {
         return Vec::new();
     }
     let own = [

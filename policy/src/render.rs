@@ -17,7 +17,7 @@ use crate::protocol::{
     ClusterView, Configuration, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer, VERSION,
 };
 use crate::resources;
-use crate::settings::{self, Settings, Topology};
+use crate::settings::{self, Settings};
 use crate::source::{self, Identity, Kind, Object, Source, TypeMeta};
 
 /// Renders every source of a request.
@@ -109,7 +109,7 @@ impl<'a> Renderer<'a> {
             in_cluster_enabled: cluster.and_then(|cluster| cluster.in_cluster_enabled) != Some(false),
             rendered: BTreeSet::new(),
             answers: Vec::new(),
-            standalone: (settings.topology == Topology::Standalone).then(|| Standalone::new(settings)),
+            standalone: (settings.topology.is_shared()).then(|| Standalone::new(settings)),
         }
     }
 

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMapKeySelector, EnvVar, EnvVarSource, Obj
 use super::{Declaration, SecretEnv, any_matches};
 use crate::diagnostic::{Findings, Place, Problem};
 use crate::located::{Data, from_yaml};
-use crate::settings::{Quantity, Settings, Topology};
+use crate::settings::{Quantity, Settings};
 use crate::source::{Source, is_dns_subdomain};
 use crate::telegraf::{
     Key, Literal, MAX_TAG_VALUE, Options, Origin, TAG_VALUE, nearest, read_options, refuse_unsafe_text,
@@ -116,7 +116,7 @@ impl<'a> Vocabulary<'a> {
         if refuse_unsafe_text(text.trim_end_matches('\n'), Origin::Annotation, &place, findings) {
             return;
         }
-        if settings.topology == Topology::Standalone && needs_own_telegraf(name) {
+        if settings.topology.is_shared() && needs_own_telegraf(name) {
             let name = annotation.to_owned();
             findings.report(Problem::NotShared { name }, Place::annotation_name(annotation));
             return;

@@ -1,6 +1,6 @@
 //! What is a matter of several settings. What can be said of one alone, its [kind](super::kind) says.
 
-use super::document::{Class, Mutation, Settings, Topology};
+use super::document::{Class, Mutation, Settings};
 use super::path::Path;
 use super::reader::Reader;
 use super::template::{TemplateTable, TemplateValue, has_placeholder};
@@ -16,7 +16,7 @@ pub(super) fn check(settings: &mut Settings, reader: &mut Reader<'_>) {
     endpoints(settings, root, reader);
     input_defaults(settings, root, reader);
     resources(settings, root, reader);
-    if settings.topology == Topology::Standalone {
+    if settings.topology.is_shared() {
         routing(settings, root, reader);
     }
     derive_tags(settings);
@@ -34,7 +34,7 @@ fn default_class(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) 
 }
 
 fn mutation(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
-    if settings.mutation == Mutation::Resources && settings.topology == Topology::Standalone {
+    if settings.mutation == Mutation::Resources && settings.topology.is_shared() {
         reader.report(&root.name("mutation"), Problem::MutationShared {});
     }
 }

@@ -290,20 +290,13 @@ impl Placeholders for OfEndpoint {
 
 impl Placeholders for OfTelegraf {
     fn scope(topology: Topology) -> Scope {
-        match topology {
-            Topology::Application => Scope::Source,
-            Topology::Endpoint => Scope::Endpoint,
-            Topology::Standalone => Scope::All,
-        }
+        topology.scope_of_telegraf()
     }
 }
 
 impl Placeholders for OfOutput {
     fn scope(topology: Topology) -> Scope {
-        match topology {
-            Topology::Application | Topology::Standalone => Scope::Source,
-            Topology::Endpoint => Scope::Endpoint,
-        }
+        topology.scope_of_outputs()
     }
 }
 

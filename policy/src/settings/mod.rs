@@ -23,6 +23,7 @@ mod quantity;
 mod reader;
 mod report;
 mod template;
+mod topology;
 
 use std::collections::BTreeMap;
 
