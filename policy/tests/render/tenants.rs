@@ -316,6 +316,28 @@ fn names_are_looked_up_at_the_clusters_dns_alone() {
     assert!(rules.iter().all(|rule| rule["to"].is_array()), "{rules:#?}");
 }
 
+#[rstest]
+#[case::variables("env-literal-V", true)]
+#[case::tags("global-tag-literal-t", true)]
+#[case::written_by_the_policy("rendered", false)]
+fn annotations_for_all_endpoints_are_small_together(#[case] name: &str, #[case] counts: bool) {
+    let lines: String = (0..64)
+        .map(|n| format!("- w{n}: http://web.shop.svc:8080/{n}\n"))
+        .collect();
+    let mut annotations = json!({KEY: lines});
+    for n in 0..20 {
+        annotations[format!("telegraf.influxdata.com/{name}{n}")] = json!("x".repeat(1000));
+    }
+    let mut settings = settings("endpoint");
+    settings["allow"] = json!({"env": true});
+    let answer = rendered_alone(&settings, annotations);
+    let is_too_large = answer.sources[0]
+        .diagnostics
+        .iter()
+        .any(|finding| finding.code == "TW002");
+    assert_eq!(is_too_large, counts);
+}
+
 /// What belongs to one tenant of all that is rendered.
 fn of_tenant(answer: &RenderAnswer, name: &str) -> Value {
     let source = answer
