@@ -14,9 +14,9 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use telewarden_policy::admission::{self, review::Review};
+use telewarden_policy::data_flow::DataFlow;
 use telewarden_policy::diagnostic::rules::{self, RuleDoc};
 use telewarden_policy::diagnostic::{Diagnostic, Position, Severity};
-use telewarden_policy::flow::Flow;
 use telewarden_policy::kubectl;
 use telewarden_policy::manifest::{self, Manifest, SyntaxError};
 use telewarden_policy::protocol::{Outcome, RenderAnswer, RenderRequest, SourceAnswer, VERSION};
@@ -37,7 +37,7 @@ pub struct Evaluation {
     /// What admission says to the creation of each source.
     pub admissions: Vec<Admission>,
     /// What is scraped, by which Telegraf, and where it goes.
-    pub flow: Flow,
+    pub flow: DataFlow,
     /// For each source that has annotations of ours the `kubectl` command that sets them.
     pub commands: Vec<String>,
     /// The annotation whose value names endpoints.
@@ -205,7 +205,7 @@ pub fn evaluate(source: &str, settings: &str) -> Evaluation {
         checked: texts.checked(&answer),
         manifests: manifests(&answer),
         admissions: admissions.collect(),
-        flow: Flow::of(&answer),
+        flow: DataFlow::of(&answer),
         commands: commands.collect(),
         annotation: annotation(chosen.as_ref().or(defaults.as_ref())),
         answer: Some(answer),

@@ -29,6 +29,6 @@ fn settings(payload: &[u8]) -> CallResult {
 }
 
 fn render(payload: &[u8]) -> CallResult {
-    let request: RenderRequest<'_> = crate::payload::decode(payload)?;
+    let request: RenderRequest<'_> = crate::decode::decode(payload)?;
     Ok(serde_json::to_vec(&crate::render::render(&request))?)
 }

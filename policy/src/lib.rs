@@ -4,18 +4,17 @@
 pub mod admission;
 pub mod annotation;
 mod application_set;
+#[cfg(feature = "host")]
+pub mod data_flow;
 mod decimal;
+mod decode;
 pub mod diagnostic;
 mod digest;
-#[cfg(feature = "host")]
-pub mod flow;
 #[cfg(feature = "host")]
 pub mod kubectl;
 mod located;
 #[cfg(feature = "host")]
 pub mod manifest;
-mod ordered;
-mod payload;
 mod plan;
 pub mod printable;
 mod project;
@@ -25,6 +24,7 @@ mod resources;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod settings;
+mod sorted_map;
 mod source;
 pub mod telegraf;
 pub mod well_known;

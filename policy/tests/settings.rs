@@ -25,34 +25,34 @@ fn only_finding(yaml: &str) -> String {
 #[rstest]
 #[case(
     "topology: sideways",
-    "TW501 /topology: `topology` is `sideways`, and should be `application`, `endpoint` or `standalone`"
+    "TW501 /topology: `topology` is `sideways`, but must be `application`, `endpoint` or `standalone`"
 )]
 #[case("topologie: standalone", "TW501 /topologie: `topologie` is not a setting")]
 #[case("endpoints: {maxx: 5}", "TW501 /endpoints/maxx: `endpoints.maxx` is not a setting")]
 #[case(
     "annotation: 5",
-    "TW501 /annotation: `annotation` is `5`, and should be text: write `\"5\"`"
+    "TW501 /annotation: `annotation` is `5`, but must be text: write `\"5\"`"
 )]
 #[case(
     "networkPolicy: \"true\"",
-    "TW501 /networkPolicy: `networkPolicy` is text, and should be `true` or `false`: write `true`"
+    "TW501 /networkPolicy: `networkPolicy` is text, but must be `true` or `false`: write `true`"
 )]
 #[case(
     "networkPolicy: maybe",
-    "TW501 /networkPolicy: `networkPolicy` is text, and should be `true` or `false`"
+    "TW501 /networkPolicy: `networkPolicy` is text, but must be `true` or `false`"
 )]
-#[case("endpoints: 5", "TW501 /endpoints: `endpoints` is `5`, and should be a map")]
+#[case("endpoints: 5", "TW501 /endpoints: `endpoints` is `5`, but must be a map")]
 #[case(
     "endpoints: {hosts: \"*\"}",
-    "TW501 /endpoints/hosts: `endpoints.hosts` is text, and should be a list"
+    "TW501 /endpoints/hosts: `endpoints.hosts` is text, but must be a list"
 )]
 #[case(
     "endpoints: {hosts: [\"*\", 5]}",
-    "TW501 /endpoints/hosts/1: `endpoints.hosts[1]` is `5`, and should be text: write `\"5\"`"
+    "TW501 /endpoints/hosts/1: `endpoints.hosts[1]` is `5`, but must be text: write `\"5\"`"
 )]
 #[case(
     "inputs: {tags: {a: [b]}}",
-    "TW501 /inputs/tags/a: `inputs.tags.a` is a list, and should be text"
+    "TW501 /inputs/tags/a: `inputs.tags.a` is a list, but must be text"
 )]
 fn a_wrong_shape_is_told_by_its_path(#[case] yaml: &str, #[case] expected: &str) {
     assert_eq!(only_finding(yaml), expected);
@@ -61,27 +61,27 @@ fn a_wrong_shape_is_told_by_its_path(#[case] yaml: &str, #[case] expected: &str)
 #[rstest]
 #[case(
     "endpoints: {max: 1.5}",
-    "`endpoints.max` is `1.5`, and should be a whole number, 1 or more"
+    "`endpoints.max` is `1.5`, but must be a whole number, 1 or more"
 )]
 #[case(
     "endpoints: {max: -1}",
-    "`endpoints.max` is `-1`, and should be a whole number, 1 or more"
+    "`endpoints.max` is `-1`, but must be a whole number, 1 or more"
 )]
 #[case(
     "endpoints: {max: 0}",
-    "`endpoints.max` is `0`, and should be a whole number, 1 or more"
+    "`endpoints.max` is `0`, but must be a whole number, 1 or more"
 )]
 #[case(
     "endpoints: {max: \"64\"}",
-    "`endpoints.max` is text, and should be a whole number, 1 or more: write `64`"
+    "`endpoints.max` is text, but must be a whole number, 1 or more: write `64`"
 )]
 #[case(
     "endpoints: {max: many}",
-    "`endpoints.max` is text, and should be a whole number, 1 or more"
+    "`endpoints.max` is text, but must be a whole number, 1 or more"
 )]
 #[case(
     "endpoints: {max: true}",
-    "`endpoints.max` is `true`, and should be a whole number, 1 or more"
+    "`endpoints.max` is `true`, but must be a whole number, 1 or more"
 )]
 fn a_count_is_a_whole_number(#[case] yaml: &str, #[case] expected: &str) {
     assert_eq!(only_finding(yaml), format!("TW501 /endpoints/max: {expected}"));

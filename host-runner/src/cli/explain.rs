@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use clap::ValueEnum;
 use telewarden::{EndpointAnswer, Outcome, RenderAnswer, Rendered};
-use telewarden_policy::flow::{Flow, FlowSource, Output, Telegraf};
+use telewarden_policy::data_flow::{DataFlow, FlowSource, Output, Telegraf};
 
 use super::Status;
 use super::check::{self, Checked};
@@ -106,7 +106,7 @@ fn of_rendered(rendered: &Rendered) -> String {
         shared: Some(rendered.clone()),
         ..RenderAnswer::default()
     };
-    let outputs = Flow::of(&alone).outputs;
+    let outputs = DataFlow::of(&alone).outputs;
     if !outputs.is_empty() {
         text += "  sends to\n";
     }
@@ -127,11 +127,11 @@ fn of_rendered(rendered: &Rendered) -> String {
 
 /// <https://mermaid.js.org/syntax/flowchart.html>
 fn picture(answer: &RenderAnswer) -> String {
-    let Flow {
+    let DataFlow {
         sources,
         telegrafs,
         outputs,
-    } = Flow::of(answer);
+    } = DataFlow::of(answer);
     let mut text = "flowchart LR\n".to_owned();
     let mut arrows = String::new();
     // Text is written to a string, which takes it all.

@@ -71,7 +71,7 @@ pub fn validate(payload: &[u8]) -> ValidateAnswer {
 }
 
 fn answer(payload: &[u8]) -> ValidateAnswer {
-    match crate::payload::decode::<Payload<'_, Request<Object<'_>>>>(payload) {
+    match crate::decode::decode::<Payload<'_, Request<Object<'_>>>>(payload) {
         Ok(Payload {
             request:
                 Request {
@@ -88,7 +88,7 @@ fn answer(payload: &[u8]) -> ValidateAnswer {
 
 /// Answers a payload that is no AdmissionRequest, or one whose objects have not the shape that they should have.
 fn answer_unusual(payload: &[u8]) -> ValidateAnswer {
-    let Payload { request, settings } = match crate::payload::decode::<Payload<'_, &RawValue>>(payload) {
+    let Payload { request, settings } = match crate::decode::decode::<Payload<'_, &RawValue>>(payload) {
         Ok(payload) => payload,
         Err(error) => return reject(&[unreadable("the request", error)]),
     };
@@ -195,7 +195,7 @@ fn generate(request: &RawValue, settings: Option<&RawValue>) -> ValidateAnswer {
 
 /// Answers the payload of `validate_settings`, whatever it is.
 pub fn validate_settings(payload: &[u8]) -> SettingsAnswer {
-    let findings = match crate::payload::decode(payload) {
+    let findings = match crate::decode::decode(payload) {
         Ok(document) => settings::read(Some(&document)).1,
         Err(error) => vec![unreadable("the document", error)],
     };

@@ -9,9 +9,9 @@ use serde_json::{Value as Json, json};
 use super::request::{Payload, RelevantFields, Request};
 use crate::diagnostic::{Diagnostic, Place, Problem};
 use crate::digest::sha256;
-use crate::ordered::ordered_map;
 use crate::protocol::{Outcome, RenderAnswer};
 use crate::settings::Mutation;
+use crate::sorted_map::sorted_map;
 use crate::source::Annotations;
 
 /// The digest of what is rendered.
@@ -98,7 +98,7 @@ impl RenderedAnnotations {
         {
             return Ok(None);
         }
-        let payload: Payload<'_, Request<&RawValue>> = crate::payload::decode(payload)?;
+        let payload: Payload<'_, Request<&RawValue>> = crate::decode::decode(payload)?;
         let Some(object) = payload.request.object else {
             return Ok(None);
         };
@@ -123,7 +123,7 @@ impl RenderedAnnotations {
                 ("rendered-digest", facts.digest.clone()),
             ]
         });
-        ordered_map(facts.map(|(name, value)| (name.to_owned(), value)))
+        sorted_map(facts.map(|(name, value)| (name.to_owned(), value)))
     }
 }
 

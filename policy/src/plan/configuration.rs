@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::Accepted;
 use crate::annotation::{Endpoint, Input};
-use crate::ordered::ordered_map;
 use crate::protocol::EndpointAnswer;
 use crate::settings::{Class, Names, Plugins, Settings, TemplateTable, TemplateValue, fill_table, has_placeholder};
+use crate::sorted_map::sorted_map;
 use crate::source::Source;
 use crate::telegraf::{Key, Table, Value, key, literal, metric_version};
 use crate::well_known::ROUTING_TAG;
@@ -64,7 +64,7 @@ pub(super) fn shared_by_all(class: &Class, settings: &Settings) -> Table {
         });
         (plugin.clone(), instances.collect())
     });
-    add_outputs(&mut table, ordered_map(outputs));
+    add_outputs(&mut table, sorted_map(outputs));
     add_health(&mut table);
     table
 }
@@ -86,14 +86,14 @@ pub(super) fn part_of_source(accepted: &Accepted<'_>, settings: &Settings) -> Ta
             let mut output = fill_table(instance, &names);
             // Telegraf lets a metric pass that matches any of the tags: no other may be there. The settings' checks see to
             // that.
-            let tagpass = ordered_map([(key(ROUTING_TAG), Value::list([identity.clone()]))]);
+            let tagpass = sorted_map([(key(ROUTING_TAG), Value::list([identity.clone()]))]);
             output.insert(key("tagpass"), Value::Table(tagpass));
             exclude_tags(&mut output, [key(ROUTING_TAG)]);
             output
         });
         (plugin.clone(), instances.collect())
     });
-    add_outputs(&mut table, ordered_map(outputs));
+    add_outputs(&mut table, sorted_map(outputs));
     let mut tags = InputTags::of(class, settings);
     let global = declaration.global_tags.iter();
     tags.more
@@ -164,7 +164,7 @@ fn of_class(class: &Class, names: &Names<'_>, internal: bool, settings: &Setting
         }
     }
     if internal {
-        let internal = ordered_map([(key("internal"), vec![Table::new()])]);
+        let internal = sorted_map([(key("internal"), vec![Table::new()])]);
         table.insert(key("inputs"), Value::Table(tables(internal)));
     }
     table
@@ -173,12 +173,12 @@ fn of_class(class: &Class, names: &Names<'_>, internal: bool, settings: &Setting
 fn fill_plugins(plugins: &Plugins, names: &Names<'_>) -> BTreeMap<Key, Vec<Table>> {
     let instances = plugins.iter().filter(|(_, instances)| !instances.is_empty());
     let fill = |instances: &Vec<TemplateTable>| instances.iter().map(|instance| fill_table(instance, names)).collect();
-    ordered_map(instances.map(|(plugin, instances)| (plugin.clone(), fill(instances))))
+    sorted_map(instances.map(|(plugin, instances)| (plugin.clone(), fill(instances))))
 }
 
 fn tables(plugins: BTreeMap<Key, Vec<Table>>) -> Table {
     let instances = plugins.into_iter();
-    ordered_map(instances.map(|(plugin, instances)| (plugin, Value::Tables(instances))))
+    sorted_map(instances.map(|(plugin, instances)| (plugin, Value::Tables(instances))))
 }
 
 fn add_outputs(table: &mut Table, mut outputs: BTreeMap<Key, Vec<Table>>) {
@@ -192,7 +192,7 @@ fn add_outputs(table: &mut Table, mut outputs: BTreeMap<Key, Vec<Table>>) {
 /// does (<https://github.com/influxdata/telegraf/tree/master/plugins/outputs/health>).
 fn add_health(table: &mut Table) {
     let address = literal(&format!("http://:{HEALTH_PORT}"));
-    let health = ordered_map([(key("service_address"), address.into())]);
+    let health = sorted_map([(key("service_address"), address.into())]);
     let outputs = table
         .entry(key("outputs"))
         .or_insert_with(|| Value::Table(Table::new()));
@@ -220,7 +220,7 @@ fn input(source: &Source<'_>, endpoint: &Endpoint, tags: &InputTags, settings: &
     let (plugin, mut table) = match &endpoint.input {
         Input::Prometheus { urls, options, .. } => {
             let options = options.iter().map(|(name, setting)| (key(name), setting.value.clone()));
-            let mut table: Table = ordered_map(options);
+            let mut table: Table = sorted_map(options);
             table.insert(key("urls"), Value::list(urls.iter().map(|url| url.literal().clone())));
             if let Some(name) = measurement(endpoint, &names, settings) {
                 table.insert(key("name_override"), Value::Replaceable(name));

@@ -2,8 +2,8 @@
 
 use super::{Accepted, ConfigFiles, Owner, Pod, Workload, configuration, name, peers};
 use crate::annotation::Endpoint;
-use crate::ordered::ordered_map;
 use crate::settings::Settings;
+use crate::sorted_map::sorted_map;
 use crate::telegraf::to_toml;
 
 /// The Telegrafs of a source, in the order of its endpoints.
@@ -30,7 +30,7 @@ fn workload<'a>(accepted: &'a Accepted<'a>, endpoint: &'a Endpoint, settings: &'
         name: name::object_name(&source.identity, endpoint, settings),
         namespace: &source.namespace,
         names: accepted.names(settings),
-        files: ConfigFiles::One(ordered_map([(ConfigFiles::FILE.to_owned(), to_toml(&configuration))])),
+        files: ConfigFiles::One(sorted_map([(ConfigFiles::FILE.to_owned(), to_toml(&configuration))])),
         peers,
         pod: Pod::of(declaration, settings),
     }

@@ -12,10 +12,10 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::metadata::{metadata, owner_labels, pod_labels, pod_selector};
 use super::object::{Deployment, DeploymentSpec, Metadata, PodSpec, PodTemplate, Volume};
 use crate::digest::sha256;
-use crate::ordered::ordered_map;
 use crate::plan::configuration::HEALTH_PORT;
 use crate::plan::{ConfigFiles, Pod, Workload, label_value};
 use crate::settings::{Reload, ResourceList, Settings};
+use crate::sorted_map::sorted_map;
 
 /// Where the ConfigMap is mounted.
 const DIRECTORY: &str = "/etc/telegraf";
@@ -26,14 +26,14 @@ pub(super) fn deployment(workload: &Workload<'_>, settings: &Settings) -> Deploy
     let pod = &settings.pod;
     let labels = pod.labels.iter();
     let labels = labels.map(|(label, text)| (label.clone(), label_value(&text.fill(names))));
-    let mut labels = ordered_map(labels);
+    let mut labels = sorted_map(labels);
     labels.extend(owner_labels(workload.owner, settings));
     labels.extend(pod_labels(name));
     let annotations = pod
         .annotations
         .iter()
         .map(|(annotation, text)| (annotation.clone(), text.fill(names)));
-    let mut annotations = ordered_map(annotations);
+    let mut annotations = sorted_map(annotations);
     if settings.reload == Reload::Rollout {
         let files = workload.files.by_name().iter();
         let all: String = files.map(|(name, text)| format!("{name}\n{text}\n")).collect();
@@ -157,7 +157,7 @@ fn arguments(files: &ConfigFiles, reload: Reload) -> Vec<String> {
 
 fn resources(pod: &Pod) -> ResourceRequirements {
     let list = |list: &ResourceList| {
-        Some(ordered_map([
+        Some(sorted_map([
             ("cpu".to_owned(), Quantity(list.cpu.as_str().to_owned())),
             ("memory".to_owned(), Quantity(list.memory.as_str().to_owned())),
         ]))

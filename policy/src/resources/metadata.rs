@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::object::Metadata;
-use crate::ordered::ordered_map;
 use crate::plan::{Owner, Workload, label_value};
 use crate::settings::Settings;
+use crate::sorted_map::sorted_map;
 use crate::source::Identity;
 use crate::well_known::{ALL_SOURCES, FIELD_MANAGER, INSTANCE, MANAGED_BY, PREFIX, SOURCE};
 
 /// The labels by which an operator finds its own objects again, and people theirs.
 pub(super) fn owner_labels(owner: Owner<'_>, settings: &Settings) -> BTreeMap<String, String> {
-    let mut labels = ordered_map([
+    let mut labels = sorted_map([
         ("app.kubernetes.io/name".to_owned(), "telegraf".to_owned()),
         ("app.kubernetes.io/component".to_owned(), "metrics".to_owned()),
         (MANAGED_BY.to_owned(), FIELD_MANAGER.to_owned()),
@@ -38,7 +38,7 @@ pub(super) fn owner_annotations(owner: Owner<'_>) -> BTreeMap<String, String> {
         Owner::Source { identity, .. } => identity.to_string(),
         Owner::All => ALL_SOURCES.to_owned(),
     };
-    ordered_map([
+    sorted_map([
         (
             "argocd.argoproj.io/compare-options".to_owned(),
             "IgnoreExtraneous".to_owned(),
@@ -61,7 +61,7 @@ pub(super) fn metadata(workload: &Workload<'_>, settings: &Settings) -> Metadata
 /// The label that a Deployment's pods alone have. A Deployment's selector cannot be changed, so it holds nothing else that
 /// settings or sources could change.
 pub(super) fn pod_labels(name: &str) -> BTreeMap<String, String> {
-    ordered_map([
+    sorted_map([
         ("app.kubernetes.io/name".to_owned(), "telegraf".to_owned()),
         ("telegraf.influxdata.com/name".to_owned(), name.to_owned()),
     ])

@@ -14,9 +14,9 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::metadata::{metadata, pod_selector};
 use super::object::NetworkPolicy;
-use crate::ordered::ordered_map;
 use crate::plan::{Peer, Workload};
 use crate::settings::{Dns, Settings};
+use crate::sorted_map::sorted_map;
 
 /// The networks that an external host is not in: <https://www.rfc-editor.org/rfc/rfc1918>, link-local and carrier-grade.
 const PRIVATE: &[&str] = &[
@@ -44,7 +44,7 @@ pub(super) fn network_policy(workload: &Workload<'_>, settings: &Settings) -> Ne
 fn rule(peer: Peer) -> NetworkPolicyEgressRule {
     match peer {
         Peer::Namespace(namespace) => {
-            let name = ordered_map([("kubernetes.io/metadata.name".to_owned(), namespace)]);
+            let name = sorted_map([("kubernetes.io/metadata.name".to_owned(), namespace)]);
             NetworkPolicyEgressRule {
                 to: Some(vec![NetworkPolicyPeer {
                     namespace_selector: Some(LabelSelector {
@@ -78,7 +78,7 @@ fn dns(dns: &Dns) -> Vec<NetworkPolicyEgressRule> {
         to: Some(to),
         ports: Some(vec![port("UDP", number), port("TCP", number)]),
     };
-    let namespace = ordered_map([("kubernetes.io/metadata.name".to_owned(), dns.namespace.clone())]);
+    let namespace = sorted_map([("kubernetes.io/metadata.name".to_owned(), dns.namespace.clone())]);
     let labels = |labels| {
         Some(LabelSelector {
             match_labels: Some(labels),
@@ -88,7 +88,7 @@ fn dns(dns: &Dns) -> Vec<NetworkPolicyEgressRule> {
     // Both selectors stand in one peer: two peers would be one or the other.
     let servers = NetworkPolicyPeer {
         namespace_selector: labels(namespace),
-        pod_selector: labels(ordered_map(dns.pods.clone())),
+        pod_selector: labels(sorted_map(dns.pods.clone())),
         ..NetworkPolicyPeer::default()
     };
     let mut rules = vec![rule(vec![servers], i32::from(dns.port))];

@@ -58,7 +58,7 @@ fn endpoints(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
         let (min_path, max_path) = (path.name(min_name), path.name(max_name));
         if max < min && !reader.is_wrong(&min_path) && !reader.is_wrong(&max_path) {
             let (min, max) = (min.as_str(), max.as_str());
-            let error = format!("`{max_path}` is `{max}`, and should be `{min}` or more, as `{min_path}` is");
+            let error = format!("`{max_path}` is `{max}`, but must be `{min}` or more, as `{min_path}` is");
             reader.report(&max_path, Problem::Settings { error, nearest: None });
         }
     }

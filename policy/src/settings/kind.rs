@@ -202,7 +202,7 @@ fn dns_label(text: &str, what: &'static str) -> Result<String, Problem> {
 
 fn expected(text: &str, path: &Path<'_>, expected: &str) -> Problem {
     Problem::Settings {
-        error: format!("`{path}` is `{text}`, and should be {expected}"),
+        error: format!("`{path}` is `{text}`, but must be {expected}"),
         nearest: None,
     }
 }

@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
             let (last, others) = names.split_last()?;
             let expected = format!("`{}` or `{last}`", others.join("`, `"));
             let nearest = nearest(text, names.iter().copied());
-            let error = format!("`{path}` is `{text}`, and should be {expected}");
+            let error = format!("`{path}` is `{text}`, but must be {expected}");
             self.report(path, Problem::Settings { error, nearest });
         }
         index
@@ -149,7 +149,7 @@ impl<'a> Reader<'a> {
         let instead = instead
             .map(|instead| format!(": write `{instead}`"))
             .unwrap_or_default();
-        let error = format!("`{path}` is {found}, and should be {expected}{instead}");
+        let error = format!("`{path}` is {found}, but must be {expected}{instead}");
         self.report(path, Problem::Settings { error, nearest: None });
     }
 }

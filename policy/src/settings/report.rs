@@ -9,7 +9,7 @@ use crate::well_known::PREFIX;
 
 /// Answers the payload of the operation `settings`: the document, or null for the defaults.
 pub fn report(payload: &[u8]) -> SettingsReport {
-    let document: Json = match crate::payload::decode(payload) {
+    let document: Json = match crate::decode::decode(payload) {
         Ok(document) => document,
         Err(error) => {
             let problem = Problem::Unreadable {

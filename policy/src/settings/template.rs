@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::path::Path;
 use crate::diagnostic::{Findings, Problem};
-use crate::ordered::ordered_map;
+use crate::sorted_map::sorted_map;
 use crate::telegraf::{Key, Table, Value};
 
 /// What a placeholder stands for.
@@ -183,7 +183,7 @@ pub(crate) type TemplateTable = BTreeMap<Key, TemplateValue>;
 
 /// The values with their texts filled.
 pub(crate) fn fill_table(table: &TemplateTable, names: &Names<'_>) -> Table {
-    ordered_map(table.iter().map(|(key, value)| (key.clone(), fill_value(value, names))))
+    sorted_map(table.iter().map(|(key, value)| (key.clone(), fill_value(value, names))))
 }
 
 fn fill_value(value: &TemplateValue, names: &Names<'_>) -> Value {

@@ -1,4 +1,4 @@
-//! The other annotations: the names that users of the archived telegraf-operator know, with the same meaning
+//! All annotations but those that hold endpoints. Names and meanings are those of the archived telegraf-operator
 //! (<https://github.com/influxdata/telegraf-operator#pod-level-annotations>).
 
 use std::collections::BTreeSet;
@@ -48,19 +48,19 @@ const WRITTEN: &[&str] = &["rendered", "rendered-digest"];
 const POD_LEVEL: &[(&str, &str)] = &[
     (
         "port",
-        "write the port into the endpoint's URL: `- name: \"http://service.namespace.svc:9121/metrics\"`",
+        "write the port into the endpoint's URL: `- my-service: \"http://service.namespace.svc:9121/metrics\"`",
     ),
     (
         "ports",
-        "write an endpoint for each port: `- name: \"http://service.namespace.svc:9121/metrics\"`",
+        "write an endpoint for each port: `- my-service: \"http://service.namespace.svc:9121/metrics\"`",
     ),
     (
         "path",
-        "write the path into the endpoint's URL: `- name: \"http://service.namespace.svc:9121/metrics\"`",
+        "write the path into the endpoint's URL: `- my-service: \"http://service.namespace.svc:9121/metrics\"`",
     ),
     (
         "scheme",
-        "write the scheme into the endpoint's URL: `- name: \"https://service.namespace.svc:9121/metrics\"`",
+        "write the scheme into the endpoint's URL: `- my-service: \"https://service.namespace.svc:9121/metrics\"`",
     ),
     (
         "volume-mounts",
@@ -69,7 +69,7 @@ const POD_LEVEL: &[(&str, &str)] = &[
 ];
 
 /// Reads the annotations that do not name endpoints.
-pub(super) struct Vocabulary<'a> {
+pub(super) struct OtherAnnotations<'a> {
     settings: &'a Settings,
     /// False when no annotation names endpoints, so that the others do nothing.
     has_endpoints: bool,
@@ -80,7 +80,7 @@ pub(super) struct Vocabulary<'a> {
     variables: BTreeSet<String>,
 }
 
-impl<'a> Vocabulary<'a> {
+impl<'a> OtherAnnotations<'a> {
     pub(super) fn new(settings: &'a Settings, has_endpoints: bool) -> Self {
         Self {
             settings,

@@ -1,18 +1,18 @@
-//! What an answer comes to, as a picture has it: what is scraped, by which Telegraf, and where that sends it.
+//! The flow of metrics in an answer of `render`: endpoints, the Telegrafs that scrape them, and the outputs of those.
 //!
-//! An answer says what is scraped. Where metrics go is read from the configurations in it, as they are written: that also
-//! holds for the answers of modules that somebody else built.
+//! The endpoints are fields of the answer. The outputs are read from the rendered configurations, so this also works with
+//! the answer of a module that somebody else built.
 
 use serde::Serialize;
 use toml::de::{DeTable, DeValue};
 
 use crate::protocol::{Configuration, EndpointAnswer, RenderAnswer, Rendered};
 
-/// What is scraped, by which Telegraf, and where it goes.
+/// Endpoints, the Telegrafs that scrape them, and the outputs of those.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Flow {
+pub struct DataFlow {
     /// The sources that have endpoints.
     pub sources: Vec<FlowSource>,
     /// Every Telegraf.
@@ -74,7 +74,7 @@ pub struct Output {
     pub details: Vec<String>,
 }
 
-impl Flow {
+impl DataFlow {
     /// Reads an answer.
     pub fn of(answer: &RenderAnswer) -> Self {
         let mut flow = Self::default();
@@ -207,7 +207,7 @@ mod tests {
             "protocol": 1, "diagnostics": [],
             "sources": [source("a", conf), source("b", &conf.replace("argocd", "b")), source("c", "not TOML")],
         });
-        let flow = Flow::of(&serde_json::from_value(answer).expect("an answer"));
+        let flow = DataFlow::of(&serde_json::from_value(answer).expect("an answer"));
         let telegrafs: Vec<_> = flow
             .telegrafs
             .iter()
