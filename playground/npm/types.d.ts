@@ -34,6 +34,16 @@ export interface Configuration {
     files: Record<string, string>;
 }
 
+/** Endpoints, the Telegrafs that scrape them, and the outputs of those. */
+export interface DataFlow {
+    /** The sources that have endpoints. */
+    sources: FlowSource[];
+    /** Every Telegraf. */
+    telegrafs: Telegraf[];
+    /** Every output that some Telegraf sends to. The one that answers the pod's probes sends nothing. */
+    outputs: Output[];
+}
+
 /** One finding. */
 export interface Diagnostic {
     /** The rule's code, such as `TW103`. */
@@ -73,7 +83,7 @@ export interface Evaluation {
     /** What admission says to the creation of each source. */
     admissions: Admission[];
     /** What is scraped, by which Telegraf, and where it goes. */
-    flow: Flow;
+    flow: DataFlow;
     /** For each source that has annotations of ours the `kubectl` command that sets them. */
     commands: string[];
     /** The annotation whose value names endpoints. */
@@ -98,16 +108,6 @@ export interface Finding {
     start?: Position;
     /** The character after the last. */
     end?: Position;
-}
-
-/** What is scraped, by which Telegraf, and where it goes. */
-export interface Flow {
-    /** The sources that have endpoints. */
-    sources: FlowSource[];
-    /** Every Telegraf. */
-    telegrafs: Telegraf[];
-    /** Every output that some Telegraf sends to. The one that answers the pod's probes sends nothing. */
-    outputs: Output[];
 }
 
 /** An endpoint, and who scrapes it. */
