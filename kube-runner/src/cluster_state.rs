@@ -186,6 +186,8 @@ impl ClusterState {
     pub(crate) fn has_namespace(&self, namespace: &str, key: &str) -> bool {
         let mut state = self.state();
         let there = state.namespaces.contains(namespace);
+        // It waits for this namespace alone, whatever it waited for before.
+        state.waiting.retain(|_, keys| !(keys.remove(key) && keys.is_empty()));
         if !there {
             state
                 .waiting
@@ -616,6 +618,19 @@ mod tests {
         fixture.state.put_namespace("redis");
         assert_eq!(fixture.touched(), [REDIS]);
         assert!(fixture.state.has_namespace("redis", REDIS));
+    }
+
+    #[test]
+    fn a_source_waits_for_one_namespace_alone() {
+        let mut fixture = Fixture::new(false);
+        for number in 0..100 {
+            assert!(!fixture.state.has_namespace(&format!("redis-{number}"), REDIS));
+        }
+        assert_eq!(fixture.state.state().waiting.len(), 1);
+        fixture.state.put_namespace("redis-0");
+        assert_eq!(fixture.touched(), [""; 0]);
+        fixture.state.put_namespace("redis-99");
+        assert_eq!(fixture.touched(), [REDIS]);
     }
 
     #[test]

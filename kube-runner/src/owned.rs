@@ -141,12 +141,19 @@ impl<'a> Owned<'a> {
             .filter(|live| !self.kept.contains(&live.id))
             .cloned()
             .collect();
-        for live in orphans {
-            if !live.deleting {
-                self.delete(&live).await?;
+        let mut failure = None;
+        for live in orphans.iter().filter(|live| !live.deleting) {
+            match self.delete(live).await {
+                Ok(()) => {}
+                // Anybody can create an object in somebody's name where it cannot be deleted. It keeps none of the others.
+                Err(error @ Error::Api { .. }) => drop(failure.get_or_insert(error)),
+                Err(error) => return Err(error),
             }
         }
-        Ok(self.changes)
+        match failure {
+            Some(error) => Err(error),
+            None => Ok(self.changes),
+        }
     }
 
     /// What was done, without deleting anything.
@@ -479,5 +486,32 @@ mod tests {
         let applied = owned.apply(&rendered("created")).await;
         assert!(matches!(applied, Err(Error::Leadership(_))), "{applied:?}");
         assert_eq!(*asked.lock().unwrap(), ["GET"], "it was read, and not changed any more");
+    }
+
+    #[tokio::test]
+    async fn an_object_that_cannot_be_deleted_does_not_keep_the_others() {
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let asked_for = asked.clone();
+        let service = tower::service_fn(move |request: http::Request<Body>| {
+            let path = request.uri().path().to_owned();
+            let status = match path.ends_with("/aaa") {
+                true => 403,
+                false => 200,
+            };
+            asked_for.lock().unwrap().push(path);
+            let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status, "message": "no",
+                "reason": "Forbidden", "metadata": {}});
+            let answer = http::Response::builder().status(status);
+            let answer = answer.body(Body::from(body.to_string().into_bytes())).unwrap();
+            async { Ok::<_, Infallible>(answer) }
+        });
+        let (mut writer, _) = writer(Duration::from_secs(3600));
+        writer.client = Client::new(service, "default");
+        let mut found = live("aaa");
+        found.append(&mut live("orphan"));
+        let pruned = Owned::new(&writer, None, None, found).prune().await;
+        assert_eq!(pruned.unwrap_err().reason(), "forbidden");
+        let deleted = asked.lock().unwrap().clone();
+        assert!(deleted.iter().any(|path| path.ends_with("/orphan")), "{deleted:?}");
     }
 }

@@ -31,7 +31,12 @@ struct Cost {
 }
 
 fn cost(annotations: Value) -> Cost {
-    let settings = json!({"allow": {"env": true}, "inputs": {"allowedPlugins": ["prometheus", "redis"]}});
+    cost_in("application", annotations)
+}
+
+fn cost_in(topology: &str, annotations: Value) -> Cost {
+    let settings =
+        json!({"topology": topology, "allow": {"env": true}, "inputs": {"allowedPlugins": ["prometheus", "redis"]}});
     let request = json!({
         "protocol": 1,
         "settings": settings,
@@ -156,4 +161,29 @@ fn grows_at_most_as_fast_as_the_annotation(#[case] shape: fn(usize) -> Value) {
     let largest = costs.iter().map(|cost| cost.peak).max();
     assert!(largest < Some(16 * KIB * KIB), "{costs:#?}");
     assert!(costs.iter().all(|cost| cost.answer < 512 * KIB), "{costs:#?}");
+}
+
+#[rstest]
+#[case::tags("telegraf.influxdata.com/global-tag-literal-#", "x")]
+#[case::long_tags("telegraf.influxdata.com/global-tag-literal-#", &"x".repeat(1000))]
+#[case::variables("telegraf.influxdata.com/env-literal-A#", "x")]
+#[case::long_variables("telegraf.influxdata.com/env-literal-A#", &"x".repeat(1000))]
+fn what_counts_for_all_endpoints_is_not_multiplied_by_them(
+    #[case] name: &str,
+    #[case] value: &str,
+    #[values("application", "endpoint", "standalone")] topology: &str,
+) {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    for size in [16 * KIB, 64 * KIB, 240 * KIB] {
+        let mut annotations = many(name, value, size);
+        let endpoints: String = (0..64)
+            .map(|number| format!("a{number}: http://a{number}.argocd.svc/\n"))
+            .collect();
+        annotations[ENDPOINTS] = endpoints.into();
+        let cost = cost_in(topology, annotations);
+        assert!(
+            cost.peak < 16 * KIB * KIB && cost.answer < 4 * KIB * KIB,
+            "{size}: {cost:?}"
+        );
+    }
 }

@@ -28,13 +28,6 @@ use other_annotations::OtherAnnotations;
 /// The annotation that holds Telegraf's own TOML.
 pub(crate) const INPUTS: &str = "telegraf.influxdata.com/inputs";
 
-/// What the names of annotations that admission writes begin with.
-const RENDERED: &str = "telegraf.influxdata.com/rendered";
-
-/// How large the annotations that name no endpoints may be together, in bytes. What they say counts for each endpoint, and in
-/// one topology each endpoint has a pod.
-const MAX_OTHERS: usize = 16 * 1024;
-
 /// What a source's annotations ask for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Declaration {
@@ -139,15 +132,7 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Find
     }
     // What they say counts for all endpoints, wherever it stands.
     let mut other_annotations = OtherAnnotations::new(settings, !endpoint_annotations.is_empty());
-    let mut size = 0;
     for (name, text) in &others {
-        // What the policy writes is not read.
-        size += if name.starts_with(RENDERED) { 0 } else { text.len() };
-        if size > MAX_OTHERS {
-            let limit = MAX_OTHERS;
-            findings.report(Problem::TooLarge { size, limit }, Place::annotation(name, None));
-            break;
-        }
         other_annotations.read(name, text, findings);
     }
     let (mut declaration, options) = other_annotations.finish(source, findings);

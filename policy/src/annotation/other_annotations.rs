@@ -78,7 +78,14 @@ pub(super) struct OtherAnnotations<'a> {
     options: Options,
     /// The environment variables that were set, by name.
     variables: BTreeSet<String>,
+    /// How much tags and variables take, in bytes.
+    repeated: usize,
 }
+
+/// The most that global tags and environment variables of a source may take, in bytes, their names included: each endpoint's
+/// input, or its pod, has all of them. Each counts [`EACH_REPEATED`] more, for what is written around it.
+const MAX_REPEATED: usize = 16 * 1024;
+const EACH_REPEATED: usize = 64;
 
 impl<'a> OtherAnnotations<'a> {
     pub(super) fn new(settings: &'a Settings, has_endpoints: bool) -> Self {
@@ -88,6 +95,7 @@ impl<'a> OtherAnnotations<'a> {
             declaration: Declaration::default(),
             options: Options::new(),
             variables: BTreeSet::new(),
+            repeated: 0,
         }
     }
 
@@ -129,6 +137,13 @@ impl<'a> OtherAnnotations<'a> {
             settings,
             findings,
         };
+        if name.starts_with("global-tag-literal-") || name.starts_with("env-") {
+            self.repeated += name.len() + text.len() + EACH_REPEATED;
+            if self.repeated > MAX_REPEATED {
+                return reader
+                    .value_problem("shorter: global tags and environment variables together may take 16 KiB");
+            }
+        }
         match name {
             "interval" => reader.option("interval", &mut self.options),
             "metric-version" => reader.option("metric_version", &mut self.options),

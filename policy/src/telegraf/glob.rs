@@ -22,6 +22,10 @@ pub(crate) fn check_glob(text: &str) -> Result<(), &'static str> {
     if text.len() > MAX_BYTES {
         return Err("a pattern of at most 256 bytes");
     }
+    // What stands for a character that could not be read is an error to version 0.2.3.
+    if text.contains(char::REPLACEMENT_CHARACTER) {
+        return Err("a pattern without the character U+FFFD");
+    }
     let mut pattern = Shape::default();
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -162,6 +166,9 @@ mod tests {
     #[case("[a-b]*[!b]*")]
     #[case("**a**")]
     #[case("*a*a*a*a")]
+    #[case("x*\u{fffd}")]
+    #[case("[\u{fffd}-\u{10ffff}]")]
+    #[case("[a\u{fffd}]")]
     fn what_a_telegraf_may_not_read(#[case] text: &str) {
         assert!(check_glob(text).is_err());
     }
