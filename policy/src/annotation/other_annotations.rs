@@ -140,8 +140,7 @@ impl<'a> OtherAnnotations<'a> {
         if name.starts_with("global-tag-literal-") || name.starts_with("env-") {
             self.repeated += name.len() + text.len() + EACH_REPEATED;
             if self.repeated > MAX_REPEATED {
-                return reader
-                    .value_problem("shorter: global tags and environment variables together may take 16 KiB");
+                return reader.value_problem("shorter: global tags and environment variables together may take 16 KiB");
             }
         }
         match name {
