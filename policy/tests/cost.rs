@@ -35,7 +35,8 @@ fn cost(annotations: Value) -> Cost {
 }
 
 fn cost_in(topology: &str, annotations: Value) -> Cost {
-    let settings = json!({"topology": topology, "allow": {"env": true}, "inputs": {"allowedPlugins": ["prometheus", "redis"]}});
+    let settings =
+        json!({"topology": topology, "allow": {"env": true}, "inputs": {"allowedPlugins": ["prometheus", "redis"]}});
     let request = json!({
         "protocol": 1,
         "settings": settings,
@@ -175,9 +176,14 @@ fn what_counts_for_all_endpoints_is_not_multiplied_by_them(
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     for size in [16 * KIB, 64 * KIB, 240 * KIB] {
         let mut annotations = many(name, value, size);
-        let endpoints: String = (0..64).map(|number| format!("a{number}: http://a{number}.argocd.svc/\n")).collect();
+        let endpoints: String = (0..64)
+            .map(|number| format!("a{number}: http://a{number}.argocd.svc/\n"))
+            .collect();
         annotations[ENDPOINTS] = endpoints.into();
         let cost = cost_in(topology, annotations);
-        assert!(cost.peak < 16 * KIB * KIB && cost.answer < 4 * KIB * KIB, "{size}: {cost:?}");
+        assert!(
+            cost.peak < 16 * KIB * KIB && cost.answer < 4 * KIB * KIB,
+            "{size}: {cost:?}"
+        );
     }
 }

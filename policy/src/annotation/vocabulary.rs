@@ -140,7 +140,8 @@ impl<'a> Vocabulary<'a> {
         if name.starts_with("global-tag-literal-") || name.starts_with("env-") {
             self.repeated += name.len() + text.len() + EACH_REPEATED;
             if self.repeated > MAX_REPEATED {
-                return reader.value_problem("less: global tags and environment variables together have room for 16 KiB");
+                return reader
+                    .value_problem("less: global tags and environment variables together have room for 16 KiB");
             }
         }
         match name {
