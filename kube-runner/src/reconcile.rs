@@ -151,9 +151,10 @@ async fn attempt(
     for object in &objects {
         all.apply(object).await?;
     }
+    // Before anything is deleted: an object that cannot be deleted must not keep a declaration alive.
+    context.forget_accepted(&sources, &wanted.idle).await?;
     let changes = all.prune().await?;
     context.tell_changes(key, &sources, &changes);
-    context.forget_accepted(&sources, &wanted.idle).await?;
     let result = match (waiting, changes.is_empty()) {
         (true, _) => "waiting",
         (false, true) => "unchanged",

@@ -139,7 +139,7 @@ fn read_other(
             node.text()
                 .is_some_and(|text| text == "0s" || Duration::parse(&text).is_some_and(|it| it.as_str() == text))
         } else {
-            !REPLACED.contains(&name.text.as_str())
+            !REFUSED.contains(&name.text.as_str())
         };
         if !is_good {
             let name = name.text.clone();
@@ -156,8 +156,9 @@ fn read_other(
 /// Durations that Telegraf gives to every input beside `interval`, and reads without days.
 const DURATIONS: &[&str] = &["collection_jitter", "collection_offset", "precision"];
 
-/// Filters that Telegraf still reads by their old names.
-const REPLACED: &[&str] = &["fielddrop", "fieldpass"];
+/// What is not for annotations of the options that Telegraf gives to every input: filters that it still reads by their old
+/// names, and those of which a wrong value ends it.
+const REFUSED: &[&str] = &["fielddrop", "fieldpass", "metricpass", "startup_error_behavior"];
 
 /// An allowed plugin's table as it was written, without anything that Telegraf would replace.
 fn read_table(entries: &[(located::Key, Node)], findings: &mut Findings) -> Table {
