@@ -34,31 +34,21 @@ export interface Configuration {
     files: Record<string, string>;
 }
 
-/** Endpoints, the Telegrafs that scrape them, and the outputs of those. */
-export interface DataFlow {
-    /** The sources that have endpoints. */
-    sources: FlowSource[];
-    /** Every Telegraf. */
-    telegrafs: Telegraf[];
-    /** Every output that some Telegraf sends to. The one that answers the pod's probes sends nothing. */
-    outputs: Output[];
-}
-
 /** One finding. */
 export interface Diagnostic {
     /** The rule's code, such as `TW103`. */
     code: string;
-    /** How bad it is. */
+    /** The severity. */
     severity: Severity;
     /** What is wrong, as a sentence without a full stop. */
     message: string;
     /** What to write instead. */
     help?: string;
-    /** Where it is; absent where it is about the whole document. */
+    /** The place. Absent if the finding is about the whole document. */
     place?: Place;
 }
 
-/** One endpoint, for people. */
+/** One endpoint, in a form for display. */
 export interface EndpointAnswer {
     /** Its name in the annotation. */
     name: string;
@@ -83,7 +73,7 @@ export interface Evaluation {
     /** What admission says to the creation of each source. */
     admissions: Admission[];
     /** What is scraped, by which Telegraf, and where it goes. */
-    flow: DataFlow;
+    flow: Flow;
     /** For each source that has annotations of ours the `kubectl` command that sets them. */
     commands: string[];
     /** The annotation whose value names endpoints. */
@@ -108,6 +98,16 @@ export interface Finding {
     start?: Position;
     /** The character after the last. */
     end?: Position;
+}
+
+/** Endpoints, the Telegrafs that scrape them, and the outputs of those. */
+export interface Flow {
+    /** The sources that have endpoints. */
+    sources: FlowSource[];
+    /** Every Telegraf. */
+    telegrafs: Telegraf[];
+    /** Every output that some Telegraf sends to. The one that answers the pod's probes sends nothing. */
+    outputs: Output[];
 }
 
 /** An endpoint, and who scrapes it. */
@@ -145,13 +145,13 @@ export interface Output {
 export interface Place {
     /** JSON Pointer (RFC 6901) to the value, such as `/metadata/annotations/telegraf.influxdata.com~1rubin-telegraf-operator`. */
     pointer: string;
-    /** True when it is the key at the pointer that is meant, not its value. */
+    /** True if the place is the key at the pointer and not its value. */
     key?: boolean;
-    /** The characters meant, when the value is text that holds a document of its own (an annotation). */
+    /** The characters, if the value is text that contains a document of its own (an annotation). */
     range?: Range;
 }
 
-/** A character's place in a text, as editors count: lines and columns from 1, columns in characters (Unicode scalar values). */
+/** The position of a character in a text, counted as editors do: lines and columns from 1, columns in characters (Unicode scalar values). */
 export interface Position {
     /** The line, from 1. */
     line: number;
@@ -171,7 +171,7 @@ export interface Range {
 export interface RenderAnswer {
     /** The contract's version, 1. */
     protocol: number;
-    /** What is wrong with the request or with the settings. When one of these is an error nothing was rendered. */
+    /** Problems of the request or of the settings. If one of them is an error, nothing was rendered. */
     diagnostics: Diagnostic[];
     /** One entry for each Application, Namespace and ApplicationSet of the request, in its order. */
     sources: SourceAnswer[];
@@ -183,7 +183,7 @@ export interface RenderAnswer {
 export interface Rendered {
     /** The namespace that the objects are in. */
     namespace?: string;
-    /** The class that says where the metrics go. */
+    /** The class, which defines where the metrics are sent. */
     class?: string;
     /** The configurations, one for each Telegraf. */
     configurations?: Configuration[];
@@ -209,26 +209,26 @@ export interface Rule {
     instead: string;
 }
 
-/** How bad it is. */
+/** The severity. */
 export type Severity = "warning" | "error";
 
-/** What became of one source. */
+/** The result for one source. */
 export interface SourceAnswer {
     /** Its position in the request's `sources`. */
     index: number;
-    /** Its position within the `v1` List at `index`, where that is one. */
+    /** Its position within the `v1` List at `index`, if the object at `index` is a List. */
     item?: number;
     /** Which object it is, as `argoproj.io/Application/<namespace>/<name>` or `Namespace/<name>`. */
     source: string;
     /** Whether it was rendered. */
     outcome: Outcome;
-    /** What is wrong or doubtful about it, in the order of its text. */
+    /** Errors and warnings about the source, in the order of its text. */
     diagnostics?: Diagnostic[];
-    /** What will be scraped. */
+    /** The endpoints that will be scraped. */
     endpoints?: EndpointAnswer[];
     /** The namespace that the objects are in. */
     namespace?: string;
-    /** The class that says where the metrics go. */
+    /** The class, which defines where the metrics are sent. */
     class?: string;
     /** The configurations, one for each Telegraf. */
     configurations?: Configuration[];

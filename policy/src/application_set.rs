@@ -1,7 +1,8 @@
-//! What can be said of an ApplicationSet before its Applications are made.
+//! Checks an ApplicationSet before its Applications are created.
 //!
-//! Its template is an Application with holes, `{{ }}`, that only the ApplicationSet controller can fill. What holds none
-//! is checked like an Application; what holds one, or depends on one, is a warning.
+//! Its template is an Application with placeholders, `{{ }}`, that only the ApplicationSet controller can fill. A value
+//! without placeholders is checked as in an Application. A value that contains or depends on a placeholder raises a
+//! warning.
 
 use std::borrow::Cow;
 
@@ -13,7 +14,7 @@ use crate::diagnostic::{Diagnostic, Findings, Place, Problem, Rule};
 use crate::settings::Settings;
 use crate::source::{Annotations, ApplicationSpec, Identity, Metadata, Object, Source, check_namespace, is_ours};
 
-/// What Applications are made from.
+/// The template that Applications are created from.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Template<'a> {
@@ -28,7 +29,7 @@ pub(crate) struct Template<'a> {
 struct Spec<'a> {
     #[serde(borrow)]
     template: Template<'a>,
-    /// Text that becomes a patch of the template once its holes are filled.
+    /// Text that becomes a patch of the template after its placeholders are filled.
     template_patch: Option<String>,
 }
 
@@ -41,7 +42,7 @@ fn spec<'a>(object: &Object<'a>) -> Result<Spec<'a>, serde_json::Error> {
     serde_json::from_str(object.spec.map_or("{}", RawValue::get))
 }
 
-/// Everything that is wrong with an ApplicationSet already, or not decided yet.
+/// Reports the errors of an ApplicationSet, and what cannot be checked yet.
 pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Vec<Diagnostic> {
     let unreadable = |what, pointer, error: serde_json::Error| {
         let error = error.to_string();
@@ -65,7 +66,7 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Vec<Diagnostic>
     let mut findings = Vec::new();
     let mut annotations = Vec::new();
     for (name, value) in template.metadata.annotations.unwrap_or_default().0 {
-        // A value that is not text has no holes, and is reported as any other.
+        // A value that is not text has no placeholders, and is reported as usual.
         let text = serde_json::from_str::<Cow<'_, str>>(value.get()).unwrap_or_default();
         if !is_ours(&name, settings) || !(has_hole(&name) || has_hole(&text)) {
             annotations.push((name, value));
@@ -77,7 +78,7 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Vec<Diagnostic>
     let patched = template_patch.is_some();
     let name = template.metadata.name.into_owned();
     let namespace = application.destination.namespace.to_string();
-    // The names come into patterns: which hosts and classes are allowed.
+    // The patterns for allowed hosts and classes contain the names.
     let names_are_open = patched || has_hole(&name) || has_hole(&namespace);
     let of_argocd = &settings.sources.argocd_namespace;
     let identity = Identity::Application {
@@ -119,7 +120,7 @@ const DEPEND_ON_NAMES: &[Rule] = &[
     Rule::ClassNotAllowed,
 ];
 
-/// True for text that the ApplicationSet controller fills in, in either of its template languages.
+/// True for text with placeholders, in either of the ApplicationSet controller's template languages.
 fn has_hole(text: &str) -> bool {
     text.contains("{{")
 }

@@ -12,6 +12,7 @@ use crate::protocol::{Configuration, EndpointAnswer, RenderAnswer, Rendered};
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Flow"))]
 pub struct DataFlow {
     /// The sources that have endpoints.
     pub sources: Vec<FlowSource>,

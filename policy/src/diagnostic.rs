@@ -1,8 +1,7 @@
-//! What can be wrong, and where.
+//! Findings: what is wrong, and where.
 //!
-//! A [`Diagnostic`] is one finding as a host prints it. Every finding is an instance of one of the [`rules`], and comes
-//! from there alone: a rule has a code that never changes its meaning, and its message, help and documentation stand in
-//! one place.
+//! A [`Diagnostic`] is one finding, in the form that hosts print. Every finding is raised by one of the [`rules`]. A
+//! rule has a code that never changes its meaning, and its message, help and documentation are in one place.
 
 mod findings;
 pub mod rules;
@@ -17,14 +16,14 @@ pub use rules::{Problem, Rule};
 
 use crate::printable::printable;
 
-/// How bad it is.
+/// The severity.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Severity {
-    /// Legal and doubtful.
+    /// It is valid, but probably a mistake.
     Warning,
-    /// Nothing is rendered for this source.
+    /// The source is refused, and nothing is rendered for it.
     Error,
 }
 
@@ -35,14 +34,14 @@ pub enum Severity {
 pub struct Diagnostic {
     /// The rule's code, such as `TW103`.
     pub code: Cow<'static, str>,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
     /// What is wrong, as a sentence without a full stop.
     pub message: String,
     /// What to write instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// Where it is; absent where it is about the whole document.
+    /// The place. Absent if the finding is about the whole document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
 }
@@ -55,10 +54,10 @@ pub struct Place {
     /// JSON Pointer (RFC 6901) to the value, such as
     /// `/metadata/annotations/telegraf.influxdata.com~1rubin-telegraf-operator`.
     pub pointer: String,
-    /// True when it is the key at the pointer that is meant, not its value.
+    /// True if the place is the key at the pointer and not its value.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub key: bool,
-    /// The characters meant, when the value is text that holds a document of its own (an annotation).
+    /// The characters, if the value is text that contains a document of its own (an annotation).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<Range>,
 }
@@ -73,8 +72,8 @@ pub struct Range {
     pub end: Position,
 }
 
-/// A character's place in a text, as editors count: lines and columns from 1, columns in characters (Unicode scalar
-/// values).
+/// The position of a character in a text, counted as editors do: lines and columns from 1, columns in characters
+/// (Unicode scalar values).
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Position {

@@ -1,4 +1,4 @@
-//! waPC entry points: decoding and encoding, nothing else.
+//! The waPC entry points. They only decode and encode.
 
 use wapc_guest::{CallResult, register_function};
 

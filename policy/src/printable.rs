@@ -1,7 +1,7 @@
-//! Foreign text, made safe to print.
+//! Makes text of unknown origin safe to print.
 //!
-//! What somebody else wrote reaches terminals, logs, Events and workflow commands. Characters that are not seen, or that
-//! move what is seen, become visible escapes there.
+//! Text of annotations and manifests is printed to terminals, logs, Events and workflow commands. Invisible characters,
+//! and characters that move other text, are replaced with visible escapes.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -10,8 +10,8 @@ use std::fmt::Write;
 /// (line breaks and tabs among them), line and paragraph separators, and what Unicode calls [format characters] and
 /// [default ignorable]: bidirectional controls, zero-width characters, variation selectors, tags.
 ///
-/// The result is one line. It takes one pass, borrows where there is nothing to escape, and changes nothing when it is
-/// applied again.
+/// The result is one line. The function makes one pass, borrows the text if there is nothing to escape, and is
+/// idempotent.
 ///
 /// [format characters]: https://www.unicode.org/reports/tr44/#General_Category_Values
 /// [default ignorable]: https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point
@@ -36,7 +36,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// True for a character that a reader does not see as itself.
+/// True for a character that is not displayed as itself.
 pub fn is_hidden(c: char) -> bool {
     c.is_control() || (!c.is_ascii() && in_ranges(u32::from(c)))
 }

@@ -1,8 +1,8 @@
 //! The contract of the `render` operation, version 1: what a host sends, and what the module answers.
 //!
-//! Both are JSON. A host may run a module that somebody else built (`--policy`), so the contract is versioned, documented
-//! in `docs/render-protocol.md` and described by `schemas/render-request.schema.json` and
-//! `schemas/render-answer.schema.json`. Fields may be added within a version; a reader passes over what it does not know.
+//! Request and answer are JSON. A host may run a module that somebody else built (`--policy`), so the contract has a
+//! version, is documented in `docs/render-protocol.md`, and is described by `schemas/render-request.schema.json` and
+//! `schemas/render-answer.schema.json`. A version may gain fields; readers must ignore fields that they do not know.
 
 use std::collections::BTreeMap;
 
@@ -23,15 +23,16 @@ pub const VERSION: u32 = 1;
 pub struct RenderRequest<'a> {
     /// The contract's version, 1. Any other is refused.
     pub protocol: u32,
-    /// The administrator's settings; absent or null for the defaults.
+    /// The administrator's settings. Absent or null means the defaults.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Value>"))]
     pub settings: Option<&'a RawValue>,
-    /// Applications, Namespaces and ApplicationSets, or `v1` Lists of them; objects of any other kind are passed over.
+    /// Applications, Namespaces, ApplicationSets, and `v1` Lists of these. Objects of other kinds are ignored.
     #[serde(borrow)]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<Value>"))]
     pub sources: Vec<&'a RawValue>,
-    /// The cluster that the rendered objects are meant for; absent where nobody applies them yet.
+    /// State of the cluster that the rendered objects will be applied to. Absent if the objects are not applied to a
+    /// cluster.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<ClusterView<'a>>,
     /// `standalone` only: the declarations that were accepted last, of sources that still exist, each as
@@ -42,22 +43,22 @@ pub struct RenderRequest<'a> {
     pub accepted: Vec<&'a RawValue>,
 }
 
-/// What a host that applies has seen of the cluster. With it, Applications for other clusters are skipped, and those whose
-/// AppProject does not permit their destination are refused.
+/// What a host that applies objects has read from the cluster. With it, Applications for other clusters are skipped,
+/// and Applications whose AppProject does not permit the destination are refused.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClusterView<'a> {
-    /// The AppProjects of Argo CD's namespace. A project that is not among them does not exist.
+    /// The AppProjects in Argo CD's namespace. A project that is not in the list does not exist.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<Value>"))]
     pub projects: Vec<&'a RawValue>,
-    /// What Argo CD's ConfigMap `argocd-cm` has under `globalProjects`, which is YAML there, as JSON.
+    /// The value of `globalProjects` in Argo CD's ConfigMap `argocd-cm`, converted from YAML to JSON.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Value>"))]
     pub global_projects: Option<&'a RawValue>,
-    /// What Argo CD's ConfigMap `argocd-cm` has under `cluster.inClusterEnabled`. When it is false, Argo CD deploys nothing
-    /// to this cluster (<https://argo-cd.readthedocs.io/en/stable/operator-manual/argocd-cm-yaml/>).
+    /// The value of `cluster.inClusterEnabled` in Argo CD's ConfigMap `argocd-cm`. If it is false, Argo CD deploys
+    /// nothing to this cluster (<https://argo-cd.readthedocs.io/en/stable/operator-manual/argocd-cm-yaml/>).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_cluster_enabled: Option<bool>,
 }
@@ -69,7 +70,7 @@ pub struct ClusterView<'a> {
 pub struct RenderAnswer {
     /// The contract's version, 1.
     pub protocol: u32,
-    /// What is wrong with the request or with the settings. When one of these is an error nothing was rendered.
+    /// Problems of the request or of the settings. If one of them is an error, nothing was rendered.
     pub diagnostics: Vec<Diagnostic>,
     /// One entry for each Application, Namespace and ApplicationSet of the request, in its order.
     pub sources: Vec<SourceAnswer>,
@@ -78,27 +79,28 @@ pub struct RenderAnswer {
     pub shared: Option<Rendered>,
 }
 
-/// What became of one source.
+/// The result for one source.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SourceAnswer {
     /// Its position in the request's `sources`.
     pub index: usize,
-    /// Its position within the `v1` List at `index`, where that is one.
+    /// Its position within the `v1` List at `index`, if the object at `index` is a List.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub item: Option<usize>,
     /// Which object it is, as `argoproj.io/Application/<namespace>/<name>` or `Namespace/<name>`.
     pub source: String,
     /// Whether it was rendered.
     pub outcome: Outcome,
-    /// What is wrong or doubtful about it, in the order of its text.
+    /// Errors and warnings about the source, in the order of its text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diagnostics: Vec<Diagnostic>,
-    /// What will be scraped.
+    /// The endpoints that will be scraped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<EndpointAnswer>,
-    /// What it renders to; empty unless `outcome` is `rendered`, and in `standalone`, where `shared` has it.
+    /// The rendered objects. Empty unless `outcome` is `rendered`; empty in `standalone`, where `shared` has the
+    /// objects.
     #[serde(flatten)]
     pub rendered: Rendered,
     /// `standalone` only, and only if `outcome` is `rendered`: the object as far as it was read. A host keeps it, and sends
@@ -116,14 +118,14 @@ pub enum Outcome {
     Rendered,
     /// At least one of its diagnostics is an error. What ran for it before should go on running.
     Refused,
-    /// It asks for nothing: it has no annotation of ours, or its kind is turned off by the settings.
+    /// It has nothing to render: it has no annotation of telewarden, or the settings turn its kind off.
     Idle,
-    /// It is none of ours: it belongs to another cluster or to a namespace that the settings leave out, or it is an
+    /// It is not served: it belongs to another cluster or to a namespace that the settings exclude, or it is an
     /// ApplicationSet, which is never rendered itself.
     Skipped,
 }
 
-/// One endpoint, for people.
+/// One endpoint, in a form for display.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -151,7 +153,7 @@ pub struct Rendered {
     /// The namespace that the objects are in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// The class that says where the metrics go.
+    /// The class, which defines where the metrics are sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
     /// The configurations, one for each Telegraf.
@@ -173,28 +175,28 @@ pub struct Configuration {
     pub files: BTreeMap<String, String>,
 }
 
-/// What `settings` answers: whether the settings can be used, and what a host has to know of them.
+/// The answer of `settings`: whether the settings are valid, and the parts of them that a host needs.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SettingsReport {
-    /// What is wrong or doubtful.
+    /// Errors and warnings.
     pub diagnostics: Vec<Diagnostic>,
-    /// What a host has to know; absent when one of the diagnostics is an error.
+    /// The parts that a host needs. Absent if one of the diagnostics is an error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostSettings>,
 }
 
-/// The settings as far as they concern a host that watches a cluster. A host never reads the document by itself.
+/// The settings that a host needs in order to watch a cluster. A host must not read the settings document itself.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HostSettings {
     /// The value of the label [`INSTANCE`](crate::well_known::INSTANCE) of everything that is rendered.
     pub instance: String,
-    /// The annotation that holds the endpoints.
+    /// The annotation that contains the endpoints.
     pub annotation: String,
-    /// What the names of all other annotations that are read start with.
+    /// The prefixes of the names of all other annotations that are read.
     pub annotation_prefixes: Vec<String>,
     /// How many Telegrafs there are.
     pub topology: Topology,

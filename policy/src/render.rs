@@ -1,7 +1,7 @@
-//! Sources and settings to rendered resources and diagnostics: the module's main job.
+//! Renders sources and settings to resources and diagnostics. This is the module's main function.
 //!
-//! [`render`] reads top to bottom: settings, then each source (parse, check), then what the accepted ones come to (plan,
-//! resources).
+//! [`render`] reads the settings, then parses and checks each source, then plans the accepted sources and makes their
+//! resources.
 
 use std::collections::BTreeSet;
 
@@ -113,8 +113,9 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    /// `standalone`: takes the part of a declaration that was accepted before. It stays unless the source is rendered anew,
-    /// or is no longer ours. It is checked like any other; what the settings no longer allow is left out.
+    /// `standalone`: adds the part of a declaration that was accepted earlier. The part stays unless the source is
+    /// rendered again or is no longer served. The declaration is checked like any other; a declaration that the
+    /// settings no longer allow is left out.
     fn remember(&mut self, raw: &RawValue) {
         let Some(standalone) = &mut self.standalone else { return };
         let Ok(object) = serde_json::from_str::<Object<'_>>(raw.get()) else {
@@ -129,12 +130,12 @@ impl<'a> Renderer<'a> {
             return;
         };
         if let Some(accepted) = check(source, self.settings, &mut findings) {
-            // Where there is no room for all of them, the first ones stay.
+            // If there is not enough room for all of them, the first ones are kept.
             let _ = standalone.add(Part::of(&accepted, self.settings));
         }
     }
 
-    /// Renders an object, or the objects of a List. Whatever is no source is passed over.
+    /// Renders an object, or the objects of a List. Objects that are not sources are ignored.
     fn object(&mut self, raw: &RawValue, position: Position) {
         match serde_json::from_str::<Object<'_>>(raw.get()) {
             Ok(object) => self.readable(&object, position),
@@ -149,7 +150,7 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    /// Renders an object that is read.
+    /// Renders one decoded object.
     fn readable(&mut self, object: &Object<'_>, position: Position) {
         match object.kind() {
             Some(Kind::List) if position.item.is_none() => {
@@ -250,7 +251,7 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    /// `standalone`: takes out the part of a source that asks for nothing any more.
+    /// `standalone`: removes the part of a source that no longer has endpoints.
     fn forget(&mut self, identity: &Identity) {
         if let Some(standalone) = &mut self.standalone
             && !self.rendered.contains(identity)
@@ -324,7 +325,7 @@ impl<'a> Renderer<'a> {
         });
     }
 
-    /// What became of each source, and in `standalone` what all of them come to.
+    /// The result for each source and, in `standalone`, the shared resources.
     fn finish(self) -> (Vec<SourceAnswer>, Option<Rendered>) {
         let settings = self.settings;
         let shared = self.standalone.map(|standalone| {
@@ -350,14 +351,14 @@ fn is_turned_on(source: &Source<'_>, settings: &Settings) -> bool {
     }
 }
 
-/// Checks a source against the settings. `None` when there is an error, also one that was found before, or when no
-/// annotation names an endpoint.
+/// Checks a source against the settings. Answers `None` if there is an error, including one found earlier, or if no
+/// annotation contains an endpoint.
 fn check<'a>(source: Source<'a>, settings: &'a Settings, findings: &mut Findings) -> Option<Accepted<'a>> {
     let named = source::check_namespace(&source, findings);
     let mut of_annotations = Findings::default();
     let declaration = annotation::read(&source, settings, &mut of_annotations);
     if !named {
-        // Which hosts are allowed depends on the namespace: that it is wrong is one mistake, not one for each URL.
+        // The allowed hosts depend on the namespace. An invalid namespace is reported once, not once for each URL.
         of_annotations.retain(|finding| !finding.is(Rule::HostNotAllowed) && !finding.is(Rule::OtherNamespace));
     }
     findings.append(of_annotations);
@@ -377,7 +378,7 @@ fn check<'a>(source: Source<'a>, settings: &'a Settings, findings: &mut Findings
     (!findings.has_error()).then_some(accepted)
 }
 
-/// What a source that has its own Telegrafs renders to.
+/// Renders a source that has its own Telegrafs.
 fn render_source(accepted: &Accepted<'_>, settings: &Settings) -> Rendered {
     let source = &accepted.source;
     let owner = Owner::Source {
@@ -405,7 +406,7 @@ fn add(rendered: &mut Rendered, workload: &Workload<'_>, settings: &Settings) {
     });
 }
 
-/// A source as far as it was read, for a host to keep.
+/// The fields of a source that were read, for a host to keep.
 fn declaration_of(accepted: &Accepted<'_>, settings: &Settings) -> Json {
     let source = &accepted.source;
     let annotations: serde_json::Map<String, Json> = source
@@ -437,7 +438,7 @@ fn declaration_of(accepted: &Accepted<'_>, settings: &Settings) -> Json {
     }
 }
 
-/// The kind of an object that does not decode, if it says that it is a source.
+/// The kind of an object that cannot be decoded, if it is the kind of a source.
 fn unreadable_source(raw: &RawValue) -> Option<String> {
     let meta: TypeMeta<'_> = serde_json::from_str(raw.get()).ok()?;
     meta.known().map(|_| meta.kind.into_owned())
@@ -456,7 +457,7 @@ fn check_size(rendered: &Rendered) -> Result<(), (usize, usize)> {
     }
 }
 
-/// Warns of classes whose outputs a NetworkPolicy cannot name.
+/// Warns of classes with outputs that a NetworkPolicy cannot restrict.
 fn warn_of_open_egress(settings: &Settings, findings: &mut Findings) {
     let classes = settings.classes.iter().filter(|_| settings.network_policy);
     for (name, _) in classes.filter(|(_, class)| plan::has_open_output(class, settings)) {

@@ -1,7 +1,7 @@
-//! What is read from an Application or a Namespace, borrowed from the request.
+//! The parts of an Application or a Namespace that are read, borrowed from the request.
 //!
-//! An Application carries a status that can be megabytes long, so nothing is built of what is not needed: unknown fields
-//! are skipped, and annotations are decoded only when they are looked at.
+//! An Application's status can be megabytes long, so only the needed parts are decoded: unknown fields are skipped, and
+//! an annotation is decoded only when it is used.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::diagnostic::{Findings, Place, Problem};
 use crate::settings::{Names, Settings, Sources, is_dns_label};
 use crate::well_known::PREFIX;
 
-/// An object as far as it is read.
+/// The fields of an object that are read.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Object<'a> {
@@ -31,7 +31,7 @@ pub(crate) struct Object<'a> {
     pub(crate) items: Option<&'a RawValue>,
 }
 
-/// What an object says that it is.
+/// An object's `apiVersion` and `kind`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TypeMeta<'a> {
@@ -41,7 +41,7 @@ pub(crate) struct TypeMeta<'a> {
     pub(crate) kind: Cow<'a, str>,
 }
 
-/// An object's metadata as far as it is read.
+/// The fields of an object's metadata that are read.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Metadata<'a> {
@@ -55,7 +55,7 @@ pub(crate) struct Metadata<'a> {
     pub(crate) deletion_timestamp: Option<&'a RawValue>,
 }
 
-/// Annotations in the order of the text; values are decoded when they are looked at.
+/// Annotations in the order of the text. A value is decoded when it is used.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Annotations<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
 
@@ -90,7 +90,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Annotations<'a> {
     }
 }
 
-/// An Application's spec as far as it is read.
+/// The fields of an Application's spec that are read.
 #[derive(Debug, Default, Deserialize, PartialEq)]
 #[serde(default)]
 pub(crate) struct ApplicationSpec<'a> {
@@ -112,7 +112,7 @@ pub(crate) struct Destination<'a> {
     pub(crate) name: Cow<'a, str>,
 }
 
-/// The kinds of object that matter.
+/// The kinds of object that are read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
     /// `argoproj.io/v1alpha1` Application.
@@ -126,7 +126,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Argo CD may publish newer versions of its group; their shape is not known yet.
+    /// Argo CD may publish newer versions of its API group, whose structure is not known yet.
     fn of(api_version: &str, kind: &str) -> Option<Self> {
         match (api_version, kind) {
             ("argoproj.io/v1alpha1", "Application") => Some(Self::Application),
@@ -169,8 +169,9 @@ impl Identity {
 
     /// The bucket of the source: its name, with `-` as `_`.
     ///
-    /// Unless the settings say that they share one, each source has its own: an Application outside of Argo CD's namespace
-    /// and a Namespace may be called like an Application. No object's name holds `:` or a capital letter.
+    /// Each source has its own bucket unless the settings let sources share one: an Application outside Argo CD's
+    /// namespace, or a Namespace, may have the same name as another Application. The names do not collide, because no
+    /// object's name contains `:` or a capital letter.
     pub(crate) fn bucket(&self, sources: &Sources) -> String {
         let plain = |text: &str| text.replace('-', "_");
         match self {
@@ -204,13 +205,13 @@ impl fmt::Display for Identity {
     }
 }
 
-/// A source whose names are usable: what is rendered from, and what placeholders stand for.
+/// A source with valid names. It is what is rendered, and it provides the values of placeholders.
 #[derive(Clone, Debug)]
 pub(crate) struct Source<'a> {
     pub(crate) identity: Identity,
     /// The namespace that is scraped, and where Telegraf runs: a DNS label.
     pub(crate) namespace: String,
-    /// What `{bucket}` stands for.
+    /// The value of `{bucket}`.
     pub(crate) bucket: String,
     pub(crate) annotations: Annotations<'a>,
     /// An Application's project and destination.
@@ -228,12 +229,12 @@ pub(crate) fn is_dns_subdomain(text: &str) -> bool {
 }
 
 impl Source<'_> {
-    /// True if one of its annotations is read.
+    /// True if the source has an annotation that is read.
     pub(crate) fn is_annotated(&self, settings: &Settings) -> bool {
         self.annotations.0.iter().any(|(name, _)| is_ours(name, settings))
     }
 
-    /// Where the source says which namespace it is about.
+    /// The place of the source's namespace, for findings.
     pub(crate) fn namespace_place(&self) -> crate::diagnostic::Place {
         crate::diagnostic::Place::pointer(match self.application {
             Some(_) => "/spec/destination/namespace",
@@ -241,7 +242,7 @@ impl Source<'_> {
         })
     }
 
-    /// What placeholders stand for.
+    /// The values of placeholders.
     pub(crate) fn names<'s>(&'s self, settings: &'s Settings, endpoint: &'s str) -> Names<'s> {
         Names {
             application: self.identity.name(),
@@ -253,7 +254,7 @@ impl Source<'_> {
     }
 }
 
-/// Reads an object as a source. `None`, and findings, when its names cannot be used.
+/// Reads an object as a source. Answers `None`, and reports findings, if its names are invalid.
 pub(crate) fn read<'a>(object: &Object<'a>, settings: &Settings, findings: &mut Findings) -> Option<Source<'a>> {
     let before = findings.count();
     let name = object.metadata.name.to_string();
@@ -305,7 +306,7 @@ pub(crate) fn read<'a>(object: &Object<'a>, settings: &Settings, findings: &mut 
     })
 }
 
-/// Checks the namespace: it becomes a part of the hosts that may be scraped, so it has to be one label. True if it is.
+/// Checks that the namespace is a DNS label, because it becomes part of the allowed hosts. Answers true if it is.
 pub(crate) fn check_namespace(source: &Source<'_>, findings: &mut Findings) -> bool {
     let pointer = match source.application {
         Some(_) => "/spec/destination/namespace",

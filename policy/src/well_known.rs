@@ -1,4 +1,4 @@
-//! Names that the module and its hosts have in common: of labels, annotations, and the field manager.
+//! Names that the module and its hosts share: labels, annotations, and the field manager.
 
 /// What the names of our annotations and labels start with.
 pub const PREFIX: &str = "telegraf.influxdata.com/";
@@ -24,6 +24,6 @@ pub const ALL_SOURCES: &str = "all";
 /// Annotation: the digest of what was applied last.
 pub const APPLIED: &str = "telegraf.influxdata.com/applied";
 
-/// In `standalone`, the tag that tells the metrics of one source from those of another. Its value is the source's identity.
-/// Outputs remove it.
+/// In `standalone`, the tag that identifies the source of a metric. Its value is the source's identity. Outputs remove
+/// it.
 pub const ROUTING_TAG: &str = "telewarden_source";

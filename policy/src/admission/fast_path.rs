@@ -8,8 +8,8 @@
 
 use crate::annotation::PREFIX;
 
-/// The first bytes of our annotations' names. They are compared as one number, which touches no other page of the module's
-/// data.
+/// The first bytes of our annotations' names. They are compared as one number, so the comparison does not read another
+/// page of the module's data.
 const OURS: [u8; 8] = match PREFIX.as_bytes().first_chunk() {
     Some(start) => *start,
     None => panic!(),
@@ -20,7 +20,7 @@ pub(super) fn is_certainly_unannotated(payload: &[u8]) -> bool {
     Text(payload).payload().is_some()
 }
 
-/// The bytes that are not read yet. Every method that reads answers `None` when something is unusual.
+/// The unread bytes. Every reading method answers `None` for anything unusual.
 struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {
@@ -57,7 +57,7 @@ impl<'a> Text<'a> {
         while let Some(name) = self.member()? {
             match name {
                 b"apiVersion" => version.is(self.string().map(drop))?,
-                // What counts is in its template.
+                // An ApplicationSet's annotations are in its template.
                 b"kind" => kind.is(self.string().filter(|kind| *kind != b"ApplicationSet").map(drop))?,
                 b"metadata" => metadata.is(self.metadata())?,
                 _ => self.skip()?,
@@ -78,7 +78,7 @@ impl<'a> Text<'a> {
         Some(())
     }
 
-    /// Annotations of which none begins as ours do.
+    /// Annotations, none of which starts as ours do.
     fn annotations(&mut self) -> Option<()> {
         self.take(b'{')?;
         while let Some(name) = self.member()? {
@@ -90,7 +90,7 @@ impl<'a> Text<'a> {
         Some(())
     }
 
-    /// Settings that leave the annotation's name as it is.
+    /// Settings that do not change the annotation's name.
     fn settings(&mut self) -> Option<()> {
         self.take(b'{')?;
         while let Some(name) = self.member()? {
@@ -102,7 +102,7 @@ impl<'a> Text<'a> {
         Some(())
     }
 
-    /// The name of an object's next member, of which the value is to be read then, or the end of the object.
+    /// The name of an object's next member, or the end of the object. The caller then reads the member's value.
     fn member(&mut self) -> Option<Option<&'a [u8]>> {
         match self.peek()? {
             b'}' => return self.take(b'}').map(|()| None),
@@ -123,7 +123,7 @@ impl<'a> Text<'a> {
         self.take(b'"').map(|()| text)
     }
 
-    /// Passes over any value.
+    /// Skips any value.
     fn skip(&mut self) -> Option<()> {
         let first = self.peek()?;
         let mut depth = 0_usize;
@@ -166,7 +166,7 @@ impl<'a> Text<'a> {
     }
 }
 
-/// A member that must be there, and once: a decoder may take the first of two or the last.
+/// A member that must occur exactly once: of two, a decoder may use the first or the last.
 #[derive(Default)]
 struct Once(bool);
 
@@ -250,7 +250,7 @@ mod tests {
         assert!(!is_certainly_unannotated(text.replacen(from, to, 1).as_bytes()));
     }
 
-    /// Any JSON, with the names and texts that matter here more often than others.
+    /// Any JSON. The names and texts that matter here occur more often than others.
     fn any_json() -> impl Strategy<Value = Value> {
         let text = || {
             prop_oneof![
@@ -277,7 +277,7 @@ mod tests {
     }
 
     proptest! {
-        /// Wherever something else stands, what is let through at a glance is let through when it is decoded.
+        /// A request that the fast path accepts is also accepted after full decoding.
         #[test]
         fn decoding_comes_to_the_same_answer(
             annotations in prop_oneof![Just(json!({OTHERS: "1"})), any_json()],

@@ -1,7 +1,7 @@
-//! Kubewarden's requests to its answers: accept, reject, or, for a raw request, everything rendered.
+//! Answers Kubewarden's requests: accept, reject or, for a raw request, render everything.
 //!
-//! The shapes are Kubewarden's: <https://docs.kubewarden.io/reference/spec/intro-spec>. What an object renders to, and
-//! what is wrong with it, is decided by [`render`](crate::render); here it is decided what that means for a request:
+//! The types are those of Kubewarden: <https://docs.kubewarden.io/reference/spec/intro-spec>. [`render`](crate::render)
+//! finds the problems of an object. This module decides what they mean for a request:
 //!
 //! - An object without our annotations passes, and so does one that is deleted or being deleted.
 //! - An update that does not change our annotations, the destination or the project passes, even when the rules became
@@ -33,18 +33,18 @@ use request::{Payload, RelevantFields, Request, annotation_key};
 /// What `validate` answers.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ValidateAnswer {
-    /// Whether the request is let through.
+    /// Whether the request is accepted.
     pub accepted: bool,
-    /// Why not.
+    /// The reason for a rejection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The HTTP status of a rejection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<u16>,
-    /// What the object should be instead.
+    /// The mutated object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mutated_object: Option<Box<RawValue>>,
-    /// What is legal and doubtful.
+    /// Warnings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     /// Facts for the audit log.
@@ -55,14 +55,14 @@ pub struct ValidateAnswer {
 /// What `validate_settings` answers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SettingsAnswer {
-    /// Whether the settings can be used.
+    /// Whether the settings are valid.
     pub valid: bool,
-    /// Why not, or what is doubtful.
+    /// The reason if they are invalid; otherwise warnings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
 
-/// Answers the payload of `validate`, whatever it is.
+/// Answers the payload of `validate`. Never fails.
 pub fn validate(payload: &[u8]) -> ValidateAnswer {
     match fast_path::is_certainly_unannotated(payload) {
         true => accept(),
@@ -86,7 +86,7 @@ fn answer(payload: &[u8]) -> ValidateAnswer {
     }
 }
 
-/// Answers a payload that is no AdmissionRequest, or one whose objects have not the shape that they should have.
+/// Answers a payload that is not an AdmissionRequest, or whose objects have an unexpected structure.
 fn answer_unusual(payload: &[u8]) -> ValidateAnswer {
     let Payload { request, settings } = match crate::decode::decode::<Payload<'_, &RawValue>>(payload) {
         Ok(payload) => payload,
@@ -112,7 +112,7 @@ fn answer_unusual(payload: &[u8]) -> ValidateAnswer {
     }
 }
 
-/// Lets an object through, or not.
+/// Accepts or rejects an object.
 fn admit(
     operation: &str,
     object: Option<&Object<'_>>,
@@ -165,7 +165,7 @@ fn admit(
     }
 }
 
-/// Answers a raw request with everything that it renders to.
+/// Answers a raw request with everything that is rendered.
 fn generate(request: &RawValue, settings: Option<&RawValue>) -> ValidateAnswer {
     let answer = render(&RenderRequest {
         protocol: VERSION,
@@ -193,7 +193,7 @@ fn generate(request: &RawValue, settings: Option<&RawValue>) -> ValidateAnswer {
     }
 }
 
-/// Answers the payload of `validate_settings`, whatever it is.
+/// Answers the payload of `validate_settings`. Never fails.
 pub fn validate_settings(payload: &[u8]) -> SettingsAnswer {
     let findings = match crate::decode::decode(payload) {
         Ok(document) => settings::read(Some(&document)).1,
@@ -210,7 +210,7 @@ fn writes(operation: &str) -> bool {
     matches!(operation, "CREATE" | "UPDATE")
 }
 
-/// Whether an object that does not decode says that it is none of ours.
+/// Whether an object that cannot be decoded is certainly not ours.
 fn is_of_other_kind(object: &RawValue) -> bool {
     serde_json::from_str::<TypeMeta<'_>>(object.get()).is_ok_and(|meta| meta.known().is_none())
 }
@@ -224,7 +224,7 @@ fn read_settings(settings: Option<&RawValue>) -> Result<Settings, Vec<Diagnostic
     settings.ok_or(findings)
 }
 
-/// Everything that was found about the request's sources.
+/// All findings about the request's sources.
 fn findings_of(answer: &RenderAnswer) -> Vec<Diagnostic> {
     let of_sources = answer.sources.iter().flat_map(|source| &source.diagnostics);
     answer.diagnostics.iter().chain(of_sources).cloned().collect()
@@ -251,7 +251,7 @@ fn reject(findings: &[Diagnostic]) -> ValidateAnswer {
     }
 }
 
-/// Rejects what has an error, unless the request left it as it was.
+/// Rejects an object with an error, unless the request did not change it.
 fn verdict(findings: &[Diagnostic], unchanged: bool) -> ValidateAnswer {
     let warnings = match (findings.iter().any(Diagnostic::is_error), unchanged) {
         (true, false) => return reject(findings),

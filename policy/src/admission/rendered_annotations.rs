@@ -37,7 +37,7 @@ pub(super) struct RenderedAnnotations(Option<Facts>);
 struct Facts {
     endpoints: usize,
     resources: String,
-    /// Of the bytes of `resources`.
+    /// The digest of the bytes of `resources`.
     digest: String,
 }
 
@@ -64,8 +64,8 @@ impl RenderedAnnotations {
         })
     }
 
-    /// Reports values that are neither what the object had before nor what the policy would write. The latter happens when
-    /// an object passes admission a second time, or is restored from a backup.
+    /// Reports values that are neither the previous values of the object nor those that the policy would write. The
+    /// policy's own values occur when an object passes admission a second time, or is restored from a backup.
     pub(super) fn forged(&self, fields: &RelevantFields<'_>, before: Option<&RelevantFields<'_>>) -> Vec<Diagnostic> {
         let forged = |name: &&str| {
             fields.annotation(name).is_some_and(|value| {
@@ -80,7 +80,7 @@ impl RenderedAnnotations {
         [DIGEST, RESOURCES].into_iter().filter(forged).map(problem).collect()
     }
 
-    /// The request's object as it should be, if it should be another.
+    /// The mutated object, if the object has to be changed.
     pub(super) fn mutate(
         &self,
         mutation: Mutation,
@@ -127,7 +127,7 @@ impl RenderedAnnotations {
     }
 }
 
-/// A map with one entry changed, or, for `None`, left out. Nothing else of it is decoded, and so nothing else changes.
+/// A map with one entry changed or, for `None`, removed. The other entries are not decoded, so they cannot change.
 fn edit(
     map: &RawValue,
     name: &str,

@@ -1,7 +1,7 @@
-//! What Kubewarden sends to `validate`, read in one pass.
+//! The request that Kubewarden sends to `validate`, decoded in one pass.
 //!
-//! An Application can be a megabyte long, and an update carries it twice. Nothing is built of it: what may be looked at
-//! is borrowed from the payload, and the rest is passed over.
+//! An Application can be a megabyte long, and an update contains it twice. Fields that may be needed are borrowed from
+//! the payload, and all others are skipped.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ pub(super) struct Payload<'a, R> {
     pub(super) settings: Option<&'a RawValue>,
 }
 
-/// An AdmissionRequest as far as it is read. A request that has no `uid` or no `operation` is none.
+/// The fields of an AdmissionRequest that are read. A request without `uid` or `operation` is not an AdmissionRequest.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", bound(deserialize = "O: Deserialize<'de>"))]
 pub(super) struct Request<O> {
@@ -36,7 +36,7 @@ pub(super) struct Request<O> {
     pub(super) old_object: Option<O>,
 }
 
-/// The fields of an object that decide about admission. An update that leaves them as they were changes nothing for us.
+/// The fields of an object that matter for admission. An update that does not change them is accepted.
 #[derive(Debug, PartialEq)]
 pub(super) struct RelevantFields<'a> {
     /// The annotations of ours, sorted.
@@ -50,7 +50,7 @@ enum Target<'a> {
     /// A Namespace is its own.
     Itself,
     Read(ApplicationSpec<'a>),
-    /// What is there instead.
+    /// The value of an unexpected type.
     Unreadable(&'a str),
 }
 
@@ -63,7 +63,7 @@ impl<'a> RelevantFields<'a> {
             Kind::Namespace => Self::new(&object.metadata, key, || Target::Itself),
             Kind::ApplicationSet => match application_set::template(object) {
                 Ok(template) => Self::new(&template.metadata, key, || Target::of(template.spec)),
-                // It may hold annotations of ours.
+                // It may contain annotations of ours.
                 Err(_) => Some(Self {
                     annotations: Vec::new(),
                     target: Target::Unreadable(object.spec.map_or("", RawValue::get)),
@@ -84,7 +84,7 @@ impl<'a> RelevantFields<'a> {
         })
     }
 
-    /// The text of one annotation, if it is there and a text.
+    /// The value of one annotation, if it exists and is text.
     pub(super) fn annotation(&self, name: &str) -> Option<String> {
         let (_, value) = self.annotations.iter().find(|(known, _)| known == name)?;
         serde_json::from_str(value).ok()
@@ -98,7 +98,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The annotation that settings name. Reading no more of them is what makes an object without annotations cheap.
+/// The annotation that the settings name. Only this setting is decoded, to keep requests without our annotations cheap.
 pub(super) fn annotation_key(settings: Option<&RawValue>) -> Option<String> {
     #[derive(Deserialize)]
     struct Key {

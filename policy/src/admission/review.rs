@@ -1,4 +1,4 @@
-//! Kubernetes' reviews around Kubewarden's requests, for hosts that answer them in policy-server's place.
+//! Kubernetes' AdmissionReviews, for hosts that answer them instead of Kubewarden's policy-server.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 pub struct Review(Value);
 
 impl Review {
-    /// A document, if it is one of the two.
+    /// Reads a document. Answers `None` if it is neither of the two.
     pub fn read(document: Value) -> Option<Self> {
         let review = Self(document);
         let request = review.request();
@@ -22,12 +22,12 @@ impl Review {
         Self(json!({"uid": uid, "operation": "CREATE", "object": object}))
     }
 
-    /// What the policy is asked.
+    /// The request for the policy.
     pub fn request(&self) -> &Value {
         if self.is_review() { &self.0["request"] } else { &self.0 }
     }
 
-    /// What Kubernetes is told when the policy answers this: an AdmissionReview to one, else an AdmissionResponse.
+    /// The answer for Kubernetes: an AdmissionReview for an AdmissionReview, otherwise an AdmissionResponse.
     pub fn answer(&self, answer: &Value) -> Value {
         let response = response(self.request(), answer);
         match self.is_review() {

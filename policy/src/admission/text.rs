@@ -1,18 +1,17 @@
-//! Findings as `kubectl` shows them: a rejection as one paragraph, a warning as one short line.
+//! Formats findings for `kubectl`: a rejection is one paragraph, a warning is one short line.
 
 use std::collections::BTreeSet;
 
 use crate::diagnostic::Diagnostic;
 
-/// The longest warning that Kubernetes shows whole:
-/// <https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#response>.
+/// The longest warning that Kubernetes does not truncate:
 const MAX_WARNING: usize = 120;
 
-/// Many warnings are truncated by Kubernetes; the first ones say enough.
+/// The most warnings. Kubernetes truncates long lists of warnings.
 const MAX_WARNINGS: usize = 10;
 
-/// Every error, or every warning where there is no error, in one paragraph. Help that several have in common is given
-/// once.
+/// All errors, or all warnings if there is no error, in one paragraph. Help that several findings have in common is
+/// printed once.
 pub(super) fn paragraph(findings: &[Diagnostic]) -> String {
     let any_error = findings.iter().any(Diagnostic::is_error);
     let shown: Vec<_> = findings
@@ -43,7 +42,7 @@ pub(super) fn paragraph(findings: &[Diagnostic]) -> String {
     }
 }
 
-/// One sentence after the other. One that is a question has its mark already.
+/// Joins sentences. A question already has its question mark.
 fn join_sentences(sentences: impl Iterator<Item = String>) -> String {
     let mut text = String::new();
     for sentence in sentences {
@@ -57,7 +56,7 @@ fn join_sentences(sentences: impl Iterator<Item = String>) -> String {
     text
 }
 
-/// What is legal and doubtful.
+/// The warnings.
 pub(super) fn warnings(findings: &[Diagnostic]) -> Vec<String> {
     let warnings = findings.iter().filter(|finding| !finding.is_error());
     at_most(warnings.map(|finding| shorten(&format!("{}: {}", finding.code, finding.message))))
@@ -87,7 +86,7 @@ fn shorten(text: &str) -> String {
     }
 }
 
-/// Text without control characters: part of it is what somebody wrote, and it goes to somebody else's terminal.
+/// Text without control characters. Part of it is written by users and printed on the terminals of others.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

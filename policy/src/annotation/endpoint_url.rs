@@ -6,8 +6,8 @@ use crate::diagnostic::Problem;
 use crate::settings::{HostPattern, Names, Scheme};
 use crate::telegraf::{Literal, NotLiteral};
 
-/// A URL that may be scraped: strict RFC 3986, an allowed scheme, no credentials, no fragment, and a host that is spelled
-/// the way it is compared and is within the settings' patterns.
+/// A URL that may be scraped: valid by RFC 3986, with an allowed scheme, without credentials and fragment, and with a
+/// host in canonical form that matches a pattern of the settings.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EndpointUrl {
     text: Literal,
@@ -20,7 +20,7 @@ impl EndpointUrl {
     /// Reads a URL.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All problems of the URL.
     pub(crate) fn parse(
         text: &str,
         settings: &crate::settings::Endpoints,
@@ -34,7 +34,7 @@ impl EndpointUrl {
             });
             return Err(problems);
         }
-        // The text is checked before it is read as a URL, so that whoever tries to smuggle a variable in is told so.
+        // The text is checked before it is parsed as a URL, so that a variable is reported as a variable.
         let literal = match Literal::new(text) {
             Ok(literal) => Some(literal),
             Err(NotLiteral::Replaced(what)) => {
@@ -58,7 +58,7 @@ impl EndpointUrl {
                 return Err(problems);
             }
         };
-        // Schemes are compared without case by RFC 3986, and so by Telegraf.
+        // Schemes are case-insensitive in RFC 3986 and in Telegraf.
         let written = uri.scheme().as_str().to_ascii_lowercase();
         let scheme = settings
             .schemes
@@ -125,7 +125,7 @@ impl EndpointUrl {
         self.text.as_str()
     }
 
-    /// The URL as a text in which Telegraf replaces nothing.
+    /// The URL as text in which Telegraf replaces nothing.
     pub(crate) fn literal(&self) -> &Literal {
         &self.text
     }
@@ -140,19 +140,19 @@ impl EndpointUrl {
         &self.host
     }
 
-    /// The port, the scheme's own where none is written.
+    /// The port. If the URL has none, the scheme's default port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// True if the host is a service of the namespace, in one of the spellings that the cluster's DNS knows
+    /// True if the host is a service of the namespace, in one of the forms that the cluster's DNS resolves
     /// (<https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/>).
     pub(crate) fn is_within(&self, namespace: &str, cluster_domain: &str) -> bool {
         service_namespace(&self.host, cluster_domain) == Some(namespace)
     }
 }
 
-/// The namespace of a service's host, if it is spelled like one: `name.namespace`, `name.namespace.svc` or
+/// The namespace in the host of a service, if the host has the form `name.namespace`, `name.namespace.svc` or
 /// `name.namespace.svc.<cluster domain>`.
 pub(crate) fn service_namespace<'a>(host: &'a str, cluster_domain: &str) -> Option<&'a str> {
     let in_cluster = host
@@ -174,10 +174,10 @@ fn name(scheme: Scheme) -> &'static str {
     }
 }
 
-/// The longest URL, in bytes. It is written several times: into the configuration, and into what is answered about it.
+/// The longest URL, in bytes. A URL is repeated in the configuration and in the answer.
 const MAX_URL: usize = 2048;
 
-/// The longest name of a host and the longest label, in bytes: <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>.
+/// The longest host name and the longest label, in bytes: <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>.
 const MAX_HOST: usize = 253;
 const MAX_LABEL: usize = 63;
 

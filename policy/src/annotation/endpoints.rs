@@ -5,7 +5,7 @@ use crate::diagnostic::{Diagnostic, Findings, Problem};
 use crate::located::{Data, Key, Node, from_yaml};
 use crate::telegraf::{Origin, read_options};
 
-/// What an endpoint's map holds beside its options.
+/// Keys of an endpoint's map that are not options.
 const URL_KEYS: &[&str] = &["url", "urls"];
 
 /// Reads the annotation's endpoints.
@@ -94,7 +94,7 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
     }
 }
 
-/// Reads `url` or `urls`. `None` when there is neither, or nothing in it.
+/// Reads `url` or `urls`. Answers `None` if both are missing or empty.
 pub(super) fn read_urls(
     entries: &[(Key, Node)],
     endpoint: &str,

@@ -1,8 +1,8 @@
 //! The `inputs` annotation: Telegraf's own TOML.
 //!
-//! `[[inputs.prometheus]]` is held to the same allow-list and the same URL rules as the YAML, by exact name: Telegraf's
-//! parser also takes Go field names such as `bearerToken`, which are unknown here and so refused. An `alias`, Telegraf's
-//! own name for an instance of a plugin, is the endpoint's name.
+//! For `[[inputs.prometheus]]`, the allow-list and the URL rules are those of the YAML annotation. Option names must
+//! match exactly: Telegraf's parser also accepts Go field names such as `bearerToken`, which are refused here as
+//! unknown. The endpoint's name is the `alias`, which is Telegraf's name for an instance of a plugin.
 
 use super::endpoints::read_urls;
 use super::{Context, Endpoint, Endpoints, Input};
@@ -12,7 +12,7 @@ use crate::telegraf::{
     Duration, Key, Literal, Options, Origin, Table, Value, is_of_every_input, key, read_options, refuse_unsafe_text,
 };
 
-/// What an input's table holds beside its options.
+/// Keys of an input's table that are not options.
 const OWN_KEYS: &[&str] = &["url", "urls", "alias"];
 
 /// Reads the annotation's inputs.
@@ -114,8 +114,8 @@ fn read_instance(
     }
 }
 
-/// An allowed plugin's table. The options that Telegraf gives to every input are checked as those of `prometheus` are; the
-/// others are passed on as they were written.
+/// Reads an allowed plugin's table. Options that Telegraf offers for every input are checked like those of
+/// `prometheus`; the others are passed on unchanged.
 fn read_other(
     entries: &[(located::Key, Node)],
     context: &Context<'_>,
@@ -153,14 +153,14 @@ fn read_other(
     table
 }
 
-/// Durations that Telegraf gives to every input beside `interval`, and reads without days.
+/// Durations other than `interval` that Telegraf offers for every input. Telegraf reads them without days.
 const DURATIONS: &[&str] = &["collection_jitter", "collection_offset", "precision"];
 
-/// What is not for annotations of the options that Telegraf gives to every input: filters that it still reads by their old
-/// names, and those of which a wrong value ends it.
+/// Options of every input that annotations may not set: deprecated names of filters, and options that end Telegraf when their
+/// value is wrong.
 const REFUSED: &[&str] = &["fielddrop", "fieldpass", "metricpass", "startup_error_behavior"];
 
-/// An allowed plugin's table as it was written, without anything that Telegraf would replace.
+/// An allowed plugin's table, unchanged, if Telegraf would replace nothing in it.
 fn read_table(entries: &[(located::Key, Node)], findings: &mut Findings) -> Table {
     let mut table = Table::new();
     for (key, node) in entries {
@@ -226,7 +226,7 @@ fn read_value(name: &str, node: &Node, findings: &mut Findings) -> Option<Value>
     }
 }
 
-/// True if there is a table below, which a list cannot be written with.
+/// True if the value contains a table, which cannot be written in a list.
 fn holds_tables(value: &Value) -> bool {
     match value {
         Value::Table(_) | Value::Tables(_) => true,

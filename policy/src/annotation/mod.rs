@@ -1,7 +1,7 @@
-//! Annotation text to what was asked for: endpoints with their options, and what the Telegraf that scrapes them needs.
+//! Parses annotations to a declaration: endpoints with their options, and the requirements of the Telegraf that scrapes
+//! them.
 //!
-//! Everything that is wrong is reported in one go, each finding at its place in the text; a `Declaration` holds only
-//! what was found good.
+//! All problems are reported at once, each at its place in the text. A `Declaration` contains only what is valid.
 
 mod endpoint_url;
 mod endpoints;
@@ -25,10 +25,10 @@ use crate::telegraf::{
 };
 use other_annotations::OtherAnnotations;
 
-/// The annotation that holds Telegraf's own TOML.
+/// The annotation that contains Telegraf's own TOML.
 pub(crate) const INPUTS: &str = "telegraf.influxdata.com/inputs";
 
-/// What a source's annotations ask for.
+/// What a source's annotations declare.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Declaration {
     pub(crate) endpoints: Vec<Endpoint>,
@@ -48,8 +48,8 @@ pub(crate) struct Declaration {
 pub(crate) struct SecretEnv {
     /// The Secret's name.
     pub(crate) secret: String,
-    /// What the variables' names start with. A Secret's keys are called as its author likes, and must not become a variable
-    /// such as `HTTP_PROXY`.
+    /// The prefix of the variables' names. The authors of a Secret choose its keys, and without a prefix a key could
+    /// become a variable such as `HTTP_PROXY`.
     pub(crate) prefix: String,
 }
 
@@ -73,12 +73,12 @@ pub(crate) enum Input {
     /// `inputs.prometheus`, with everything checked.
     Prometheus {
         urls: Vec<EndpointUrl>,
-        /// The options that count, those of the annotation and of the settings included.
+        /// The effective options, from the endpoint, the other annotations and the settings.
         options: Options,
-        /// True when the name was written, so that the measurement can be called after it.
+        /// True if the author wrote the name, so that the measurement can be named after it.
         named: bool,
     },
-    /// A plugin that the administrator allowed, with what was written for it.
+    /// A plugin that the administrator allows, with its table as the author wrote it.
     Other { plugin: Key, table: Table },
 }
 
@@ -97,18 +97,18 @@ impl EndpointName {
     }
 }
 
-/// What the annotations are read for.
+/// What is needed to read annotations.
 struct Context<'a> {
     settings: &'a Settings,
     names: Names<'a>,
     /// Options that count for every endpoint which does not set them itself: those of the `interval`, `metric-version`
     /// and `namepass` annotations over those of the settings.
     defaults: Options,
-    /// How often Telegraf scrapes what has no interval of its own; `None` if that is known only in the pod.
+    /// The interval of endpoints that have none. `None` if it is known only in the pod.
     agent_interval: Option<Duration>,
 }
 
-/// Reads a source's annotations. `None` when they name no endpoint, so that there is nothing to do.
+/// Reads a source's annotations. Answers `None` if there are no endpoints, so there is nothing to do.
 pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Findings) -> Option<Declaration> {
     let mut endpoint_annotations = Vec::new();
     let mut others = Vec::new();
@@ -130,7 +130,7 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Find
             }
         }
     }
-    // What they say counts for all endpoints, wherever it stands.
+    // These annotations apply to all endpoints, whatever the order, so they are read first.
     let mut other_annotations = OtherAnnotations::new(settings, !endpoint_annotations.is_empty());
     for (name, text) in &others {
         other_annotations.read(name, text, findings);
@@ -184,9 +184,9 @@ fn agent_interval(class: &Class, names: &Names<'_>) -> Option<Duration> {
     }
 }
 
-/// Reports host patterns that the source's own names turn into ones for services of other namespaces.
+/// Reports host patterns that, with the source's names filled in, match services of other namespaces.
 fn check_host_patterns(source: &Source<'_>, context: &Context<'_>, findings: &mut Findings) {
-    // What is not a namespace's name is refused as such.
+    // An invalid namespace name is reported elsewhere.
     if !is_dns_label(&source.namespace) {
         return;
     }
@@ -200,7 +200,7 @@ fn check_host_patterns(source: &Source<'_>, context: &Context<'_>, findings: &mu
     }
 }
 
-/// Findings in the order of the text, so that one reads them from top to bottom.
+/// Sorts findings by their order in the text.
 fn sort_by_place(source: &Source<'_>, findings: &mut Findings) {
     findings.sort_by_cached_key(|finding| {
         let place = finding.place.as_ref();
@@ -210,28 +210,28 @@ fn sort_by_place(source: &Source<'_>, findings: &mut Findings) {
     });
 }
 
-/// The endpoints of a source, whichever annotation they come from.
+/// The endpoints of a source, from all annotations.
 #[derive(Default)]
 struct Endpoints {
     good: Vec<Endpoint>,
-    /// How many were written. Those beyond the settings' limit are counted, and not read.
+    /// The number of endpoints in the annotations. Those beyond the limit of the settings are counted, but not read.
     count: usize,
     /// The names that were read.
     names: BTreeSet<String>,
     /// Every URL that was read, and the endpoint that scrapes it.
     urls: BTreeMap<String, String>,
-    /// How many URLs were written.
+    /// The number of URLs in the annotations.
     url_count: usize,
     /// How many patterns the endpoints' own options hold.
     patterns: usize,
     /// An annotation that names endpoints.
     annotation: Option<Place>,
-    /// True once a filter for all endpoints was reported.
+    /// True if a filter for all endpoints was already reported.
     inherited_filter_is_reported: bool,
 }
 
 impl Endpoints {
-    /// Counts an endpoint. False for one too many, which is not read.
+    /// Counts an endpoint. Answers false if there are too many, and the endpoint must not be read.
     fn begin(&mut self, place: Place, settings: &Settings) -> bool {
         self.count += 1;
         self.annotation = Some(Place { range: None, ..place });

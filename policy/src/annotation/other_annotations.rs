@@ -14,10 +14,10 @@ use crate::telegraf::{
     Key, Literal, MAX_TAG_VALUE, Options, Origin, TAG_VALUE, nearest, read_options, refuse_unsafe_text,
 };
 
-/// What all of telewarden's annotations begin with.
+/// The prefix of telewarden's annotations.
 pub const PREFIX: &str = "telegraf.influxdata.com/";
 
-/// Every name that means something on an Application or a Namespace.
+/// All names that are read on an Application or a Namespace.
 const KNOWN: &[&str] = &[
     "inputs",
     "class",
@@ -38,13 +38,13 @@ const KNOWN: &[&str] = &[
     "secret-env",
 ];
 
-/// The name of the annotation for endpoints where the settings choose none.
+/// The default name of the annotation that contains the endpoints.
 const DEFAULT_ENDPOINTS: &str = "rubin-telegraf-operator";
 
-/// What admission writes, and never reads.
+/// Annotations that admission writes and does not read.
 const WRITTEN: &[&str] = &["rendered", "rendered-digest"];
 
-/// The names of telegraf-operator that describe a pod, and what to write instead.
+/// Annotations for pods of telegraf-operator, and what to write instead.
 const POD_LEVEL: &[(&str, &str)] = &[
     (
         "port",
@@ -68,15 +68,15 @@ const POD_LEVEL: &[(&str, &str)] = &[
     ),
 ];
 
-/// Reads the annotations that do not name endpoints.
+/// Reads the annotations that do not contain endpoints.
 pub(super) struct OtherAnnotations<'a> {
     settings: &'a Settings,
-    /// False when no annotation names endpoints, so that the others do nothing.
+    /// False if there are no endpoints, so that these annotations have no effect.
     has_endpoints: bool,
     declaration: Declaration,
-    /// Options for every endpoint that does not set them itself.
+    /// The default options of all endpoints.
     options: Options,
-    /// The environment variables that were set, by name.
+    /// The names of the environment variables that were set.
     variables: BTreeSet<String>,
     /// How much tags and variables take, in bytes.
     repeated: usize,
@@ -99,7 +99,7 @@ impl<'a> OtherAnnotations<'a> {
         }
     }
 
-    /// What was read: a declaration without endpoints, and options for all endpoints.
+    /// Answers a declaration without endpoints, and the default options of all endpoints.
     pub(super) fn finish(self, source: &Source<'_>, findings: &mut Findings) -> (Declaration, Options) {
         check_together(&self.declaration, self.settings, source, findings);
         (self.declaration, self.options)
@@ -173,7 +173,7 @@ impl<'a> OtherAnnotations<'a> {
     }
 }
 
-/// True for what only a Telegraf of the source's own can have.
+/// True for annotations that need a Telegraf that is not shared.
 fn needs_own_telegraf(name: &str) -> bool {
     matches!(name, "class" | "image" | "internal" | "secret-env")
         || ["requests-", "limits-", "env-"]
@@ -181,7 +181,7 @@ fn needs_own_telegraf(name: &str) -> bool {
             .any(|prefix| name.starts_with(prefix))
 }
 
-/// What is wrong with an annotation whatever its value is.
+/// The problem with an annotation's name, whatever its value is.
 fn problem_with_name(annotation: &str, name: &str, settings: &Settings, findings: &Findings) -> Option<Problem> {
     let pod_level = POD_LEVEL
         .iter()
@@ -205,12 +205,12 @@ fn problem_with_name(annotation: &str, name: &str, settings: &Settings, findings
     None
 }
 
-/// The annotation that was probably meant.
+/// The known annotation with the most similar name.
 fn nearest_annotation(annotation: &str, name: &str, settings: &Settings) -> Option<String> {
     if name == DEFAULT_ENDPOINTS {
         return Some(settings.annotation.clone());
     }
-    // The prefix is the same for most, and would make all of them near.
+    // The prefix is not compared: most names have the same one, so all would be similar.
     let endpoints = match settings.annotation.strip_prefix(PREFIX) {
         Some(endpoints) => nearest(name, std::iter::once(endpoints)),
         None => nearest(annotation, std::iter::once(settings.annotation.as_str())),
@@ -219,7 +219,7 @@ fn nearest_annotation(annotation: &str, name: &str, settings: &Settings) -> Opti
     known.or_else(|| endpoints.map(|_| settings.annotation.clone()))
 }
 
-/// True for a name that means something; those that end in `-` need something behind it.
+/// True for a known name. A known name that ends in `-` must be followed by more text.
 fn is_known(name: &str) -> bool {
     KNOWN.iter().any(|known| match known.ends_with('-') {
         true => name.len() > known.len() && name.starts_with(known),
@@ -227,7 +227,7 @@ fn is_known(name: &str) -> bool {
     })
 }
 
-/// What only several annotations together can get wrong.
+/// Checks rules about several annotations.
 fn check_together(declaration: &Declaration, settings: &Settings, source: &Source<'_>, findings: &mut Findings) {
     let resources = [
         ("cpu", &declaration.requests.cpu, &declaration.limits.cpu),
@@ -285,7 +285,7 @@ impl Reader<'_> {
         self.report(problem);
     }
 
-    /// An endpoint's option for all endpoints. It is read as YAML, so that `['a*', 'b*']` is a list.
+    /// Reads a default option of all endpoints. The text is parsed as YAML, so `['a*', 'b*']` is a list.
     fn option(&mut self, option: &'static str, options: &mut Options) {
         let before = self.findings.count();
         let Some(node) = from_yaml(self.annotation, self.text, self.findings) else {
@@ -386,7 +386,7 @@ impl Reader<'_> {
         Literal::new(self.text).ok().map(|text| (key, text))
     }
 
-    /// False, and a finding, when annotations may not set environment variables.
+    /// Answers false, and reports it, if annotations may not set environment variables.
     fn env_is_allowed(&mut self) -> bool {
         if !self.settings.allow.env {
             let name = self.annotation.to_owned();
@@ -502,8 +502,8 @@ fn is_field_path(text: &str) -> bool {
     FIELDS.contains(&text) || keyed("metadata.labels") || keyed("metadata.annotations")
 }
 
-/// Variables that change where connections go, what is trusted, or what is read: of Telegraf, of Go and its HTTP client, of
-/// the C library, and of the libraries that plugins are built on.
+/// Variables that control where connections go, what is trusted, or what is read: those of Telegraf, of Go and its HTTP
+/// client, of the C library, and of libraries that plugins use.
 const RESERVED_VARIABLES: &[&str] = &[
     "BASH_ENV",
     "ENV",
@@ -535,7 +535,7 @@ const RESERVED_VARIABLES: &[&str] = &[
     "ZONEINFO",
 ];
 
-/// Beginnings of the names of such variables.
+/// Prefixes of the names of such variables.
 const RESERVED_VARIABLE_PREFIXES: &[&str] = &[
     "ARM_",
     "AWS_",
@@ -582,7 +582,7 @@ const RESERVED_VARIABLE_PREFIXES: &[&str] = &[
     "XDG_",
 ];
 
-/// A variable that the settings set or use, or that changes where connections go or what is trusted.
+/// True for a variable that the settings set or use, or that controls where connections go or what is trusted.
 fn is_reserved_variable(name: &str, settings: &Settings) -> bool {
     let upper = name.to_ascii_uppercase();
     upper.ends_with("_PROXY")

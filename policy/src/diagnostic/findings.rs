@@ -2,13 +2,13 @@
 
 use super::{Diagnostic, Place, Problem};
 
-/// The most findings that are kept for one source, or for the settings. More help nobody, and a source must not decide how
-/// large an answer becomes.
+/// The most findings that are kept for one source or for the settings. It limits the size of an answer, and nobody
+/// reads more.
 pub(crate) const MAX_FINDINGS: usize = 100;
 
 /// The findings about one source, or about the settings, in the order in which they were reported.
 ///
-/// At most [`MAX_FINDINGS`] are kept. An error is never left out in favour of a warning.
+/// At most [`MAX_FINDINGS`] are kept. A warning is dropped before an error.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Findings {
     kept: Vec<Diagnostic>,
@@ -31,7 +31,7 @@ impl Findings {
             return;
         }
         self.left_out += 1;
-        // Once all that is kept are errors there is no warning to look for.
+        // If only errors are kept, there is no warning to drop.
         if is_error
             && self.errors <= MAX_FINDINGS
             && let Some(warning) = self.kept.iter_mut().rfind(|kept| !kept.is_error())
@@ -54,7 +54,7 @@ impl Findings {
         self.left_out += left_out;
     }
 
-    /// Takes out the findings that do not match.
+    /// Removes the findings that do not match.
     pub(crate) fn retain(&mut self, keep: impl Fn(&Diagnostic) -> bool) {
         let errors = |kept: &[Diagnostic]| kept.iter().filter(|finding| finding.is_error()).count();
         let before = errors(&self.kept);
@@ -62,17 +62,17 @@ impl Findings {
         self.errors -= before - errors(&self.kept);
     }
 
-    /// How many findings there were, those that were left out included.
+    /// The number of findings, including those that were dropped.
     pub(crate) fn count(&self) -> usize {
         self.kept.len() + self.left_out
     }
 
-    /// True if more findings are only counted, so that nobody reads what they say.
+    /// True if the sink is full: further findings are counted, but not kept.
     pub(crate) fn is_full(&self) -> bool {
         self.kept.len() == MAX_FINDINGS
     }
 
-    /// How many of them were errors.
+    /// The number of errors.
     pub(crate) fn errors(&self) -> usize {
         self.errors
     }
@@ -87,7 +87,7 @@ impl Findings {
         self.kept.sort_by_cached_key(key);
     }
 
-    /// The findings, and a last one that says how many were left out, if any were.
+    /// The findings. If some were dropped, the last finding tells how many.
     pub(crate) fn into_vec(mut self) -> Vec<Diagnostic> {
         if self.left_out > 0 {
             let problem = Problem::TooManyFindings { count: self.left_out };

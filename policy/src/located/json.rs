@@ -1,11 +1,12 @@
-//! JSON, for settings that say what an annotation could say too.
+//! JSON, for settings that have the structure of an annotation.
 
 use serde_json::Value;
 
 use super::{Data, Key, Node, Spot};
 use crate::diagnostic::{Place, escape_pointer};
 
-/// The tree of a value that stands at a JSON pointer. The text it came from bounds its depth (`serde_json`: 128).
+/// The tree of a JSON value. `pointer` is the place of the value. The depth is limited by the reader of the text
+/// (`serde_json`: 128).
 pub(crate) fn from_json(pointer: &str, value: &Value) -> Node {
     let data = match value {
         Value::Null => Data::Null,

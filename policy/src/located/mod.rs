@@ -1,8 +1,8 @@
-//! Text to a tree in which every node knows its place.
+//! Parses text to a tree in which every node has its place.
 //!
-//! Annotations are read through this, YAML and TOML alike, and so are those settings that say the same things. What a
-//! node means is decided elsewhere; here it is only made sure that reading costs no more than it should: size and nesting
-//! are bounded before a tree is built, and nothing in a tree stands for more text than there was (no aliases).
+//! Annotations are parsed with this, both YAML and TOML, and so are the settings that have the structure of
+//! annotations. The meaning of a node is checked elsewhere. This module limits the cost of parsing: size and nesting
+//! are limited before a tree is built, and aliases are refused, so a tree cannot be larger than its text.
 
 mod json;
 mod toml;
@@ -23,11 +23,11 @@ pub(crate) const MAX_BYTES: usize = 128 * 1024;
 /// The deepest nesting that is read. An endpoint's `tagpass` needs five levels.
 pub(crate) const MAX_DEPTH: usize = 12;
 
-/// The most values, keys included, that are read from a text. More than any annotation has use for: a tree takes many times
-/// the memory of its text.
+/// The most values, keys included, that are read from a text. It is more than any annotation needs. The limit exists
+/// because a tree takes many times the memory of its text.
 pub(crate) const MAX_VALUES: usize = 8 * 1024;
 
-/// Where a value or a key is. A tree has many of these, and all of one text share its pointer.
+/// The place of a value or a key. A tree has many of these; those of one text share its pointer.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Spot {
     pointer: Rc<str>,
@@ -81,8 +81,8 @@ pub(crate) enum Data {
 impl Data {
     /// A decimal number: `+1.5`, `.5`, `1.`, `1e3`; infinite if it is too large.
     ///
-    /// The tables by which `str::parse` reads one are a tenth of the module's data. What is read here is a setting that
-    /// somebody typed, for which the reader of JSON, whose tables are there anyway, is as exact.
+    /// `str::parse` needs tables that would be a tenth of the module's data. `serde_json` has its own tables, which are
+    /// in the module anyway, and is as exact for a number that somebody typed in the settings.
     fn decimal(text: &str) -> Option<f64> {
         let (sign, unsigned) = match text.strip_prefix('-') {
             Some(rest) => ("-", rest),
@@ -95,7 +95,7 @@ impl Data {
         let is_decimal = ![whole, fraction].concat().is_empty()
             && !power.is_empty()
             && [whole, fraction, power].into_iter().all(all_digits);
-        // JSON wants digits on both sides of the point, and no zero in front of others.
+        // JSON requires digits on both sides of the point, and no leading zeros.
         let whole = match whole.trim_start_matches('0') {
             "" => "0",
             whole => whole,
@@ -148,8 +148,8 @@ impl Node {
     }
 }
 
-/// Reports a text that is not read because of its size, or of how many values it must hold: the parsers keep all of a list
-/// until it ends. True if it did.
+/// Reports a text that is too large or must contain too many values, before it is parsed: the parsers keep all of a
+/// list until it ends. Answers true if the text was reported.
 fn report_too_large(annotation: &str, text: &str, findings: &mut Findings) -> bool {
     let size = text.len();
     let separators = text.bytes().filter(|byte| b",[]{}\n".contains(byte)).count();

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::{Data, Key, MAX_DEPTH, MAX_VALUES, Node, Spot, report_too_large, too_many_values};
 use crate::diagnostic::{Findings, Place, Position, Problem, Range};
 
-/// Reads an annotation's value. Whatever is wrong is added to the findings; `None` when no tree could be read.
+/// Parses an annotation's value. Problems are added to the findings. Answers `None` if no tree could be built.
 pub(crate) fn from_toml(annotation: &str, text: &str, findings: &mut Findings) -> Option<Node> {
     if report_too_large(annotation, text, findings) {
         return None;
@@ -34,7 +34,7 @@ pub(crate) fn from_toml(annotation: &str, text: &str, findings: &mut Findings) -
     }
 }
 
-/// Turns byte offsets into places, each in a few steps, however long the lines are.
+/// Converts byte offsets to places in a few steps, independent of the length of lines.
 struct Lines<'a> {
     pointer: Rc<str>,
     text: &'a str,
@@ -107,7 +107,7 @@ struct Builder<'a> {
     values: usize,
 }
 
-/// What is beyond a limit, and where.
+/// The limit that was exceeded, and the place.
 type Beyond = (Problem, Spot);
 
 impl Builder<'_> {
@@ -125,7 +125,7 @@ impl Builder<'_> {
     fn table(&mut self, table: DeTable<'_>, spot: Spot, depth: usize) -> Result<Node, Beyond> {
         self.count(&spot, depth)?;
         let mut entries: Vec<_> = table.into_iter().collect();
-        // The table is sorted by name; findings come in the order of the text.
+        // The table is sorted by name, but findings are reported in the order of the text.
         entries.sort_unstable_by_key(|(key, value)| (key.span().start, value.span().start));
         let mut nodes = Vec::with_capacity(entries.len().min(MAX_VALUES));
         for (key, value) in entries {

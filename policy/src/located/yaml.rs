@@ -8,7 +8,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use super::{Data, Key, MAX_DEPTH, MAX_VALUES, Node, Spot, report_duplicates, report_too_large, too_many_values};
 use crate::diagnostic::{Findings, Place, Position, Problem, Range};
 
-/// Reads an annotation's value. Whatever is wrong is added to the findings; `None` when no tree could be read.
+/// Parses an annotation's value. Problems are added to the findings. Answers `None` if no tree could be built.
 ///
 /// Scalars are read by YAML 1.2's core schema (<https://yaml.org/spec/1.2.2/#103-core-schema>), so `no` and `on` are text.
 pub(crate) fn from_yaml(annotation: &str, text: &str, findings: &mut Findings) -> Option<Node> {
@@ -59,7 +59,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Takes one event; false when reading should stop.
+    /// Handles one event. Answers false if parsing should stop.
     fn take(&mut self, event: Event<'_>, span: Span) -> bool {
         let spot = self.spot(span);
         match event {
@@ -104,7 +104,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Counts a value or a key; false when there are too many.
+    /// Counts a value or a key. Answers false if there are too many.
     fn count(&mut self, spot: &Spot) -> bool {
         self.values += 1;
         if self.values > MAX_VALUES {

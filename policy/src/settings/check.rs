@@ -1,4 +1,4 @@
-//! What is a matter of several settings. What can be said of one alone, its [kind](super::kind) says.
+//! Checks rules that concern several settings. A [kind](super::kind) checks the rules that concern one setting.
 
 use super::document::{Class, Mutation, Settings};
 use super::path::Path;
@@ -8,7 +8,7 @@ use crate::diagnostic::Problem;
 use crate::telegraf::{Key, OptionBounds, check_name_filters, key};
 use crate::well_known::ROUTING_TAG;
 
-/// Checks settings that were read, and fills in what follows from them.
+/// Checks parsed settings, and computes the derived fields.
 pub(super) fn check(settings: &mut Settings, reader: &mut Reader<'_>) {
     let root = &Path::ROOT;
     default_class(settings, root, reader);
@@ -67,7 +67,7 @@ fn endpoints(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
 fn input_defaults(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
     let defaults = &settings.inputs.defaults;
     check_name_filters(defaults, reader.findings);
-    // Bounds that are wrong were read as other ones.
+    // If bounds are invalid, their defaults were read instead.
     if !reader.is_any_wrong_in(&root.name("endpoints")) {
         // The administrator's own interval may be shorter than what annotations may ask for.
         let bounds = OptionBounds {
@@ -98,8 +98,8 @@ fn resources(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
     }
 }
 
-/// In `standalone`, an output that differs by source takes the metrics of one source by a tag of ours. Telegraf lets a
-/// metric pass that matches any tag of `tagpass`, so there cannot be another.
+/// In `standalone`, an output that differs by source selects the metrics of one source by a tag of telewarden. A metric
+/// passes if it matches any tag of `tagpass`, so `tagpass` cannot contain another tag.
 fn routing(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
     let (classes, name) = (root.name("classes"), &settings.default_class);
     let class = classes.name(name);
@@ -136,8 +136,8 @@ fn derive_tags(settings: &mut Settings) {
     }
 }
 
-/// The tags that an output chooses metrics or destinations by: its `tagpass` and `tagdrop`, and options such as
-/// `bucket_tag`.
+/// The tags by which an output selects metrics or destinations: those of `tagpass` and `tagdrop`, and of options such
+/// as `bucket_tag`.
 fn tags_chosen_by(output: &TemplateTable) -> Vec<Key> {
     let mut tags = Vec::new();
     for (option, value) in output {

@@ -1,8 +1,8 @@
-//! JSON that is known when this is compiled: the defaults.
+//! JSON constants, for the defaults.
 
 use serde_json::{Map, Value as Json};
 
-/// A JSON value without an allocation. `constant!` writes one.
+/// A JSON value that needs no allocation. Write it with `constant!`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Constant {
     Null,
@@ -15,13 +15,13 @@ pub(crate) enum Constant {
 }
 
 impl Constant {
-    /// The value of a name in a map; null where there is none.
+    /// The value of a map's key; null if the key is missing.
     pub(crate) fn get(&self, name: &str) -> &Self {
         let found = self.entries().iter().find(|(known, _)| *known == name);
         found.map_or(&Self::Null, |(_, value)| value)
     }
 
-    /// The entries of a map; none for anything else.
+    /// The entries of a map; empty for other values.
     pub(crate) fn entries(&self) -> &'static [(&'static str, Self)] {
         match self {
             Self::Map(entries) => entries,
@@ -34,7 +34,7 @@ impl Constant {
         self.entries().iter().map(|(name, _)| *name)
     }
 
-    /// A map with the written entries over it: maps are merged, everything else is replaced.
+    /// Merges the entries of a document into this map. Maps are merged; all other values are replaced.
     pub(crate) fn merged_with(&self, written: &Map<String, Json>) -> Map<String, Json> {
         let entries = self.entries().iter();
         let defaults = entries.map(|(name, default)| ((*name).to_owned(), Json::from(default)));
@@ -63,7 +63,7 @@ impl From<&Constant> for Json {
     }
 }
 
-/// A literal of Rust on its way to a [`Constant`]: `constant!` cannot tell a text from a number, a method can.
+/// Converts Rust literals to [`Constant`]s. `constant!` cannot tell a text from a number, but a method can.
 pub(crate) struct Literal<T>(pub(super) T);
 
 impl Literal<bool> {

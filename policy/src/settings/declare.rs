@@ -1,6 +1,6 @@
-//! The macros that declare settings. What they are for is shown by `document.rs`, which is all that they make.
+//! The macros that declare settings. `document.rs`, which uses them, shows their syntax.
 
-/// Declares the sections of the settings. Each line is all that there is to say of a setting:
+/// Declares the sections of the settings. Each line declares one setting completely:
 ///
 /// ```text
 /// /// The most endpoints that a source may have.
@@ -12,7 +12,7 @@
 /// - The [`Kind`](super::kind::Kind) says what may be written, and what it becomes.
 /// - The default is JSON. A section has those of its settings, and needs none of its own.
 ///
-/// What follows `@derived` is not written by anybody; `check.rs` fills it in.
+/// Fields after `@derived` are not settings; `check.rs` computes them.
 macro_rules! settings {
     ($(
         $(#[$attribute:meta])*
@@ -75,7 +75,7 @@ macro_rules! settings {
             }
         }
 
-        /// The schema is that of what is written, and the struct above what it becomes.
+        /// The schema describes the document; the struct above holds the parsed settings.
         #[cfg(feature = "schema")]
         const _: () = {
             $(#[$attribute])*
@@ -94,7 +94,7 @@ macro_rules! settings {
     )*};
 }
 
-/// The default of a setting: the declared one, or that of its kind.
+/// The default of a setting: the declared default, or that of its kind.
 macro_rules! default {
     ($kind:ty) => {
         <$kind as $crate::settings::kind::Kind>::DEFAULT
@@ -104,7 +104,7 @@ macro_rules! default {
     };
 }
 
-/// Declares a setting that is one of several names: those of the variants, in `camelCase`.
+/// Declares a setting that has one of several values: the names of the variants, in `camelCase`.
 macro_rules! choices {
     ($(
         $(#[$attribute:meta])*
@@ -128,7 +128,7 @@ macro_rules! choices {
         impl $choice {
             const ALL: &'static [(&'static str, Self)] = &[$((camel_case!($variant), Self::$variant)),*];
 
-            /// The choice with a name.
+            /// The variant with a name.
             #[allow(dead_code)]
             pub(super) fn from_name(name: &str) -> Option<Self> {
                 Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, choice)| *choice)

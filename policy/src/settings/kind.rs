@@ -1,4 +1,4 @@
-//! The kinds of settings: what may be written, and what it becomes.
+//! The kinds of settings: the allowed values, and the types that they are parsed to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
@@ -20,15 +20,16 @@ use crate::diagnostic::Problem;
 use crate::located::{Data, from_json};
 use crate::telegraf::{Duration, Key, Options, Origin, parse_size, read_options};
 
-/// What may be written for a setting. Whatever can be checked of one setting alone is checked here.
+/// The kind of a setting. It checks all rules that concern this setting alone.
 pub(crate) trait Kind {
-    /// What the written value becomes.
+    /// The type of the parsed value.
     type Value;
 
-    /// The default of a setting that declares none: a section has those of its own settings.
+    /// The default of a setting that declares none. For a section, it consists of the defaults of its settings.
     const DEFAULT: Constant = Constant::Null;
 
-    /// Reads what is written; open maps are merged with the default. `None` if it is wrong, which has been reported.
+    /// Parses a value of the document. Open maps are merged with the default. Answers `None`, after reporting it, if
+    /// the value is invalid.
     fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value>;
 
     /// Reads the default.
@@ -78,7 +79,7 @@ impl Kind for String {
     }
 }
 
-/// Kinds that are a text with a rule of its own: what the text becomes, or the problem with it.
+/// Kinds of text with a rule: the parsed type, or the problem with the text.
 macro_rules! texts {
     ($(
         $(#[$attribute:meta])*
@@ -114,16 +115,16 @@ pub(crate) struct NamespaceName;
 /// A DNS domain in lower case.
 pub(crate) struct Domain;
 
-/// A size in bytes, more than none.
+/// A positive size in bytes.
 pub(crate) struct Size;
 
 /// Telegraf's image.
 pub(crate) struct Image;
 
-/// What the names of environment variables begin with.
+/// A prefix of the names of environment variables.
 pub(crate) struct VariablePrefix;
 
-/// A label by which pods are selected, or none for all pods.
+/// A label that selects pods; empty for all pods.
 pub(crate) struct PodLabel;
 
 /// The number of a TCP or UDP port.
@@ -251,7 +252,7 @@ impl Kind for NameSet {
     }
 }
 
-/// A map with texts.
+/// A map from names to texts.
 pub(crate) struct TextMap;
 
 impl Kind for TextMap {
@@ -268,7 +269,7 @@ impl Kind for TextMap {
     }
 }
 
-/// Whose placeholders a text may hold.
+/// The scope of a text: the placeholders that it may contain.
 pub(crate) trait Placeholders {
     fn scope(topology: Topology) -> Scope;
 }
@@ -390,11 +391,11 @@ impl<P: Placeholders> Kind for Table<P> {
     }
 }
 
-/// Telegraf's plugins by name, each with its instances. They replace the default as a whole: whoever writes `outputs: {file:
-/// …}` does not want `influxdb_v2` as well.
+/// Telegraf's plugins by name, each with a table for each instance. They replace the default as a whole: an
+/// administrator who writes `outputs: {file: …}` does not want the default `influxdb_v2` too.
 pub(crate) struct Plugins<P>(PhantomData<P>);
 
-/// The same, of which there has to be one.
+/// The same, with at least one plugin.
 pub(crate) struct Outputs;
 
 type Instances = BTreeMap<Key, Vec<TemplateTable>>;
@@ -451,7 +452,7 @@ fn plugins(written: &Json, scope: Scope, path: &Path<'_>, reader: &mut Reader<'_
     Some(plugins)
 }
 
-/// The classes. Each starts from the built-in one.
+/// The classes. Each is merged with the built-in class.
 pub(crate) struct Classes;
 
 impl Kind for Classes {
@@ -499,7 +500,7 @@ impl Kind for EndpointOptions {
     }
 }
 
-/// A type of Kubernetes. It passes over fields that it does not know; here they are mistakes.
+/// A type of Kubernetes. Kubernetes ignores unknown fields; here they are errors.
 pub(crate) struct Kubernetes<T>(PhantomData<T>);
 
 /// An environment variable, as in a container.
@@ -529,7 +530,7 @@ impl<T: DeserializeOwned + Serialize> Kind for Kubernetes<T> {
     }
 }
 
-/// Reports what a type did not keep of what was written.
+/// Reports fields that the type did not keep.
 fn report_lost(written: &Json, kept: &Json, path: &Path<'_>, reader: &mut Reader<'_>) {
     for (name, value) in written.as_object().into_iter().flatten() {
         let path = path.name(name);
@@ -544,7 +545,7 @@ fn report_lost(written: &Json, kept: &Json, path: &Path<'_>, reader: &mut Reader
     }
 }
 
-/// A namespaced object. All its texts have a source's placeholders.
+/// A namespaced object. Its texts may contain a source's placeholders.
 pub(crate) struct ExtraResource;
 
 impl Kind for ExtraResource {

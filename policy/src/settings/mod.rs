@@ -1,4 +1,4 @@
-//! What the cluster's administrator chose, checked.
+//! The administrator's settings.
 //!
 //! | file | what it knows |
 //! | --- | --- |
@@ -7,8 +7,8 @@
 //! | `check.rs` | what is a matter of several settings |
 //! | `reader.rs`, `path.rs`, `constant.rs`, `declare.rs` | how the declarations become a reader |
 //!
-//! [`read`] reports everything that is wrong with a document at once, and answers [`Settings`], in which every name, pattern
-//! and template is known to be usable.
+//! [`read`] reports all problems of a document at once, and answers [`Settings`], in which all names, patterns and
+//! templates are valid.
 
 #[macro_use]
 mod declare;
@@ -43,21 +43,21 @@ pub use report::report;
 pub(crate) use template::{Names, Scope, Template, TemplateTable, TemplateValue, fill_table, has_placeholder, texts};
 
 impl Settings {
-    /// The annotation whose value names endpoints.
+    /// The annotation that contains the endpoints.
     pub fn annotation(&self) -> &str {
         &self.annotation
     }
 }
 
 impl Class {
-    /// Every plugin's table, and the tables of the class itself.
+    /// The tables of all plugins and of the class itself.
     fn tables(&self) -> impl Iterator<Item = &TemplateTable> {
         let plugins = [&self.processors, &self.aggregators, &self.outputs];
         let instances = plugins.into_iter().flat_map(BTreeMap::values).flatten();
         [&self.global_tags, &self.agent].into_iter().chain(instances)
     }
 
-    /// True if a text of the class holds `$NAME` or `${NAME…}`.
+    /// True if a text of the class contains `$NAME` or `${NAME…}`.
     pub(crate) fn uses_variable(&self, name: &str) -> bool {
         let uses = |text: &Template| {
             let text = text.literal_text();
@@ -85,15 +85,15 @@ impl Endpoints {
     }
 }
 
-/// Plugins by name, each with its instances.
+/// Plugins by name, each with a table for each instance.
 pub(crate) type Plugins = BTreeMap<Key, Vec<TemplateTable>>;
 
-/// The settings that count where the administrator says nothing, as a document.
+/// The default settings, as a document.
 pub fn defaults() -> Json {
     Json::from(&Settings::DEFAULT)
 }
 
-/// Reads settings. They are `None` exactly when one of the findings is an error.
+/// Reads settings. Answers `None` if and only if one of the findings is an error.
 pub fn read(document: Option<&Json>) -> (Option<Settings>, Vec<Diagnostic>) {
     let mut findings = Findings::default();
     let settings = read_document(document, &mut findings).filter(|_| !findings.has_error());
@@ -118,7 +118,7 @@ fn read_document(document: Option<&Json>, findings: &mut Findings) -> Option<Set
     Some(settings)
 }
 
-/// Labels and annotations that decide to whom an object belongs: Argo CD's tracking, and our own.
+/// Labels and annotations that identify an object's owner: those of Argo CD's tracking, and telewarden's.
 pub(crate) fn is_reserved_metadata(name: &str) -> bool {
     matches!(
         name,
@@ -150,7 +150,7 @@ fn is_qualified_name(text: &str) -> bool {
     name_is_good && prefix.is_none_or(prefix_is_good)
 }
 
-/// Telegraf's image: with a tag or a digest, and not older than 1.38 where the tag is a version.
+/// Telegraf's image. It needs a tag or a digest; if the tag is a version, it must be 1.38 or later.
 fn check_image(image: &str) -> Result<(), &'static str> {
     let spelled = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '/' | ':' | '_' | '@' | '-');
     if image.is_empty() || !image.chars().all(spelled) {

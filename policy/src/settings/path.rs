@@ -1,10 +1,10 @@
-//! Where a setting stands in the document.
+//! The place of a setting in the document.
 
 use std::fmt;
 
 use crate::diagnostic::{Place, escape_pointer};
 
-/// The path of a setting. It is a chain of borrowed names: nothing is written out until there is something to report.
+/// The path of a setting, as a chain of borrowed names. It is formatted only when a problem is reported.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Path<'a> {
     /// `None` at the root.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::decimal::Decimal;
 
-/// A Kubernetes quantity that is not negative; the text is kept as it was written.
+/// A Kubernetes quantity that is not negative. The original text is kept.
 ///
 /// <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>
 #[derive(Clone, Debug)]

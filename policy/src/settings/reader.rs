@@ -1,6 +1,6 @@
-//! Reads the document, and reports what is wrong with it, everything at its own place.
+//! Reads the document, and reports all problems, each at its place.
 //!
-//! `serde` would stop at the first mistake, know only its message, and weigh four times as much in the module.
+//! `serde` would stop at the first problem, give no place, and take four times as much space in the module.
 
 use serde_json::{Map, Value as Json};
 
@@ -12,12 +12,12 @@ use super::template::{Scope, Template};
 use crate::diagnostic::{Findings, Place, Problem};
 use crate::telegraf::nearest;
 
-/// What is needed to read a setting besides its value.
+/// The context for reading a setting.
 pub(crate) struct Reader<'a> {
     pub(crate) findings: &'a mut Findings,
-    /// What placeholders a class may hold depends on it.
+    /// The placeholders that a class may contain depend on it.
     pub(crate) topology: Topology,
-    /// Pointers to what is wrong.
+    /// Pointers to invalid values.
     wrong: Vec<String>,
 }
 
@@ -46,7 +46,7 @@ impl<'a> Reader<'a> {
         self.findings.report(problem, place);
     }
 
-    /// True if the value at a path was reported. It is read as its default, of which nothing should be said.
+    /// True if the value at a path was reported. Its default is used instead, and must not be reported too.
     pub(crate) fn is_wrong(&self, path: &Path<'_>) -> bool {
         self.wrong.contains(&path.pointer())
     }
@@ -57,8 +57,8 @@ impl<'a> Reader<'a> {
         self.wrong.iter().any(|pointer| pointer.starts_with(&section))
     }
 
-    /// Reads a setting of a section. Its default counts where nothing or null is written, and where what is written is
-    /// wrong, so that everything else can be read.
+    /// Reads a setting of a section. The default is used if the setting is missing, null or invalid, so that all other
+    /// settings can still be read.
     pub(crate) fn setting<K: Kind>(
         &mut self,
         section: &Map<String, Json>,
@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reports the names of a section that are no settings.
+    /// Reports unknown settings of a section.
     pub(crate) fn report_unknown(&mut self, section: &Map<String, Json>, known: &Constant, path: &Path<'_>) {
         for name in section.keys() {
             if known.names().all(|known| known != name) {
@@ -123,7 +123,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// One of several names, by its index.
+    /// The index of a name in a list of names.
     pub(crate) fn choice(&mut self, written: &Json, names: &[&'static str], path: &Path<'_>) -> Option<usize> {
         let text = self.text(written, path)?;
         let index = names.iter().position(|name| *name == text);
@@ -137,7 +137,7 @@ impl<'a> Reader<'a> {
         index
     }
 
-    /// Reports a value of another type than the setting's. `instead` is the same value in the right type.
+    /// Reports a value of the wrong type. `instead` is the same value in the right type.
     pub(crate) fn mismatch(&mut self, path: &Path<'_>, written: &Json, expected: &str, instead: Option<String>) {
         let found = match written {
             Json::Null => "empty".to_owned(),

@@ -1,4 +1,4 @@
-//! What a host has to know of the settings.
+//! The parts of the settings that a host needs.
 
 use serde_json::Value as Json;
 
@@ -49,7 +49,7 @@ fn for_host(settings: &Settings) -> HostSettings {
     }
 }
 
-/// The kinds that are rendered apart from ConfigMap and Deployment, each once.
+/// The kinds of rendered objects other than ConfigMap and Deployment, each once.
 fn kinds(settings: &Settings) -> Vec<ObjectKind> {
     let mut kinds = Vec::new();
     if settings.network_policy {

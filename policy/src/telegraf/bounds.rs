@@ -1,14 +1,14 @@
-//! Limits for values of options that are not Telegraf's own.
+//! Limits of telewarden for the values of Telegraf's options.
 
 use super::options::{Options, Setting};
 use super::{Duration, Literal, Value};
 use crate::diagnostic::{Findings, Problem};
 
-/// What Telegraf's prometheus input takes where no `timeout` is set
+/// The default `timeout` of Telegraf's prometheus input
 /// (<https://github.com/influxdata/telegraf/blob/master/plugins/common/http/config.go>).
 const DEFAULT_TIMEOUT: &str = "5s";
 
-/// The limits that the settings give.
+/// The limits of the settings.
 #[derive(Clone, Debug)]
 pub(crate) struct OptionBounds<'a> {
     /// The shortest interval and timeout. `None` for the settings' own options, which may be shorter.
@@ -20,7 +20,7 @@ pub(crate) struct OptionBounds<'a> {
 }
 
 impl OptionBounds<'_> {
-    /// Reports values that are outside of the limits.
+    /// Reports values outside the limits.
     pub(crate) fn check(&self, options: &Options, findings: &mut Findings) {
         if let Some((interval, setting)) = duration(options, "interval") {
             let problem = match self.min {
@@ -64,10 +64,10 @@ impl OptionBounds<'_> {
     }
 }
 
-/// Keeps the timeout of a complete set of options from being longer than the interval that counts: a scrape that hangs
-/// would still run when the next one is due. An endpoint's own timeout is reported; one that it inherits is shortened.
+/// Checks that the timeout is not longer than the effective interval: a scrape that hangs would still run when the next
+/// one is due. An endpoint's own timeout is reported. An inherited timeout is shortened.
 ///
-/// `inherited_interval` counts where the options have none; `None` if it is not known.
+/// `inherited_interval` is used if the options have no interval. It is `None` if it is unknown.
 pub(crate) fn fit_timeout(
     options: &mut Options,
     is_own: bool,

@@ -4,26 +4,26 @@ use std::fmt;
 
 use crate::decimal::Decimal;
 
-/// A duration that Telegraf can read wherever it reads one, longer than nothing.
+/// A positive duration that all of Telegraf's parsers read in the same way.
 ///
-/// Telegraf has two readers. An input's `interval` is read by Go's `time.ParseDuration`, which knows no days; most other
-/// durations by a reader of its own, which turns `1.5d` into hours first and does not know `1.d`
-/// (<https://github.com/influxdata/telegraf/blob/master/config/types.go>). What is written here is for both: days are
-/// written as hours.
+/// Telegraf has two parsers. An input's `interval` is parsed by Go's `time.ParseDuration`, which does not know days.
+/// Most other durations are parsed by Telegraf's own parser, which converts `1.5d` to hours first and does not know
+/// `1.d` (<https://github.com/influxdata/telegraf/blob/master/config/types.go>). The text for Telegraf suits both: days
+/// are written as hours.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Duration {
     text: String,
     nanoseconds: u64,
 }
 
-/// Go's durations end at 2^63 - 1 nanoseconds, some 292 years.
+/// Go's largest duration is 2^63 - 1 nanoseconds, about 292 years.
 const MAX_NANOSECONDS: u128 = i64::MAX as u128;
 
 /// The longest text of a duration, in bytes.
 const MAX_BYTES: usize = 64;
 
 impl Duration {
-    /// Reads `30s`, `1m30s`, `1.5h`, `500ms`, `2d` and the like; `None` for anything else, and for zero.
+    /// Parses `30s`, `1m30s`, `1.5h`, `500ms`, `2d` and the like. Answers `None` for anything else, and for zero.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > MAX_BYTES {
             return None;
@@ -65,18 +65,18 @@ impl Duration {
         })
     }
 
-    /// Whole seconds, as Telegraf reads a bare integer.
+    /// A number of seconds, which is how Telegraf reads an integer.
     pub fn from_seconds(seconds: i64) -> Option<Self> {
         Self::parse(&format!("{seconds}s"))
     }
 
-    /// The text for Telegraf: as it was written, and without days.
+    /// The text for Telegraf: the original text, with days converted to hours.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 }
 
-/// A duration in hours, minutes, seconds and nanoseconds, those that are zero left out.
+/// Formats a duration as hours, minutes, seconds and nanoseconds, without those that are zero.
 fn without_days(nanoseconds: u64) -> String {
     let seconds = nanoseconds / 1_000_000_000;
     [

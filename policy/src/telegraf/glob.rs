@@ -1,20 +1,20 @@
 //! Telegraf's glob patterns.
 //!
-//! Telegraf up to 1.39 matches with version 0.2.3 of <https://pkg.go.dev/github.com/gobwas/glob>, later ones with version
-//! 1.0.0. A pattern that cannot be compiled ends Telegraf. In 0.2.3 an empty alternative can panic while it matches, and
-//! the time for one match grows with a power of the text's length that depends on the number of `*` and on what stands
-//! beside them. A pattern is accepted if both versions compile it alike and match it in little time; a list of patterns
-//! says the same as several `*` or braces in one.
+//! Telegraf up to 1.39 uses version 0.2.3 of <https://pkg.go.dev/github.com/gobwas/glob>, and later versions of
+//! Telegraf use version 1.0.0. Telegraf exits if a pattern cannot be compiled. In 0.2.3, an empty alternative can panic
+//! during a match, and the time of a match grows with a power of the text's length. The power depends on the number of
+//! `*` and on what is next to them. A pattern is accepted if both versions compile it to the same meaning and match it
+//! in little time. Instead of one pattern with several `*` or braces, an author can write a list of patterns.
 
 use std::str::Chars;
 
 /// The longest pattern, in bytes.
 const MAX_BYTES: usize = 256;
 
-/// The most `*` of a pattern that holds nothing else but text. `**` counts twice.
+/// The most `*` in a pattern that contains only `*` and text. `**` counts twice.
 const MAX_STARS: usize = 3;
 
-/// Checks that every version of Telegraf's glob library can compile the pattern, and matches it in little time.
+/// Checks that every version of Telegraf's glob library compiles the pattern and matches it in little time.
 ///
 /// # Errors
 /// What to write instead.
@@ -67,16 +67,16 @@ pub(crate) fn check_glob(text: &str) -> Result<(), &'static str> {
     Err(few)
 }
 
-/// What a pattern's cost depends on.
+/// The properties of a pattern that determine the cost of a match.
 #[derive(Default)]
 struct Shape {
     stars: usize,
-    /// It holds `?` or `[`.
+    /// It contains `?` or `[`.
     holds_class: bool,
     holds_braces: bool,
 }
 
-/// Reads `a,b}`: alternatives of text and `*`. Adds the most `*` that one of them holds.
+/// Reads `a,b}`: alternatives of text and `*`. Adds the largest number of `*` in one alternative.
 fn read_alternatives(chars: &mut Chars<'_>, stars: &mut usize) -> Result<(), &'static str> {
     let (mut most, mut of_this, mut is_empty) = (0, 0, true);
     loop {
@@ -99,7 +99,7 @@ fn read_alternatives(chars: &mut Chars<'_>, stars: &mut usize) -> Result<(), &'s
     Ok(())
 }
 
-/// Reads `abc]`, `!abc]` or `a-z]`, of which a class holds one and no more.
+/// Reads `abc]`, `!abc]` or `a-z]`. A character class contains exactly one of these.
 fn is_class(chars: &mut Chars<'_>) -> bool {
     let rest = chars.as_str();
     let Some((class, rest)) = rest.split_once(']') else {

@@ -1,7 +1,7 @@
-//! Telegraf's configuration as data: its values, its one TOML writer, and the options of `inputs.prometheus` that an
-//! annotation may set.
+//! Telegraf's configuration: its values, the TOML writer, and the options of `inputs.prometheus` that an annotation may
+//! set.
 //!
-//! What Telegraf reads decides what may be written: <https://docs.influxdata.com/telegraf/v1/configuration/>.
+//! The rules are those of Telegraf: <https://docs.influxdata.com/telegraf/v1/configuration/>.
 
 mod bounds;
 mod duration;

@@ -19,12 +19,12 @@ use crate::located::{self, Data, Node};
 pub(crate) struct OptionRule {
     pub(crate) name: &'static str,
     pub(crate) shape: Shape,
-    /// What it does, in one sentence, for schema and documentation.
+    /// The effect, in one sentence, for schema and documentation.
     #[cfg_attr(not(feature = "schema"), allow(dead_code))]
     pub(crate) doc: &'static str,
 }
 
-/// What an option's value looks like.
+/// The type of an option's value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Shape {
     Boolean,
@@ -62,7 +62,7 @@ impl Shape {
     }
 }
 
-/// What an endpoint's answer can be taken for, by Telegraf's own names.
+/// The formats that an endpoint's response can be read as, by Telegraf's names.
 pub(crate) const CONTENT_TYPES: &[&str] = &[
     "text",
     "protobuf-delimiter",
@@ -151,20 +151,20 @@ pub(crate) const OPTIONS: &[OptionRule] = &[
     option("url_tag", Shape::TagName, "The tag that holds the endpoint's URL."),
 ];
 
-/// The most patterns of one option. Each is matched with each metric, field or tag of a scrape.
+/// The most patterns in one option. Telegraf matches each with every metric, field or tag of a scrape.
 const MAX_PATTERNS: usize = 128;
 
-/// The longest value of a tag that an annotation may set, in bytes. It is a part of every metric.
+/// The longest value of a tag that an annotation may set, in bytes. Every metric contains it.
 pub(crate) const MAX_TAG_VALUE: usize = 1024;
 
-/// What a tag's value should be.
+/// The description of a valid tag value, for messages.
 pub(crate) const TAG_VALUE: &str = "text of at most 1024 bytes";
 
-/// The most patterns of a source, those of all its endpoints together.
+/// The most patterns in a source, in all its endpoints together.
 pub(crate) const MAX_PATTERNS_OF_SOURCE: usize = 1024;
 
-/// The options that Telegraf gives to every input, whichever plugin it is
-/// (<https://docs.influxdata.com/telegraf/v1/configuration/#input-plugins>), as far as they are in [`OPTIONS`].
+/// Those of [`OPTIONS`] that Telegraf offers for every input plugin
+/// (<https://docs.influxdata.com/telegraf/v1/configuration/#input-plugins>).
 const OF_EVERY_INPUT: &[&str] = &[
     "fieldexclude",
     "fieldinclude",
@@ -178,31 +178,31 @@ const OF_EVERY_INPUT: &[&str] = &[
     "tags",
 ];
 
-/// True for an option that Telegraf reads alike for every input plugin.
+/// True for an option that has the same meaning for every input plugin.
 pub(crate) fn is_of_every_input(name: &str) -> bool {
     OF_EVERY_INPUT.contains(&name)
 }
 
-/// Who wrote a text, which decides whether Telegraf may replace variables in it.
+/// The author of a text, which determines whether Telegraf may replace variables in it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Origin {
     Annotation,
     Settings,
 }
 
-/// A checked value and where it was written.
+/// A valid value and its place.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Setting {
     pub(crate) value: Value,
     pub(crate) place: Place,
 }
 
-/// Checked options by name.
+/// Valid options, by name.
 pub(crate) type Options = BTreeMap<&'static str, Setting>;
 
-/// Checks a map's entries as options. Whatever is wrong is added to the findings and left out of the answer.
+/// Reads a map's entries as options. Problems are added to the findings, and the invalid options are left out.
 ///
-/// `elsewhere` are names that the caller reads itself.
+/// `elsewhere` are names that the caller reads.
 pub(crate) fn read_options(
     entries: &[(located::Key, Node)],
     elsewhere: &[&'static str],
@@ -371,8 +371,7 @@ fn wrong_shape(name: &str, expected: &'static str, node: &Node, findings: &mut F
     None
 }
 
-/// The version of the metrics' form that counts. Telegraf's own default is 1, and is what is left when the settings say
-/// nothing.
+/// The effective version of the metric format. If the settings have none, it is Telegraf's default, 1.
 pub(crate) fn metric_version(options: &Options) -> i64 {
     match options.get("metric_version") {
         Some(Setting {
@@ -383,10 +382,10 @@ pub(crate) fn metric_version(options: &Options) -> i64 {
     }
 }
 
-/// The filters by a metric's name, and for each the one to use instead with `metric_version: 2`.
+/// The filters by metric name, and the filters to use instead with `metric_version: 2`.
 const NAME_FILTERS: [(&str, &str); 2] = [("namepass", "fieldinclude"), ("namedrop", "fieldexclude")];
 
-/// The problem with a filter by a metric's name in a set of options, if there is one.
+/// The problem with a filter by metric name in a set of options, if there is one.
 pub(crate) fn name_filter(options: &Options) -> impl Iterator<Item = (&'static str, Problem)> {
     let drops_all = metric_version(options) == 2;
     let given = NAME_FILTERS.map(|(name, instead)| (options.contains_key(name), name, instead));
@@ -402,7 +401,7 @@ pub(crate) fn name_filter(options: &Options) -> impl Iterator<Item = (&'static s
         })
 }
 
-/// Reports filters by a metric's name where every metric has the same name.
+/// Reports filters by metric name if all metrics have the same name.
 pub(crate) fn check_name_filters(options: &Options, findings: &mut Findings) {
     for (name, problem) in name_filter(options) {
         if let Some(setting) = options.get(name) {
@@ -411,7 +410,7 @@ pub(crate) fn check_name_filters(options: &Options, findings: &mut Findings) {
     }
 }
 
-/// Reports an option with more patterns than are matched in little time. True if it did.
+/// Reports an option with too many patterns. Answers true if it did.
 fn too_many_patterns(rule: &OptionRule, count: usize, node: &Node, findings: &mut Findings) -> bool {
     if count > MAX_PATTERNS {
         let problem = Problem::TooManyPatterns {
@@ -424,7 +423,7 @@ fn too_many_patterns(rule: &OptionRule, count: usize, node: &Node, findings: &mu
     count > MAX_PATTERNS
 }
 
-/// How many patterns the options hold, of all filters together.
+/// The number of patterns in all filters of the options.
 pub(crate) fn count_patterns(options: &Options) -> usize {
     let count = |value: &Value| match value {
         Value::List(patterns) => patterns.len(),
@@ -454,7 +453,7 @@ fn read_texts(rule: &OptionRule, nodes: &[Node], origin: Origin, findings: &mut 
     Some(Value::List(texts.collect()))
 }
 
-/// A text as a value: literal when an annotation wrote it.
+/// A text as a value. It is literal if an annotation contains it.
 fn literal_text(text: &str, origin: Origin, place: &Place, findings: &mut Findings) -> Option<Value> {
     if origin == Origin::Settings {
         return Some(Value::Replaceable(text.to_owned()));
@@ -481,8 +480,8 @@ fn read_key(text: &str, what: &'static str, origin: Origin, place: &Place, findi
     key
 }
 
-/// Reports text of an annotation in which Telegraf would replace something, or that holds a control character. True if it
-/// did.
+/// Reports text of an annotation in which Telegraf would replace something, or that contains a control character.
+/// Answers true if it did.
 pub(crate) fn refuse_unsafe_text(text: &str, origin: Origin, place: &Place, findings: &mut Findings) -> bool {
     match Literal::new(text) {
         Err(reason) if origin == Origin::Annotation => {
@@ -500,7 +499,7 @@ fn not_literal(reason: NotLiteral) -> Problem {
     }
 }
 
-/// The known name that is nearest to a mistyped one, if any is near.
+/// The known name that is most similar to a mistyped one, if one is similar enough.
 pub(crate) fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     if name.len() > 64 {
         return None;

@@ -2,7 +2,7 @@
 
 /// Reads `1048576`, `20MB` (powers of ten) or `20MiB` (powers of two) into bytes.
 ///
-/// Telegraf's own rule: <https://github.com/influxdata/telegraf/blob/master/config/types.go>.
+/// The rules are those of Telegraf: <https://github.com/influxdata/telegraf/blob/master/config/types.go>.
 pub(crate) fn parse_size(text: &str) -> Option<i64> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);

@@ -1,14 +1,14 @@
-//! Values that can be written as Telegraf's TOML, and only those.
+//! Values that can be written as Telegraf's TOML. Others cannot be constructed.
 
 use std::collections::BTreeMap;
 
-/// A bare key: `A-Z`, `a-z`, `0-9`, `_` and `-`. Telegraf's parser is older than TOML 1.0, and bare keys are read alike by
-/// all.
+/// A bare key: `A-Z`, `a-z`, `0-9`, `_` and `-`. Telegraf's parser is older than TOML 1.0, and all versions of TOML
+/// read bare keys in the same way.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Key(String);
 
 impl Key {
-    /// The key, if it can be a bare one.
+    /// The key. `None` if the text is not a bare key.
     pub fn new(text: &str) -> Option<Self> {
         let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
         (!text.is_empty() && text.len() <= 255 && text.chars().all(bare)).then(|| Self(text.to_owned()))
@@ -20,8 +20,8 @@ impl Key {
     }
 }
 
-/// Text in which Telegraf replaces nothing: no `$` (environment variables) and no `@{` (secrets), and no control
-/// character. Whatever comes from an annotation is this.
+/// Text in which Telegraf replaces nothing: it contains no `$` (environment variables), no `@{` (secrets) and no
+/// control character. All text of annotations is of this type.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Literal(String);
 
@@ -58,9 +58,9 @@ impl Literal {
 /// A value of the configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Text that means itself.
+    /// Text in which Telegraf replaces nothing.
     Literal(Literal),
-    /// Text of the administrator's, in which `${NAME}` is an environment variable and `@{store:key}` a secret.
+    /// The administrator's text, in which `${NAME}` is an environment variable and `@{store:key}` a secret.
     Replaceable(String),
     /// An integer.
     Integer(i64),
@@ -68,15 +68,15 @@ pub enum Value {
     Float(f64),
     /// True or false.
     Boolean(bool),
-    /// Values of one kind, none of them a table.
+    /// Values of one type, and no tables.
     List(Vec<Value>),
-    /// A table of its own.
+    /// A table.
     Table(Table),
     /// An array of tables, each under a header of its own.
     Tables(Vec<Table>),
 }
 
-/// A table, sorted by name so that equal tables are equal bytes.
+/// A table, sorted by name, so that equal tables are written as equal bytes.
 pub type Table = BTreeMap<Key, Value>;
 
 impl From<Literal> for Value {
@@ -92,18 +92,18 @@ impl Value {
     }
 }
 
-/// A key that this crate itself names.
+/// A key that is a constant of this crate.
 ///
 /// # Panics
-/// When the name is not a bare key, which is a mistake in this crate.
+/// If the name is not a bare key, which is a bug in this crate.
 pub(crate) fn key(name: &'static str) -> Key {
     Key::new(name).expect("a name in this crate is a bare key")
 }
 
-/// Text that this crate itself wrote, or that was checked to hold only letters, digits, `.`, `-` and `_`.
+/// Text that is a constant of this crate, or that was checked to contain only letters, digits, `.`, `-` and `_`.
 ///
 /// # Panics
-/// When the text is not literal, which is a mistake in this crate.
+/// If the text is not literal, which is a bug in this crate.
 pub(crate) fn literal(text: &str) -> Literal {
     Literal::new(text).expect("text of this crate is literal")
 }

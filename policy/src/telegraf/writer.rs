@@ -1,21 +1,21 @@
-//! The one place that writes Telegraf's TOML.
+//! Writes Telegraf's TOML.
 //!
-//! Telegraf reads TOML with a parser that is older than TOML 1.0
-//! (<https://github.com/influxdata/toml>), so only what both read alike is written: bare keys, one header for each table,
-//! basic strings, no inline tables, no dotted keys. `e2e/` has the real Telegraf read it.
+//! Telegraf's TOML parser (<https://github.com/influxdata/toml>) is older than TOML 1.0. The writer uses only what both
+//! versions read in the same way: bare keys, one header for each table, basic strings, no inline tables, no dotted
+//! keys. The tests in `e2e/` run the real Telegraf with the result.
 
 use std::fmt::Write;
 
 use super::value::{Table, Value};
 
-/// The table as a TOML document. Equal tables are equal bytes.
+/// The table as a TOML document. Equal tables result in equal bytes.
 pub fn to_toml(table: &Table) -> String {
     let mut out = String::new();
     write_table(&mut out, "", table);
     out
 }
 
-/// Writes a table's values under its header, then the tables within it.
+/// Writes a table's values below its header, and then the tables in it.
 fn write_table(out: &mut String, path: &str, table: &Table) {
     for (key, value) in table {
         if !matches!(value, Value::Table(_) | Value::Tables(_)) {
@@ -31,7 +31,7 @@ fn write_table(out: &mut String, path: &str, table: &Table) {
         };
         match value {
             Value::Table(table) => {
-                // A table that only holds tables needs no header of its own.
+                // A table that contains only tables needs no header.
                 let bare = |value: &Value| matches!(value, Value::Table(_) | Value::Tables(_));
                 if table.is_empty() || !table.values().all(bare) {
                     write_header(out, "[", &path, "]");
@@ -63,7 +63,7 @@ fn write_value(out: &mut String, value: &Value) {
         Value::Integer(number) => {
             let _ = write!(out, "{number}");
         }
-        // `{:?}` keeps the point that makes a number a float.
+        // `{:?}` keeps the decimal point, which makes the number a float.
         Value::Float(number) => {
             let _ = write!(out, "{number:?}");
         }
