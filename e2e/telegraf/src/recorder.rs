@@ -93,7 +93,8 @@ fn write(request: &Request) -> Write {
     Write {
         path: request.target.split('?').next().unwrap_or_default().to_owned(),
         organization: parameter("org"),
-        bucket: parameter("bucket"),
+        // The one character of a bucket's name that is encoded.
+        bucket: parameter("bucket").replace("%3A", ":"),
         authorization: request.header("authorization").unwrap_or_default().to_owned(),
         points: body.lines().map(point).collect(),
     }

@@ -179,13 +179,13 @@ fn a_namespace_and_its_other_annotations() {
         json!({"classes": {"default": {"globalTags": {"cluster": "here"}}}}),
     );
     let _telegraf = Telegraf::start(&whole(render(&settings, &[source])));
-    let own = r#"prometheus_a.b-c_up{cluster="here",prometheus_app="monitoring",team="square"} 1"#;
+    let own = r#"prometheus_a.b-c_up{cluster="here",prometheus_app="Namespace:monitoring",team="square"} 1"#;
     end.expect("prometheus_", &[own]);
     eventually("Telegraf's own metrics", || {
         let found = end.database.query(r#"internal_agent_metrics_gathered{team="square"}"#);
         (found.len() == 1).then_some(()).ok_or_else(|| format!("{found:?}"))
     });
-    end.assert_writes("square", &["monitoring"]);
+    end.assert_writes("square", &["Namespace:monitoring"]);
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn a_telegraf_for_each_endpoint() {
 fn one_telegraf_for_all_keeps_buckets_apart() {
     let end = End::new();
     let good = Exporter::of("x 1\n");
-    // A label of the routing tag's name beats the input's own tag. It must not get this metric into the other's bucket.
+    // A label beats the input's own tag of its name. It must neither stay nor get this metric into the other's bucket.
     let sly = Exporter::of("y 1\nz{prometheus_app=\"good\"} 1\n");
     let both = Exporter::of("x 3\n");
     let settings = merged(end.settings(), json!({"topology": "standalone"}));
@@ -259,12 +259,14 @@ fn one_telegraf_for_all_keeps_buckets_apart() {
         "prometheus_",
         &[
             r#"prometheus_plain_y{prometheus_app="sly"} 1"#,
+            r#"prometheus_plain_z{prometheus_app="sly"} 1"#,
             r#"prometheus_sly_y{prometheus_app="sly"} 1"#,
-            r#"prometheus_x_x{prometheus_app="both"} 3"#,
+            r#"prometheus_sly_z{prometheus_app="sly"} 1"#,
+            r#"prometheus_x_x{prometheus_app="Namespace:both"} 3"#,
             r#"prometheus_x_x{prometheus_app="good"} 1"#,
         ],
     );
-    end.assert_writes("square", &["good", "sly", "both"]);
+    end.assert_writes("square", &["good", "sly", "Namespace:both"]);
     for (bucket, points) in end.recorder.points() {
         let strange = |point: &&Point| point.tags.get("prometheus_app") != Some(&bucket);
         assert_eq!(points.iter().find(strange), None, "in bucket {bucket}");

@@ -312,7 +312,6 @@ fn run(case: &Case, topology: &str, image: &str) -> Vec<String> {
     }
     let mut buckets: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for (bucket, points) in recorder.points() {
-        let bucket = bucket.replace("%3A", ":");
         for point in points {
             if point.tags.contains_key("telewarden_source") {
                 say(format!("the tag that routes is written: {point:?}"));
