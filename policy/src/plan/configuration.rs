@@ -8,7 +8,7 @@ use crate::protocol::EndpointAnswer;
 use crate::settings::{Class, Names, Plugins, Settings, TemplateTable, TemplateValue, fill_table, has_placeholder};
 use crate::sorted_map::sorted_map;
 use crate::source::Source;
-use crate::telegraf::{Key, Table, Value, key, literal, metric_version};
+use crate::telegraf::{Key, Literal, Table, Value, key, literal, metric_version};
 use crate::well_known::ROUTING_TAG;
 
 /// The port on which `outputs.health` answers the probes.
@@ -55,16 +55,7 @@ pub(super) fn outputs_of(class: &Class) -> Table {
 /// Telegraf's own metrics are an input, so that it starts when there is no source.
 pub(super) fn shared_by_all(class: &Class, settings: &Settings) -> Table {
     let mut table = of_class(class, &Names::NONE, true, settings);
-    let shared = |instance: &&TemplateTable| !has_placeholder(instance);
-    let outputs = class.outputs.iter().map(|(plugin, instances)| {
-        let instances = instances.iter().filter(shared).map(|instance| {
-            let mut output = fill_table(instance, &Names::NONE);
-            exclude_tags(&mut output, [key(ROUTING_TAG)]);
-            output
-        });
-        (plugin.clone(), instances.collect())
-    });
-    add_outputs(&mut table, sorted_map(outputs));
+    add_outputs(&mut table, outputs_in_standalone(class, &Names::NONE, None));
     add_health(&mut table);
     table
 }
@@ -77,23 +68,10 @@ pub(super) fn part_of_source(accepted: &Accepted<'_>, settings: &Settings) -> Ta
         class_settings: class,
         ..
     } = accepted;
-    let names = source.names(settings, "");
     let identity = literal(&source.identity.to_string());
     let mut table = Table::new();
-    let own = |instance: &&TemplateTable| has_placeholder(instance);
-    let outputs = class.outputs.iter().map(|(plugin, instances)| {
-        let instances = instances.iter().filter(own).map(|instance| {
-            let mut output = fill_table(instance, &names);
-            // Telegraf lets a metric pass that matches any of the tags: no other may be there. The settings' checks see to
-            // that.
-            let tagpass = sorted_map([(key(ROUTING_TAG), Value::list([identity.clone()]))]);
-            output.insert(key("tagpass"), Value::Table(tagpass));
-            exclude_tags(&mut output, [key(ROUTING_TAG)]);
-            output
-        });
-        (plugin.clone(), instances.collect())
-    });
-    add_outputs(&mut table, sorted_map(outputs));
+    let names = source.names(settings, "");
+    add_outputs(&mut table, outputs_in_standalone(class, &names, Some(&identity)));
     let mut tags = InputTags::of(class, settings);
     let global = declaration.global_tags.iter();
     tags.more
@@ -103,6 +81,27 @@ pub(super) fn part_of_source(accepted: &Accepted<'_>, settings: &Settings) -> Ta
     let endpoints: Vec<_> = declaration.endpoints.iter().collect();
     add_inputs(&mut table, source, &endpoints, &tags, settings);
     table
+}
+
+/// Outputs in `standalone`: with a source's identity those that differ by source, which take its metrics alone; without one
+/// those that are the same for all sources.
+fn outputs_in_standalone(class: &Class, names: &Names<'_>, source: Option<&Literal>) -> BTreeMap<Key, Vec<Table>> {
+    let belongs = |instance: &&TemplateTable| has_placeholder(instance) == source.is_some();
+    let outputs = class.outputs.iter().map(|(plugin, instances)| {
+        let instances = instances.iter().filter(belongs).map(|instance| {
+            let mut output = fill_table(instance, names);
+            if let Some(source) = source {
+                // Telegraf lets a metric pass that matches any of the tags, so there is no other: `settings/check.rs`
+                // refuses one.
+                let tagpass = sorted_map([(key(ROUTING_TAG), Value::list([source.clone()]))]);
+                output.insert(key("tagpass"), Value::Table(tagpass));
+            }
+            exclude_tags(&mut output, [key(ROUTING_TAG)]);
+            output
+        });
+        (plugin.clone(), instances.collect())
+    });
+    sorted_map(outputs)
 }
 
 /// What is done about an input's tags besides what its endpoint says.
@@ -145,16 +144,10 @@ fn of_class(class: &Class, names: &Names<'_>, internal: bool, settings: &Setting
     // Options of the agent alone: Telegraf passes over them in an input. They put back the tags of ours that an input's
     // filters removed, so that a scraped label cannot stand in their place
     // (<https://docs.influxdata.com/telegraf/v1/configuration/#agent-configuration>).
-    let protected = [
-        (true, "always_include_local_tags"),
-        (
-            settings.inputs.protect_global_tags && !class.global_tags.is_empty(),
-            "always_include_global_tags",
-        ),
-    ];
     if let Value::Table(agent) = table.entry(key("agent")).or_insert_with(|| Value::Table(Table::new())) {
-        for (_, option) in protected.into_iter().filter(|(protected, _)| *protected) {
-            agent.insert(key(option), Value::Boolean(true));
+        agent.insert(key("always_include_local_tags"), Value::Boolean(true));
+        if settings.inputs.protect_global_tags && !class.global_tags.is_empty() {
+            agent.insert(key("always_include_global_tags"), Value::Boolean(true));
         }
     }
     for (name, plugins) in [("processors", &class.processors), ("aggregators", &class.aggregators)] {

@@ -21,9 +21,11 @@ mod standalone;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::annotation::Declaration;
+use crate::annotation::{Declaration, Endpoint};
 use crate::settings::{Class, Names, Settings, Topology};
+use crate::sorted_map::sorted_map;
 use crate::source::{Identity, Source};
+use crate::telegraf::to_toml;
 
 pub(crate) use name::label_value;
 pub(crate) use output_address::check_output_addresses;
@@ -103,5 +105,32 @@ pub(crate) fn of_source<'a>(accepted: &'a Accepted<'a>, settings: &'a Settings) 
         Topology::Application => vec![application::workload(accepted, settings)],
         Topology::Endpoint => endpoint::workloads(accepted, settings),
         Topology::Standalone => Vec::new(),
+    }
+}
+
+/// A Telegraf in the source's namespace that scrapes some of its endpoints. `only` is the name of the endpoint that it is for,
+/// if it is for one alone.
+fn of_endpoints<'a>(
+    accepted: &'a Accepted<'a>,
+    only: Option<&'a str>,
+    endpoints: &[&Endpoint],
+    settings: &'a Settings,
+) -> Workload<'a> {
+    let Accepted {
+        source, declaration, ..
+    } = accepted;
+    let identity = &source.identity;
+    let configuration = configuration::of_source(accepted, endpoints, settings);
+    Workload {
+        owner: Owner::Source {
+            identity,
+            endpoint: only,
+        },
+        name: name::object_name(identity, only, settings),
+        namespace: &source.namespace,
+        names: accepted.names(settings),
+        files: ConfigFiles::One(sorted_map([(ConfigFiles::FILE.to_owned(), to_toml(&configuration))])),
+        peers: peers::of_telegraf(endpoints, &configuration, settings),
+        pod: Pod::of(declaration, settings),
     }
 }

@@ -24,9 +24,9 @@ pub(crate) enum Peer {
     Anywhere,
 }
 
-/// The peers of endpoints.
-pub(super) fn of_endpoints(endpoints: &[&Endpoint], settings: &Settings) -> BTreeSet<Peer> {
-    let mut peers = BTreeSet::new();
+/// The peers of a Telegraf: of the endpoints that it scrapes, and of its configuration's outputs.
+pub(super) fn of_telegraf(endpoints: &[&Endpoint], configuration: &Table, settings: &Settings) -> BTreeSet<Peer> {
+    let mut peers = of_outputs(configuration, settings);
     for endpoint in endpoints {
         let Input::Prometheus { urls, .. } = &endpoint.input else {
             continue;
@@ -40,11 +40,6 @@ pub(super) fn of_endpoints(endpoints: &[&Endpoint], settings: &Settings) -> BTre
         }
     }
     peers
-}
-
-/// The peers of a configuration's outputs.
-pub(super) fn of_outputs(configuration: &Table, settings: &Settings) -> BTreeSet<Peer> {
-    output_peers(configuration, &settings.endpoints.cluster_domain)
 }
 
 /// True if the address of one of a class's outputs is not known, so that a NetworkPolicy leaves everything open.
@@ -66,7 +61,8 @@ fn peers_of(host: &str, port: i32, cluster_domain: &str) -> Vec<Peer> {
 
 /// Where the outputs connect to, by the URLs in their options. An output without a URL connects to nobody (a file), or to
 /// somebody who is not known.
-fn output_peers(configuration: &Table, cluster_domain: &str) -> BTreeSet<Peer> {
+pub(super) fn of_outputs(configuration: &Table, settings: &Settings) -> BTreeSet<Peer> {
+    let cluster_domain = settings.endpoints.cluster_domain.as_str();
     let mut peers = BTreeSet::new();
     let Some(Value::Table(outputs)) = configuration.get(&key("outputs")) else {
         return peers;

@@ -20,10 +20,10 @@ const SHARED_FILE: &str = "00-telegraf.conf";
 pub(crate) const MAX_CONFIG_MAP: usize = 1_048_576 - 4096;
 
 /// The most that one source may take of it, in bytes.
-pub(crate) const MAX_PART: usize = MAX_CONFIG_MAP / 8;
+const MAX_PART: usize = MAX_CONFIG_MAP / 8;
 
 /// The most that all sources of one tenant may take of it, in bytes.
-pub(crate) const MAX_TENANT: usize = MAX_CONFIG_MAP / 4;
+const MAX_TENANT: usize = MAX_CONFIG_MAP / 4;
 
 /// What one source adds.
 #[derive(Debug)]
@@ -32,6 +32,7 @@ pub(crate) struct Part {
     /// Whose room it takes: the namespace of an Application, or, of one in Argo CD's own namespace and of a Namespace, the
     /// namespace that is scraped.
     tenant: String,
+    file_name: String,
     file: String,
     peers: BTreeSet<Peer>,
 }
@@ -41,8 +42,6 @@ impl Part {
     pub(crate) fn of(accepted: &Accepted<'_>, settings: &Settings) -> Self {
         let endpoints: Vec<_> = accepted.declaration.endpoints.iter().collect();
         let configuration = configuration::part_of_source(accepted, settings);
-        let mut peers = peers::of_endpoints(&endpoints, settings);
-        peers.extend(peers::of_outputs(&configuration, settings));
         let source = &accepted.source;
         let tenant = match &source.identity {
             Identity::Application { namespace, .. } if *namespace != settings.sources.argocd_namespace => namespace,
@@ -51,14 +50,15 @@ impl Part {
         Self {
             identity: source.identity.clone(),
             tenant: tenant.clone(),
+            file_name: name::file_name(&source.identity),
             file: to_toml(&configuration),
-            peers,
+            peers: peers::of_telegraf(&endpoints, &configuration, settings),
         }
     }
 
     /// How much room it needs, in bytes.
-    pub(crate) fn size(&self) -> usize {
-        name::file_name(&self.identity).len() + self.file.len()
+    fn size(&self) -> usize {
+        self.file_name.len() + self.file.len()
     }
 }
 
@@ -133,7 +133,7 @@ impl<'a> Standalone<'a> {
         files.insert(SHARED_FILE.to_owned(), self.shared_file);
         let mut peers = self.shared_peers;
         for part in self.parts.into_values().flatten() {
-            files.insert(name::file_name(&part.identity), part.file);
+            files.insert(part.file_name, part.file);
             peers.extend(part.peers);
         }
         Workload {
