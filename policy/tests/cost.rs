@@ -1,10 +1,13 @@
 //! What an annotation costs is bounded by its size: memory and allocations are counted, not time.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod one_source;
+
 use std::alloc::System;
 use std::sync::{Mutex, PoisonError};
 
 use cap::Cap;
+use one_source::{KEY, request};
 use rstest::rstest;
 use serde_json::{Map, Value, json};
 use telewarden_policy::render::render;
@@ -15,7 +18,6 @@ static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 /// One at a time, since the allocator counts for all threads.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-const ENDPOINTS: &str = "telegraf.influxdata.com/rubin-telegraf-operator";
 const INPUTS: &str = "telegraf.influxdata.com/inputs";
 const KIB: usize = 1024;
 
@@ -37,18 +39,7 @@ fn cost(annotations: Value) -> Cost {
 fn cost_in(topology: &str, annotations: Value) -> Cost {
     let settings =
         json!({"topology": topology, "allow": {"env": true}, "inputs": {"allowedPlugins": ["prometheus", "redis"]}});
-    let request = json!({
-        "protocol": 1,
-        "settings": settings,
-        "sources": [{
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "Application",
-            "metadata": {"name": "argocd", "namespace": "argocd", "annotations": annotations},
-            "spec": {"destination": {"namespace": "argocd", "server": "https://kubernetes.default.svc"}},
-        }],
-    })
-    .to_string();
-    drop(annotations);
+    let request = request(&settings, annotations);
     let before = (ALLOCATOR.total_allocated(), ALLOCATOR.allocated());
     let peak_before = ALLOCATOR.max_allocated();
     let answer = render(&serde_json::from_str(&request).unwrap());
@@ -79,7 +70,7 @@ fn one(annotation: &str, before: &str, unit: &str, after: &str, size: usize) -> 
 
 /// As many annotations as fit.
 fn many(name: &str, value: &str, size: usize) -> Value {
-    let mut annotations = Map::from_iter([(ENDPOINTS.to_owned(), "a: http://a.argocd.svc/".into())]);
+    let mut annotations = Map::from_iter([(KEY.to_owned(), "a: http://a.argocd.svc/".into())]);
     for number in 0..size / (name.len() + value.len() + 6) {
         let number = number.to_string();
         annotations.insert(name.replace('#', &number), value.replace('#', &number).into());
@@ -88,42 +79,42 @@ fn many(name: &str, value: &str, size: usize) -> Value {
 }
 
 #[rstest]
-#[case::flow_map(|size| one(ENDPOINTS, "{", "a,", "a}", size))]
-#[case::flow_map_of_names(|size| one(ENDPOINTS, "{", "a#: x,", "a: x}", size))]
-#[case::flow_list(|size| one(ENDPOINTS, "[", "a,", "a]", size))]
-#[case::flow_list_of_maps(|size| one(ENDPOINTS, "[", "{a: b},", "a]", size))]
-#[case::not_closed(|size| one(ENDPOINTS, "", "[a,", "", size))]
-#[case::quotes(|size| one(ENDPOINTS, "", "\"", "", size))]
-#[case::lines(|size| one(ENDPOINTS, "", "- a\n", "", size))]
-#[case::nested_lists(|size| one(ENDPOINTS, "", "- - - - a\n", "", size))]
-#[case::names(|size| one(ENDPOINTS, "", "a#: http://a#.argocd.svc/\n", "", size))]
-#[case::one_name(|size| one(ENDPOINTS, "", "a: http://a.argocd.svc/\n", "", size))]
-#[case::one_name_in_a_list(|size| one(ENDPOINTS, "", "- a: http://a.argocd.svc/\n", "", size))]
-#[case::wrong_urls(|size| one(ENDPOINTS, "", "a#: http://$/\n", "", size))]
-#[case::one_url(|size| one(ENDPOINTS, "a: http://", "a.", "a", size))]
-#[case::one_path(|size| one(ENDPOINTS, "a: http://a.argocd.svc/", "a", "", size))]
-#[case::urls(|size| one(ENDPOINTS, "a: {urls: [", "http://a#.argocd.svc/,", "]}", size))]
-#[case::unknown_options(|size| one(ENDPOINTS, "a:\n", "  o#: 1\n", "", size))]
-#[case::one_option(|size| one(ENDPOINTS, "a:\n", "  interval: 1s\n", "", size))]
-#[case::tags(|size| one(ENDPOINTS, "a: {url: 'http://a.argocd.svc/', tags: {", "t#: v,", "}}", size))]
-#[case::wrong_tags(|size| one(ENDPOINTS, "a: {url: 'http://a.argocd.svc/', tags: {", "'t #': $,", "}}", size))]
-#[case::patterns(|size| one(ENDPOINTS, "a: {url: 'http://a.argocd.svc/', tagexclude: [", "a#*,", "]}", size))]
-#[case::patterns_of_tags(|size| one(ENDPOINTS, "a: {url: 'http://a.argocd.svc/', tagdrop: {", "t#: ['{}'],", "}}", size))]
-#[case::a_pattern(|size| one(ENDPOINTS, "a: {url: 'http://a.argocd.svc/', tagexclude: ['", "{a", "']}", size))]
-#[case::anchors(|size| one(ENDPOINTS, "", "- &a# a\n", "", size))]
-#[case::aliases(|size| one(ENDPOINTS, "- &a a\n", "- *a\n", "", size))]
-#[case::yaml_tags(|size| one(ENDPOINTS, "", "- !t# a\n", "", size))]
-#[case::comments(|size| one(ENDPOINTS, "", "# a\n", "", size))]
-#[case::one_comment(|size| one(ENDPOINTS, "#", "a", "", size))]
-#[case::blank_lines(|size| one(ENDPOINTS, "a: |\n", "\n", "b", size))]
-#[case::folded(|size| one(ENDPOINTS, "a: >\n", "  b\n\n", "b", size))]
-#[case::spaces(|size| one(ENDPOINTS, "a:", " ", "b", size))]
-#[case::tabs(|size| one(ENDPOINTS, "a:", "\t", "b", size))]
-#[case::complex_keys(|size| one(ENDPOINTS, "", "? a#\n", "", size))]
-#[case::documents(|size| one(ENDPOINTS, "", "---\n", "", size))]
-#[case::directives(|size| one(ENDPOINTS, "", "%TAG !a# tag:b\n", "--- a", size))]
-#[case::escapes(|size| one(ENDPOINTS, "\"", "\\u0041", "\"", size))]
-#[case::characters(|size| one(ENDPOINTS, "a: \"", "é", "\"", size))]
+#[case::flow_map(|size| one(KEY, "{", "a,", "a}", size))]
+#[case::flow_map_of_names(|size| one(KEY, "{", "a#: x,", "a: x}", size))]
+#[case::flow_list(|size| one(KEY, "[", "a,", "a]", size))]
+#[case::flow_list_of_maps(|size| one(KEY, "[", "{a: b},", "a]", size))]
+#[case::not_closed(|size| one(KEY, "", "[a,", "", size))]
+#[case::quotes(|size| one(KEY, "", "\"", "", size))]
+#[case::lines(|size| one(KEY, "", "- a\n", "", size))]
+#[case::nested_lists(|size| one(KEY, "", "- - - - a\n", "", size))]
+#[case::names(|size| one(KEY, "", "a#: http://a#.argocd.svc/\n", "", size))]
+#[case::one_name(|size| one(KEY, "", "a: http://a.argocd.svc/\n", "", size))]
+#[case::one_name_in_a_list(|size| one(KEY, "", "- a: http://a.argocd.svc/\n", "", size))]
+#[case::wrong_urls(|size| one(KEY, "", "a#: http://$/\n", "", size))]
+#[case::one_url(|size| one(KEY, "a: http://", "a.", "a", size))]
+#[case::one_path(|size| one(KEY, "a: http://a.argocd.svc/", "a", "", size))]
+#[case::urls(|size| one(KEY, "a: {urls: [", "http://a#.argocd.svc/,", "]}", size))]
+#[case::unknown_options(|size| one(KEY, "a:\n", "  o#: 1\n", "", size))]
+#[case::one_option(|size| one(KEY, "a:\n", "  interval: 1s\n", "", size))]
+#[case::tags(|size| one(KEY, "a: {url: 'http://a.argocd.svc/', tags: {", "t#: v,", "}}", size))]
+#[case::wrong_tags(|size| one(KEY, "a: {url: 'http://a.argocd.svc/', tags: {", "'t #': $,", "}}", size))]
+#[case::patterns(|size| one(KEY, "a: {url: 'http://a.argocd.svc/', tagexclude: [", "a#*,", "]}", size))]
+#[case::patterns_of_tags(|size| one(KEY, "a: {url: 'http://a.argocd.svc/', tagdrop: {", "t#: ['{}'],", "}}", size))]
+#[case::a_pattern(|size| one(KEY, "a: {url: 'http://a.argocd.svc/', tagexclude: ['", "{a", "']}", size))]
+#[case::anchors(|size| one(KEY, "", "- &a# a\n", "", size))]
+#[case::aliases(|size| one(KEY, "- &a a\n", "- *a\n", "", size))]
+#[case::yaml_tags(|size| one(KEY, "", "- !t# a\n", "", size))]
+#[case::comments(|size| one(KEY, "", "# a\n", "", size))]
+#[case::one_comment(|size| one(KEY, "#", "a", "", size))]
+#[case::blank_lines(|size| one(KEY, "a: |\n", "\n", "b", size))]
+#[case::folded(|size| one(KEY, "a: >\n", "  b\n\n", "b", size))]
+#[case::spaces(|size| one(KEY, "a:", " ", "b", size))]
+#[case::tabs(|size| one(KEY, "a:", "\t", "b", size))]
+#[case::complex_keys(|size| one(KEY, "", "? a#\n", "", size))]
+#[case::documents(|size| one(KEY, "", "---\n", "", size))]
+#[case::directives(|size| one(KEY, "", "%TAG !a# tag:b\n", "--- a", size))]
+#[case::escapes(|size| one(KEY, "\"", "\\u0041", "\"", size))]
+#[case::characters(|size| one(KEY, "a: \"", "é", "\"", size))]
 #[case::toml_line(|size| one(INPUTS, "a = [", "1,", "]", size))]
 #[case::toml_characters(|size| one(INPUTS, "a = [", "\"é\",", "]", size))]
 #[case::toml_inputs(|size| one(INPUTS, "", "[[inputs.prometheus]]\n", "", size))]
@@ -147,7 +138,7 @@ fn many(name: &str, value: &str, size: usize) -> Value {
 #[case::other_annotations(|size| many("example.com/a#", "x", size))]
 fn grows_at_most_as_fast_as_the_annotation(#[case] shape: fn(usize) -> Value) {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let base = cost(json!({ENDPOINTS: "a: http://a.argocd.svc/"}));
+    let base = cost(json!({KEY: "a: http://a.argocd.svc/"}));
     let sizes = [1, 4, 16, 64, 127, 256];
     let costs = sizes.map(|size| cost(shape(size * KIB)));
     for (pair, cost) in sizes.windows(2).zip(costs.windows(2)) {
@@ -179,7 +170,7 @@ fn what_counts_for_all_endpoints_is_not_multiplied_by_them(
         let endpoints: String = (0..64)
             .map(|number| format!("a{number}: http://a{number}.argocd.svc/\n"))
             .collect();
-        annotations[ENDPOINTS] = endpoints.into();
+        annotations[KEY] = endpoints.into();
         let cost = cost_in(topology, annotations);
         assert!(
             cost.peak < 16 * KIB * KIB && cost.answer < 4 * KIB * KIB,

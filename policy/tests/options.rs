@@ -1,25 +1,16 @@
 //! What becomes of options: in the configuration, in the pod, and in the settings.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod one_source;
+
+use one_source::{KEY, request};
 use rstest::rstest;
 use serde_json::{Value, json};
 use telewarden_policy::protocol::RenderAnswer;
 use telewarden_policy::render::render;
 
-const KEY: &str = "telegraf.influxdata.com/rubin-telegraf-operator";
-
 fn rendered(settings: &Value, annotations: Value) -> RenderAnswer {
-    let request = json!({
-        "protocol": 1,
-        "settings": settings,
-        "sources": [{
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "Application",
-            "metadata": {"name": "argocd", "namespace": "argocd", "annotations": annotations},
-            "spec": {"destination": {"namespace": "argocd", "server": "https://kubernetes.default.svc"}},
-        }],
-    });
-    render(&serde_json::from_str(&request.to_string()).unwrap())
+    render(&serde_json::from_str(&request(settings, annotations)).unwrap())
 }
 
 /// The first input of what is rendered.

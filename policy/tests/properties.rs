@@ -1,27 +1,19 @@
 //! What holds for any annotation.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod one_source;
+
+use one_source::{KEY, request};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use telewarden_policy::diagnostic::Diagnostic;
 use telewarden_policy::protocol::{Outcome, RenderAnswer};
 use telewarden_policy::render::render;
 
-const KEY: &str = "telegraf.influxdata.com/rubin-telegraf-operator";
 const INPUTS: &str = "telegraf.influxdata.com/inputs";
 
 fn rendered(annotations: Value, settings: &Value) -> RenderAnswer {
-    let request = json!({
-        "protocol": 1,
-        "settings": settings,
-        "sources": [{
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "Application",
-            "metadata": {"name": "argocd", "namespace": "argocd", "annotations": annotations},
-            "spec": {"destination": {"namespace": "argocd", "server": "https://kubernetes.default.svc"}},
-        }],
-    });
-    render(&serde_json::from_str(&request.to_string()).unwrap())
+    render(&serde_json::from_str(&request(settings, annotations)).unwrap())
 }
 
 /// The rendered configuration, read by another parser than ours is written for.

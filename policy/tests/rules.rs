@@ -25,12 +25,7 @@ fn findings(rule: &RuleDoc, yaml: &str) -> Vec<Diagnostic> {
     } else {
         (Value::Null, document)
     };
-    let application = json!({
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Application",
-        "metadata": {"name": "argocd", "namespace": "argocd", "annotations": annotations},
-        "spec": {"destination": {"namespace": "argocd", "server": "https://kubernetes.default.svc"}},
-    });
+    let application = application("argocd", &annotations);
     let (settings, application) = (raw(&settings), raw(&application));
     let answer = render(&RenderRequest {
         protocol: 1,

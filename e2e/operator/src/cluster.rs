@@ -338,19 +338,51 @@ impl Cluster {
         }
     }
 
-    /// Creates an object, or brings it to what is given.
-    pub async fn put(&self, object: &Value) {
+    /// The API of an object.
+    fn api_of(&self, object: &Value) -> Api<DynamicObject> {
         let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let (group, version) = text("/apiVersion")
             .rsplit_once('/')
             .unwrap_or(("", text("/apiVersion")));
-        let api = match text("/metadata/namespace") {
+        match text("/metadata/namespace") {
             "" => self.all(group, version, text("/kind")),
             namespace => self.of(namespace, group, version, text("/kind")),
-        };
+        }
+    }
+
+    /// Creates an object, or brings it to what is given.
+    pub async fn put(&self, object: &Value) {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
         let params = PatchParams::apply("e2e").force();
-        let put = api.patch(text("/metadata/name"), &params, &Patch::Apply(object)).await;
+        let put = self.api_of(object).patch(name, &params, &Patch::Apply(object)).await;
         put.unwrap_or_else(|error| panic!("cannot put {object}: {error}"));
+    }
+
+    /// Creates each rendered object as somebody else's: the same kind, namespace and name, without our labels.
+    pub async fn put_foreign(&self, rendered: &[Value]) {
+        for object in rendered {
+            let mut foreign = object.clone();
+            foreign["metadata"] = json!({
+                "name": object["metadata"]["name"],
+                "namespace": object["metadata"]["namespace"],
+            });
+            self.put(&foreign).await;
+        }
+    }
+
+    /// Waits for an Event about each object that is somebody else's, and deletes the object.
+    pub async fn delete_foreign(&self, about: &str, rendered: &[Value]) {
+        for object in rendered {
+            let text = |field: &Value| field.as_str().expect("text").to_owned();
+            let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
+            eventually(|| async {
+                let note = self.event(about, "ForeignObject").await;
+                note.contains(&kind).then_some(()).ok_or(note)
+            })
+            .await;
+            let deleted = self.api_of(object).delete(&name, &DeleteParams::default()).await;
+            deleted.expect("delete an object");
+        }
     }
 
     /// A namespace.

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use kube::api::{DeleteParams, PostParams};
+use kube::api::PostParams;
 use serde_json::{Value, json};
-use telewarden_e2e_operator::{Cluster, Operator, covers, eventually, given, lint, objects, redis, render, template};
+use telewarden_e2e_operator::{Cluster, Operator, covers, given, lint, objects, redis, render, template};
 
 /// The object of a kind among others.
 fn of_kind<'a>(kind: &str, objects: &'a [Value]) -> &'a Value {
@@ -230,25 +230,10 @@ async fn the_operator_that_it_installs_does_its_work_and_uses_every_right() {
     // Somebody else's objects are read to say whose they are,
     let objects = render(&of_team("one").to_string(), &[redis().object()]);
     assert_eq!(objects.len(), 4);
-    for object in &objects {
-        let mut theirs = object.clone();
-        theirs["metadata"] = json!({"name": "telegraf-redis", "namespace": "redis"});
-        cluster.put(&theirs).await;
-    }
+    cluster.put_foreign(&objects).await;
     let operator = run(&cluster, &installed).await;
     cluster.application(&redis()).await;
-    for object in &objects {
-        let text = |field: &str| object[field].as_str().expect("text");
-        let (group, version) = text("apiVersion").rsplit_once('/').unwrap_or(("", text("apiVersion")));
-        eventually(|| async {
-            let note = cluster.event("redis", "ForeignObject").await;
-            note.contains(text("kind")).then_some(()).ok_or(note)
-        })
-        .await;
-        let api = cluster.of("redis", group, version, text("kind"));
-        let deleted = api.delete("telegraf-redis", &DeleteParams::default()).await;
-        deleted.expect("delete an object");
-    }
+    cluster.delete_foreign("redis", &objects).await;
     // and ours are created,
     cluster.is_as_rendered(&of_team("one")).await;
     // changed,

@@ -7,7 +7,7 @@ use kube::Api;
 use kube::api::PostParams;
 use serde_json::{Value, json};
 use telewarden_e2e_operator::{
-    Application, Cluster, Right, SERVICE_ACCOUNT, annotation, eventually, for_a_while, given, redis, render, template,
+    Application, Cluster, Right, SERVICE_ACCOUNT, annotation, for_a_while, given, redis, render, template,
 };
 
 fn settings(team: &str) -> Value {
@@ -101,27 +101,12 @@ async fn the_operator_does_its_work_with_them_and_uses_every_one() {
     // Somebody else's objects are read to say whose they are,
     let objects = render(&settings("one").to_string(), &[redis().object()]);
     assert_eq!(objects.len(), 4);
-    for object in &objects {
-        let mut theirs = object.clone();
-        theirs["metadata"] = json!({"name": "telegraf-redis", "namespace": "redis"});
-        cluster.put(&theirs).await;
-    }
+    cluster.put_foreign(&objects).await;
     cluster.settings(&settings("one"));
     let deployment = installed.iter().find(|object| object["kind"] == "Deployment");
     let operator = cluster.operator_of_deployment(deployment.expect("a Deployment")).await;
     cluster.application(&redis()).await;
-    for object in &objects {
-        let text = |field: &str| object[field].as_str().expect("text");
-        let (group, version) = text("apiVersion").rsplit_once('/').unwrap_or(("", text("apiVersion")));
-        eventually(|| async {
-            let note = cluster.event("redis", "ForeignObject").await;
-            note.contains(text("kind")).then_some(()).ok_or(note)
-        })
-        .await;
-        let api = cluster.of("redis", group, version, text("kind"));
-        let deleted = api.delete("telegraf-redis", &Default::default()).await;
-        deleted.expect("delete an object");
-    }
+    cluster.delete_foreign("redis", &objects).await;
     // ours are created, changed,
     cluster.is_as_rendered(&settings("one")).await;
     cluster.settings(&settings("two"));
