@@ -13,6 +13,7 @@ const offline = {
         const hash = createHash("sha256");
         for (const [name, file] of Object.entries(bundle)) hash.update(name).update(file.source ?? file.code);
         const source = readFileSync(here("page/service-worker.js"), "utf8")
+            .replace(/^\s*\/\/.*\n/gm, "")
             .replace('"VERSION"', JSON.stringify(hash.digest("hex").slice(0, 16)))
             .replace('["FILES"]', JSON.stringify(files.filter((name) => name !== "index.html")));
         this.emitFile({ type: "asset", fileName: "service-worker.js", source });

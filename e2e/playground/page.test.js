@@ -334,13 +334,13 @@ test("what is made can be copied and downloaded", async () => {
     }
 });
 
-test("what is loaded weighs less than 520 KB", async () => {
+test("what is loaded weighs less than 500 KB", async () => {
     server.sent.clear();
     await visit();
     await page.evaluate(() => navigator.serviceWorker.ready);
     const total = [...server.sent.values()].reduce((sum, size) => sum + size, 0);
     console.log(`loaded, in gzip: ${total} bytes:`, Object.fromEntries(server.sent));
-    assert.ok(total < 520_000, `${total} bytes`);
+    assert.ok(total < 500_000, `${total} bytes`);
 });
 
 test("typing does not wait for 64 endpoints", async (t) => {

@@ -171,8 +171,8 @@ pub fn rule(code: &str) -> Option<&'static RuleDoc> {
 /// A JSON Schema, as text: of the `annotation`'s value, or of the `settings`.
 pub fn schema(kind: &str) -> Option<&'static str> {
     match kind {
-        "annotation" => Some(include_str!("../../schemas/annotation.schema.json")),
-        "settings" => Some(include_str!("../../schemas/settings.schema.json")),
+        "annotation" => Some(include_str!(concat!(env!("OUT_DIR"), "/annotation.schema.json"))),
+        "settings" => Some(include_str!(concat!(env!("OUT_DIR"), "/settings.schema.json"))),
         _ => None,
     }
 }

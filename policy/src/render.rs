@@ -95,7 +95,7 @@ struct Renderer<'a> {
     projects: Option<Projects>,
     in_cluster_enabled: bool,
     /// The sources that were rendered.
-    rendered: BTreeSet<Identity>,
+    rendered: BTreeSet<String>,
     answers: Vec<SourceAnswer>,
     /// `standalone`: the Telegraf of all sources.
     standalone: Option<Standalone<'a>>,
@@ -216,7 +216,7 @@ impl<'a> Renderer<'a> {
             }
             return self.answer(position, name, outcome, findings.into_vec());
         };
-        if self.rendered.contains(&identity) {
+        if self.rendered.contains(&name) {
             let finding = Problem::DuplicateSource { source: name.clone() }.diagnostic();
             return self.answer(position, name, Outcome::Skipped, vec![finding]);
         }
@@ -239,22 +239,22 @@ impl<'a> Renderer<'a> {
             findings.push(Problem::ConfigurationTooLarge { size, limit }.diagnostic());
             return self.answer(position, name, Outcome::Refused, findings.into_vec());
         }
-        self.rendered.insert(identity);
+        self.rendered.insert(name.clone());
         let describe = |endpoint| configuration::describe(&accepted, endpoint, settings);
         let endpoints = accepted.declaration.endpoints.iter().map(describe).collect();
         let declaration = self.standalone.as_ref().map(|_| declaration_of(&accepted, settings));
-        self.answer(position, name, Outcome::Rendered, findings.into_vec());
-        if let Some(answer) = self.answers.last_mut() {
-            answer.endpoints = endpoints;
-            answer.rendered = rendered;
-            answer.accepted = declaration;
-        }
+        self.answers.push(SourceAnswer {
+            endpoints,
+            rendered,
+            accepted: declaration,
+            ..answer(position, name, Outcome::Rendered, findings.into_vec())
+        });
     }
 
     /// `standalone`: removes the part of a source that no longer has endpoints.
     fn forget(&mut self, identity: &Identity) {
         if let Some(standalone) = &mut self.standalone
-            && !self.rendered.contains(identity)
+            && !self.rendered.contains(&identity.to_string())
         {
             standalone.remove(identity);
         }
@@ -313,16 +313,7 @@ impl<'a> Renderer<'a> {
     }
 
     fn answer(&mut self, position: Position, source: String, outcome: Outcome, diagnostics: Vec<Diagnostic>) {
-        self.answers.push(SourceAnswer {
-            index: position.index,
-            item: position.item,
-            source,
-            outcome,
-            diagnostics,
-            endpoints: Vec::new(),
-            rendered: Rendered::default(),
-            accepted: None,
-        });
+        self.answers.push(answer(position, source, outcome, diagnostics));
     }
 
     /// The result for each source and, in `standalone`, the shared resources.
@@ -340,6 +331,20 @@ impl<'a> Renderer<'a> {
             rendered
         });
         (self.answers, shared)
+    }
+}
+
+/// The answer about a source that is not rendered.
+fn answer(position: Position, source: String, outcome: Outcome, diagnostics: Vec<Diagnostic>) -> SourceAnswer {
+    SourceAnswer {
+        index: position.index,
+        item: position.item,
+        source,
+        outcome,
+        diagnostics,
+        endpoints: Vec::new(),
+        rendered: Rendered::default(),
+        accepted: None,
     }
 }
 

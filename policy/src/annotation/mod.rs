@@ -20,8 +20,8 @@ use crate::diagnostic::{Findings, Place, Problem};
 use crate::settings::{Class, NamePattern, Names, Quantity, Settings, TemplateValue, is_dns_label};
 use crate::source::Source;
 use crate::telegraf::{
-    Duration, Key, Literal, MAX_PATTERNS_OF_SOURCE, Options, Origin, Setting, Table, Value, count_patterns,
-    fit_timeout, key, name_filter, refuse_unsafe_text,
+    Duration, Key, MAX_PATTERNS_OF_SOURCE, Options, Origin, Setting, Table, Value, count_patterns, fit_timeout, key,
+    name_filter, refuse_unsafe_text,
 };
 use other_annotations::OtherAnnotations;
 
@@ -38,7 +38,7 @@ pub(crate) struct Declaration {
     pub(crate) image: Option<String>,
     pub(crate) requests: ResourceOverrides,
     pub(crate) limits: ResourceOverrides,
-    pub(crate) global_tags: BTreeMap<Key, Literal>,
+    pub(crate) global_tags: Table,
     pub(crate) env: Vec<EnvVar>,
     pub(crate) secret_env: Option<SecretEnv>,
 }

@@ -11,7 +11,7 @@ use crate::located::{Data, from_yaml};
 use crate::settings::{Quantity, Settings};
 use crate::source::{Source, is_dns_subdomain};
 use crate::telegraf::{
-    Key, Literal, MAX_TAG_VALUE, Options, Origin, TAG_VALUE, nearest, read_options, refuse_unsafe_text,
+    Key, Literal, MAX_TAG_VALUE, Options, Origin, TAG_VALUE, Value, nearest, read_options, refuse_unsafe_text,
 };
 
 /// The prefix of telewarden's annotations.
@@ -366,7 +366,7 @@ impl Reader<'_> {
         Some(quantity)
     }
 
-    fn global_tag(&mut self, tag: &str) -> Option<(Key, Literal)> {
+    fn global_tag(&mut self, tag: &str) -> Option<(Key, Value)> {
         if self.settings.inputs.reserved_tags.contains(tag) {
             let tag = tag.to_owned();
             self.report(Problem::ReservedTag { tag });
@@ -383,7 +383,7 @@ impl Reader<'_> {
             return None;
         }
         // Checked with every other annotation's text.
-        Literal::new(self.text).ok().map(|text| (key, text))
+        Literal::new(self.text).ok().map(|text| (key, text.into()))
     }
 
     /// Answers false, and reports it, if annotations may not set environment variables.

@@ -1,7 +1,5 @@
 //! What a Telegraf is configured with: endpoints and class to one table for each file.
 
-use std::collections::BTreeMap;
-
 use super::Accepted;
 use crate::annotation::{Endpoint, Input};
 use crate::protocol::EndpointAnswer;
@@ -36,8 +34,7 @@ pub(super) fn of_source(accepted: &Accepted<'_>, endpoints: &[&Endpoint], settin
             .entry(key("global_tags"))
             .or_insert_with(|| Value::Table(Table::new()))
     {
-        let literals = declaration.global_tags.iter();
-        tags.extend(literals.map(|(tag, text)| (tag.clone(), text.clone().into())));
+        tags.extend(declaration.global_tags.clone());
     }
     let tags = InputTags::of(class, settings);
     add_inputs(&mut table, source, endpoints, &tags, settings);
@@ -73,9 +70,7 @@ pub(super) fn part_of_source(accepted: &Accepted<'_>, settings: &Settings) -> Ta
     let names = source.names(settings, "");
     add_outputs(&mut table, outputs_in_standalone(class, &names, Some(&identity)));
     let mut tags = InputTags::of(class, settings);
-    let global = declaration.global_tags.iter();
-    tags.more
-        .extend(global.map(|(tag, text)| (tag.clone(), text.clone().into())));
+    tags.more = declaration.global_tags.clone();
     tags.fixed.insert(key(ROUTING_TAG), identity.into());
     tags.dropped.push(key(ROUTING_TAG));
     let endpoints: Vec<_> = declaration.endpoints.iter().collect();
@@ -85,31 +80,29 @@ pub(super) fn part_of_source(accepted: &Accepted<'_>, settings: &Settings) -> Ta
 
 /// Outputs in `standalone`: with a source's identity those that differ by source, which take its metrics alone; without one
 /// those that are the same for all sources.
-fn outputs_in_standalone(class: &Class, names: &Names<'_>, source: Option<&Literal>) -> BTreeMap<Key, Vec<Table>> {
-    let belongs = |instance: &&TemplateTable| has_placeholder(instance) == source.is_some();
-    let outputs = class.outputs.iter().map(|(plugin, instances)| {
-        let instances = instances.iter().filter(belongs).map(|instance| {
-            let mut output = fill_table(instance, names);
-            if let Some(source) = source {
-                // Telegraf lets a metric pass that matches any of the tags, so there is no other: `settings/check.rs`
-                // refuses one.
-                let tagpass = sorted_map([(key(ROUTING_TAG), Value::list([source.clone()]))]);
-                output.insert(key("tagpass"), Value::Table(tagpass));
-            }
-            exclude_tags(&mut output, [key(ROUTING_TAG)]);
-            output
-        });
-        (plugin.clone(), instances.collect())
-    });
-    sorted_map(outputs)
+fn outputs_in_standalone(class: &Class, names: &Names<'_>, source: Option<&Literal>) -> Table {
+    plugin_tables(&class.outputs, |instance| {
+        if has_placeholder(instance) != source.is_some() {
+            return None;
+        }
+        let mut output = fill_table(instance, names);
+        if let Some(source) = source {
+            // Telegraf lets a metric pass that matches any of the tags, so there is no other: `settings/check.rs` refuses
+            // one.
+            let tagpass = sorted_map([(key(ROUTING_TAG), Value::list([source.clone()]))]);
+            output.insert(key("tagpass"), Value::Table(tagpass));
+        }
+        exclude_tags(&mut output, [key(ROUTING_TAG)]);
+        Some(output)
+    })
 }
 
 /// What is done about an input's tags besides what its endpoint says.
 struct InputTags {
     /// Tags that the endpoint's own override.
-    more: BTreeMap<Key, Value>,
+    more: Table,
     /// Tags that nothing overrides.
-    fixed: BTreeMap<Key, Value>,
+    fixed: Table,
     /// Scraped labels that would choose an output. A metric that brings one is dropped.
     dropped: Vec<Key>,
     /// Scraped labels that would stand in the place of a tag of the settings. They are removed.
@@ -125,8 +118,8 @@ impl InputTags {
         let mut removed: Vec<Key> = of_inputs.cloned().collect();
         removed.extend(global.filter(chosen).cloned());
         Self {
-            more: BTreeMap::new(),
-            fixed: BTreeMap::new(),
+            more: Table::new(),
+            fixed: Table::new(),
             dropped: inputs.choosing_tags.clone(),
             removed,
         }
@@ -153,31 +146,32 @@ fn of_class(class: &Class, names: &Names<'_>, internal: bool, settings: &Setting
     for (name, plugins) in [("processors", &class.processors), ("aggregators", &class.aggregators)] {
         let plugins = fill_plugins(plugins, names);
         if !plugins.is_empty() {
-            table.insert(key(name), Value::Table(tables(plugins)));
+            table.insert(key(name), Value::Table(plugins));
         }
     }
     if internal {
-        let internal = sorted_map([(key("internal"), vec![Table::new()])]);
-        table.insert(key("inputs"), Value::Table(tables(internal)));
+        let internal = sorted_map([(key("internal"), Value::Tables(vec![Table::new()]))]);
+        table.insert(key("inputs"), Value::Table(internal));
     }
     table
 }
 
-fn fill_plugins(plugins: &Plugins, names: &Names<'_>) -> BTreeMap<Key, Vec<Table>> {
-    let instances = plugins.iter().filter(|(_, instances)| !instances.is_empty());
-    let fill = |instances: &Vec<TemplateTable>| instances.iter().map(|instance| fill_table(instance, names)).collect();
-    sorted_map(instances.map(|(plugin, instances)| (plugin.clone(), fill(instances))))
+fn fill_plugins(plugins: &Plugins, names: &Names<'_>) -> Table {
+    plugin_tables(plugins, |instance| Some(fill_table(instance, names)))
 }
 
-fn tables(plugins: BTreeMap<Key, Vec<Table>>) -> Table {
-    let instances = plugins.into_iter();
-    sorted_map(instances.map(|(plugin, instances)| (plugin, Value::Tables(instances))))
+/// The instances of plugins that are kept, by plugin. A plugin without any is left out.
+fn plugin_tables(plugins: &Plugins, keep: impl Fn(&TemplateTable) -> Option<Table>) -> Table {
+    let kept = plugins.iter().filter_map(|(plugin, instances)| {
+        let instances: Vec<_> = instances.iter().filter_map(&keep).collect();
+        (!instances.is_empty()).then(|| (plugin.clone(), Value::Tables(instances)))
+    });
+    sorted_map(kept)
 }
 
-fn add_outputs(table: &mut Table, mut outputs: BTreeMap<Key, Vec<Table>>) {
-    outputs.retain(|_, instances: &mut Vec<Table>| !instances.is_empty());
+fn add_outputs(table: &mut Table, outputs: Table) {
     if !outputs.is_empty() {
-        table.insert(key("outputs"), Value::Table(tables(outputs)));
+        table.insert(key("outputs"), Value::Table(outputs));
     }
 }
 

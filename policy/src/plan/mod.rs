@@ -19,7 +19,7 @@ mod peers;
 mod pod;
 mod standalone;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::annotation::{Declaration, Endpoint};
 use crate::settings::{Class, Names, Settings, Topology};
@@ -29,7 +29,7 @@ use crate::telegraf::to_toml;
 
 pub(crate) use name::label_value;
 pub(crate) use output_address::check_output_addresses;
-pub(crate) use peers::{Peer, has_open_output};
+pub(crate) use peers::{Peer, Peers, has_open_output};
 pub(crate) use pod::Pod;
 pub(crate) use standalone::{MAX_CONFIG_MAP, Part, Standalone};
 
@@ -74,7 +74,7 @@ pub(crate) struct Workload<'a> {
     pub(crate) names: Names<'a>,
     pub(crate) files: ConfigFiles,
     /// Whom Telegraf connects to.
-    pub(crate) peers: BTreeSet<Peer>,
+    pub(crate) peers: Peers,
     pub(crate) pod: Pod,
 }
 

@@ -1,6 +1,5 @@
 //! Whom a Telegraf connects to: the endpoints that it scrapes, and the outputs that it writes to.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use fluent_uri::Uri;
@@ -24,8 +23,34 @@ pub(crate) enum Peer {
     Anywhere,
 }
 
+/// Peers in their order, each once. A list, since another kind of set is 4 KB of the module.
+#[derive(Debug, Default)]
+pub(crate) struct Peers(Vec<Peer>);
+
+impl Peers {
+    fn insert(&mut self, peer: Peer) {
+        if let Err(at) = self.0.binary_search(&peer) {
+            self.0.insert(at, peer);
+        }
+    }
+
+    fn extend(&mut self, peers: impl IntoIterator<Item = Peer>) {
+        peers.into_iter().for_each(|peer| self.insert(peer));
+    }
+
+    /// Adds the peers of another Telegraf.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.extend(other.0);
+    }
+
+    /// The peers, sorted.
+    pub(crate) fn as_slice(&self) -> &[Peer] {
+        &self.0
+    }
+}
+
 /// The peers of a Telegraf: of the endpoints that it scrapes, and of its configuration's outputs.
-pub(super) fn of_telegraf(endpoints: &[&Endpoint], configuration: &Table, settings: &Settings) -> BTreeSet<Peer> {
+pub(super) fn of_telegraf(endpoints: &[&Endpoint], configuration: &Table, settings: &Settings) -> Peers {
     let mut peers = of_outputs(configuration, settings);
     for endpoint in endpoints {
         let Input::Prometheus { urls, .. } = &endpoint.input else {
@@ -44,7 +69,9 @@ pub(super) fn of_telegraf(endpoints: &[&Endpoint], configuration: &Table, settin
 
 /// True if the address of one of a class's outputs is not known, so that a NetworkPolicy leaves everything open.
 pub(crate) fn has_open_output(class: &Class, settings: &Settings) -> bool {
-    of_outputs(&configuration::outputs_of(class), settings).contains(&Peer::Anywhere)
+    of_outputs(&configuration::outputs_of(class), settings)
+        .as_slice()
+        .contains(&Peer::Anywhere)
 }
 
 /// Where connections to a host go. `monitoring.influx` may be a service and a host outside, and so is both.
@@ -61,9 +88,9 @@ fn peers_of(host: &str, port: i32, cluster_domain: &str) -> Vec<Peer> {
 
 /// Where the outputs connect to, by the URLs in their options. An output without a URL connects to nobody (a file), or to
 /// somebody who is not known.
-pub(super) fn of_outputs(configuration: &Table, settings: &Settings) -> BTreeSet<Peer> {
+pub(super) fn of_outputs(configuration: &Table, settings: &Settings) -> Peers {
     let cluster_domain = settings.endpoints.cluster_domain.as_str();
-    let mut peers = BTreeSet::new();
+    let mut peers = Peers::default();
     let Some(Value::Table(outputs)) = configuration.get(&key("outputs")) else {
         return peers;
     };

@@ -3,9 +3,9 @@
 //! Each source is one file: its inputs, and the outputs that take its metrics alone. A source's part depends on that source
 //! and the settings, and on nothing else: what one source writes changes no other part.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::peers::{self, Peer};
+use super::peers::{self, Peers};
 use super::{Accepted, ConfigFiles, Owner, Pod, Workload, configuration, name};
 use crate::settings::{Names, Settings};
 use crate::source::Identity;
@@ -34,7 +34,7 @@ pub(crate) struct Part {
     tenant: String,
     file_name: String,
     file: String,
-    peers: BTreeSet<Peer>,
+    peers: Peers,
 }
 
 impl Part {
@@ -71,7 +71,7 @@ pub(crate) struct Standalone<'a> {
     /// In bytes.
     size: usize,
     shared_file: String,
-    shared_peers: BTreeSet<Peer>,
+    shared_peers: Peers,
 }
 
 impl<'a> Standalone<'a> {
@@ -134,7 +134,7 @@ impl<'a> Standalone<'a> {
         let mut peers = self.shared_peers;
         for part in self.parts.into_values().flatten() {
             files.insert(part.file_name, part.file);
-            peers.extend(part.peers);
+            peers.merge(part.peers);
         }
         Workload {
             owner: Owner::All,

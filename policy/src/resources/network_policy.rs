@@ -30,7 +30,7 @@ const PRIVATE: &[&str] = &[
 /// A NetworkPolicy for the pods of a workload.
 pub(super) fn network_policy(workload: &Workload<'_>, settings: &Settings) -> NetworkPolicy {
     let mut egress = dns(&settings.dns);
-    egress.extend(workload.peers.iter().cloned().map(rule));
+    egress.extend(workload.peers.as_slice().iter().cloned().map(rule));
     let spec = NetworkPolicySpec {
         pod_selector: Some(pod_selector(&workload.name)),
         policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
