@@ -69,7 +69,7 @@ fn an_endpoint_that_is_slow() {
         body: Body::Never,
     };
     let server = Server::start(move |_| reply());
-    let bad = json!({"url": server.url("/metrics"), "timeout": "2s"});
+    let bad = json!({"url": server.url("/metrics"), "timeout": "500ms"});
     let (telegraf, database) = beside_a_good_one(&bad, || server.count() > 0);
     assert_said(&telegraf, "Client.Timeout");
     assert_eq!(points(&database, "prometheus_bad"), 0);
