@@ -14,15 +14,28 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use self::pattern::Pattern;
+use crate::diagnostic::{Diagnostic, Place, Problem};
 use crate::protocol::ClusterView;
 use crate::settings::Settings;
+use crate::source;
 
 /// This cluster, as Argo CD calls it unless a Secret renames it.
-pub(crate) const THIS_SERVER: &str = "https://kubernetes.default.svc";
+const THIS_SERVER: &str = "https://kubernetes.default.svc";
 /// This cluster's name in Argo CD.
-pub(crate) const THIS_CLUSTER: &str = "in-cluster";
+const THIS_CLUSTER: &str = "in-cluster";
 /// The project of an Application that names none.
 const DEFAULT: &str = "default";
+
+/// That a destination is another cluster, if it is. One without a cluster is no other.
+pub(crate) fn other_cluster(destination: &source::Destination<'_>) -> Option<Diagnostic> {
+    let (pointer, cluster) = match (destination.name.as_ref(), destination.server.as_ref()) {
+        (THIS_CLUSTER, _) | ("", THIS_SERVER | "") => return None,
+        ("", server) => ("/spec/destination/server", server),
+        (name, _) => ("/spec/destination/name", name),
+    };
+    let cluster = cluster.to_owned();
+    Some(Problem::OtherCluster { cluster }.at(Place::pointer(pointer)))
+}
 
 /// The AppProjects that a host has read.
 #[derive(Debug)]

@@ -313,7 +313,12 @@ pub(crate) fn check_namespace(source: &Source<'_>, findings: &mut Findings) -> b
         None => "/metadata/name",
     };
     if source.namespace.is_empty() {
-        findings.report(Problem::NoNamespace {}, Place::pointer(pointer));
+        let missing = matches!(&source.application, Some((_, destination)) if *destination == Destination::default());
+        let (what, pointer) = match missing {
+            true => ("`spec.destination` is missing", "/spec/destination"),
+            false => ("`spec.destination.namespace` is empty", pointer),
+        };
+        findings.report(Problem::NoNamespace { what }, Place::pointer(pointer));
         return false;
     }
     if !is_dns_label(&source.namespace) {

@@ -31,6 +31,7 @@ impl EndpointUrl {
             problems.push(Problem::NotAUrl {
                 text: shortened(text),
                 why: format!("it is longer than {MAX_URL} characters"),
+                instead: None,
             });
             return Err(problems);
         }
@@ -46,6 +47,14 @@ impl EndpointUrl {
                 None
             }
         };
+        if literal.is_some() && !text.contains("://") && !text.starts_with("unix:") {
+            problems.push(Problem::NotAUrl {
+                text: shortened(text),
+                why: "it does not start with `http://`".to_owned(),
+                instead: with_scheme(text, settings, names),
+            });
+            return Err(problems);
+        }
         let uri = match Uri::parse(text) {
             Ok(uri) => uri,
             Err(error) => {
@@ -53,6 +62,7 @@ impl EndpointUrl {
                     problems.push(Problem::NotAUrl {
                         text: shortened(text),
                         why: error.to_string(),
+                        instead: None,
                     });
                 }
                 return Err(problems);
@@ -91,6 +101,7 @@ impl EndpointUrl {
                     .iter()
                     .map(|pattern: &HostPattern| pattern.fill(names))
                     .collect(),
+                nearest: nearest_host(host, settings, names),
             });
         }
         let port = match authority
@@ -150,6 +161,28 @@ impl EndpointUrl {
     pub(crate) fn is_within(&self, namespace: &str, cluster_domain: &str) -> bool {
         service_namespace(&self.host, cluster_domain) == Some(namespace)
     }
+}
+
+/// The URL with `http://` in front and, where only that makes it allowed, the namespace in its host.
+fn with_scheme(text: &str, settings: &crate::settings::Endpoints, names: &Names<'_>) -> Option<String> {
+    let rest = text.trim_start_matches('/');
+    let allowed = |url: String| EndpointUrl::parse(&url, settings, names).is_ok().then_some(url);
+    let end = rest.find([':', '/', '?']).unwrap_or(rest.len());
+    let (host, path) = rest.split_at(end);
+    allowed(format!("http://{rest}"))
+        .or_else(|| allowed(format!("http://{}{path}", nearest_host(host, settings, names)?)))
+}
+
+/// The allowed host that was probably meant by one without its namespace, or without `.svc`.
+fn nearest_host(host: &str, settings: &crate::settings::Endpoints, names: &Names<'_>) -> Option<String> {
+    let (service, rest) = host.split_once('.').unwrap_or((host, ""));
+    let written = rest.split('.').next().unwrap_or_default();
+    if service == "localhost" || !["", names.namespace].contains(&written) {
+        return None;
+    }
+    let host = format!("{service}.{}.svc", names.namespace);
+    let matches = settings.hosts.iter().any(|pattern| pattern.matches(&host, names));
+    (matches && check_spelling(&host).is_ok()).then_some(host)
 }
 
 /// The namespace in the host of a service, if the host has the form `name.namespace`, `name.namespace.svc` or

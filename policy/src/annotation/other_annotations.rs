@@ -64,7 +64,7 @@ const POD_LEVEL: &[(&str, &str)] = &[
     ),
     (
         "volume-mounts",
-        "mount volumes with the settings' `extraResources`, or ask the administrator",
+        "remove it: no volume can be mounted; the administrator can set variables with `pod.env`",
     ),
 ];
 
