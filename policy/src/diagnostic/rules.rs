@@ -1018,12 +1018,12 @@ rules! {
     }
 
     #[cfg(feature = "files")]
-    TW601 BrokenFile { language: &'static str, error: String } Error {
-        summary: "A file is not YAML or JSON.",
-        message: "invalid {language}: {error}",
-        help: help("correct the file, or pass over such files of folders with `--allow-unparsable`"),
-        why: "A file that cannot be read may hold an Application, and nothing in it is checked. Templates, such as Helm's, are \
-              passed over and counted; `-v` names them.",
+    TW601 BrokenFile { error: String } Error {
+        summary: "A file cannot be read.",
+        message: "{error}",
+        help: None,
+        why: "A file that is not YAML or JSON may hold an Application, and nothing in it is checked. `--allow-unparsable` passes \
+              over such files of a folder. Templates, such as Helm's, are passed over and counted; `-v` names them.",
         example: "",
         instead: "",
     }

@@ -75,6 +75,14 @@ impl Manifest {
         }
     }
 
+    /// False if the text certainly holds nothing that is similar to our annotations. `annotation` is the name of the one with
+    /// the endpoints.
+    #[cfg(feature = "files")]
+    pub fn may_hold(&self, annotation: &str) -> bool {
+        let name = annotation.rsplit('/').next().unwrap_or_default();
+        self.text.contains("telegraf") || self.text.contains(name)
+    }
+
     /// Annotations that are written where nobody reads them, each with the number of its document. `annotation` is the name
     /// of the one with the endpoints.
     #[cfg(feature = "files")]
