@@ -61,7 +61,10 @@ impl EndpointUrl {
                 if problems.is_empty() {
                     problems.push(Problem::NotAUrl {
                         text: shortened(text),
-                        why: error.to_string(),
+                        why: match text.matches("://").count() {
+                            2.. => "one URL is allowed here; a list of them is `urls`".to_owned(),
+                            _ => error.to_string(),
+                        },
                         instead: None,
                     });
                 }

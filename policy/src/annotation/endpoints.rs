@@ -106,9 +106,9 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
     }
 }
 
-/// True for a key that belongs into an endpoint's map.
+/// True for a key that belongs into an endpoint's map, here or in Prometheus.
 fn is_key_of_endpoint(name: &str) -> bool {
-    URL_KEYS.contains(&name) || is_option(name)
+    URL_KEYS.contains(&name) || is_option(name) || matches!(name, "job_name" | "static_configs" | "targets")
 }
 
 /// What to write instead of entries of which one is an option.
@@ -117,17 +117,18 @@ fn instead_of_options(entries: &[(Key, Node)]) -> String {
         let found = entries.iter().find(|(key, _)| key.text == name);
         found.and_then(|(_, node)| node.text())
     };
+    let name = value("name").or_else(|| value("job_name"));
     let endpoint = entries.iter().map(|(key, _)| key.text.as_str());
     let endpoint = endpoint.filter(|name| !is_key_of_endpoint(name) && *name != "name").next();
     let options = entries.iter().filter(|(key, _)| is_option(&key.text)).count();
     match (endpoint, value("url")) {
         (Some(endpoint), _) => format!("indent it below `{endpoint}:`, beside `url: ...`"),
         (None, Some(url)) if options == 0 => {
-            format!("write `{}: \"{url}\"`", value("name").as_deref().unwrap_or("my-service"))
+            format!("write `{}: \"{url}\"`", name.as_deref().unwrap_or("my-service"))
         }
         _ => format!(
             "write the endpoint's name, such as `{}:`, and the options below it, indented",
-            value("name").as_deref().unwrap_or("my-service")
+            name.as_deref().unwrap_or("my-service")
         ),
     }
 }

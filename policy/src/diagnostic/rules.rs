@@ -788,7 +788,7 @@ rules! {
     TW401 NoNamespace { what: &'static str } Error {
         summary: "The Application has no destination namespace.",
         message: "{what}",
-        help: help("set it: Telegraf runs in that namespace"),
+        help: help("set it: Telegraf runs in that namespace; a patch is checked in what `kustomize build` makes of it"),
         why: "Telegraf runs in that namespace, and by default only services of that namespace are scraped.",
         example: "",
         instead: "",

@@ -32,6 +32,8 @@ enum Reads {
     Template,
     /// Nothing: its version is not the one that is read.
     OtherVersion(&'static str),
+    /// Nothing: its kind is spelled in another way.
+    OtherKind(&'static str),
     /// Nothing: Kustomize writes what is in it into other objects.
     Kustomize,
     /// Nothing: it is another kind of object.
@@ -58,7 +60,10 @@ impl<'a> Object<'a> {
             (_, "Application" | "ApplicationSet") => Reads::OtherVersion("argoproj.io/v1alpha1"),
             (_, "Namespace") => Reads::OtherVersion("v1"),
             (_, "Kustomization") => Reads::Kustomize,
-            _ => Reads::Nothing,
+            (_, kind) => match KINDS.iter().find(|known| known.eq_ignore_ascii_case(kind)) {
+                Some(known) => Reads::OtherKind(known),
+                None => Reads::Nothing,
+            },
         };
         Some(Self { kind, reads })
     }
@@ -76,6 +81,9 @@ impl<'a> Object<'a> {
         read || within.ends_with("/syncPolicy/managedNamespaceMetadata/annotations")
     }
 }
+
+/// The kinds that are read.
+const KINDS: &[&str] = &["Application", "ApplicationSet", "Namespace"];
 
 /// Labels and annotations that telewarden writes, without their prefix.
 const WRITTEN: &[&str] = &[
@@ -122,7 +130,7 @@ impl Finder<'_> {
     /// Reports the first key of a map that should be an annotation somewhere else.
     fn check_keys(&mut self, map: &Map<String, Value>, object: &Object<'_>, pointer: &str, within: &str) {
         let is_read = object.reads(within);
-        let is_source = matches!(object.reads, Reads::Own | Reads::Template | Reads::OtherVersion(_));
+        let is_source = matches!(object.reads, Reads::Own | Reads::Template | Reads::OtherVersion(_) | Reads::OtherKind(_));
         let found = map.keys().find_map(|key| match self.similar(key) {
             // It is read, and its name is checked there.
             _ if is_read && (key.starts_with(PREFIX) || key == self.annotation) => None,
@@ -240,6 +248,7 @@ fn misplaced(object: &Object<'_>, within: &str) -> (String, String) {
             format!("is not read: this is no {kind} of `{known}`"),
             format!("write `apiVersion: {known}`"),
         ),
+        Reads::OtherKind(known) => (format!("is not read: there is no kind `{kind}`"), format!("write `kind: {known}`")),
         Reads::Kustomize => ("is checked only in what Kustomize makes of this".to_owned(), kustomize),
         Reads::Nothing => (
             format!("is not read on a {kind}"),

@@ -169,6 +169,7 @@ fn foreign(name: &str) -> Option<(&'static str, Option<&'static str>)> {
         "labels" => "write `tags`",
         "honor_timestamps" => "write `ignore_timestamp`",
         "static_configs" | "targets" => "write `url`, or a list `urls`",
+        "name_override" | "name_prefix" | "name_suffix" => "remove it: the settings name measurements after the endpoint",
         "job_name" | "name" => "remove it: the endpoint's name is the key above its options",
         "port" | "scheme" | "path" | "metrics_path" | "params" => {
             "write it in the URL: `url: \"http://service.namespace.svc:8080/metrics\"`"
