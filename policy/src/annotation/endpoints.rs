@@ -6,7 +6,10 @@ use crate::located::{Data, Key, Node, from_yaml};
 use crate::telegraf::{Origin, is_option, read_options};
 
 /// Keys of an endpoint's map that are not options.
-const URL_KEYS: &[&str] = &["url", "urls"];
+pub(crate) const URL_KEYS: &[&str] = &["url", "urls"];
+
+/// Keys of Prometheus' scrape configurations that are no endpoint's name either.
+pub(crate) const OF_PROMETHEUS: &[&str] = &["job_name", "static_configs", "targets"];
 
 /// Reads the annotation's endpoints.
 pub(super) fn read(
@@ -108,7 +111,7 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
 
 /// True for a key that belongs into an endpoint's map, here or in Prometheus.
 fn is_key_of_endpoint(name: &str) -> bool {
-    URL_KEYS.contains(&name) || is_option(name) || matches!(name, "job_name" | "static_configs" | "targets")
+    URL_KEYS.contains(&name) || is_option(name) || OF_PROMETHEUS.contains(&name)
 }
 
 /// What to write instead of entries of which one is an option.

@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::EnvVar;
 
 pub use endpoint_url::EndpointUrl;
+#[cfg(feature = "schema")]
+pub(crate) use endpoints::{OF_PROMETHEUS, URL_KEYS};
 pub(crate) use endpoint_url::service_namespace;
 pub use other_annotations::PREFIX;
 

@@ -215,9 +215,9 @@ mod tests {
 
     #[rstest]
     #[case::before(1, 3, 1, 3)]
-    #[case::in_it(4, 6, 3, 13)]
-    #[case::after(7, 9, 13, 15)]
-    #[case::across(2, 8, 2, 14)]
+    #[case::in_it(4, 6, 3, 14)]
+    #[case::after(7, 9, 14, 16)]
+    #[case::across(2, 8, 2, 15)]
     fn a_place_is_found_in_the_template(#[case] from: u32, #[case] to: u32, #[case] start: u32, #[case] end: u32) {
         let filled = fill("ab{{ .name }}cd", &parameters(), true).expect("it is filled");
         assert_eq!(filled.text, "abshopcd");
