@@ -5,7 +5,7 @@
 //! for is left out, and one warning says that the annotation has placeholders.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -67,7 +67,7 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Option<Vec<Diag
     };
 
     let mut undecided = BTreeSet::new();
-    let mut filled = BTreeMap::new();
+    let mut filled = Vec::new();
     let mut annotations = Vec::new();
     for (name, value) in template.metadata.annotations.unwrap_or_default().0 {
         // A value that is not text has no placeholders, and is reported as usual.
@@ -82,7 +82,7 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Option<Vec<Diag
             && !text.filled.trim().is_empty()
             && let Ok(value) = to_raw_value(&text.filled)
         {
-            filled.insert(name.clone().into_owned(), text);
+            filled.push((name.clone().into_owned(), text));
             annotations.push((name, Cow::Owned(value)));
         }
     }
@@ -121,8 +121,12 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Option<Vec<Diag
         let depends_on_names = DEPEND_ON_NAMES.iter().any(|rule| finding.is(*rule));
         if depends_on_names && names_are_open {
             undecided.extend(annotation);
-        } else if !(depends_on_names && !named)
-            && !annotation.and_then(|name| filled.get(&name)).is_some_and(|text| text.concerns(&finding)) {
+            continue;
+        }
+        let text = filled.iter().find(|(name, _)| annotation.as_ref() == Some(name));
+        let is_open = text.is_some_and(|(_, text)| text.concerns(&finding));
+        // Without a namespace no host is allowed, and that is one mistake.
+        if !is_open && (named || !depends_on_names) {
             findings.push(finding);
         }
     }

@@ -168,7 +168,7 @@ impl EndpointUrl {
 
 /// The URL with `http://` in front and, where only that makes it allowed, the namespace in its host.
 fn with_scheme(text: &str, settings: &crate::settings::Endpoints, names: &Names<'_>) -> Option<String> {
-    let rest = text.trim_start_matches('/');
+    let rest = text.strip_prefix("http:").unwrap_or(text).trim_start_matches('/');
     let allowed = |url: String| EndpointUrl::parse(&url, settings, names).is_ok().then_some(url);
     let end = rest.find([':', '/', '?']).unwrap_or(rest.len());
     let (host, path) = rest.split_at(end);
