@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::annotation::{self, PREFIX};
+use crate::decode::without_place;
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem, Rule};
 use crate::project::other_cluster;
 use crate::settings::Settings;
@@ -48,7 +49,7 @@ fn spec<'a>(object: &Object<'a>) -> Result<Spec<'a>, serde_json::Error> {
 /// annotated, or if Applications are no sources.
 pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Option<Vec<Diagnostic>> {
     let unreadable = |what, pointer, error: serde_json::Error| {
-        let error = error.to_string();
+        let error = without_place(&error);
         Some(vec![Problem::Unreadable { what, error }.at(Place::pointer(pointer))])
     };
     if !settings.sources.applications {

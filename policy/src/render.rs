@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 
 use crate::annotation;
 use crate::application_set;
+use crate::decode::without_place;
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem, Rule};
 use crate::plan::{self, Accepted, Owner, Part, Standalone, Workload, check_output_addresses, configuration};
 use crate::project::{Deployed, Projects, other_cluster};
@@ -142,7 +143,7 @@ impl<'a> Renderer<'a> {
             Err(error) => {
                 if let Some(kind) = unreadable_source(raw) {
                     let what = "the object";
-                    let error = error.to_string();
+                    let error = without_place(&error);
                     let finding = Problem::Unreadable { what, error }.diagnostic();
                     self.answer(position, kind, Outcome::Refused, vec![finding]);
                 }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::decode::without_place;
 use crate::diagnostic::{Findings, Place, Problem};
 use crate::settings::{Names, Settings, Sources, is_dns_label};
 use crate::well_known::PREFIX;
@@ -278,7 +279,7 @@ pub(crate) fn read<'a>(object: &Object<'a>, settings: &Settings, findings: &mut 
     let spec: ApplicationSpec<'a> = match serde_json::from_str(spec) {
         Ok(spec) => spec,
         Err(error) => {
-            let error = error.to_string();
+            let error = without_place(&error);
             let what = "the Application's `spec`";
             findings.report(Problem::Unreadable { what, error }, Place::pointer("/spec"));
             return None;

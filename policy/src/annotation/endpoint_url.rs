@@ -55,17 +55,25 @@ impl EndpointUrl {
             });
             return Err(problems);
         }
+        if text.split('?').next().is_some_and(|text| text.matches("://").count() > 1) {
+            problems.push(Problem::NotAUrl {
+                text: shortened(text),
+                why: "one URL is allowed here; a list of them is `urls`".to_owned(),
+                instead: None,
+            });
+            return Err(problems);
+        }
         let uri = match Uri::parse(text) {
             Ok(uri) => uri,
             Err(error) => {
                 if problems.is_empty() {
-                    problems.push(Problem::NotAUrl {
-                        text: shortened(text),
-                        why: match text.matches("://").count() {
-                            2.. => "one URL is allowed here; a list of them is `urls`".to_owned(),
-                            _ => error.to_string(),
+                    problems.push(match port_of(text) {
+                        Some(port) => Problem::Port { port: shortened(port) },
+                        None => Problem::NotAUrl {
+                            text: shortened(text),
+                            why: error.to_string(),
+                            instead: None,
                         },
-                        instead: None,
                     });
                 }
                 return Err(problems);
@@ -168,12 +176,21 @@ impl EndpointUrl {
 
 /// The URL with `http://` in front and, where only that makes it allowed, the namespace in its host.
 fn with_scheme(text: &str, settings: &crate::settings::Endpoints, names: &Names<'_>) -> Option<String> {
-    let rest = text.strip_prefix("http:").unwrap_or(text).trim_start_matches('/');
+    let rest = text.strip_prefix("http:").or(text.strip_prefix("//")).unwrap_or(text);
+    let rest = rest.strip_prefix('/').filter(|_| rest.len() < text.len()).unwrap_or(rest);
     let allowed = |url: String| EndpointUrl::parse(&url, settings, names).is_ok().then_some(url);
     let end = rest.find([':', '/', '?']).unwrap_or(rest.len());
     let (host, path) = rest.split_at(end);
     allowed(format!("http://{rest}"))
         .or_else(|| allowed(format!("http://{}{path}", nearest_host(host, settings, names)?)))
+}
+
+/// What stands in the place of a URL's port, if that is a name.
+fn port_of(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("://")?;
+    let (_, port) = rest.split(['/', '?', '#']).next()?.rsplit_once(':')?;
+    let is_name = port.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    (is_name && !port.bytes().all(|byte| byte.is_ascii_digit())).then_some(port)
 }
 
 /// The allowed host that was probably meant by one without its namespace, or without `.svc`.

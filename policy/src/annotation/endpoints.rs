@@ -1,5 +1,7 @@
 //! The annotation's own YAML: a list of maps from names to URLs or options, or one such map.
 
+use std::collections::BTreeSet;
+
 use super::{Context, Endpoint, EndpointUrl, Endpoints, Input};
 use crate::diagnostic::{Diagnostic, Findings, Problem};
 use crate::located::{Data, Key, Node, from_yaml};
@@ -54,8 +56,10 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
         findings.push(Problem::OptionAsEndpoint { name, instead }.at(option.place()));
         broken = true;
     }
+    let mut seen = BTreeSet::new();
     for (key, node) in entries {
-        if key.text == "<<" {
+        // A key that is given twice is reported as such.
+        if key.text == "<<" || !seen.insert(key.text.as_str()) {
             continue;
         }
         // All of it is one mistake.
@@ -124,7 +128,9 @@ fn instead_of_options(entries: &[(Key, Node)]) -> String {
     let endpoint = entries.iter().map(|(key, _)| key.text.as_str());
     let endpoint = endpoint.filter(|name| !is_key_of_endpoint(name) && *name != "name").next();
     let options = entries.iter().filter(|(key, _)| is_option(&key.text)).count();
-    match (endpoint, value("url")) {
+    let is_of_prometheus = entries.iter().any(|(key, _)| OF_PROMETHEUS.contains(&key.text.as_str()));
+    let url = value("url").or(is_of_prometheus.then_some("http://service.namespace.svc:8080/metrics".into()));
+    match (endpoint, url) {
         (Some(endpoint), _) => format!("indent it below `{endpoint}:`, beside `url: ...`"),
         (None, Some(url)) if options == 0 => {
             format!("write `{}: \"{url}\"`", name.as_deref().unwrap_or("my-service"))

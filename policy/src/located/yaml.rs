@@ -45,11 +45,20 @@ pub(crate) fn from_yaml(annotation: &str, text: &str, findings: &mut Findings) -
 
 /// What helps against an error whose words say little to somebody who wrote one of the usual mistakes.
 fn advice(error: &str, text: &str, line: u32) -> Option<&'static str> {
+    let before = text.lines().nth((line as usize).saturating_sub(2)).unwrap_or_default();
     let line = text.lines().nth(line as usize - 1).unwrap_or_default();
-    if line.contains('\t') {
+    if line.contains('\t') || error.contains(" tab") {
         Some("indent with spaces, not with tabs")
+    } else if error.contains("quoted scalar") {
+        Some("close the quote")
+    } else if error.contains("anchor") {
+        Some("quote a text that begins with `*`")
+    } else if error.contains("expected ','") {
+        Some("close the bracket, and quote a value that contains `: `")
     } else if !error.contains("mapping values") {
         None
+    } else if before.contains(":http") {
+        Some("write a space after the colon")
     } else if line.matches(": ").count() > 1 {
         Some("write `|` after the annotation's name, not `>`, which puts all lines into one")
     } else {

@@ -158,6 +158,9 @@ impl Finder<'_> {
                 && !within.starts_with("/metadata/annotations/")
                 && text.lines().any(|line| {
                     let line = line.trim_start_matches([' ', '-', '"', '\'', '+']);
+                    if line.starts_with("path") && line.contains(&escape_pointer(self.annotation)) {
+                        return true;
+                    }
                     let rest = line.strip_prefix(self.annotation).unwrap_or_default();
                     rest.trim_start_matches(['"', '\'']).starts_with(':')
                 })
