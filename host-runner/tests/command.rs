@@ -444,11 +444,18 @@ fn a_folder_is_searched() {
         "./chart/templates/notes.yaml",
     ];
     let summary = &ran.json()["summary"];
-    assert_eq!(summary["skipped"], json!({"templates": 2, "notYaml": 2, "files": skipped}));
+    assert_eq!(
+        summary["skipped"],
+        json!({"templates": 2, "notYaml": 2, "files": skipped})
+    );
     assert_eq!(summary["files"], 6);
     assert_eq!(ran.json()["failures"], json!([]));
     for name in skipped {
-        assert!(ran.err.contains(&format!("note: passed over `{name}`\n")), "{}", ran.err);
+        assert!(
+            ran.err.contains(&format!("note: passed over `{name}`\n")),
+            "{}",
+            ran.err
+        );
     }
     assert_eq!(ran.json()["findings"][0]["file"], "./apps/deeper/argocd.yaml");
     assert!(
@@ -471,7 +478,14 @@ fn a_broken_file_of_a_folder_is_named_in_every_format() {
         let ran = place.run(&["validate", "--format", format, "apps"]);
         assert_eq!(ran.code, Some(2), "{format}");
         let said = if format == "human" { &ran.err } else { &ran.out };
-        for expected in ["apps/broken.yaml", "invalid YAML", "apps/comma.json", "invalid JSON", "TW601", "--allow-unparsable"] {
+        for expected in [
+            "apps/broken.yaml",
+            "invalid YAML",
+            "apps/comma.json",
+            "invalid JSON",
+            "TW601",
+            "--allow-unparsable",
+        ] {
             assert!(said.contains(expected), "{format}: {expected} in {said}");
         }
         // It is counted, and not wrong.
@@ -481,12 +495,22 @@ fn a_broken_file_of_a_folder_is_named_in_every_format() {
     let results = sarif["runs"][0]["results"].as_array().unwrap();
     let place_of = |result: &Value| {
         let location = &result["locations"][0]["physicalLocation"];
-        (location["artifactLocation"]["uri"].clone(), location["region"]["startLine"].clone())
+        (
+            location["artifactLocation"]["uri"].clone(),
+            location["region"]["startLine"].clone(),
+        )
     };
-    let broken: Vec<_> = results.iter().filter(|result| result["ruleId"] == "TW601").map(place_of).collect();
+    let broken: Vec<_> = results
+        .iter()
+        .filter(|result| result["ruleId"] == "TW601")
+        .map(place_of)
+        .collect();
     assert_eq!(
         broken,
-        [(json!("apps/broken.yaml"), json!(2)), (json!("apps/comma.json"), json!(1))]
+        [
+            (json!("apps/broken.yaml"), json!(2)),
+            (json!("apps/comma.json"), json!(1))
+        ]
     );
     assert_eq!(place.run(&["validate", "--allow-unparsable", "apps"]).code, Some(0));
 }
@@ -513,7 +537,11 @@ fn policies_show_wrong_settings_as_validate_does() {
     let place = Place::answering(&rendered()).file("settings.yaml", "endpoints:\n  maxx: 3\n");
     let ran = place.run(&["policies", "--settings", "settings.yaml"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
-    for expected in ["error[TW501]: `endpoints.maxx` is not a setting", "settings.yaml:2:3", "did you mean `max`?"] {
+    for expected in [
+        "error[TW501]: `endpoints.maxx` is not a setting",
+        "settings.yaml:2:3",
+        "did you mean `max`?",
+    ] {
         assert!(ran.err.contains(expected), "{expected} in {}", ran.err);
     }
 }

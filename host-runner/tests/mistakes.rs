@@ -37,7 +37,12 @@ fn said(group: &Path, name: &str, arguments: &str) -> (String, i32) {
             }
             let severity = severity.unwrap_or_else(|| text("severity"));
             let (code, message) = (text("code"), text("message"));
-            _ = write!(line, "{}:{} {severity}[{code}] {message}", number("line"), number("column"));
+            _ = write!(
+                line,
+                "{}:{} {severity}[{code}] {message}",
+                number("line"),
+                number("column")
+            );
             if let Some(help) = finding["help"].as_str() {
                 _ = write!(line, "\n  help: {help}");
             }
@@ -62,7 +67,10 @@ fn status(said: &str) -> i32 {
 fn each_mistake_gives_its_messages() {
     let mut files = 0;
     let mut differences = String::new();
-    let mut groups: Vec<_> = std::fs::read_dir(corpus()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut groups: Vec<_> = std::fs::read_dir(corpus())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     groups.sort();
     for group in groups.into_iter().filter(|path| path.is_dir()) {
         let expected = std::fs::read_to_string(group.join("expected.yaml")).unwrap();

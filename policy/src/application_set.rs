@@ -94,7 +94,10 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Option<Vec<Diag
     let namespace = application.destination.namespace.to_string();
     // The patterns for allowed hosts and classes contain the names.
     let names_are_open = patched || has_hole(&name) || has_hole(&namespace);
-    let cluster_is_open = patched || [&application.destination.server, &application.destination.name].into_iter().any(|text| has_hole(text));
+    let cluster_is_open = patched
+        || [&application.destination.server, &application.destination.name]
+            .into_iter()
+            .any(|text| has_hole(text));
     let of_argocd = &settings.sources.argocd_namespace;
     let identity = Identity::Application {
         namespace: object.metadata.namespace.as_deref().unwrap_or(of_argocd).to_owned(),
@@ -104,7 +107,12 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Option<Vec<Diag
         bucket: identity.bucket(&settings.sources),
         identity,
         namespace,
-        annotations: Annotations(annotations.iter().map(|(name, value)| (Cow::Borrowed(&**name), &**value)).collect()),
+        annotations: Annotations(
+            annotations
+                .iter()
+                .map(|(name, value)| (Cow::Borrowed(&**name), &**value))
+                .collect(),
+        ),
         application: Some((application.project.into_owned(), application.destination)),
     };
     let mut decided = Findings::default();
@@ -112,8 +120,10 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Option<Vec<Diag
     if is_annotated && annotation::read(&source, settings, &mut decided).is_some() && !names_are_open {
         named = check_namespace(&source, &mut decided);
     }
-    if is_annotated && !cluster_is_open
-        && let Some((_, destination)) = &source.application {
+    if is_annotated
+        && !cluster_is_open
+        && let Some((_, destination)) = &source.application
+    {
         decided.extend(other_cluster(destination));
     }
     let mut findings = Vec::new();
@@ -131,7 +141,11 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Option<Vec<Diag
             findings.push(finding);
         }
     }
-    findings.extend(undecided.iter().map(|name| Problem::Undecided {}.at(Place::annotation(name, None))));
+    findings.extend(
+        undecided
+            .iter()
+            .map(|name| Problem::Undecided {}.at(Place::annotation(name, None))),
+    );
     for place in findings.iter_mut().filter_map(|finding| finding.place.as_mut()) {
         place.pointer.insert_str(0, "/spec/template");
     }

@@ -199,7 +199,9 @@ fn what_was_there_and_is_fine_is_not_warned_about_again() {
     let created = answer(&request("CREATE", &doubtful, &Value::Null), &Value::Null);
     assert_eq!(
         created.warnings.unwrap(),
-        [format!("TW113: endpoint `a` scrapes this URL already; see {PAGES}/TW113.md")]
+        [format!(
+            "TW113: endpoint `a` scrapes this URL already; see {PAGES}/TW113.md"
+        )]
     );
     let updated = answer(&request("UPDATE", &doubtful, &doubtful), &Value::Null);
     assert!(updated.accepted && updated.warnings.is_none());
@@ -214,7 +216,9 @@ fn a_stricter_setting_holds_for_what_is_new() {
     let updated = answer(&request("UPDATE", &old, &old), &strict);
     assert_eq!(
         updated.warnings.unwrap(),
-        [format!("no longer allowed, TW106: the scheme `http` is not allowed; see {PAGES}/TW106.md")]
+        [format!(
+            "no longer allowed, TW106: the scheme `http` is not allowed; see {PAGES}/TW106.md"
+        )]
     );
 }
 

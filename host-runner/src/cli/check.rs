@@ -72,7 +72,9 @@ pub(crate) fn check(selection: &Selection) -> Checked {
     let written = settings.as_ref().ok().and_then(Option::as_ref);
     let (read, _) = telewarden_policy::settings::read(written.map(|settings| &settings.value));
     let annotation = read.or_else(|| telewarden_policy::settings::read(None).0);
-    let annotation = annotation.map(|settings| settings.annotation().to_owned()).unwrap_or_default();
+    let annotation = annotation
+        .map(|settings| settings.annotation().to_owned())
+        .unwrap_or_default();
     let reading = Reading {
         allow_unparsable: selection.allow_unparsable,
         annotation,
@@ -84,7 +86,10 @@ pub(crate) fn check(selection: &Selection) -> Checked {
         failures,
     } = input::read(&selection.paths, &reading);
     if selection.verbose {
-        skipped.files.iter().for_each(|file| output::say(format_args!("note: passed over `{file}`")));
+        skipped
+            .files
+            .iter()
+            .for_each(|file| output::say(format_args!("note: passed over `{file}`")));
     }
     let mut report = Report {
         failures,
@@ -124,12 +129,16 @@ fn expand<'a>(texts: &'a [Text], annotation: &str) -> Vec<Expanded<'a>> {
             let items = value["items"].as_array().map(Vec::len);
             let items = items.map_or(vec![None], |count| (0..count).map(Some).collect());
             for item in items {
-                expanded.extend(text.manifest.expand(document, item, annotation).map(|expansion| Expanded {
-                    text,
-                    document,
-                    item,
-                    expansion,
-                }));
+                expanded.extend(
+                    text.manifest
+                        .expand(document, item, annotation)
+                        .map(|expansion| Expanded {
+                            text,
+                            document,
+                            item,
+                            expansion,
+                        }),
+                );
             }
         }
     }
@@ -293,7 +302,9 @@ impl Report {
     fn add_misplaced(&mut self, texts: &[Text], annotation: &str) {
         for text in texts {
             let found = text.manifest.misplaced(annotation);
-            let found = found.iter().map(|(document, finding)| text.finding(*document, None, finding, None));
+            let found = found
+                .iter()
+                .map(|(document, finding)| text.finding(*document, None, finding, None));
             self.findings.extend(found);
         }
     }

@@ -280,7 +280,9 @@ impl Input {
                 failure.message = format!("invalid {language}: {}", failure.message);
                 failure.help = match is_template {
                     true => Some("if it is a template, render it first".to_owned()),
-                    false if found => Some("correct it; `--allow-unparsable` passes over such files of a folder".to_owned()),
+                    false if found => {
+                        Some("correct it; `--allow-unparsable` passes over such files of a folder".to_owned())
+                    }
                     false => None,
                 };
                 failure

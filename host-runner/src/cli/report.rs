@@ -79,7 +79,11 @@ pub(crate) struct Unannotated {
 impl Unannotated {
     /// Counts a source, if it is one of these.
     pub(crate) fn count(&mut self, source: &str, is_unannotated: bool) {
-        let number = match source.split('/').rev().nth(if source.starts_with("Namespace/") { 1 } else { 2 }) {
+        let number = match source
+            .split('/')
+            .rev()
+            .nth(if source.starts_with("Namespace/") { 1 } else { 2 })
+        {
             Some("Namespace") => &mut self.namespaces,
             Some("ApplicationSet") => &mut self.application_sets,
             _ => &mut self.applications,

@@ -55,7 +55,11 @@ impl EndpointUrl {
             });
             return Err(problems);
         }
-        if text.split('?').next().is_some_and(|text| text.matches("://").count() > 1) {
+        if text
+            .split('?')
+            .next()
+            .is_some_and(|text| text.matches("://").count() > 1)
+        {
             problems.push(Problem::NotAUrl {
                 text: shortened(text),
                 why: "one URL is allowed here; a list of them is `urls`".to_owned(),
@@ -177,7 +181,10 @@ impl EndpointUrl {
 /// The URL with `http://` in front and, where only that makes it allowed, the namespace in its host.
 fn with_scheme(text: &str, settings: &crate::settings::Endpoints, names: &Names<'_>) -> Option<String> {
     let rest = text.strip_prefix("http:").or(text.strip_prefix("//")).unwrap_or(text);
-    let rest = rest.strip_prefix('/').filter(|_| rest.len() < text.len()).unwrap_or(rest);
+    let rest = rest
+        .strip_prefix('/')
+        .filter(|_| rest.len() < text.len())
+        .unwrap_or(rest);
     let allowed = |url: String| EndpointUrl::parse(&url, settings, names).is_ok().then_some(url);
     let end = rest.find([':', '/', '?']).unwrap_or(rest.len());
     let (host, path) = rest.split_at(end);

@@ -126,9 +126,13 @@ fn instead_of_options(entries: &[(Key, Node)]) -> String {
     };
     let name = value("name").or_else(|| value("job_name"));
     let endpoint = entries.iter().map(|(key, _)| key.text.as_str());
-    let endpoint = endpoint.filter(|name| !is_key_of_endpoint(name) && *name != "name").next();
+    let endpoint = endpoint
+        .filter(|name| !is_key_of_endpoint(name) && *name != "name")
+        .next();
     let options = entries.iter().filter(|(key, _)| is_option(&key.text)).count();
-    let is_of_prometheus = entries.iter().any(|(key, _)| OF_PROMETHEUS.contains(&key.text.as_str()));
+    let is_of_prometheus = entries
+        .iter()
+        .any(|(key, _)| OF_PROMETHEUS.contains(&key.text.as_str()));
     let url = value("url").or(is_of_prometheus.then_some("http://service.namespace.svc:8080/metrics".into()));
     match (endpoint, url) {
         (Some(endpoint), _) => format!("indent it below `{endpoint}:`, beside `url: ...`"),

@@ -13,9 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::EnvVar;
 
 pub use endpoint_url::EndpointUrl;
+pub(crate) use endpoint_url::service_namespace;
 #[cfg(feature = "schema")]
 pub(crate) use endpoints::{OF_PROMETHEUS, URL_KEYS};
-pub(crate) use endpoint_url::service_namespace;
 pub use other_annotations::PREFIX;
 
 use crate::diagnostic::{Findings, Place, Problem};
@@ -127,7 +127,11 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Find
                 let raw = raw.get();
                 let found = kind_of_json(raw);
                 // A number alone is seconds where an interval is asked for.
-                let unit = if found == "a number" && name.ends_with("interval") { "s" } else { "" };
+                let unit = if found == "a number" && name.ends_with("interval") {
+                    "s"
+                } else {
+                    ""
+                };
                 let quoted = matches!(found, "a number" | "true or false").then(|| format!("\"{raw}{unit}\""));
                 findings.report(Problem::NotText { found, quoted }, Place::annotation(name, None));
                 if holds_endpoints {

@@ -67,12 +67,17 @@ pub(super) fn expand(object: &Value, annotation: &str) -> Option<Expansion> {
         annotations: annotations.iter().filter(|(name, _)| is_ours(name)).collect(),
         go: object["spec"]["goTemplate"] == true,
     };
-    let generators = object["spec"]["generators"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let generators = object["spec"]["generators"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     for (index, generator) in generators.iter().enumerate() {
         match set.parameters(generator, &format!("/spec/generators/{index}")) {
             Ok(all) if expansion.applications.len() + all.len() > MAX_APPLICATIONS => {
                 let why = format!("it makes more than {MAX_APPLICATIONS} Applications");
-                expansion.findings.push(not_expanded(why, &format!("/spec/generators/{index}")));
+                expansion
+                    .findings
+                    .push(not_expanded(why, &format!("/spec/generators/{index}")));
             }
             Ok(all) => {
                 for parameters in &all {
@@ -115,7 +120,10 @@ impl Set<'_> {
             return Err(not_expanded("it has no generator".to_owned(), pointer));
         };
         let pointer = format!("{pointer}/{}", escape_pointer(kind));
-        if body["template"].as_object().is_some_and(|template| !template.is_empty()) {
+        if body["template"]
+            .as_object()
+            .is_some_and(|template| !template.is_empty())
+        {
             let why = "its own template is merged by the ApplicationSet controller".to_owned();
             return Err(not_expanded(why, &format!("{pointer}/template")));
         }
@@ -192,7 +200,12 @@ impl Set<'_> {
 
     /// The first's, each with what the others yield for the same keys.
     fn merge(&self, body: &Value, pointer: &str) -> Result<Vec<Parameters>, Diagnostic> {
-        let keys: Vec<_> = body["mergeKeys"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let keys: Vec<_> = body["mergeKeys"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         let key_of = |parameters: &Parameters| -> Vec<Value> {
             let value = |key: &&str| parameters.get(*key).cloned().unwrap_or_default();
             keys.iter().map(value).collect()
@@ -375,7 +388,9 @@ mod tests {
 
     fn names(expansion: &Expansion) -> Vec<&str> {
         let applications = expansion.applications.iter();
-        applications.filter_map(|generated| generated.application["metadata"]["name"].as_str()).collect()
+        applications
+            .filter_map(|generated| generated.application["metadata"]["name"].as_str())
+            .collect()
     }
 
     #[rstest]
@@ -423,13 +438,24 @@ mod tests {
         json!([{"list": {"elements": [{"name": "a"}]}}]), "web: {{ .nmae }}",
         "/spec/template/metadata/annotations/telegraf.influxdata.com~1rubin-telegraf-operator", "TW604"
     )]
-    fn the_rest_is_said(#[case] generators: Value, #[case] annotation: &str, #[case] pointer: &str, #[case] code: &str) {
+    fn the_rest_is_said(
+        #[case] generators: Value,
+        #[case] annotation: &str,
+        #[case] pointer: &str,
+        #[case] code: &str,
+    ) {
         let expansion = expand(&set(generators, true, annotation), KEY).expect("a set");
         assert_eq!(expansion.applications.len(), 0);
         let [finding] = expansion.findings.as_slice() else {
             panic!("{:?}", expansion.findings)
         };
-        assert_eq!((finding.code.as_ref(), finding.place.as_ref().map(|place| place.pointer.as_str())), (code, Some(pointer)));
+        assert_eq!(
+            (
+                finding.code.as_ref(),
+                finding.place.as_ref().map(|place| place.pointer.as_str())
+            ),
+            (code, Some(pointer))
+        );
     }
 
     #[test]
@@ -454,6 +480,9 @@ mod tests {
         let finding = expansion.applications[0].in_set(&Problem::Undecided {}.at(place));
         let place = finding.place.expect("a place");
         assert!(place.pointer.starts_with("/spec/template/metadata/annotations/"));
-        assert_eq!(place.range.map(|range| (range.start.column, range.end.column)), Some((12, 20)));
+        assert_eq!(
+            place.range.map(|range| (range.start.column, range.end.column)),
+            Some((12, 20))
+        );
     }
 }

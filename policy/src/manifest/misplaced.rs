@@ -114,12 +114,22 @@ impl Finder<'_> {
                 self.check_keys(map, object, pointer, within);
                 for (key, value) in map.iter().filter(|(key, _)| *key != "managedFields") {
                     let token = escape_pointer(key);
-                    self.walk(value, object, &format!("{pointer}/{token}"), &format!("{within}/{token}"));
+                    self.walk(
+                        value,
+                        object,
+                        &format!("{pointer}/{token}"),
+                        &format!("{within}/{token}"),
+                    );
                 }
             }
             Value::Array(items) => {
                 for (index, value) in items.iter().enumerate() {
-                    self.walk(value, object, &format!("{pointer}/{index}"), &format!("{within}/{index}"));
+                    self.walk(
+                        value,
+                        object,
+                        &format!("{pointer}/{index}"),
+                        &format!("{within}/{index}"),
+                    );
                 }
             }
             Value::String(text) => self.check_text(text, object, pointer, within),
@@ -130,7 +140,10 @@ impl Finder<'_> {
     /// Reports the first key of a map that should be an annotation somewhere else.
     fn check_keys(&mut self, map: &Map<String, Value>, object: &Object<'_>, pointer: &str, within: &str) {
         let is_read = object.reads(within);
-        let is_source = matches!(object.reads, Reads::Own | Reads::Template | Reads::OtherVersion(_) | Reads::OtherKind(_));
+        let is_source = matches!(
+            object.reads,
+            Reads::Own | Reads::Template | Reads::OtherVersion(_) | Reads::OtherKind(_)
+        );
         let found = map.keys().find_map(|key| match self.similar(key) {
             // It is read, and its name is checked there.
             _ if is_read && (key.starts_with(PREFIX) || key == self.annotation) => None,
@@ -221,7 +234,8 @@ enum Similar {
 
 /// True for texts that differ in a few characters.
 fn is_near(text: &str, known: &str) -> bool {
-    text.len() < 2 * known.len() && strsim::damerau_levenshtein(&text.to_ascii_lowercase(), known) <= known.len().div_ceil(5)
+    text.len() < 2 * known.len()
+        && strsim::damerau_levenshtein(&text.to_ascii_lowercase(), known) <= known.len().div_ceil(5)
 }
 
 /// What is wrong with an annotation at a place that is not read, and where it belongs.
@@ -251,7 +265,10 @@ fn misplaced(object: &Object<'_>, within: &str) -> (String, String) {
             format!("is not read: this is no {kind} of `{known}`"),
             format!("write `apiVersion: {known}`"),
         ),
-        Reads::OtherKind(known) => (format!("is not read: there is no kind `{kind}`"), format!("write `kind: {known}`")),
+        Reads::OtherKind(known) => (
+            format!("is not read: there is no kind `{kind}`"),
+            format!("write `kind: {known}`"),
+        ),
         Reads::Kustomize => ("is checked only in what Kustomize makes of this".to_owned(), kustomize),
         Reads::Nothing => (
             format!("is not read on a {kind}"),
@@ -338,7 +355,10 @@ mod tests {
                 assert_eq!(found.len(), 1, "{found:?}");
                 let at = found[0].place.as_ref().expect("a place");
                 assert!(at.pointer.starts_with(pointer), "{}", at.pointer);
-                assert!(found[0].help.as_deref().is_some_and(|said| said.contains(help)), "{found:?}");
+                assert!(
+                    found[0].help.as_deref().is_some_and(|said| said.contains(help)),
+                    "{found:?}"
+                );
             }
         }
     }

@@ -63,7 +63,10 @@ pub(super) fn fill(template: &str, parameters: &Parameters, go: bool) -> Result<
                 action = &action[1..];
                 before = at + template[at..start].trim_end().len();
             }
-            if let Some(rest) = action.strip_suffix('-').filter(|rest| rest.ends_with(char::is_whitespace)) {
+            if let Some(rest) = action
+                .strip_suffix('-')
+                .filter(|rest| rest.ends_with(char::is_whitespace))
+            {
                 action = rest;
                 after = end + template[end..].len() - template[end..].trim_start().len();
             }
@@ -186,7 +189,8 @@ mod tests {
     use super::*;
 
     fn parameters() -> Parameters {
-        let value = json!({"name": "shop", "port": 8080, "on": true, "a": {"b": "c"}, "values.x": "y", "big": 1_000_000});
+        let value =
+            json!({"name": "shop", "port": 8080, "on": true, "a": {"b": "c"}, "values.x": "y", "big": 1_000_000});
         value.as_object().expect("a map").clone()
     }
 
@@ -209,7 +213,10 @@ mod tests {
     #[case::older_not_closed("{{ name", false, Ok("{{ name"))]
     fn placeholders_are_filled(#[case] template: &str, #[case] go: bool, #[case] expected: Result<&str, bool>) {
         let filled = fill(template, &parameters(), go);
-        let seen = filled.as_ref().map(|filled| filled.text.as_str()).map_err(|error| error.is_unknown);
+        let seen = filled
+            .as_ref()
+            .map(|filled| filled.text.as_str())
+            .map_err(|error| error.is_unknown);
         assert_eq!(seen, expected);
     }
 

@@ -57,7 +57,9 @@ pub(super) fn json_documents(text: &str) -> Result<Vec<Value>, SyntaxError> {
     let documents = serde_json::Deserializer::from_str(text).into_iter::<Value>();
     let documents = documents.collect::<Result<Vec<_>, _>>().map_err(|error| {
         let said = error.to_string();
-        let message = said.rsplit_once(" at line ").map_or(said.as_str(), |(message, _)| message);
+        let message = said
+            .rsplit_once(" at line ")
+            .map_or(said.as_str(), |(message, _)| message);
         let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
         // The library counts bytes.
         let before = line.bytes().take(error.column().saturating_sub(1));
@@ -68,7 +70,11 @@ pub(super) fn json_documents(text: &str) -> Result<Vec<Value>, SyntaxError> {
             position: Some((number(error.line()), number(column))),
         }
     })?;
-    Ok(if documents.is_empty() { vec![Value::Null] } else { documents })
+    Ok(if documents.is_empty() {
+        vec![Value::Null]
+    } else {
+        documents
+    })
 }
 
 fn scan_error(error: &ScanError) -> String {

@@ -169,20 +169,42 @@ fn foreign(name: &str) -> Option<(&'static str, Option<&'static str>)> {
         "labels" => "write `tags`",
         "honor_timestamps" => "write `ignore_timestamp`",
         "static_configs" | "targets" => "write `url`, or a list `urls`",
-        "name_override" | "name_prefix" | "name_suffix" => "remove it: the settings name measurements after the endpoint",
+        "name_override" | "name_prefix" | "name_suffix" => {
+            "remove it: the settings name measurements after the endpoint"
+        }
         "job_name" | "name" => "remove it: the endpoint's name is the key above its options",
         "port" | "scheme" | "path" | "metrics_path" | "params" => {
             "write it in the URL: `url: \"http://service.namespace.svc:8080/metrics\"`"
         }
-        "relabel_configs" | "metric_relabel_configs" => "use `fieldinclude`, `fieldexclude`, `tagpass`, `tagdrop` and `tags`",
+        "relabel_configs" | "metric_relabel_configs" => {
+            "use `fieldinclude`, `fieldexclude`, `tagpass`, `tagdrop` and `tags`"
+        }
         "tls_config" => "write `insecure_skip_verify` or `tls_server_name`",
-        "bearer_token" | "bearer_token_string" | "bearer_token_file" | "username" | "password" | "basic_auth"
-        | "authorization" | "oauth2" | "http_headers" | "tls_ca" | "tls_cert" | "tls_key" | "tls_key_pwd" => {
+        "bearer_token"
+        | "bearer_token_string"
+        | "bearer_token_file"
+        | "username"
+        | "password"
+        | "basic_auth"
+        | "authorization"
+        | "oauth2"
+        | "http_headers"
+        | "tls_ca"
+        | "tls_cert"
+        | "tls_key"
+        | "tls_key_pwd" => {
             return Some((CREDENTIALS, Some(CREDENTIALS_INSTEAD)));
         }
-        "kubernetes_services" | "monitor_kubernetes_pods" | "kubernetes_sd_configs" | "consul" | "http_service_discovery"
+        "kubernetes_services"
+        | "monitor_kubernetes_pods"
+        | "kubernetes_sd_configs"
+        | "consul"
+        | "http_service_discovery"
         | "http_proxy_url" => {
-            return Some(("is refused: it reaches hosts that nobody checked", Some("write each URL in `urls`")));
+            return Some((
+                "is refused: it reaches hosts that nobody checked",
+                Some("write each URL in `urls`"),
+            ));
         }
         _ => return None,
     };

@@ -35,7 +35,10 @@ pub(crate) fn log(report: &Report) -> Value {
         .map(|code| rules::find(code).map_or_else(|| json!({"id": code}), rule))
         .collect();
     let index = |code: &str| codes.iter().position(|known| *known == code);
-    let of_findings = report.findings.iter().map(|finding| result(finding, index(&finding.code)));
+    let of_findings = report
+        .findings
+        .iter()
+        .map(|finding| result(finding, index(&finding.code)));
     let of_failures = report.failures.iter().filter_map(|failure| {
         let code = failure.code.as_deref()?;
         Some(result_of_failure(failure, code, index(code)))
