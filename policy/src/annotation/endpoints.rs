@@ -35,7 +35,7 @@ pub(super) fn read(
 }
 
 fn wrong_shape(what: &str, expected: &'static str, node: &Node) -> Diagnostic {
-    let problem = Problem::WrongShape {
+    let problem = Problem::WrongType {
         what: what.to_owned(),
         expected,
         found: node.kind(),
@@ -105,14 +105,14 @@ pub(super) fn read_urls(
     let mut given = entries.iter().filter(|(key, _)| URL_KEYS.contains(&key.text.as_str()));
     let (key, node) = given.next()?;
     if let Some((again, _)) = given.find(|(again, _)| again.text != key.text) {
-        findings.push(Problem::UrlTwice {}.at(again.place()));
+        findings.push(Problem::UrlAndUrls {}.at(again.place()));
     }
     let expected = match key.text.as_str() {
         "url" => "a URL",
         _ => "a list of URLs",
     };
     let wrong = |node: &Node| {
-        let problem = Problem::OptionShape {
+        let problem = Problem::WrongOptionType {
             name: key.text.clone(),
             expected,
             found: node.kind(),

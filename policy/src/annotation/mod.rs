@@ -342,7 +342,7 @@ impl Endpoints {
             && !urls.is_empty()
             && urls.iter().all(|url| url.scheme() == "http")
         {
-            findings.report(Problem::NothingToVerify {}, place.clone());
+            findings.report(Problem::NoEffectWithoutTls {}, place.clone());
         }
         let own_names: Vec<_> = own.keys().copied().collect();
         let mut options = context.defaults.clone();

@@ -117,7 +117,7 @@ impl<'a> OtherAnnotations<'a> {
             return;
         }
         if !self.has_endpoints {
-            findings.report(Problem::NothingToScrape {}, Place::annotation_name(annotation));
+            findings.report(Problem::NoEffectWithoutEndpoints {}, Place::annotation_name(annotation));
             return;
         }
         let place = Place::annotation(annotation, None);
@@ -126,7 +126,10 @@ impl<'a> OtherAnnotations<'a> {
         }
         if settings.topology.is_shared() && needs_own_telegraf(name) {
             let name = annotation.to_owned();
-            findings.report(Problem::NotShared { name }, Place::annotation_name(annotation));
+            findings.report(
+                Problem::NoEffectInStandalone { name },
+                Place::annotation_name(annotation),
+            );
             return;
         }
         let declaration = &mut self.declaration;
@@ -351,7 +354,7 @@ impl Reader<'_> {
         let name = self.annotation.to_owned();
         let Some(quantity) = Quantity::parse(self.text) else {
             let text = self.text.chars().take(100).collect();
-            self.report(Problem::NotAQuantity { name, text });
+            self.report(Problem::InvalidQuantity { name, text });
             return None;
         };
         if quantity > *ceiling {

@@ -19,7 +19,7 @@ pub(crate) fn from_toml(annotation: &str, text: &str, findings: &mut Findings) -
         for error in errors {
             let spot = lines.spot(error.span().unwrap_or(0..0));
             let error = error.message().trim().replace('\n', "; ");
-            findings.report(Problem::NotToml { error }, spot.place());
+            findings.report(Problem::InvalidToml { error }, spot.place());
         }
         return None;
     }

@@ -154,14 +154,14 @@ texts! {
         true => Ok(text.to_owned()),
         false => Err(Problem::Pattern { pattern: text.to_owned(), why: "is not a DNS domain in lower case" }),
     };
-    Duration => Duration = |text, path| Duration::parse(text).ok_or_else(|| Problem::NotADuration {
+    Duration => Duration = |text, path| Duration::parse(text).ok_or_else(|| Problem::InvalidDuration {
         name: path.to_string(),
         text: text.to_owned(),
     });
     Size => i64 = |text, path| parse_size(text).filter(|bytes| *bytes > 0).ok_or_else(|| {
         expected(text, path, "a size such as `20MB`")
     });
-    Quantity => Quantity = |text, path| Quantity::parse(text).ok_or_else(|| Problem::NotAQuantity {
+    Quantity => Quantity = |text, path| Quantity::parse(text).ok_or_else(|| Problem::InvalidQuantity {
         name: path.to_string(),
         text: text.to_owned(),
     });

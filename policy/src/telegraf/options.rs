@@ -337,7 +337,7 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
 }
 
 fn not_a_duration(rule: &OptionRule, text: &str, node: &Node, findings: &mut Findings) -> Option<Value> {
-    let problem = Problem::NotADuration {
+    let problem = Problem::InvalidDuration {
         name: rule.name.to_owned(),
         text: text.to_owned(),
     };
@@ -352,7 +352,7 @@ fn out_of_range(
     node: &Node,
     findings: &mut Findings,
 ) -> Option<Value> {
-    let problem = Problem::OutOfRange {
+    let problem = Problem::InvalidOptionValue {
         name: rule.name.to_owned(),
         text: text.to_owned(),
         expected,
@@ -362,7 +362,7 @@ fn out_of_range(
 }
 
 fn wrong_shape(name: &str, expected: &'static str, node: &Node, findings: &mut Findings) -> Option<Value> {
-    let problem = Problem::OptionShape {
+    let problem = Problem::WrongOptionType {
         name: name.to_owned(),
         expected,
         found: node.kind(),
