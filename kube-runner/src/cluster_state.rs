@@ -39,7 +39,7 @@ struct Inner {
     changed: UnboundedSender<String>,
     /// All sources are one: `topology: standalone`.
     standalone: bool,
-    /// Told when there is room again for objects that were not filed.
+    /// Notified when there is room again for objects that were not tracked.
     room: Notify,
 }
 
@@ -53,8 +53,8 @@ struct State {
     namespaces: BTreeSet<String>,
     /// By source.
     owned: BTreeMap<Arc<str>, BTreeMap<ObjectId, Arc<Live>>>,
-    /// The source under which an owned object is filed.
-    filed: HashMap<ObjectId, Arc<str>>,
+    /// The source under which an owned object is tracked.
+    tracked: HashMap<ObjectId, Arc<str>>,
     usage: Usage,
     /// Sources whose namespace is not there yet.
     waiting: BTreeMap<String, BTreeSet<String>>,
@@ -137,13 +137,13 @@ impl ClusterState {
         let state = self.state();
         Counts {
             sources: state.sources.len(),
-            owned: state.filed.len(),
+            owned: state.tracked.len(),
         }
     }
 
     /// True if there is an owned object of a kind.
     pub(crate) fn has_kind(&self, kind: &GroupKind) -> bool {
-        self.state().filed.keys().any(|id| *id.kind == *kind)
+        self.state().tracked.keys().any(|id| *id.kind == *kind)
     }
 
     /// What an attempt for a key works on.
@@ -274,7 +274,7 @@ impl ClusterState {
     }
 
     /// Files an owned object, unless something newer is known of it. What the operator itself wrote needs no second look.
-    /// Answers whether it is filed.
+    /// Answers whether it is tracked.
     pub(crate) fn put_owned(&self, mut live: Live, by_us: bool) -> bool {
         let mut state = self.state();
         let old = state.find(&live.id);
@@ -288,16 +288,16 @@ impl ClusterState {
             }
         }
         let is_new = old.is_none_or(|old| old.source != live.source);
-        state.unfile(&live.id);
+        state.untrack(&live.id);
         let surplus = self.is_surplus(&state, &live);
-        if !state.usage.take(&mut live, surplus) {
+        if !state.usage.reserve(&mut live, surplus) {
             tracing::debug!(id = %live.id, "there are too many objects in its namespace that nothing is rendered for");
             return false;
         }
         if !by_us && is_new {
             self.touch(&live.source);
         }
-        state.file(live);
+        state.track(live);
         true
     }
 
@@ -309,10 +309,10 @@ impl ClusterState {
         };
         let mut known = Arc::unwrap_or_clone(known);
         known.set_as_rendered(digest);
-        state.unfile(&known.id);
+        state.untrack(&known.id);
         let surplus = self.is_surplus(&state, &known);
-        if state.usage.take(&mut known, surplus) {
-            state.file(known);
+        if state.usage.reserve(&mut known, surplus) {
+            state.track(known);
         }
     }
 
@@ -321,7 +321,7 @@ impl ClusterState {
         let mut state = self.state();
         let known = state.find(id);
         if known.is_some_and(|live| uid.is_none_or(|uid| uid == &*live.uid))
-            && let Some(key) = state.unfile(id)
+            && let Some(key) = state.untrack(id)
             && !by_us
         {
             self.touch(&key);
@@ -331,14 +331,14 @@ impl ClusterState {
         }
     }
 
-    /// An object that was not filed is gone. Where it stood something may be rendered.
-    pub(crate) fn unfiled_is_gone(&self, source: &str) {
+    /// An object that was not tracked is gone. Where it stood something may be rendered.
+    pub(crate) fn untracked_is_gone(&self, source: &str) {
         if self.is_known(&self.state(), source) {
             self.touch(source);
         }
     }
 
-    /// Ends when objects that were not filed should be listed again: there is room for them now.
+    /// Ends when objects that were not tracked should be listed again: there is room for them now.
     pub(crate) async fn has_room_again(&self) {
         self.0.room.notified().await;
     }
@@ -366,11 +366,11 @@ impl ClusterState {
             .collect();
         for id in ids {
             let Some(live) = state.find(&id) else { continue };
-            state.unfile(&id);
+            state.untrack(&id);
             let mut live = Arc::unwrap_or_clone(live);
             let surplus = self.is_surplus(state, &live);
-            if state.usage.take(&mut live, surplus) {
-                state.file(live);
+            if state.usage.reserve(&mut live, surplus) {
+                state.track(live);
             }
         }
     }
@@ -385,23 +385,23 @@ impl ClusterState {
 
 impl State {
     fn find(&self, id: &ObjectId) -> Option<Arc<Live>> {
-        let key = self.filed.get(id)?;
+        let key = self.tracked.get(id)?;
         self.owned.get(key)?.get(id).cloned()
     }
 
-    fn file(&mut self, live: Live) {
-        self.filed.insert(live.id.clone(), live.source.clone());
+    fn track(&mut self, live: Live) {
+        self.tracked.insert(live.id.clone(), live.source.clone());
         self.owned
             .entry(live.source.clone())
             .or_default()
             .insert(live.id.clone(), Arc::new(live));
     }
 
-    fn unfile(&mut self, id: &ObjectId) -> Option<Arc<str>> {
-        let key = self.filed.remove(id)?;
+    fn untrack(&mut self, id: &ObjectId) -> Option<Arc<str>> {
+        let key = self.tracked.remove(id)?;
         if let Some(of_source) = self.owned.get_mut(&key) {
             if of_source.remove(id).is_some() {
-                self.usage.give_back(id);
+                self.usage.release(id);
             }
             if of_source.is_empty() {
                 self.owned.remove(&key);
@@ -420,7 +420,7 @@ struct Usage {
     sums: HashMap<Arc<str>, Taken>,
     /// Of all namespaces.
     content: usize,
-    /// Namespaces of which objects were not filed.
+    /// Namespaces of which objects were not tracked.
     full: BTreeSet<Arc<str>>,
 }
 
@@ -433,7 +433,7 @@ struct Taken {
     content: usize,
 }
 
-/// In a namespace, so many objects are filed that are to go. The others are listed again when those are gone.
+/// In a namespace, so many objects are tracked that are to go. The others are listed again when those are gone.
 const MAX_SURPLUS: usize = 500;
 /// So much content is kept, until it was compared: in a namespace, and in all.
 const MAX_CONTENT: usize = 512 * 1024;
@@ -442,7 +442,7 @@ const MAX_CONTENT_OF_ALL: usize = 32 * 1024 * 1024;
 impl Usage {
     /// Takes room for an object. Content for which there is none is dropped, and that of objects that are to go. Answers
     /// false if the object itself has no room.
-    fn take(&mut self, live: &mut Live, surplus: bool) -> bool {
+    fn reserve(&mut self, live: &mut Live, surplus: bool) -> bool {
         let namespace = &live.id.namespace;
         let sum = self.sums.get(namespace).copied().unwrap_or_default();
         if surplus && sum.surplus >= MAX_SURPLUS {
@@ -467,7 +467,7 @@ impl Usage {
         true
     }
 
-    fn give_back(&mut self, id: &ObjectId) {
+    fn release(&mut self, id: &ObjectId) {
         let Some(taken) = self.taken.remove(id) else { return };
         self.content -= taken.content;
         if let Some(sum) = self.sums.get_mut(&id.namespace) {
@@ -729,13 +729,13 @@ mod tests {
     #[test]
     fn a_namespace_has_room_for_so_many_objects_that_are_to_go() {
         let mut fixture = Fixture::new(false);
-        let filed = |fixture: &Fixture, number: usize| {
+        let tracked = |fixture: &Fixture, number: usize| {
             fixture
                 .state
                 .put_owned(live(&format!("spam-{number}"), 1, NUBLADO, ""), false)
         };
-        assert!((0..MAX_SURPLUS).all(|number| filed(&fixture, number)));
-        assert!(!filed(&fixture, MAX_SURPLUS));
+        assert!((0..MAX_SURPLUS).all(|number| tracked(&fixture, number)));
+        assert!(!tracked(&fixture, MAX_SURPLUS));
         assert_eq!(fixture.state.counts().owned, MAX_SURPLUS);
         // What is rendered has room.
         fixture.state.put_source(source(REDIS, "one", "default"));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use crate::cluster_state::Source;
-use crate::events::{Events, News};
+use crate::events::{Events, Notification};
 
 /// Something that is so about a source.
 #[derive(Clone, Debug)]
@@ -21,17 +21,17 @@ pub(crate) struct Condition {
 
 /// The conditions of all sources.
 #[derive(Debug, Default)]
-pub(crate) struct Conditions(Mutex<HashMap<String, Told>>);
+pub(crate) struct Conditions(Mutex<HashMap<String, SentNotes>>);
 
 /// What a source was told: digests of notes, by reason.
-type Told = BTreeMap<&'static str, [u8; 32]>;
+type SentNotes = BTreeMap<&'static str, [u8; 32]>;
 
 impl Conditions {
     /// Sends an Event for each condition that was not so when the sources were looked at last. An attempt that is
     /// `complete` says all that there is to say about its sources: what it does not say is over.
     pub(crate) fn publish(&self, events: &Events, sources: &[Arc<Source>], conditions: Vec<Condition>, complete: bool) {
         for condition in self.take_changed(sources, conditions, complete) {
-            events.tell(News {
+            events.send(Notification {
                 regarding: condition.source.reference.clone(),
                 warning: condition.warning,
                 reason: condition.reason,

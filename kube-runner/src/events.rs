@@ -28,7 +28,7 @@ const MAX_NOTE: usize = 1024;
 
 /// What an Event says.
 #[derive(Clone, Debug)]
-pub(crate) struct News {
+pub(crate) struct Notification {
     pub(crate) regarding: ObjectReference,
     pub(crate) warning: bool,
     /// In CamelCase, for programs.
@@ -39,20 +39,20 @@ pub(crate) struct News {
 
 /// Where Events are handed in. They are sent one after the other, so that they never hold up what they tell of.
 #[derive(Clone, Debug)]
-pub(crate) struct Events(Option<mpsc::Sender<News>>);
+pub(crate) struct Events(Option<mpsc::Sender<Notification>>);
 
 impl Events {
     /// Sends Events in the name of this operator.
     pub(crate) fn new(client: Client, instance: String) -> Self {
-        let (sender, mut receiver) = mpsc::channel::<News>(WAITING);
+        let (sender, mut receiver) = mpsc::channel::<Notification>(WAITING);
         tokio::spawn(async move {
             let mut limits = Limits::default();
-            while let Some(news) = receiver.recv().await {
-                match limits.admit(&news.regarding, Instant::now()) {
-                    true => send(&client, &instance, news).await,
+            while let Some(notification) = receiver.recv().await {
+                match limits.admit(&notification.regarding, Instant::now()) {
+                    true => send(&client, &instance, notification).await,
                     false => tracing::debug!(
-                        reason = news.reason,
-                        note = news.note,
+                        reason = notification.reason,
+                        note = notification.note,
                         "too many Events about one object"
                     ),
                 }
@@ -66,9 +66,9 @@ impl Events {
         Self(None)
     }
 
-    pub(crate) fn tell(&self, news: News) {
+    pub(crate) fn send(&self, notification: Notification) {
         if let Some(sender) = &self.0 {
-            let _ = sender.try_send(news);
+            let _ = sender.try_send(notification);
         }
     }
 }
@@ -115,8 +115,8 @@ impl Limit {
     }
 }
 
-async fn send(client: &Client, instance: &str, news: News) {
-    let event = event(instance, news);
+async fn send(client: &Client, instance: &str, notification: Notification) {
+    let event = event(instance, notification);
     let namespace = event.metadata.namespace.clone().unwrap_or_default();
     let result = Api::<Event>::namespaced(client.clone(), &namespace)
         .create(&PostParams::default(), &event)
@@ -128,15 +128,15 @@ async fn send(client: &Client, instance: &str, news: News) {
     }
 }
 
-fn event(instance: &str, news: News) -> Event {
-    let lines: Vec<_> = news.note.lines().map(printable).collect();
+fn event(instance: &str, notification: Notification) -> Event {
+    let lines: Vec<_> = notification.note.lines().map(printable).collect();
     let mut note = lines.join("\n");
     if note.len() > MAX_NOTE {
         note.truncate(note.floor_char_boundary(MAX_NOTE - '…'.len_utf8()));
         note.push('…');
     }
-    let of = &news.regarding;
-    let text = [of.uid.as_deref().unwrap_or_default(), news.reason, &note].join("\n");
+    let of = &notification.regarding;
+    let text = [of.uid.as_deref().unwrap_or_default(), notification.reason, &note].join("\n");
     let digest: String = Sha256::digest(text.as_bytes())
         .iter()
         .take(8)
@@ -156,12 +156,12 @@ fn event(instance: &str, news: News) -> Event {
         },
         event_time: Some(MicroTime(k8s_openapi::jiff::Timestamp::now())),
         action: Some("Render".to_owned()),
-        reason: Some(news.reason.to_owned()),
+        reason: Some(notification.reason.to_owned()),
         note: Some(note),
-        regarding: Some(news.regarding),
+        regarding: Some(notification.regarding),
         reporting_controller: Some("telewarden-operator".to_owned()),
         reporting_instance: Some(instance.to_owned()),
-        type_: Some(if news.warning { "Warning" } else { "Normal" }.to_owned()),
+        type_: Some(if notification.warning { "Warning" } else { "Normal" }.to_owned()),
         ..Event::default()
     }
 }
@@ -198,8 +198,8 @@ mod tests {
         }
     }
 
-    fn news(note: &str) -> News {
-        News {
+    fn notification(note: &str) -> Notification {
+        Notification {
             regarding: regarding("redis"),
             warning: true,
             reason: "Refused",
@@ -209,17 +209,17 @@ mod tests {
 
     #[test]
     fn what_is_said_twice_has_one_name() {
-        let name = |news| event("one", news).metadata.name.unwrap();
-        assert_eq!(name(news("line 1")), name(news("line 1")));
-        assert_ne!(name(news("line 1")), name(news("line 2")));
-        let mut again = news("line 1");
+        let name = |notification| event("one", notification).metadata.name.unwrap();
+        assert_eq!(name(notification("line 1")), name(notification("line 1")));
+        assert_ne!(name(notification("line 1")), name(notification("line 2")));
+        let mut again = notification("line 1");
         again.regarding.uid = Some("another".to_owned());
-        assert_ne!(name(news("line 1")), name(again));
+        assert_ne!(name(notification("line 1")), name(again));
     }
 
     #[test]
     fn a_note_is_printable_and_not_too_long() {
-        let note = |text: &str| event("one", news(text)).note.unwrap();
+        let note = |text: &str| event("one", notification(text)).note.unwrap();
         assert_eq!(
             note("one\ntwo \u{1b}[31m \u{9b}31m \u{202e}"),
             "one\ntwo \\u{1b}[31m \\u{9b}31m \\u{202e}"

@@ -33,7 +33,7 @@ use crate::queue::{Until, work};
 use crate::reconcile::{Context, reconcile};
 use crate::retry::Backoff;
 use crate::settings::Settings;
-use crate::settings_source::{Offers, SettingsSource};
+use crate::settings_source::{SettingsSource, SettingsUpdates};
 use crate::watch::Watches;
 use crate::writer::Writer;
 
@@ -100,13 +100,13 @@ pub(crate) async fn operate(
         ..ObjectReference::default()
     };
     if until == Until::Stopped {
-        let offers = Offers {
+        let updates = SettingsUpdates {
             module: module.clone(),
             events: events.clone(),
             operator,
             settings: sender.clone(),
         };
-        tokio::spawn(source.follow(client.clone(), offers));
+        tokio::spawn(source.follow(client.clone(), updates));
     }
 
     status.metrics.leader.set(i64::from(election.is_none()));

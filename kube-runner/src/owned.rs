@@ -157,7 +157,7 @@ impl<'a> Owned<'a> {
     }
 
     /// What was done, without deleting anything.
-    pub(crate) fn keep_the_rest(self) -> Vec<Change> {
+    pub(crate) fn keep_others(self) -> Vec<Change> {
         self.changes
     }
 

@@ -14,7 +14,7 @@ use crate::accepted::{AcceptedStore, Declarations};
 use crate::cluster_state::{ArgoCd, ClusterState, Source, View};
 use crate::conditions::{Condition, Conditions};
 use crate::error::Error;
-use crate::events::{Events, News, describe};
+use crate::events::{Events, Notification, describe};
 use crate::http::Status;
 use crate::module::blocking;
 use crate::owned::{Change, Owned, Verb};
@@ -48,11 +48,11 @@ pub(crate) struct Context {
     pub(crate) store: AcceptedStore,
     pub(crate) accepted: Mutex<Declarations>,
     /// `standalone`: the sources that the module failed on. They are tried again when they change, or later.
-    pub(crate) failing: Mutex<HashMap<String, Failing>>,
+    pub(crate) failing: Mutex<HashMap<String, FailingSource>>,
 }
 
 /// A source that does not take part with its text, what does instead, and since when.
-type Failing = (Arc<Source>, Choice, Instant);
+type FailingSource = (Arc<Source>, Choice, Instant);
 
 /// Brings what a source owns to what the module renders for it.
 pub(crate) async fn reconcile(context: Arc<Context>, key: Arc<str>) -> Attempt {
@@ -154,7 +154,7 @@ async fn attempt(
     // Before anything is deleted: an object that cannot be deleted must not keep a declaration alive.
     context.forget_accepted(&sources, &wanted.idle).await?;
     let changes = all.prune().await?;
-    context.tell_changes(key, &sources, &changes);
+    context.publish_changes(key, &sources, &changes);
     let result = match (waiting, changes.is_empty()) {
         (true, _) => "waiting",
         (false, true) => "unchanged",
@@ -417,7 +417,7 @@ impl Context {
 
     /// Tells a source what was written for it. Of what was deleted only that counts which ran for it: anybody can create an
     /// object in its name, which is deleted too.
-    fn tell_changes(&self, key: &str, sources: &[Arc<Source>], changes: &[Change]) {
+    fn publish_changes(&self, key: &str, sources: &[Arc<Source>], changes: &[Change]) {
         // In `standalone` the changes are nobody's in particular.
         let [source] = sources else { return };
         if key == ALL_SOURCES {
@@ -433,7 +433,7 @@ impl Context {
         if note.is_empty() {
             return;
         }
-        self.events.tell(News {
+        self.events.send(Notification {
             regarding: source.reference.clone(),
             warning: false,
             reason: "Applied",

@@ -20,7 +20,7 @@ pub(crate) enum Choice {
     /// Its accepted declaration alone.
     Accepted,
     /// Nothing.
-    LeftOut,
+    Omitted,
 }
 
 /// A source in a group.
@@ -40,14 +40,14 @@ impl Part {
 
     /// The accepted declaration, if it is sent.
     pub(crate) fn declaration(&self) -> Option<&RawValue> {
-        self.accepted.as_deref().filter(|_| self.choice != Choice::LeftOut)
+        self.accepted.as_deref().filter(|_| self.choice != Choice::Omitted)
     }
 
     /// Takes the next best.
     fn demote(&mut self) {
         self.choice = match self.choice {
             Choice::Current if self.accepted.is_some() => Choice::Accepted,
-            _ => Choice::LeftOut,
+            _ => Choice::Omitted,
         };
     }
 
@@ -62,7 +62,7 @@ impl Part {
         let before = self.size();
         self.demote();
         if self.size() >= before {
-            self.choice = Choice::LeftOut;
+            self.choice = Choice::Omitted;
         }
     }
 }
@@ -95,15 +95,15 @@ where
             Ok(answer) => return Ok(GroupAnswer { answer, parts, failed }),
         };
         let active: Vec<usize> = (0..parts.len())
-            .filter(|at| parts[*at].choice != Choice::LeftOut)
+            .filter(|at| parts[*at].choice != Choice::Omitted)
             .collect();
         if active.len() < 2 && failed.is_empty() {
             return Err(failure);
         }
         let culprits = failing_alone(&parts, &active, &call).await?;
         if culprits.is_empty() {
-            let (answer, left_out) = leave_out_largest(&mut parts, active, failure, &call).await?;
-            failed.extend(left_out);
+            let (answer, omitted) = omit_largest(&mut parts, active, failure, &call).await?;
+            failed.extend(omitted);
             return Ok(GroupAnswer { answer, parts, failed });
         }
         if culprits.len() == active.len() && active.len() == parts.len() {
@@ -147,15 +147,15 @@ where
 }
 
 /// A source that is left out, and why.
-type LeftOut = (Arc<Source>, Error);
+type Omitted = (Arc<Source>, Error);
 
 /// Leaves out as few sources as possible, the largest first, and of those of one size the first by name.
-async fn leave_out_largest<T, F, C>(
+async fn omit_largest<T, F, C>(
     parts: &mut Vec<Part>,
     mut active: Vec<usize>,
     failure: Error,
     call: &C,
-) -> Result<(T, Vec<LeftOut>), Error>
+) -> Result<(T, Vec<Omitted>), Error>
 where
     C: Fn(Vec<Part>) -> F,
     F: Future<Output = Result<T, Error>>,
@@ -182,13 +182,13 @@ where
     let Some(answer) = found else { return Err(failure) };
     let fewer = without(enough);
     let why = failure.chain();
-    let left_out = active.iter().take(enough).map(|at| {
+    let omitted = active.iter().take(enough).map(|at| {
         let error = Error::TooMuchTogether { why: why.clone() };
         (parts[*at].source.clone(), error)
     });
-    let left_out = left_out.collect();
+    let omitted = omitted.collect();
     *parts = fewer;
-    Ok((answer, left_out))
+    Ok((answer, omitted))
 }
 
 #[cfg(test)]
@@ -235,7 +235,7 @@ mod tests {
                 if size > memory || parts.iter().any(|part| traps(part.text()) || traps(part.declaration())) {
                     return Err(too_much());
                 }
-                let taken = parts.into_iter().filter(|part| part.choice != Choice::LeftOut);
+                let taken = parts.into_iter().filter(|part| part.choice != Choice::Omitted);
                 Ok(taken
                     .map(|part| format!("{} {:?}", part.source.key, part.choice))
                     .collect())

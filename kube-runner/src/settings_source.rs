@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::cli::{FromCluster, Policy};
 use crate::error::Error;
-use crate::events::{Events, News};
+use crate::events::{Events, Notification};
 use crate::retry::Backoff;
 use crate::settings::Settings;
 use crate::yaml;
@@ -72,7 +72,7 @@ impl SettingsSource {
     }
 
     /// Follows them for ever. Settings that the module refuses are told of, and the old ones stay.
-    pub(crate) async fn follow(self, client: Client, offers: Offers) {
+    pub(crate) async fn follow(self, client: Client, updates: SettingsUpdates) {
         match &self {
             Self::Defaults => std::future::pending().await,
             Self::File(path) => {
@@ -80,7 +80,7 @@ impl SettingsSource {
                 loop {
                     tokio::time::sleep(LOOK).await;
                     if let Some(read) = changes.next(read_file(path).await) {
-                        offers.offer(read, offers.operator.clone()).await;
+                        updates.propose(read, updates.operator.clone()).await;
                     }
                 }
             }
@@ -98,7 +98,7 @@ impl SettingsSource {
                                 uid: policy.metadata.uid.clone(),
                                 ..ObjectReference::default()
                             };
-                            offers.offer(Ok(of_policy(&policy)), regarding).await;
+                            updates.propose(Ok(of_policy(&policy)), regarding).await;
                         }
                         Ok(None) => tracing::warn!(name, "the ClusterAdmissionPolicy is gone; its last settings stay"),
                         Err(error) => {
@@ -130,7 +130,7 @@ impl Changes {
 }
 
 /// Where changed settings are handed in.
-pub(crate) struct Offers {
+pub(crate) struct SettingsUpdates {
     pub(crate) module: Module,
     pub(crate) events: Events,
     /// The operator itself: refusals of a file are Events on it.
@@ -138,9 +138,9 @@ pub(crate) struct Offers {
     pub(crate) settings: watch::Sender<Value>,
 }
 
-impl Offers {
+impl SettingsUpdates {
     /// Takes a document if it is another one and the module accepts it.
-    async fn offer(&self, read: Result<Value, Error>, regarding: ObjectReference) {
+    async fn propose(&self, read: Result<Value, Error>, regarding: ObjectReference) {
         let document = match read {
             Ok(document) if *self.settings.borrow() == document => return,
             Ok(document) => document,
@@ -158,7 +158,7 @@ impl Offers {
     fn refused(&self, error: &Error, regarding: ObjectReference) {
         let note = format!("{}; the old ones stay", error.chain());
         tracing::error!("{note}");
-        self.events.tell(News {
+        self.events.send(Notification {
             regarding,
             warning: true,
             reason: "SettingsRefused",
@@ -190,15 +190,15 @@ fn of_policy(policy: &DynamicObject) -> Value {
 mod tests {
     use super::*;
 
-    fn offers() -> (Offers, watch::Receiver<Value>) {
+    fn updates() -> (SettingsUpdates, watch::Receiver<Value>) {
         let (settings, receiver) = watch::channel(json!({}));
-        let offers = Offers {
+        let updates = SettingsUpdates {
             module: crate::module::for_tests(),
             events: Events::none(),
             operator: ObjectReference::default(),
             settings,
         };
-        (offers, receiver)
+        (updates, receiver)
     }
 
     #[test]
@@ -218,14 +218,16 @@ mod tests {
 
     #[tokio::test]
     async fn settings_that_are_refused_or_the_same_change_nothing() {
-        let (offers, mut settings) = offers();
+        let (updates, mut settings) = updates();
         settings.mark_unchanged();
         for document in [json!([1]), json!({"topologie": "standalone"}), json!({})] {
-            offers.offer(Ok(document), ObjectReference::default()).await;
+            updates.propose(Ok(document), ObjectReference::default()).await;
             assert!(!settings.has_changed().unwrap());
         }
         let standalone = json!({"topology": "standalone"});
-        offers.offer(Ok(standalone.clone()), ObjectReference::default()).await;
+        updates
+            .propose(Ok(standalone.clone()), ObjectReference::default())
+            .await;
         assert!(settings.has_changed().unwrap());
         assert_eq!(*settings.borrow_and_update(), standalone);
     }

@@ -324,7 +324,7 @@ impl Watched for WatchedObject {
     fn gone(self, known: bool, watch: &Watch) {
         let id = self.id(watch);
         match Live::of_watched(&watch.kind, self) {
-            Some(live) if !known => watch.state.unfiled_is_gone(&live.source),
+            Some(live) if !known => watch.state.untracked_is_gone(&live.source),
             _ => watch.state.remove_owned(&id, None, false),
         }
     }

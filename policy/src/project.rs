@@ -5,15 +5,13 @@
 //! cannot be read is a refusal. What Argo CD reads of its cluster Secrets is not known here: a project that permits only the
 //! clusters that are scoped to it permits nothing.
 
-mod pattern;
-
 use std::collections::BTreeMap;
 
 use regex_lite::Regex;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use self::pattern::Pattern;
+use crate::glob::Glob;
 use crate::protocol::ClusterView;
 use crate::settings::Settings;
 
@@ -314,12 +312,12 @@ fn denies(pattern: &str) -> bool {
 /// cannot read for one that denies nothing; here it is refused.
 fn matches(pattern: &str, text: &str) -> Result<bool, String> {
     let glob = pattern.strip_prefix('!').unwrap_or(pattern);
-    let glob = Pattern::glob(glob).ok_or_else(|| unreadable(pattern))?;
+    let glob = Glob::gobwas(glob).ok_or_else(|| unreadable(pattern))?;
     Ok(glob.matches(text) != denies(pattern))
 }
 
-fn read_path(pattern: &str) -> Result<Pattern, String> {
-    Pattern::path(pattern).ok_or_else(|| unreadable(pattern))
+fn read_path(pattern: &str) -> Result<Glob, String> {
+    Glob::path(pattern).ok_or_else(|| unreadable(pattern))
 }
 
 fn unreadable(pattern: &str) -> String {
@@ -332,7 +330,7 @@ fn matches_glob_or_regex(entry: &str, namespace: &str) -> bool {
     regex
         .and_then(|regex| Regex::new(regex).ok())
         .is_some_and(|regex| regex.is_match(namespace))
-        || Pattern::glob(entry).is_some_and(|glob| glob.matches(namespace))
+        || Glob::gobwas(entry).is_some_and(|glob| glob.matches(namespace))
 }
 
 /// The groups and kinds of what is put into an Application's namespace. In `standalone` that is nothing: all of it is in

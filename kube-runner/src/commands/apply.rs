@@ -215,7 +215,7 @@ async fn apply_objects(
     let changes = if prune {
         owned.prune().await?
     } else {
-        owned.keep_the_rest()
+        owned.keep_others()
     };
     for object in objects {
         let id = ObjectId::of(object)?;
