@@ -218,7 +218,7 @@ fn annotation(settings: Option<&Settings>) -> String {
         .unwrap_or_default()
 }
 
-const SEVERAL_SETTINGS: &str = "the settings are one document, and these are several";
+const SEVERAL_SETTINGS: &str = "the settings must be one document, but there are several";
 
 /// What was written, once it could be read.
 struct Texts {

@@ -1,4 +1,4 @@
-//! Asking the module about everything that was read, in one call, and finding each answer's place in the files.
+//! Checks everything that was read with one call of the module, and finds each finding's place in the files.
 
 use std::path::PathBuf;
 
@@ -10,31 +10,31 @@ use super::input::{self, Failure, Input, Settings, Text};
 use super::module::{self, PolicyArgs};
 use super::report::{self, Finding, Report};
 
-/// As many as the core answers for one source. A module that somebody else built may answer more.
+/// The maximum number of findings for one source, as in the core. Other modules may answer more.
 const MAX_FINDINGS: usize = 101;
 
-/// What both `validate` and `render` take.
+/// The arguments of `validate` and `render`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Selection {
-    /// Files or folders; `-`, or no path at all, for standard input
+    /// Files or folders; `-` or no path for standard input
     ///
-    /// A folder is searched for *.yaml, *.yml and *.json, hidden ones aside. Objects of other kinds are passed over.
+    /// In a folder, all *.yaml, *.yml and *.json files are read, except hidden ones. Objects of other kinds are ignored.
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// The administrator's settings, in YAML; the defaults without
+    /// The administrator's settings, in YAML [default: built-in settings]
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
 }
 
-/// What came of it.
+/// The result of a check.
 pub(crate) struct Checked {
     pub(crate) report: Report,
     pub(crate) answer: RenderAnswer,
 }
 
-/// Where an object of the request is from.
+/// The origin of an object in the request.
 struct Origin<'a> {
     text: &'a Text,
     document: usize,
@@ -82,7 +82,7 @@ fn sources(texts: &[Text]) -> (Vec<Origin<'_>>, Vec<&Value>) {
 }
 
 fn ask(selection: &Selection, settings: Option<&Settings>, sources: &[&Value]) -> Result<RenderAnswer, module::Error> {
-    // A request cannot fail to be written, but its contract takes JSON that is written already.
+    // Serializing settings cannot fail. The request takes them as raw JSON.
     let raw = |value: &Value| {
         serde_json::value::to_raw_value(value).map_err(|source| Error::Encode {
             operation: "render".to_owned(),
@@ -106,7 +106,7 @@ fn ask(selection: &Selection, settings: Option<&Settings>, sources: &[&Value]) -
 }
 
 impl Text {
-    /// A finding at its place in this file. `item` is its object's number in the document, where that is a List.
+    /// A finding at its place in this file. `item` is the object's number in the document, if that is a List.
     fn finding(&self, document: usize, item: Option<usize>, diagnostic: &Diagnostic, source: Option<&str>) -> Finding {
         let region = self.manifest.locate(document, item, diagnostic);
         Finding {
@@ -142,7 +142,7 @@ impl Report {
                 endpoints,
                 ..
             } = source;
-            // Another module may answer about a source that it was not asked about.
+            // Another module may answer about a source that is not in the request.
             let Some(Origin { text, document }) = origins.get(*index) else {
                 continue;
             };
