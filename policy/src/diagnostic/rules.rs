@@ -728,7 +728,7 @@ rules! {
     }
     TW314 NoEffectWithoutEndpoints { } Warning {
         summary: "Annotations have no effect without endpoints.",
-        message: "no effect: there are no endpoints",
+        message: "the annotation has no effect: there are no endpoints",
         help: help("add the endpoints, or remove the annotation"),
         why: "The annotation with the endpoints is probably missing, or its name is mistyped.",
         example: "telegraf.influxdata.com/interval: 30s\n",
@@ -829,7 +829,7 @@ rules! {
     }
 
     TW410 DuplicateSource { source: String } Warning {
-        summary: "The same object is given twice.",
+        summary: "Duplicate object.",
         message: "`{source}` is given twice; only the first is used",
         help: help("remove one of the two"),
         why: "Both would render objects with the same names. In a folder of manifests, the second is often a copy.",
@@ -838,7 +838,7 @@ rules! {
     }
 
     TW411 OutputAddress { source: String, address: String } Error {
-        summary: "A name changes the address of an output.",
+        summary: "The source's name changes the address of an output.",
         message: "the names of `{source}` would change an output's address to `{address}`",
         help: help("rename it, or ask the administrator for outputs without this name"),
         why: "The settings insert the name into an output's URL. A dot in the name would change the host, and metrics and \
