@@ -42,7 +42,7 @@ pub(crate) fn from_yaml(annotation: &str, text: &str, findings: &mut Findings) -
     reader.root
 }
 
-/// A collection that has begun and not ended.
+/// A collection that has not ended yet.
 enum Open {
     List(Spot, Vec<Node>),
     Map(Spot, Vec<(Key, Node)>, Option<Key>),
@@ -50,7 +50,7 @@ enum Open {
 
 struct Reader<'a> {
     pointer: Rc<str>,
-    /// How many values and keys there were.
+    /// The number of values and keys so far.
     values: usize,
     open: Vec<Open>,
     root: Option<Node>,

@@ -3,9 +3,9 @@
 //! | file | what it knows |
 //! | --- | --- |
 //! | `document.rs` | every setting: name, kind, default, documentation |
-//! | `kind.rs` | what may be written for a kind of setting, and what it becomes |
-//! | `check.rs` | what is a matter of several settings |
-//! | `reader.rs`, `path.rs`, `constant.rs`, `declare.rs` | how the declarations become a reader |
+//! | `kind.rs` | the kinds of settings: the allowed values, and the types that they are parsed to |
+//! | `check.rs` | rules that concern several settings |
+//! | `reader.rs`, `path.rs`, `constant.rs`, `declare.rs` | the macros and types behind the declarations |
 //!
 //! [`read`] reports all problems of a document at once, and answers [`Settings`], in which all names, patterns and
 //! templates are valid.
@@ -187,7 +187,7 @@ mod tests {
         format!("{one:?}") == format!("{other:?}")
     }
 
-    /// Pointers to every value in the defaults that is not within a list or an open map.
+    /// Pointers to every value in the defaults that is not in a list or an open map.
     fn pointers(constant: &constant::Constant, pointer: &str, found: &mut Vec<String>) {
         for (name, value) in constant.entries() {
             let pointer = format!("{pointer}/{name}");

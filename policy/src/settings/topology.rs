@@ -1,10 +1,10 @@
-//! What the topologies differ in, besides their plans in `plan/`.
+//! Differences between topologies that the settings depend on. The workloads are planned in `plan/`.
 
 use super::document::Topology;
 use super::template::Scope;
 
 impl Topology {
-    /// True if all sources share one Telegraf, so that none has objects of its own.
+    /// True if all sources share one Telegraf, so that no source has separate objects.
     pub(crate) fn is_shared(self) -> bool {
         match self {
             Self::Application | Self::Endpoint => false,
@@ -12,7 +12,7 @@ impl Topology {
         }
     }
 
-    /// The placeholders that are known where the agent, tags and processors of a Telegraf are configured.
+    /// The scope of a class's agent, tags, processors and aggregators.
     pub(super) fn scope_of_telegraf(self) -> Scope {
         match self {
             Self::Application => Scope::Source,
@@ -21,7 +21,7 @@ impl Topology {
         }
     }
 
-    /// The placeholders that are known in outputs.
+    /// The scope of a class's outputs.
     pub(super) fn scope_of_outputs(self) -> Scope {
         match self {
             Self::Application | Self::Standalone => Scope::Source,

@@ -2,9 +2,9 @@
 //!
 //! Names and meanings are Telegraf's
 //! (<https://github.com/influxdata/telegraf/tree/master/plugins/inputs/prometheus> and, for the filters,
-//! <https://docs.influxdata.com/telegraf/v1/configuration/#metric-filtering>). Left out is what reads files of the pod
-//! (`tls_ca`, `bearer_token`, `password`), what scrapes hosts that nobody checked (`kubernetes_services`,
-//! `monitor_kubernetes_pods`, `consul`, `http_service_discovery`), and what sends anything (`http_headers`, `http_proxy_url`).
+//! <https://docs.influxdata.com/telegraf/v1/configuration/#metric-filtering>). Not included are options that read files of
+//! the pod (`tls_ca`, `bearer_token`, `password`), bypass the allowed hosts (`kubernetes_services`,
+//! `monitor_kubernetes_pods`, `consul`, `http_service_discovery`), or send data (`http_headers`, `http_proxy_url`).
 
 use std::collections::BTreeMap;
 
