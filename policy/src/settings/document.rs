@@ -7,15 +7,14 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
-
 use super::kind::{
-    AnnotationName, Classes, Count, Domain, EndpointOptions, ExtraResource, Image, InstanceName, NameSet,
-    NamespaceName, OfEndpoint, OfTelegraf, OneOrMore, Outputs, Plugins, PodAnnotations, PodLabel, PodLabels,
-    PodToleration, Port, Size, Table, Tags, TextMap, TextWith, Variable, VariablePrefix,
+    AnnotationName, Count, Domain, EndpointOptions, ExtraResource, Image, InstanceName, NameSet, NamespaceName,
+    OfEndpoint, OfTelegraf, OneOrMore, Outputs, Plugins, PodAnnotations, PodLabel, PodLabels, PodToleration, Port,
+    Sections, Size, Table, Tags, TextMap, TextWith, Variable, VariablePrefix,
 };
 use super::pattern::{HostPattern, NamePattern};
 use super::quantity::Quantity;
+use super::topology::Topology;
 use crate::telegraf::{Duration, Key};
 
 settings! {
@@ -32,7 +31,7 @@ settings! {
         default_class: String = "default",
         /// Where metrics are sent, by name. Every class is merged with the built-in one, except its `outputs`, `processors` and
         /// `aggregators`, which replace those of the built-in class.
-        classes: Classes,
+        classes: Sections<Class>,
         /// How endpoints are rendered as Telegraf inputs.
         inputs: Inputs,
         /// Limits for endpoints.
@@ -226,18 +225,6 @@ settings! {
 }
 
 choices! {
-    /// How many Telegraf instances are deployed.
-    #[derive(Deserialize, Serialize)]
-    #[serde(rename_all = "camelCase")]
-    pub enum Topology {
-        /// One for each source, in its namespace.
-        Application,
-        /// One for each endpoint, in the source's namespace.
-        Endpoint,
-        /// One for all sources, in a separate namespace.
-        Standalone,
-    }
-
     /// A URL scheme that Telegraf can scrape.
     pub enum Scheme {
         /// HTTP without TLS.

@@ -36,11 +36,12 @@ use crate::diagnostic::{Diagnostic, Findings, Place, Problem};
 use crate::telegraf::{Key, OptionBounds};
 
 pub(crate) use document::{Class, Dns, Endpoints, ResourceList, Sources};
-pub use document::{Mutation, Reload, Scheme, Settings, Topology};
+pub use document::{Mutation, Reload, Scheme, Settings};
 pub(crate) use pattern::{HostPattern, NamePattern};
 pub(crate) use quantity::Quantity;
 pub use report::report;
 pub(crate) use template::{Names, Scope, Template, TemplateTable, TemplateValue, fill_table, has_placeholder, texts};
+pub use topology::Topology;
 
 impl Settings {
     /// The annotation that contains the endpoints.
@@ -104,7 +105,7 @@ fn read_document(document: Option<&Json>, findings: &mut Findings) -> Option<Set
     let document = document.unwrap_or(&Json::Null);
     let topology = document.get("topology").and_then(Json::as_str);
     let topology = topology.and_then(Topology::from_name).unwrap_or(Topology::Application);
-    let mut reader = Reader::new(findings, topology);
+    let mut reader = Reader::new(findings, topology.scopes());
     let mut settings = match document {
         Json::Null => Settings::read_default(&Settings::DEFAULT, &Path::ROOT, &mut reader),
         Json::Object(_) => Settings::read(document, &Settings::DEFAULT, &Path::ROOT, &mut reader)?,

@@ -65,6 +65,15 @@ impl Scope {
     }
 }
 
+/// The scopes of a class's texts, which depend on the topology.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scopes {
+    /// Of the agent, tags, processors and aggregators.
+    pub(crate) telegraf: Scope,
+    /// Of the outputs.
+    pub(crate) outputs: Scope,
+}
+
 /// The values of placeholders.
 #[derive(Clone, Debug)]
 pub(crate) struct Names<'a> {
