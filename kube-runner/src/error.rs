@@ -110,22 +110,6 @@ impl Error {
 
     /// The error and its causes, in one line.
     pub(crate) fn chain(&self) -> String {
-        chain(self)
+        telewarden::Causes(self).to_string()
     }
-}
-
-/// An error and its causes, in one line.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let error_text = error.to_string();
-        // Some libraries repeat their cause in their own message.
-        if !text.contains(&error_text) {
-            text.push_str(": ");
-            text.push_str(&error_text);
-        }
-        cause = error.source();
-    }
-    text
 }

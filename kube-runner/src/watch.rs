@@ -21,12 +21,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
+use telewarden::Causes;
 use telewarden_policy::well_known::{FIELD_MANAGER, INSTANCE, MANAGED_BY};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::cluster_state::{ArgoCdSettings, ClusterState, Source};
-use crate::error::chain;
 use crate::live_object::{Live, WatchedObject};
 use crate::object_id::{GroupKind, ObjectId};
 use crate::retry::Backoff;
@@ -460,7 +460,7 @@ where
                     watcher::Error::WatchError(status) if status.code == 410 => {
                         tracing::debug!(what, "the watch has expired, listing again");
                     }
-                    _ => tracing::warn!(what, error = %chain(&error), retry_in = ?delay, "the watch failed"),
+                    _ => tracing::warn!(what, error = %Causes(&error), retry_in = ?delay, "the watch failed"),
                 }
                 tokio::time::sleep(delay).await;
             }

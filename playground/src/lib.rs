@@ -18,7 +18,7 @@ use telewarden_policy::data_flow::DataFlow;
 use telewarden_policy::diagnostic::rules::{self, RuleDoc};
 use telewarden_policy::diagnostic::{Diagnostic, Position, Severity};
 use telewarden_policy::kubectl;
-use telewarden_policy::manifest::{self, Manifest, SyntaxError};
+use telewarden_policy::manifest::{self, Manifest, Region, SyntaxError};
 use telewarden_policy::protocol::{Outcome, RenderAnswer, RenderRequest, SourceAnswer, VERSION};
 use telewarden_policy::settings::{self, Settings};
 
@@ -267,23 +267,14 @@ impl Texts {
 
     fn checked(&self, answer: &RenderAnswer) -> Checked {
         let of_settings = answer.diagnostics.iter().map(|diagnostic| {
-            let region = self
-                .settings
-                .locate(0, None, diagnostic)
-                .filter(|_| diagnostic.place.is_some());
-            finding(
-                Text::Settings,
-                diagnostic,
-                None,
-                region.map(|region| (region.start, region.end)),
-            )
+            let region = self.settings.locate_setting(diagnostic);
+            finding(Text::Settings, diagnostic, None, region)
         });
         let mut findings: Vec<_> = of_settings.collect();
         for source in &answer.sources {
             let document = self.source.objects().nth(source.index).map(|(document, _)| document);
             findings.extend(source.diagnostics.iter().map(|diagnostic| {
                 let region = document.and_then(|document| self.source.locate(document, source.item, diagnostic));
-                let region = region.map(|region| (region.start, region.end));
                 finding(Text::Source, diagnostic, Some(&source.source), region)
             }));
         }
@@ -332,8 +323,7 @@ fn unreadable(text: Text, message: String, start: Option<Position>) -> Finding {
     }
 }
 
-fn finding(text: Text, diagnostic: &Diagnostic, source: Option<&str>, region: Option<(Position, Position)>) -> Finding {
-    let (start, end) = region.unzip();
+fn finding(text: Text, diagnostic: &Diagnostic, source: Option<&str>, region: Option<Region>) -> Finding {
     Finding {
         text,
         code: Some(diagnostic.code.to_string()),
@@ -341,8 +331,8 @@ fn finding(text: Text, diagnostic: &Diagnostic, source: Option<&str>, region: Op
         message: diagnostic.message.clone(),
         help: diagnostic.help.clone(),
         source: source.map(str::to_owned),
-        start,
-        end,
+        start: region.map(|region| region.start),
+        end: region.map(|region| region.end),
     }
 }
 

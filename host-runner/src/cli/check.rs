@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use telewarden::{Causes, Diagnostic, Error, Outcome, RenderAnswer, RenderRequest, SourceAnswer};
+use telewarden_policy::manifest::Region;
 
 use super::input::{self, Failure, Input, Settings, Text};
 use super::module::{self, PolicyArgs};
@@ -106,9 +107,8 @@ fn ask(selection: &Selection, settings: Option<&Settings>, sources: &[&Value]) -
 }
 
 impl Text {
-    /// A finding at its place in this file. `item` is the object's number in the document, if that is a List.
-    fn finding(&self, document: usize, item: Option<usize>, diagnostic: &Diagnostic, source: Option<&str>) -> Finding {
-        let region = self.manifest.locate(document, item, diagnostic);
+    /// A finding at its place in this file.
+    fn finding(&self, region: Option<Region>, diagnostic: &Diagnostic, source: Option<&str>) -> Finding {
         Finding {
             file: Some(self.name.clone()),
             excerpt: region.and_then(|region| self.manifest.excerpt(region)),
@@ -128,7 +128,9 @@ impl Report {
         for diagnostic in &answer.diagnostics {
             self.settings_refused |= diagnostic.is_error();
             self.findings.push(match settings {
-                Some(settings) if diagnostic.place.is_some() => settings.text.finding(0, None, diagnostic, None),
+                Some(Settings { text, .. }) if diagnostic.place.is_some() => {
+                    text.finding(text.manifest.locate_setting(diagnostic), diagnostic, None)
+                }
                 _ => Finding::new(diagnostic),
             });
         }
@@ -146,11 +148,11 @@ impl Report {
             let Some(Origin { text, document }) = origins.get(*index) else {
                 continue;
             };
-            let findings = diagnostics
-                .iter()
-                .take(MAX_FINDINGS)
-                .map(|diagnostic| text.finding(*document, *item, diagnostic, Some(identity)));
-            self.findings.extend(findings);
+            let findings = diagnostics.iter().take(MAX_FINDINGS);
+            self.findings.extend(findings.map(|diagnostic| {
+                let region = text.manifest.locate(*document, *item, diagnostic);
+                text.finding(region, diagnostic, Some(identity))
+            }));
             self.summary.left_out += diagnostics.len().saturating_sub(MAX_FINDINGS);
             self.sources.push(report::Source {
                 source: identity.clone(),
@@ -173,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_finding_holds_does_not_depend_on_its_line() {
+    fn the_size_of_a_finding_does_not_depend_on_its_line() {
         let manifest = Manifest::parse(format!("metadata: {{a: b, annotations: [{}]}}\n", "x, ".repeat(20_000)));
         let text = Text {
             name: "a.yaml".to_owned(),
@@ -188,7 +190,7 @@ mod tests {
                 place: Some(telewarden::Place::pointer(pointer)),
             };
             let excerpt = text
-                .finding(0, None, &diagnostic, None)
+                .finding(text.manifest.locate(0, None, &diagnostic), &diagnostic, None)
                 .excerpt
                 .expect("it has a place");
             assert!(excerpt.text.len() < 500, "{}", excerpt.text.len());

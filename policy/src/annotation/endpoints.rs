@@ -24,17 +24,17 @@ pub(super) fn read(
             for item in items {
                 match &item.data {
                     Data::Map(entries) => read_entries(entries, context, endpoints, findings),
-                    _ => findings.push(wrong_shape("an entry of the list", "`name: URL`", item)),
+                    _ => findings.push(wrong_type("an entry of the list", "`name: URL`", item)),
                 }
             }
         }
         Data::Map(entries) => read_entries(entries, context, endpoints, findings),
         Data::Null => {}
-        _ => findings.push(wrong_shape("the annotation", "a list of `- name: URL`", &root)),
+        _ => findings.push(wrong_type("the annotation", "a list of `- name: URL`", &root)),
     }
 }
 
-fn wrong_shape(what: &str, expected: &'static str, node: &Node) -> Diagnostic {
+fn wrong_type(what: &str, expected: &'static str, node: &Node) -> Diagnostic {
     let problem = Problem::WrongType {
         what: what.to_owned(),
         expected,
@@ -79,7 +79,7 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
             }
             _ => {
                 let what = format!("endpoint `{}`", key.text);
-                findings.push(wrong_shape(&what, "a URL, or a map with `url` and options", node));
+                findings.push(wrong_type(&what, "a URL, or a map with `url` and options", node));
                 None
             }
         };

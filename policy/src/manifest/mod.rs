@@ -82,6 +82,11 @@ impl Manifest {
         self.tree()?.locate(document, &place, seen.and_then(Value::as_str))
     }
 
+    /// The place of a finding in the settings. `None` if the finding has no place.
+    pub fn locate_setting(&self, finding: &Diagnostic) -> Option<Region> {
+        self.locate(0, None, finding).filter(|_| finding.place.is_some())
+    }
+
     /// The excerpt of the first line of a region. Its cost does not depend on the length of the line.
     pub fn excerpt(&self, region: Region) -> Option<Excerpt> {
         self.tree()?.excerpt(region)
