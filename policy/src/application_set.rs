@@ -144,14 +144,14 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Option<Vec<Diag
     findings.extend(
         undecided
             .iter()
-            .map(|name| Problem::Undecided {}.at(Place::annotation(name, None))),
+            .map(|name| Problem::UncheckedPlaceholder {}.at(Place::annotation(name, None))),
     );
     for place in findings.iter_mut().filter_map(|finding| finding.place.as_mut()) {
         place.pointer.insert_str(0, "/spec/template");
     }
     let is_patched = template_patch.is_some_and(|patch| patch.contains(PREFIX) || patch.contains(&settings.annotation));
     if is_patched {
-        findings.push(Problem::Undecided {}.at(Place::pointer("/spec/templatePatch")));
+        findings.push(Problem::UncheckedPlaceholder {}.at(Place::pointer("/spec/templatePatch")));
     }
     (is_annotated || is_patched).then_some(findings)
 }
@@ -207,7 +207,7 @@ impl Filled {
             return true;
         };
         let line = self.text.lines().nth(range.start.line as usize - 1).unwrap_or_default();
-        if finding.is(Rule::NotYaml) && self.has_blank_line || range.start == range.end {
+        if finding.is(Rule::InvalidYaml) && self.has_blank_line || range.start == range.end {
             return self.has_blank_line || has_hole(line);
         }
         let from = range.start.column as usize - 1;

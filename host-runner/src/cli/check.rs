@@ -1,32 +1,31 @@
-//! Asking the module about everything that was read, in one call, and finding each answer's place in the files.
+//! Checks everything that was read with one call of the module, and finds each finding's place in the files.
 
 use std::path::PathBuf;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 use telewarden::{Causes, Diagnostic, Error, Outcome, RenderAnswer, RenderRequest, SourceAnswer};
-
 use telewarden_policy::diagnostic::Rule;
-use telewarden_policy::manifest::{Expansion, Generated};
+use telewarden_policy::manifest::{Expansion, Generated, Region};
 
 use super::input::{self, Failure, Input, Reading, Settings, Text};
 use super::module::{self, PolicyArgs};
 use super::output;
 use super::report::{self, Finding, Report};
 
-/// As many as the core answers for one source. A module that somebody else built may answer more.
+/// The maximum number of findings for one source, as in the core. Other modules may answer more.
 const MAX_FINDINGS: usize = 101;
 
-/// What both `validate` and `render` take.
+/// The arguments of `validate` and `render`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Selection {
-    /// Files or folders; `-`, or no path at all, for standard input
+    /// Files or folders; `-` or no path for standard input
     ///
-    /// A folder is searched for *.yaml, *.yml and *.json, hidden ones aside. Objects of other kinds are passed over. A file that
+    /// In a folder, all *.yaml, *.yml and *.json files are read, except hidden ones. Objects of other kinds are ignored. A file that
     /// is neither YAML nor JSON is an error, unless it is a template, such as Helm's.
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// The administrator's settings, in YAML; the defaults without
+    /// The administrator's settings, in YAML [default: built-in settings]
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
     /// Pass over files of folders that are neither YAML nor JSON
@@ -42,13 +41,13 @@ pub(crate) struct Selection {
     pub(crate) policy: PolicyArgs,
 }
 
-/// What came of it.
+/// The result of a check.
 pub(crate) struct Checked {
     pub(crate) report: Report,
     pub(crate) answer: RenderAnswer,
 }
 
-/// Where an object of the request is from.
+/// The origin of an object in the request.
 #[derive(Clone, Copy)]
 struct Origin<'a> {
     text: &'a Text,
@@ -172,7 +171,7 @@ fn sources<'a>(texts: &'a [Text], expanded: &'a [Expanded<'a>]) -> (Vec<Origin<'
 }
 
 fn ask(selection: &Selection, settings: Option<&Settings>, sources: &[&Value]) -> Result<RenderAnswer, module::Error> {
-    // A request cannot fail to be written, but its contract takes JSON that is written already.
+    // Serializing settings cannot fail. The request takes them as raw JSON.
     let raw = |value: &Value| {
         serde_json::value::to_raw_value(value).map_err(|source| Error::Encode {
             operation: "render".to_owned(),
@@ -196,15 +195,24 @@ fn ask(selection: &Selection, settings: Option<&Settings>, sources: &[&Value]) -
 }
 
 impl Text {
-    /// A finding at its place in this file. `item` is its object's number in the document, where that is a List.
-    pub(crate) fn finding(
+    /// A finding about an object, at its place in this file. `item` is the object's number in a List.
+    fn finding_of_object(
         &self,
         document: usize,
         item: Option<usize>,
         diagnostic: &Diagnostic,
         source: Option<&str>,
     ) -> Finding {
-        let region = self.manifest.locate(document, item, diagnostic);
+        self.finding(self.manifest.locate(document, item, diagnostic), diagnostic, source)
+    }
+
+    /// A finding about the settings, at its place in this file.
+    pub(crate) fn finding_of_settings(&self, diagnostic: &Diagnostic) -> Finding {
+        self.finding(self.manifest.locate_setting(diagnostic), diagnostic, None)
+    }
+
+    /// A finding at a place in this file.
+    fn finding(&self, region: Option<Region>, diagnostic: &Diagnostic, source: Option<&str>) -> Finding {
         Finding {
             file: Some(self.name.clone()),
             excerpt: region.and_then(|region| self.manifest.excerpt(region)),
@@ -230,7 +238,7 @@ impl Report {
         for diagnostic in &answer.diagnostics {
             self.settings_refused |= diagnostic.is_error();
             self.findings.push(match settings {
-                Some(settings) if diagnostic.place.is_some() => settings.text.finding(0, None, diagnostic, None),
+                Some(Settings { text, .. }) if diagnostic.place.is_some() => text.finding_of_settings(diagnostic),
                 _ => Finding::new(diagnostic),
             });
         }
@@ -261,7 +269,7 @@ impl Report {
                 Some((set, generated)) => {
                     for diagnostic in kept {
                         let diagnostic = generated.in_set(diagnostic);
-                        let finding = text.finding(document, set.item, &diagnostic, Some(identity));
+                        let finding = text.finding_of_object(document, set.item, &diagnostic, Some(identity));
                         repeated.add(finding, &mut self.findings);
                     }
                     set.item
@@ -271,8 +279,8 @@ impl Report {
                         std::ptr::eq(set.text, text) && set.document == document && set.item == *item
                     };
                     let set = expanded.iter().find(is_here);
-                    let is_open = |diagnostic: &Diagnostic| diagnostic.is(Rule::Undecided) && set.is_some();
-                    let finding = |diagnostic| text.finding(document, *item, diagnostic, Some(identity));
+                    let is_open = |diagnostic: &Diagnostic| diagnostic.is(Rule::UncheckedPlaceholder) && set.is_some();
+                    let finding = |diagnostic| text.finding_of_object(document, *item, diagnostic, Some(identity));
                     let has_open = kept.clone().any(|diagnostic| is_open(diagnostic));
                     self.findings
                         .extend(kept.filter(|diagnostic| !is_open(diagnostic)).map(finding));
@@ -304,7 +312,7 @@ impl Report {
             let found = text.manifest.misplaced(annotation);
             let found = found
                 .iter()
-                .map(|(document, finding)| text.finding(*document, None, finding, None));
+                .map(|(document, finding)| text.finding_of_object(*document, None, finding, None));
             self.findings.extend(found);
         }
     }
@@ -355,7 +363,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_finding_holds_does_not_depend_on_its_line() {
+    fn the_size_of_a_finding_does_not_depend_on_its_line() {
         let manifest = Manifest::parse(format!("metadata: {{a: b, annotations: [{}]}}\n", "x, ".repeat(20_000)));
         let text = Text {
             name: "a.yaml".to_owned(),
@@ -370,7 +378,7 @@ mod tests {
                 place: Some(telewarden::Place::pointer(pointer)),
             };
             let excerpt = text
-                .finding(0, None, &diagnostic, None)
+                .finding(text.manifest.locate(0, None, &diagnostic), &diagnostic, None)
                 .excerpt
                 .expect("it has a place");
             assert!(excerpt.text.len() < 500, "{}", excerpt.text.len());

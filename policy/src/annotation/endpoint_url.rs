@@ -28,7 +28,7 @@ impl EndpointUrl {
     ) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         if text.len() > MAX_URL {
-            problems.push(Problem::NotAUrl {
+            problems.push(Problem::InvalidUrl {
                 text: shortened(text),
                 why: format!("it is longer than {MAX_URL} characters"),
                 instead: None,
@@ -48,7 +48,7 @@ impl EndpointUrl {
             }
         };
         if literal.is_some() && !text.contains("://") && !text.starts_with("unix:") {
-            problems.push(Problem::NotAUrl {
+            problems.push(Problem::InvalidUrl {
                 text: shortened(text),
                 why: "it does not start with `http://`".to_owned(),
                 instead: with_scheme(text, settings, names),
@@ -60,7 +60,7 @@ impl EndpointUrl {
             .next()
             .is_some_and(|text| text.matches("://").count() > 1)
         {
-            problems.push(Problem::NotAUrl {
+            problems.push(Problem::InvalidUrl {
                 text: shortened(text),
                 why: "one URL is allowed here; a list of them is `urls`".to_owned(),
                 instead: None,
@@ -73,7 +73,7 @@ impl EndpointUrl {
                 if problems.is_empty() {
                     problems.push(match port_of(text) {
                         Some(port) => Problem::Port { port: shortened(port) },
-                        None => Problem::NotAUrl {
+                        None => Problem::InvalidUrl {
                             text: shortened(text),
                             why: error.to_string(),
                             instead: None,
@@ -247,7 +247,7 @@ fn check_spelling(host: &str) -> Result<(), Problem> {
         return Ok(());
     }
     let refuse = |why, instead: Option<String>| {
-        Err(Problem::HostSpelling {
+        Err(Problem::NonCanonicalHost {
             host: shortened(host),
             why,
             instead: instead.filter(|host| check_spelling(host).is_ok()),

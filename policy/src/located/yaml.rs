@@ -35,7 +35,7 @@ pub(crate) fn from_yaml(annotation: &str, text: &str, findings: &mut Findings) -
                 let place = Place::annotation(annotation, Some(Range { start: at, end: at }));
                 let advice = advice(error.info(), text, at.line);
                 let error = error.info().to_owned();
-                reader.findings.push(Problem::NotYaml { error, advice }.at(place));
+                reader.findings.push(Problem::InvalidYaml { error, advice }.at(place));
                 return None;
             }
         }
@@ -66,7 +66,7 @@ fn advice(error: &str, text: &str, line: u32) -> Option<&'static str> {
     }
 }
 
-/// A collection that has begun and not ended.
+/// A collection that has not ended yet.
 enum Open {
     List(Spot, Vec<Node>),
     Map(Spot, Vec<(Key, Node)>, Option<Key>),
@@ -74,7 +74,7 @@ enum Open {
 
 struct Reader<'a> {
     pointer: Rc<str>,
-    /// How many values and keys there were.
+    /// The number of values and keys so far.
     values: usize,
     open: Vec<Open>,
     root: Option<Node>,
@@ -160,7 +160,7 @@ impl Reader<'_> {
                         what: "a merge key (`<<`)",
                     }),
                     Some(_) => None,
-                    None => Some(Problem::WrongShape {
+                    None => Some(Problem::WrongType {
                         what: "a key".to_owned(),
                         expected: "text",
                         found: node.kind(),

@@ -477,7 +477,7 @@ mod tests {
             }),
             ..Place::annotation(KEY, None)
         };
-        let finding = expansion.applications[0].in_set(&Problem::Undecided {}.at(place));
+        let finding = expansion.applications[0].in_set(&Problem::UncheckedPlaceholder {}.at(place));
         let place = finding.place.expect("a place");
         assert!(place.pointer.starts_with("/spec/template/metadata/annotations/"));
         assert_eq!(
