@@ -206,13 +206,20 @@ impl Filled {
         let Some(range) = finding.place.as_ref().and_then(|place| place.range) else {
             return true;
         };
-        let line = self.text.lines().nth(range.start.line as usize - 1).unwrap_or_default();
-        if finding.is(Rule::InvalidYaml) && self.has_blank_line || range.start == range.end {
-            return self.has_blank_line || has_hole(line);
+        let (first, last) = (range.start.line as usize, range.end.line as usize);
+        let mut lines = self.text.lines().skip(first.saturating_sub(1));
+        if range.start == range.end || first != last {
+            return self.has_blank_line || lines.take(last.saturating_sub(first) + 1).any(has_hole);
         }
-        let from = range.start.column as usize - 1;
-        let part = line.chars().skip(from).take(range.end.column as usize - 1 - from);
-        let part: String = part.collect();
+        let from = range.start.column.saturating_sub(1) as usize;
+        let count = range.end.column.saturating_sub(range.start.column) as usize;
+        let part: String = lines
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .skip(from)
+            .take(count)
+            .collect();
         // The scheme stands before the placeholder.
         if finding.is(Rule::Scheme) && part.find("://") < part.find("{{") {
             return false;
@@ -233,4 +240,43 @@ const DEPEND_ON_NAMES: &[Rule] = &[
 /// True for text with placeholders, in either of the ApplicationSet controller's template languages.
 fn has_hole(text: &str) -> bool {
     text.contains("{{")
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::diagnostic::{Position, Range};
+
+    #[rstest]
+    #[case::none("a: b\n", "a: b\n")]
+    #[case::in_a_line("a: {{ .b }}-c\nd: {{e}}", "a: 11111111-c\nd: 11111")]
+    #[case::alone("{{- if .a }}\nb: c\n  {{ end }}\n", "            \nb: c\n           \n")]
+    #[case::wide("ä: {{ .ö }}x", "ä: 11111111x")]
+    #[case::not_closed("a: {{ b\nc: d", "a: 1111\nc: d")]
+    fn characters_keep_their_places(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(Filled::new(text).filled, expected);
+        assert_eq!(text.chars().count(), expected.chars().count());
+    }
+
+    #[rstest]
+    #[case::beside((1, 1), (1, 2), false)]
+    #[case::in_it((1, 4), (1, 12), true)]
+    #[case::after((2, 4), (2, 5), false)]
+    #[case::over_lines((1, 2), (2, 1), true)]
+    #[case::over_other_lines((2, 1), (3, 1), false)]
+    #[case::a_point_in_its_line((1, 1), (1, 1), true)]
+    #[case::a_point_elsewhere((2, 1), (2, 1), false)]
+    #[case::behind_the_text((9, 9), (9, 10), false)]
+    fn a_finding_concerns_a_placeholder(#[case] start: (u32, u32), #[case] end: (u32, u32), #[case] expected: bool) {
+        let filled = Filled::new("a: {{ .b }}\nc: d\ne: f\n");
+        let at = |(line, column)| Position { line, column };
+        let range = Range {
+            start: at(start),
+            end: at(end),
+        };
+        let finding = Problem::NoHost {}.at(Place::annotation("a", Some(range)));
+        assert_eq!(filled.concerns(&finding), expected);
+    }
 }

@@ -87,6 +87,9 @@ impl Manifest {
     /// of the one with the endpoints.
     #[cfg(feature = "files")]
     pub fn misplaced(&self, annotation: &str) -> Vec<(usize, Diagnostic)> {
+        if !self.may_hold(annotation) {
+            return Vec::new();
+        }
         let documents = self.documents.iter().enumerate();
         let found = documents.flat_map(|(number, document)| {
             let found = misplaced::find(document, annotation);
