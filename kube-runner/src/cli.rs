@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use telewarden::artifact::SignerArgs;
 
 /// Keeps a cluster as the telewarden policy renders it: one Telegraf for each annotated Argo CD Application or Namespace.
 ///
@@ -62,6 +63,9 @@ pub(crate) struct Policy {
         value_delimiter = ','
     )]
     pub(crate) plain_http: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) signer: SignerArgs,
 
     /// How long one call of the module may take, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 5000)]
