@@ -74,7 +74,7 @@ impl SignerArgs {
         use super::{Identity, Subject, TrustedRoot};
 
         let subject = match (&self.certificate_identity, &self.certificate_identity_regexp) {
-            (Some(subject), _) => Subject::Exactly(subject.clone()),
+            (Some(subject), _) => Subject::exactly(subject),
             (None, Some(pattern)) => Subject::matching(pattern)?,
             (None, None) => return Ok(None),
         };

@@ -5,11 +5,12 @@ use std::task::{Context, Poll};
 
 use oci_client::Reference;
 use oci_client::client::Client;
-use oci_client::errors::{OciDistributionError, OciEnvelope};
+use oci_client::errors::OciDistributionError;
 use oci_client::manifest::{
     IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE, OciDescriptor,
 };
 use oci_client::secrets::RegistryAuth;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::StatusCode;
 use reqwest::header::ACCEPT;
 use tokio::io::AsyncWrite;
@@ -19,8 +20,8 @@ use super::{Digest, Location, Registry, SILENCE, USER_AGENT};
 /// No manifest is larger, in bytes: registries accept none that is.
 const MAX_MANIFEST: usize = 4 * 1024 * 1024;
 
-/// What is read of an answer that says why not, in bytes.
-const MAX_REASON: usize = 64 * 1024;
+/// What is told of an answer that says why not, in characters.
+const MAX_REASON: usize = 400;
 
 type Result<T> = std::result::Result<T, OciDistributionError>;
 
@@ -58,24 +59,22 @@ impl<'a> Session<'a> {
     /// The manifest that a tag or a digest names. oci-client would read one however long it is.
     pub(super) async fn manifest(&self, reference: &Reference) -> Result<Vec<u8>> {
         let name = reference.digest().or(reference.tag()).unwrap_or("latest");
-        self.get(&format!("manifests/{name}")).await
+        self.ask(&format!("manifests/{name}")).await?.body()
     }
 
     /// The manifest at a tag or a digest, if there is one.
     pub(super) async fn manifest_if_any(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        if_any(self.get(&format!("manifests/{name}")).await)
+        self.ask(&format!("manifests/{name}")).await?.body_if_any()
     }
 
     /// The index of the manifests of a type that refer to a manifest. None where the registry does not keep one by itself.
     pub(super) async fn referrers(&self, digest: &Digest, artifact_type: &str) -> Result<Option<Vec<u8>>> {
-        let artifact_type = percent_encoding::utf8_percent_encode(artifact_type, percent_encoding::NON_ALPHANUMERIC);
-        if_any(
-            self.get(&format!("referrers/{digest}?artifactType={artifact_type}"))
-                .await,
-        )
+        let artifact_type = utf8_percent_encode(artifact_type, NON_ALPHANUMERIC);
+        let path = format!("referrers/{digest}?artifactType={artifact_type}");
+        self.ask(&path).await?.body_if_any()
     }
 
-    async fn get(&self, path: &str) -> Result<Vec<u8>> {
+    async fn ask(&self, path: &str) -> Result<Answer> {
         let url = format!("{}/{path}", self.repository);
         let accept = [
             OCI_IMAGE_MEDIA_TYPE,
@@ -90,28 +89,12 @@ impl<'a> Session<'a> {
         };
         let mut answer = request.send().await?;
         let status = answer.status();
-        let mut body = Bounded::new(match status {
-            StatusCode::OK => MAX_MANIFEST,
-            _ => MAX_REASON,
-        });
+        let mut body = Bounded::new(MAX_MANIFEST);
         while let Some(bytes) = answer.chunk().await? {
             body.push(&bytes)?;
         }
         let body = body.bytes;
-        match status {
-            StatusCode::OK => Ok(body),
-            StatusCode::UNAUTHORIZED => Err(OciDistributionError::UnauthorizedError { url }),
-            _ => Err(match serde_json::from_slice::<OciEnvelope>(&body) {
-                Ok(envelope) if status != StatusCode::NOT_FOUND => {
-                    OciDistributionError::RegistryError { envelope, url }
-                }
-                _ => OciDistributionError::ServerError {
-                    code: status.as_u16(),
-                    url,
-                    message: String::from_utf8_lossy(&body).into_owned(),
-                },
-            }),
-        }
+        Ok(Answer { status, url, body })
     }
 
     /// What a descriptor describes, if it has that length and that digest.
@@ -122,10 +105,35 @@ impl<'a> Session<'a> {
     }
 }
 
-fn if_any<T>(answer: Result<T>) -> Result<Option<T>> {
-    match answer {
-        Err(OciDistributionError::ServerError { code: 404, .. }) => Ok(None),
-        answer => answer.map(Some),
+/// What a registry answers.
+struct Answer {
+    status: StatusCode,
+    url: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn body(self) -> Result<Vec<u8>> {
+        let Self { status, url, body } = self;
+        match status {
+            StatusCode::OK => Ok(body),
+            StatusCode::UNAUTHORIZED => Err(OciDistributionError::UnauthorizedError { url }),
+            _ => Err(match serde_json::from_slice(&body) {
+                Ok(envelope) => OciDistributionError::RegistryError { envelope, url },
+                Err(_) => OciDistributionError::ServerError {
+                    code: status.as_u16(),
+                    url,
+                    message: String::from_utf8_lossy(&body).chars().take(MAX_REASON).collect(),
+                },
+            }),
+        }
+    }
+
+    fn body_if_any(self) -> Result<Option<Vec<u8>>> {
+        match self.status {
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => self.body().map(Some),
+        }
     }
 }
 

@@ -19,13 +19,13 @@ pub(in super::super) struct Document {
     /// In base64.
     pub(super) signature: String,
     /// Of who signed by identity, in PEM.
-    #[cfg_attr(not(feature = "keyless"), expect(dead_code, reason = "for signatures by identity"))]
+    #[cfg(feature = "keyless")]
     pub(super) certificate: Option<String>,
     /// The certificates of the authorities above it, in PEM.
-    #[cfg_attr(not(feature = "keyless"), expect(dead_code, reason = "for signatures by identity"))]
+    #[cfg(feature = "keyless")]
     pub(super) chain: Option<String>,
     /// What the transparency log says about it, in JSON.
-    #[cfg_attr(not(feature = "keyless"), expect(dead_code, reason = "for signatures by identity"))]
+    #[cfg(feature = "keyless")]
     pub(super) log_entry: Option<String>,
 }
 
@@ -35,8 +35,11 @@ impl Document {
         Some(Self {
             text,
             signature: annotation("dev.cosignproject.cosign/signature")?,
+            #[cfg(feature = "keyless")]
             certificate: annotation("dev.sigstore.cosign/certificate"),
+            #[cfg(feature = "keyless")]
             chain: annotation("dev.sigstore.cosign/chain"),
+            #[cfg(feature = "keyless")]
             log_entry: annotation("dev.sigstore.cosign/bundle"),
         })
     }

@@ -33,12 +33,10 @@ pub struct Identity {
 
 /// The subject of a certificate: an e-mail address, or the URI of a workflow or a workload.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Subject {
-    /// This one.
-    Exactly(String),
-    /// Any that matches from its beginning to its end.
-    Matching(Regex),
+pub struct Subject {
+    text: String,
+    /// What the text stands for, if it is not the subject itself.
+    pattern: Option<Regex>,
 }
 
 /// Whose certificates and whose logs are believed.
@@ -55,24 +53,38 @@ impl fmt::Debug for TrustedRoot {
 }
 
 impl Subject {
-    /// Reads a regular expression, which a subject has to match as a whole.
+    /// This one.
+    pub fn exactly(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            pattern: None,
+        }
+    }
+
+    /// Any that a regular expression matches from its beginning to its end.
     ///
     /// # Errors
-    /// [`Error::Pattern`] for other text.
-    pub fn matching(pattern: &str) -> Result<Self, Error> {
-        let error = |why: regex::Error| Error::Pattern {
-            pattern: pattern.to_owned(),
-            why: why.to_string(),
-        };
+    /// [`Error::Pattern`] for text that is no regular expression.
+    pub fn matching(text: impl Into<String>) -> Result<Self, Error> {
+        let text = text.into();
         // Alone first: `a)|(?:b` would be one only between the parentheses.
-        Regex::new(pattern).map_err(error)?;
-        Regex::new(&format!("^(?:{pattern})$")).map(Self::Matching).map_err(error)
+        let whole = Regex::new(&text).and_then(|_| Regex::new(&format!("^(?:{text})$")));
+        match whole {
+            Ok(pattern) => Ok(Self {
+                text,
+                pattern: Some(pattern),
+            }),
+            Err(why) => Err(Error::Pattern {
+                pattern: text,
+                why: why.to_string(),
+            }),
+        }
     }
 
     fn is(&self, subject: &str) -> bool {
-        match self {
-            Self::Exactly(expected) => expected == subject,
-            Self::Matching(pattern) => pattern.is_match(subject),
+        match &self.pattern {
+            None => self.text == subject,
+            Some(pattern) => pattern.is_match(subject),
         }
     }
 }
@@ -163,11 +175,9 @@ impl Identity {
 
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.subject {
-            Subject::Exactly(subject) => write!(f, "by `{subject}`")?,
-            Subject::Matching(pattern) => write!(f, "by an identity that matches `{pattern}`")?,
-        }
-        write!(f, " (issuer `{}`)", self.issuer)
+        let Subject { text, pattern } = &self.subject;
+        let matching = if pattern.is_some() { "an identity that matches " } else { "" };
+        write!(f, "by {matching}`{text}` (issuer `{}`)", self.issuer)
     }
 }
 

@@ -19,7 +19,7 @@ fn another() -> Digest {
 
 /// The workflow of our releases.
 fn workflow(root: TrustedRoot) -> Signer {
-    expected(Subject::Exactly(WORKFLOW.to_owned()), GITHUB, root)
+    expected(Subject::exactly(WORKFLOW), GITHUB, root)
 }
 
 fn expected(subject: Subject, issuer: &str, root: TrustedRoot) -> Signer {
@@ -78,7 +78,7 @@ fn a_person_s_address_is_an_identity(#[values(Doc, Bundle)] form: Form) {
         ..Identity::default()
     };
     let signature = sign(form, &sigstore, &person);
-    let subject = Subject::Exactly("jo@example.com".to_owned());
+    let subject = Subject::exactly("jo@example.com");
     let jo = expected(subject, "https://accounts.example.com", sigstore.root());
     assert_eq!(check(&jo, &signature), Ok(()));
     refused(
@@ -96,7 +96,7 @@ fn another_identity_is_refused(
     let sigstore = Sigstore::new();
     let signature = sign(form, &sigstore, &Identity::default());
     let found = format!("was made by `{WORKFLOW}` (issuer `{GITHUB}`)");
-    let exactly = expected(Subject::Exactly(subject.to_owned()), GITHUB, sigstore.root());
+    let exactly = expected(Subject::exactly(subject), GITHUB, sigstore.root());
     refused(&exactly, &signature, &found);
     // A part of it is no match.
     let matching = expected(Subject::matching(subject).unwrap(), GITHUB, sigstore.root());
@@ -110,7 +110,7 @@ fn another_issuer_is_refused(
 ) {
     let sigstore = Sigstore::new();
     let signature = sign(form, &sigstore, &Identity::default());
-    let subject = Subject::Exactly(WORKFLOW.to_owned());
+    let subject = Subject::exactly(WORKFLOW);
     refused(&expected(subject, issuer, sigstore.root()), &signature, "(issuer `https://token");
 }
 
