@@ -233,9 +233,15 @@ fn the_operator_is_told_whose_signature_the_module_needs() {
         let rendered = template(&signed(signature)).expect("right values");
         let pod = &of_kind("Deployment", &rendered)["spec"]["template"];
         let told = pod["spec"]["containers"][0]["args"].as_array().expect("arguments");
-        let told: Vec<_> = told.iter().filter_map(Value::as_str).skip_while(|told| *told != policy).collect();
+        let told: Vec<_> = told
+            .iter()
+            .filter_map(Value::as_str)
+            .skip_while(|told| *told != policy)
+            .collect();
         assert_eq!(told, [vec![policy.as_str()], arguments].concat());
-        let map = rendered.iter().find(|object| object["metadata"]["name"] == "telewarden-operator-signature");
+        let map = rendered
+            .iter()
+            .find(|object| object["metadata"]["name"] == "telewarden-operator-signature");
         let data = file.map(|(name, text)| json!({name: text}));
         assert_eq!(map.map(|map| &map["data"]), data.as_ref());
         // A change of the files restarts the operator, which reads them once.
@@ -395,9 +401,18 @@ fn wrong_values_are_refused_and_named() {
             signed(json!({"certificateIdentity": "a", "certificateIdentityRegexp": "a", "certificateOidcIssuer": "b"})),
             "not both",
         ),
-        (signed(json!({"certificateIdentity": "a"})), "needs `certificateOidcIssuer`"),
-        (signed(json!({"certificateOidcIssuer": "b"})), "need `certificateIdentity`"),
-        (signed(json!({"key": KEY, "trustedRoot": "{}"})), "need `certificateIdentity`"),
+        (
+            signed(json!({"certificateIdentity": "a"})),
+            "needs `certificateOidcIssuer`",
+        ),
+        (
+            signed(json!({"certificateOidcIssuer": "b"})),
+            "need `certificateIdentity`",
+        ),
+        (
+            signed(json!({"key": KEY, "trustedRoot": "{}"})),
+            "need `certificateIdentity`",
+        ),
         (extra(json!({"kind": "Secret"})), "'apiVersion', 'metadata'"),
         (sources(json!({"applications": "no"})), "/settings/sources/applications"),
         (

@@ -16,10 +16,20 @@ pub struct SignerArgs {
     /// Use only a module from a registry that was signed by this identity
     ///
     /// The subject of the certificate that it was signed with: an e-mail address, or a URI such as that of a workflow.
-    #[arg(long, value_name = "IDENTITY", group = "identity", requires = "certificate_oidc_issuer")]
+    #[arg(
+        long,
+        value_name = "IDENTITY",
+        group = "identity",
+        requires = "certificate_oidc_issuer"
+    )]
     certificate_identity: Option<String>,
     /// Use only a module from a registry that was signed by an identity that matches from its beginning to its end
-    #[arg(long, value_name = "REGEXP", group = "identity", requires = "certificate_oidc_issuer")]
+    #[arg(
+        long,
+        value_name = "REGEXP",
+        group = "identity",
+        requires = "certificate_oidc_issuer"
+    )]
     certificate_identity_regexp: Option<String>,
     /// Who vouches for the identity, such as https://token.actions.githubusercontent.com
     #[arg(long, value_name = "URL", requires = "identity")]
@@ -64,9 +74,14 @@ impl SignerArgs {
         let arguments = [
             (self.key.is_some(), "--key"),
             (self.certificate_identity.is_some(), "--certificate-identity"),
-            (self.certificate_identity_regexp.is_some(), "--certificate-identity-regexp"),
+            (
+                self.certificate_identity_regexp.is_some(),
+                "--certificate-identity-regexp",
+            ),
         ];
-        arguments.into_iter().find_map(|(is_given, name)| is_given.then_some(name))
+        arguments
+            .into_iter()
+            .find_map(|(is_given, name)| is_given.then_some(name))
     }
 
     #[cfg(feature = "keyless")]

@@ -51,7 +51,10 @@ async fn documents(
         return Ok(Vec::new());
     };
     let manifest: OciImageManifest = serde_json::from_slice(&manifest)?;
-    let layers = manifest.layers.into_iter().filter(|layer| is(layer, DOCUMENT_MEDIA_TYPE));
+    let layers = manifest
+        .layers
+        .into_iter()
+        .filter(|layer| is(layer, DOCUMENT_MEDIA_TYPE));
     let mut signatures = Vec::new();
     for layer in layers.take(MAX_SIGNATURES) {
         let text = session.blob(at, &layer).await?;

@@ -176,7 +176,11 @@ impl Identity {
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Subject { text, pattern } = &self.subject;
-        let matching = if pattern.is_some() { "an identity that matches " } else { "" };
+        let matching = if pattern.is_some() {
+            "an identity that matches "
+        } else {
+            ""
+        };
         write!(f, "by {matching}`{text}` (issuer `{}`)", self.issuer)
     }
 }

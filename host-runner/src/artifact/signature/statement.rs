@@ -80,7 +80,10 @@ pub(super) fn digests_signed_with(key: &Key, bundle: &[u8]) -> Result<Vec<String
 pub(super) fn digests(payload_type: &str, payload: &[u8]) -> Vec<String> {
     match serde_json::from_slice::<Statement>(payload) {
         Ok(statement) if payload_type == PAYLOAD_TYPE && statement.predicate_type == PREDICATE_TYPE => {
-            let digests = statement.subject.into_iter().filter_map(|subject| subject.digest.sha256);
+            let digests = statement
+                .subject
+                .into_iter()
+                .filter_map(|subject| subject.digest.sha256);
             digests.map(|hex| format!("sha256:{hex}")).collect()
         }
         _ => Vec::new(),

@@ -42,10 +42,12 @@ fn sign(form: Form, sigstore: &Sigstore, identity: &Identity) -> Signature {
 }
 
 fn check(signer: &Signer, signature: &Signature) -> Result<(), String> {
-    signer.has_signed(&digest(), signature).map_err(|refusal| match refusal {
-        Refusal::OtherSigner(why) => why,
-        Refusal::OtherDigest(digest) => format!("is of {digest}"),
-    })
+    signer
+        .has_signed(&digest(), signature)
+        .map_err(|refusal| match refusal {
+            Refusal::OtherSigner(why) => why,
+            Refusal::OtherDigest(digest) => format!("is of {digest}"),
+        })
 }
 
 #[track_caller]
@@ -65,7 +67,11 @@ fn what_was_signed_is_verified(#[values(Doc, Bundle)] form: Form) {
         "nobody|https://.*",
     ] {
         let subject = Subject::matching(pattern).unwrap();
-        assert_eq!(check(&expected(subject, GITHUB, sigstore.root()), &signature), Ok(()), "{pattern}");
+        assert_eq!(
+            check(&expected(subject, GITHUB, sigstore.root()), &signature),
+            Ok(()),
+            "{pattern}"
+        );
     }
 }
 
@@ -91,7 +97,12 @@ fn a_person_s_address_is_an_identity(#[values(Doc, Bundle)] form: Form) {
 #[rstest]
 fn another_identity_is_refused(
     #[values(Doc, Bundle)] form: Form,
-    #[values("", "https://github.com/telewarden/telewarden", "https://example.com/fork.yml@refs/tags/v1")] subject: &str,
+    #[values(
+        "",
+        "https://github.com/telewarden/telewarden",
+        "https://example.com/fork.yml@refs/tags/v1"
+    )]
+    subject: &str,
 ) {
     let sigstore = Sigstore::new();
     let signature = sign(form, &sigstore, &Identity::default());
@@ -111,13 +122,26 @@ fn another_issuer_is_refused(
     let sigstore = Sigstore::new();
     let signature = sign(form, &sigstore, &Identity::default());
     let subject = Subject::exactly(WORKFLOW);
-    refused(&expected(subject, issuer, sigstore.root()), &signature, "(issuer `https://token");
+    refused(
+        &expected(subject, issuer, sigstore.root()),
+        &signature,
+        "(issuer `https://token",
+    );
 }
 
 #[rstest]
 fn a_signature_outside_of_the_certificate_s_time_is_refused(#[values(Doc, Bundle)] form: Form) {
     let sigstore = Sigstore::new();
-    let at = |at| sign(form, &sigstore, &Identity { at, ..Identity::default() });
+    let at = |at| {
+        sign(
+            form,
+            &sigstore,
+            &Identity {
+                at,
+                ..Identity::default()
+            },
+        )
+    };
     let workflow = workflow(sigstore.root());
     assert_eq!(check(&workflow, &at(0)), Ok(()));
     assert_eq!(check(&workflow, &at(600)), Ok(()));
@@ -247,7 +271,10 @@ fn a_bundle_s_parts_belong_together(
     let workflow = workflow(sigstore.root());
     let mut bundle = sigstore.bundle(&Identity::default(), &digest());
     assert_eq!(check(&workflow, &of_bundle(&bundle)), Ok(()));
-    let at = Identity { at: 61, ..Identity::default() };
+    let at = Identity {
+        at: 61,
+        ..Identity::default()
+    };
     let other = Sigstore::new().bundle(&at, &another());
     let other = other.pointer(part).unwrap().clone();
     match (bundle.pointer_mut(part).unwrap(), other) {
@@ -282,7 +309,11 @@ fn a_document_that_was_signed_with_a_key_is_refused() {
         text: sigstore::document(&digest()),
         ..Document::default()
     };
-    refused(&workflow(Sigstore::new().root()), &Signature::Document(document), "was made with a key");
+    refused(
+        &workflow(Sigstore::new().root()),
+        &Signature::Document(document),
+        "was made with a key",
+    );
 }
 
 proptest! {
@@ -333,11 +364,17 @@ fn a_trusted_root_needs_a_log_and_keys_that_are_keys() {
     for (pointer, value, why) in [
         ("/tlogs", json!([]), "no transparency log"),
         ("/tlogs/0/publicKey/rawBytes", json!("AAAA"), "key"),
-        ("/certificateAuthorities/0/certChain/certificates/0/rawBytes", json!("AAAA"), "certificate"),
+        (
+            "/certificateAuthorities/0/certChain/certificates/0/rawBytes",
+            json!("AAAA"),
+            "certificate",
+        ),
     ] {
         let mut root = Sigstore::new().root_json();
         *root.pointer_mut(pointer).unwrap() = value;
-        let error = TrustedRoot::from_json(root.to_string().as_bytes()).unwrap_err().to_string();
+        let error = TrustedRoot::from_json(root.to_string().as_bytes())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(why), "{error}");
     }
 }

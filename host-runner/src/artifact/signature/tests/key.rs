@@ -142,7 +142,12 @@ mod bundle {
     #[test]
     fn what_is_no_bundle_is_refused() {
         let key = KeyPair::generate().unwrap();
-        for bundle in [json!(null), json!([]), json!({"dsseEnvelope": {}}), json!({"messageSignature": {}})] {
+        for bundle in [
+            json!(null),
+            json!([]),
+            json!({"dsseEnvelope": {}}),
+            json!({"messageSignature": {}}),
+        ] {
             let Err(Refusal::OtherSigner(why)) = check(&key, &bundle) else {
                 panic!("{bundle}");
             };

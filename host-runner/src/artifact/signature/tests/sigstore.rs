@@ -1,8 +1,8 @@
 //! A Sigstore of our own: an authority that certifies keys for identities, a log of certificates, and a log of signatures.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    PublicKeyData, SanType, SerialNumber, SigningKey,
+    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, PublicKeyData, SanType, SerialNumber, SigningKey,
 };
 use serde_json::{Value, json};
 
@@ -130,7 +130,11 @@ impl Sigstore {
         params.not_after = params.not_before + std::time::Duration::from_secs(600);
         params.subject_alt_names = vec![identity.subject.clone()];
         params.extended_key_usages = vec![identity.usage.clone()];
-        let utf8 = [&[0x0c, u8::try_from(identity.issuer.len()).unwrap()], identity.issuer.as_bytes()].concat();
+        let utf8 = [
+            &[0x0c, u8::try_from(identity.issuer.len()).unwrap()],
+            identity.issuer.as_bytes(),
+        ]
+        .concat();
         let issuer = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 57264, 1, 8], utf8);
         params.custom_extensions = vec![issuer];
         let mut certificate = params.signed_by(&key, &self.authority).unwrap();
@@ -284,7 +288,16 @@ fn certificate_timestamps(log: &KeyPair, certificate: &[u8], issuer_key: &[u8]) 
     let certificate = to_be_signed(certificate);
     let time = (BEGIN * 1000).to_be_bytes();
     let length = u32::try_from(certificate.len()).unwrap().to_be_bytes();
-    let signed = [&[0, 0][..], &time, &[0, 1], &sha256(issuer_key), &length[1..], certificate, &[0, 0]].concat();
+    let signed = [
+        &[0, 0][..],
+        &time,
+        &[0, 1],
+        &sha256(issuer_key),
+        &length[1..],
+        certificate,
+        &[0, 0],
+    ]
+    .concat();
     let signature = log.sign(&signed).unwrap();
     let timestamp = [&[0][..], &log_id(log), &time, &[0, 0, 4, 3], &counted(&signature)].concat();
     let list = counted(&counted(&timestamp));
@@ -314,7 +327,9 @@ fn log_id(key: &KeyPair) -> Vec<u8> {
 }
 
 fn sha256(bytes: &[u8]) -> Vec<u8> {
-    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref().to_vec()
+    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes)
+        .as_ref()
+        .to_vec()
 }
 
 fn hex(bytes: &[u8]) -> String {
