@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use telewarden::artifact::{self, Location, Registry, SignerArgs, Store};
+use telewarden::artifact::{self, Registry, SignerArgs, Store};
 use telewarden::{Cache, Module, Options};
 
 use super::output;
