@@ -259,11 +259,13 @@ class Signed(unittest.TestCase):
     forms: at a tag, and as a manifest that refers to the module's."""
 
     telewarden, push = Artifacts.telewarden, Artifacts.push
-    setUp = Artifacts.setUp
 
     @classmethod
     def setUpClass(cls):
         Artifacts.setUpClass.__func__(cls)
+        # One for all, because the module takes a while to compile. Signatures are asked for each time.
+        cls.cache, cls.docker = cls.folder / "cache", cls.folder / "docker"
+        cls.docker.mkdir()
         cls.sigstore = sigstore.Sigstore(cls.folder / "sigstore")
         cls.elsewhere = sigstore.Sigstore(cls.folder / "elsewhere")
 

@@ -54,6 +54,7 @@ pub(super) fn authority(name: &str) -> (CertificateParams, KeyPair) {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
     (params, KeyPair::generate().unwrap())
 }
 
