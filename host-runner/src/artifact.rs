@@ -1,6 +1,6 @@
-//! Modules as artifacts: the metadata that Kubewarden reads from one, and OCI registries that keep them.
+//! Modules as artifacts: their Kubewarden metadata, OCI registries, and signatures.
 //!
-//! The formats are those of `kwctl`, so that either tool reads what the other wrote: metadata is a custom section of the
+//! The formats are those of `kwctl`, so each tool can read the other's modules: metadata is a custom section of the
 //! module, and in a registry a module is an OCI image manifest with one layer.
 
 #[cfg(feature = "arguments")]
@@ -23,89 +23,89 @@ pub use signature::{Identity, Subject, TrustedRoot};
 pub use signature::{Key, Signer};
 pub use store::{Digest, Store};
 
-/// Why a module could not be annotated, pushed, pulled or kept.
+/// Why a module could not be annotated, pushed, pulled or stored.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// It is not WebAssembly.
+    /// The bytes are not a WebAssembly module.
     #[error("this is not a WebAssembly module")]
     NotWasm {
-        /// Where it is not.
+        /// The parser's error.
         source: wasmparser::BinaryReaderError,
     },
-    /// It has metadata already.
-    #[error("the module is annotated already; annotate the one that it was made from")]
+    /// The module already has metadata.
+    #[error("the module is already annotated; annotate the module that it was made from")]
     AlreadyAnnotated,
-    /// It has none, and would be of no use to Kubewarden.
-    #[error("the module is not annotated: `telewarden annotate` does that")]
+    /// The module has no metadata, so Kubewarden cannot use it.
+    #[error("the module is not annotated; run `telewarden annotate` first")]
     NotAnnotated,
-    /// Its metadata cannot be read or written.
-    #[error("the module's metadata is not what Kubewarden defines")]
+    /// The module's metadata does not have Kubewarden's format.
+    #[error("invalid Kubewarden metadata in the module")]
     Metadata {
-        /// Where it differs.
+        /// The decoder's error.
         source: serde_json::Error,
     },
-    /// The metadata says something that Kubewarden refuses.
-    #[error("the metadata cannot be used: {0}")]
+    /// Kubewarden would refuse the metadata.
+    #[error("invalid metadata: {0}")]
     Invalid(String),
-    /// Not `registry://HOST[:PORT]/NAME[:TAG][@sha256:DIGEST]`.
+    /// The address is not `registry://HOST[:PORT]/NAME[:TAG][@sha256:DIGEST]`.
     #[error("`{text}` is not the address of a module: {why}")]
     Address {
-        /// What was written.
+        /// The address.
         text: String,
-        /// Why not.
+        /// The reason.
         why: String,
     },
-    /// A module that is run is named by its digest.
+    /// The address has no digest, which is required to run a module.
     #[error("`{0}` names no digest, and a tag can be moved; `telewarden pull` prints the address with the digest")]
     NoDigest(String),
-    /// The registry cannot be asked, or says no.
+    /// The registry cannot be reached, or refuses the request.
     #[error("cannot {what} `{at}`{hint}")]
     Registry {
-        /// What was being done.
+        /// The action that failed, such as `pull`.
         what: &'static str,
         /// The module's address.
         at: String,
-        /// What may be the reason, beginning with a space, or nothing.
+        /// A possible reason, starting with a space, or empty.
         hint: String,
-        /// What the registry, or the way to it, says.
+        /// The error of the registry or the connection.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// What the registry sent is not what was asked for.
+    /// The registry sent content with another digest.
     #[error("`{at}`: the registry sent {what} whose digest is {found}, not {expected}; nothing of it is used")]
     Digest {
         /// The module's address.
         at: String,
         /// The manifest or the module.
         what: &'static str,
-        /// The digest that was asked for.
+        /// The requested digest.
         expected: String,
-        /// The digest of what came.
+        /// The digest of the content.
         found: String,
     },
-    /// There is something else than a module.
+    /// The artifact is not a module.
     #[error("`{at}` is not a module: {why}")]
     NotAModule {
         /// The module's address.
         at: String,
-        /// What there is.
+        /// A description of the artifact.
         why: String,
     },
-    /// It is not a key that signatures can be verified with.
+    /// The key is not a public key of a supported type.
     #[error("this is not an ECDSA P-256 or Ed25519 public key in PEM, as `cosign public-key` prints one: {0}")]
     Key(String),
-    /// It is no regular expression.
+    /// The text is not a regular expression.
     #[error("`{pattern}` is not a regular expression: {why}")]
     Pattern {
-        /// What was written.
+        /// The text.
         pattern: String,
-        /// Why not.
+        /// The reason.
         why: String,
     },
-    /// It does not say whose certificates and whose logs are believed.
+    /// The document is not a trusted root.
     #[error("this is not a trusted root, as `cosign trusted-root create` writes one: {0}")]
     TrustedRoot(String),
-    /// A file that says whose signature is needed cannot be read.
+    /// The file of a key or a trusted root cannot be read.
     #[error("cannot read `{}`", path.display())]
     Read {
         /// The file.
@@ -113,7 +113,7 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
-    /// A file that says whose signature is needed says something else.
+    /// The file does not contain a key or a trusted root.
     #[error("cannot use `{}`", path.display())]
     Use {
         /// The file.
@@ -121,20 +121,20 @@ pub enum Error {
         /// What is wrong with it.
         source: Box<Error>,
     },
-    /// Signatures are beside modules in registries, and the one to run is none of those.
+    /// A signature is required, but the module is not from a registry.
     #[error("`{argument}` is for modules from a registry, and `{policy}` is none")]
     NotOfRegistry {
-        /// What asked for a signature.
+        /// The argument that requires a signature.
         argument: &'static str,
         /// The module to run.
         policy: String,
     },
-    /// The program cannot verify signatures by identity.
+    /// The program was built without support for signatures by identity.
     #[error(
         "signatures by identity cannot be verified: this program was built without the feature `keyless`; leave out          `--certificate-identity`, or use a released program"
     )]
     NoKeyless,
-    /// There is no signature beside the module.
+    /// The module has no signature.
     #[error(
         "`{at}` is not signed: there is nothing at the tag `{tag}`, and no Sigstore bundle refers to it; sign it with \
          `cosign sign {}`",
@@ -146,41 +146,41 @@ pub enum Error {
         /// The tag that signatures have in cosign's first form.
         tag: String,
     },
-    /// Somebody else signed it.
-    #[error("`{at}` is not signed {signer}: {found}; nothing of this module is used")]
+    /// No signature was made by the required signer.
+    #[error("`{at}` is not signed {signer}: {found}; this module is not used")]
     OtherSigner {
         /// The module's address.
         at: String,
         /// Who should have signed it: `with …` or `by …`.
         signer: String,
-        /// Why its signatures do not count.
+        /// Why each signature was refused.
         found: Refused,
     },
-    /// A signature belongs to something else.
-    #[error("the signature of `{at}` is of {found}: it was copied from another module; nothing of this one is used")]
+    /// The signature is for another digest.
+    #[error("the signature of `{at}` is for {found}, another module; this module is not used")]
     OtherDigest {
         /// The module's address.
         at: String,
-        /// What was signed.
+        /// The signed digest.
         found: String,
     },
-    /// The store cannot be written.
+    /// The store is not writable.
     #[error("cannot write `{}`", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
 }
 
-/// Signatures that do not count, and why.
+/// The reasons why signatures were refused.
 #[derive(Debug)]
 pub struct Refused(pub(crate) Vec<String>);
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// How many are told.
+        /// The maximum number of printed reasons.
         const TOLD: usize = 5;
         let Self(reasons) = self;
         if let [reason] = reasons.as_slice() {

@@ -18,16 +18,16 @@ use self::session::Session;
 use super::signature::Refusal;
 use super::{Digest, Error, Refused, Signer, Store, metadata};
 
-/// No module is larger. What a registry sends beyond it, or beyond what its manifest says, is not read.
+/// The maximum size of a module, in bytes. A layer is read up to this size or its manifest's, whichever is smaller.
 const MAX_MODULE: usize = 64 * 1024 * 1024;
 
-/// A registry that says nothing for this long has stopped.
+/// The timeout while a registry sends nothing.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Who asks.
+/// The value of the header `User-Agent`.
 const USER_AGENT: &str = concat!("telewarden/", env!("CARGO_PKG_VERSION"));
 
-/// Where a module is: `registry://HOST[:PORT]/NAME[:TAG][@sha256:DIGEST]`.
+/// A module's address: `registry://HOST[:PORT]/NAME[:TAG][@sha256:DIGEST]`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Location {
     reference: Reference,
@@ -35,12 +35,12 @@ pub struct Location {
 }
 
 impl Location {
-    /// The digest of its manifest, if it says which.
+    /// The manifest's digest, if the address has one.
     pub fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
     }
 
-    /// The same place, by digest.
+    /// The same address with a digest.
     fn at(&self, digest: Digest) -> Self {
         let (registry, repository) = (self.reference.registry(), self.reference.repository());
         Self {
@@ -61,10 +61,10 @@ impl FromStr for Location {
         let address = text
             .strip_prefix("registry://")
             .ok_or_else(|| error("it does not begin with `registry://`".to_owned()))?;
-        // Docker completes `name` to `docker.io/library/name`. Here nobody means that.
+        // Docker completes `name` to `docker.io/library/name`, which is not useful here.
         let host = address.split_once('/').map_or("", |(host, _)| host);
         if !host.contains(['.', ':']) && host != "localhost" {
-            return Err(error("it names no registry: `registry://HOST/NAME`".to_owned()));
+            return Err(error("it has no registry; write `registry://HOST/NAME`".to_owned()));
         }
         let reference: Reference = address
             .parse()
@@ -81,24 +81,24 @@ impl fmt::Display for Location {
     }
 }
 
-/// What was pulled.
+/// A pulled module.
 #[derive(Clone, Debug)]
 pub struct Pulled {
     /// The module.
     pub wasm: Vec<u8>,
-    /// Where it is, by digest.
+    /// Its address with a digest.
     pub at: Location,
 }
 
-/// OCI registries, spoken to over TLS, with the credentials that Docker's configuration has for them.
+/// A client for OCI registries. It uses TLS, and the credentials of Docker's configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
-    /// Hosts, with their port if they have one, that are spoken to without TLS.
+    /// Registries that are accessed without TLS, as `HOST` or `HOST:PORT`.
     pub plain_http: Vec<String>,
 }
 
 impl Registry {
-    /// Pushes an annotated module, and says where it is, by digest.
+    /// Pushes an annotated module, and answers its address with a digest.
     ///
     /// # Errors
     /// [`Error::NotWasm`], [`Error::NotAnnotated`] or [`Error::Metadata`] for a module that Kubewarden could not use,
@@ -123,14 +123,14 @@ impl Registry {
         digest.map(|digest| to.at(digest)).ok_or_else(|| Error::NotAModule {
             at: to.to_string(),
             why: format!(
-                "the registry does not tell the manifest's digest: `{}`",
+                "the registry did not send the manifest's digest: `{}`",
                 pushed.manifest_url
             ),
         })
     }
 
-    /// Pulls the module to run, which has to be named by digest: `registry://HOST/NAME@sha256:DIGEST`. Where a signer is
-    /// given, the module has to be signed by it.
+    /// Pulls a module to run. The address must have a digest: `registry://HOST/NAME@sha256:DIGEST`. If a signer is given,
+    /// the module must be signed by it.
     ///
     /// # Errors
     /// As [`Registry::pull`] or [`Registry::pull_signed`], and when the address is none or names no digest.
@@ -151,11 +151,11 @@ impl Registry {
         Ok(pulled.wasm)
     }
 
-    /// Pulls a module. What the store has is not fetched, and what is fetched is kept there.
+    /// Pulls a module, from the store if it is there, else from the registry into the store.
     ///
     /// # Errors
-    /// [`Error::Registry`] where the registry cannot be reached or refuses, [`Error::Digest`] where it sends something
-    /// else than what was asked for, [`Error::NotAModule`] where that is no module, [`Error::Write`] for the store.
+    /// [`Error::Registry`] if the registry cannot be reached or refuses, [`Error::Digest`] if it sends other content,
+    /// [`Error::NotAModule`] if the artifact is not a module, [`Error::Write`] if the store is not writable.
     pub fn pull(&self, from: &Location, store: Option<&Store>) -> Result<Pulled, Error> {
         let (wasm, digest) = self.fetch(from, store)?;
         let at = from.at(digest);
@@ -235,7 +235,7 @@ impl Registry {
         })
     }
 
-    /// Whether the registry is one of those that are spoken to without TLS.
+    /// True if the registry is accessed without TLS.
     fn is_plain(&self, at: &Location) -> bool {
         self.plain_http.iter().any(|host| host == at.reference.registry())
     }
@@ -256,7 +256,7 @@ impl Registry {
         .try_into()
     }
 
-    /// An error of the registry, and what may be done about it.
+    /// An error of the registry, with a hint.
     fn failed(&self, what: &'static str, at: &Location, note: Option<String>, source: OciDistributionError) -> Error {
         use OciDistributionError::{
             AuthenticationFailure, RegistryError, RequestError, ServerError, UnauthorizedError,
@@ -287,7 +287,7 @@ impl Registry {
     }
 }
 
-/// Runs what talks to a registry. Nothing else happens meanwhile, so one thread does.
+/// Runs requests to a registry on a runtime with one thread. Nothing else runs at the same time.
 fn run<T>(future: impl Future<Output = Result<T, OciDistributionError>>) -> Result<T, OciDistributionError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -307,7 +307,7 @@ fn verify(at: &Location, what: &'static str, expected: &Digest, found: &Digest) 
     })
 }
 
-/// The layer that is the module.
+/// The layer that contains the module.
 fn module_layer(at: &Location, manifest: &[u8]) -> Result<(OciDescriptor, Digest), Error> {
     let not_a_module = |why: String| Error::NotAModule {
         at: at.to_string(),
@@ -326,10 +326,10 @@ fn module_layer(at: &Location, manifest: &[u8]) -> Result<(OciDescriptor, Digest
     }
 }
 
-/// What Docker's configuration has for a registry.
+/// The credentials of Docker's configuration for a registry.
 struct Login {
     auth: RegistryAuth,
-    /// Why there is nothing, where that is surprising.
+    /// Why there are no credentials, if that is unexpected.
     note: Option<String>,
 }
 
