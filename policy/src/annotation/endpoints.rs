@@ -125,10 +125,8 @@ fn instead_of_options(entries: &[(Key, Node)]) -> String {
         found.and_then(|(_, node)| node.text())
     };
     let name = value("name").or_else(|| value("job_name"));
-    let endpoint = entries.iter().map(|(key, _)| key.text.as_str());
-    let endpoint = endpoint
-        .filter(|name| !is_key_of_endpoint(name) && *name != "name")
-        .next();
+    let mut names = entries.iter().map(|(key, _)| key.text.as_str());
+    let endpoint = names.find(|name| !is_key_of_endpoint(name) && *name != "name");
     let options = entries.iter().filter(|(key, _)| is_option(&key.text)).count();
     let is_of_prometheus = entries
         .iter()

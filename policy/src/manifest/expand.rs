@@ -59,7 +59,7 @@ pub(super) fn expand(object: &Value, annotation: &str) -> Option<Expansion> {
     let mut expansion = Expansion::default();
     if object["spec"]["templatePatch"].is_string() {
         let why = "its patch is applied by the ApplicationSet controller".to_owned();
-        expansion.findings.push(not_expanded(why, "/spec/templatePatch"));
+        expansion.findings.push(*not_expanded(why, "/spec/templatePatch"));
         return Some(expansion);
     }
     let set = Set {
@@ -77,25 +77,25 @@ pub(super) fn expand(object: &Value, annotation: &str) -> Option<Expansion> {
                 let why = format!("it makes more than {MAX_APPLICATIONS} Applications");
                 expansion
                     .findings
-                    .push(not_expanded(why, &format!("/spec/generators/{index}")));
+                    .push(*not_expanded(why, &format!("/spec/generators/{index}")));
             }
             Ok(all) => {
                 for parameters in &all {
                     match set.application(parameters) {
                         Ok(application) => expansion.applications.push(application),
-                        Err(finding) if expansion.findings.contains(&finding) => {}
-                        Err(finding) => expansion.findings.push(finding),
+                        Err(finding) if expansion.findings.contains(&*finding) => {}
+                        Err(finding) => expansion.findings.push(*finding),
                     }
                 }
             }
-            Err(finding) => expansion.findings.push(finding),
+            Err(finding) => expansion.findings.push(*finding),
         }
     }
     Some(expansion)
 }
 
-fn not_expanded(why: String, pointer: &str) -> Diagnostic {
-    Problem::NotExpanded { why }.at(Place::pointer(pointer))
+fn not_expanded(why: String, pointer: &str) -> Box<Diagnostic> {
+    Box::new(Problem::NotExpanded { why }.at(Place::pointer(pointer)))
 }
 
 struct Set<'a> {
@@ -108,7 +108,7 @@ struct Set<'a> {
 
 impl Set<'_> {
     /// What a generator yields, or what of it is not known.
-    fn parameters(&self, generator: &Value, pointer: &str) -> Result<Vec<Parameters>, Diagnostic> {
+    fn parameters(&self, generator: &Value, pointer: &str) -> Result<Vec<Parameters>, Box<Diagnostic>> {
         let Some(map) = generator.as_object() else {
             return Err(not_expanded("it has no generator".to_owned(), pointer));
         };
@@ -138,7 +138,7 @@ impl Set<'_> {
         }
     }
 
-    fn list(&self, body: &Value, pointer: &str) -> Result<Vec<Parameters>, Diagnostic> {
+    fn list(&self, body: &Value, pointer: &str) -> Result<Vec<Parameters>, Box<Diagnostic>> {
         let mut elements = body["elements"].as_array().cloned().unwrap_or_default();
         if let Some(text) = body["elementsYaml"].as_str().filter(|text| !text.is_empty()) {
             match documents(text).map(|mut documents| documents.remove(0)) {
@@ -166,7 +166,7 @@ impl Set<'_> {
     }
 
     /// Each of the first with each of the second, whose texts may use the first's parameters.
-    fn matrix(&self, body: &Value, pointer: &str) -> Result<Vec<Parameters>, Diagnostic> {
+    fn matrix(&self, body: &Value, pointer: &str) -> Result<Vec<Parameters>, Box<Diagnostic>> {
         let mut all = vec![Parameters::new()];
         for (index, generator) in children(body).iter().enumerate() {
             let pointer = format!("{pointer}/generators/{index}");
@@ -199,7 +199,7 @@ impl Set<'_> {
     }
 
     /// The first's, each with what the others yield for the same keys.
-    fn merge(&self, body: &Value, pointer: &str) -> Result<Vec<Parameters>, Diagnostic> {
+    fn merge(&self, body: &Value, pointer: &str) -> Result<Vec<Parameters>, Box<Diagnostic>> {
         let keys: Vec<_> = body["mergeKeys"]
             .as_array()
             .into_iter()
@@ -249,9 +249,9 @@ impl Set<'_> {
     }
 
     /// The Application that is made with these parameters.
-    fn application(&self, parameters: &Parameters) -> Result<Generated, Diagnostic> {
+    fn application(&self, parameters: &Parameters) -> Result<Generated, Box<Diagnostic>> {
         let mut texts = BTreeMap::new();
-        let mut text = |pointer: String| -> Result<Value, Diagnostic> {
+        let mut text = |pointer: String| -> Result<Value, Box<Diagnostic>> {
             match self.object["spec"]["template"].pointer(&pointer) {
                 Some(Value::String(template)) if !parameters.is_empty() => {
                     let filled = fill(template, parameters, self.go).map_err(|unfilled| {
@@ -302,16 +302,16 @@ impl Set<'_> {
         Ok(Generated { application, texts })
     }
 
-    fn unfilled(&self, unfilled: Unfilled, pointer: &str) -> Diagnostic {
+    fn unfilled(&self, unfilled: Unfilled, pointer: &str) -> Box<Diagnostic> {
         let placeholder = unfilled.placeholder;
         let place = Place::pointer(pointer);
-        match unfilled.is_unknown {
+        Box::new(match unfilled.is_unknown {
             true => Problem::UnknownParameter { placeholder }.at(place),
             false => Problem::NotExpanded {
                 why: format!("the ApplicationSet controller computes `{placeholder}`"),
             }
             .at(place),
-        }
+        })
     }
 }
 

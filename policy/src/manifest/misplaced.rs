@@ -178,7 +178,7 @@ impl Finder<'_> {
                     rest.trim_start_matches(['"', '\'']).starts_with(':')
                 })
         };
-        if !is_path && !(text.contains('\n') && is_yaml()) {
+        if !(is_path || text.contains('\n') && is_yaml()) {
             return;
         }
         let object = match is_path {
