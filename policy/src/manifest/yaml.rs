@@ -40,7 +40,10 @@ pub(super) fn documents(text: &str) -> Result<Vec<Value>, SyntaxError> {
     };
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| at(error.marker(), scan_error(&error)))?;
+        let (event, span) = event.map_err(|error| {
+            let error = at(error.marker(), scan_error(&error));
+            tab(text, &error).unwrap_or(error)
+        })?;
         reader.take(event).map_err(|message| at(&span.start, message))?;
     }
     // A text with only comments is a document too.
@@ -74,6 +77,21 @@ pub(super) fn json_documents(text: &str) -> Result<Vec<Value>, SyntaxError> {
         vec![Value::Null]
     } else {
         documents
+    })
+}
+
+/// An error about a tab, at the tab: the parser names the text before it.
+fn tab(text: &str, error: &SyntaxError) -> Option<SyntaxError> {
+    let (first, _) = error.position.filter(|_| error.message.contains("tab"))?;
+    let mut lines = text.lines().zip(1..).skip_while(|(_, line)| *line < first);
+    let (column, line) = lines.find_map(|(text, line)| {
+        let indentation = text.chars().take_while(|c| c.is_whitespace());
+        let column = indentation.zip(1..).find(|(c, _)| *c == '\t')?.1;
+        Some((column, line))
+    })?;
+    Some(SyntaxError {
+        message: "a tab in the indentation".to_owned(),
+        position: Some((line, column)),
     })
 }
 
@@ -343,6 +361,7 @@ mod tests {
     #[rstest]
     #[case::unclosed("a: [1", "line 2")]
     #[case::tab("a:\n\tb: 1", "line 2")]
+    #[case::tab_behind_a_text("a: b\n\tc: d", "a tab in the indentation, line 2")]
     #[case::duplicate("a: 1\nb: 2\na: 3", "duplicate key `a`")]
     #[case::mapping_key("? {a: 1}\n: b", "a key that is not text")]
     #[case::not_a_number("a: .nan", "cannot be written in JSON")]
