@@ -641,7 +641,7 @@ fn a_module_of_another_protocol() {
     let place = Place::answering(&json!({"protocol": 9})).file("a.yaml", APPLICATION);
     let ran = place.run(&["validate", "a.yaml"]);
     assert!(
-        ran.err.contains("speaks version 9 of the render protocol"),
+        ran.err.contains("supports version 9 of the render protocol"),
         "{}",
         ran.err
     );
