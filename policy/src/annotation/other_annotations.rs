@@ -591,5 +591,5 @@ fn is_reserved_variable(name: &str, settings: &Settings) -> bool {
             .iter()
             .any(|prefix| upper.starts_with(prefix))
         || settings.pod.env.iter().any(|var| var.name == name)
-        || settings.classes.values().any(|class| class.uses_variable(name))
+        || settings.uses_variable(name)
 }
