@@ -316,6 +316,24 @@ impl ClusterState {
         }
     }
 
+    /// Takes note that the API server refuses to delete an owned object.
+    pub(crate) fn set_refused(&self, live: &Live) {
+        let mut state = self.state();
+        if let Some(known) = state.find(&live.id).filter(|known| known.uid == live.uid) {
+            let mut known = Arc::unwrap_or_clone(known);
+            known.copy_refusal(live);
+            state.file(known);
+        }
+    }
+
+    /// Takes note that an owned object goes away as soon as its finalizers let it, unless it is gone already.
+    pub(crate) fn set_deleting(&self, live: Live) {
+        let known = self.state().find(&live.id);
+        if known.is_some_and(|known| known.uid == live.uid) {
+            self.put_owned(live, true);
+        }
+    }
+
     /// Forgets an owned object; with a uid, only if it is that very one.
     pub(crate) fn remove_owned(&self, id: &ObjectId, uid: Option<&str>, by_us: bool) {
         let mut state = self.state();

@@ -32,6 +32,8 @@ pub(crate) enum Error {
          of its files, which would go: {files}; give their sources too, or drop them with --prune"
     )]
     Lost { files: String },
+    #[error("cannot delete {id}: {why}")]
+    NotDeleted { id: ObjectId, why: String },
     #[error("the API server knows no kind `{kind}`")]
     UnknownKind { kind: String },
     #[error("the module rendered something that is no object: {0}")]
@@ -78,6 +80,7 @@ impl Error {
             Self::TooMuchTogether { .. } => "together",
             Self::Foreign { .. } => "foreign",
             Self::Lost { .. } => "lost",
+            Self::NotDeleted { .. } => "deletion",
             Self::UnknownKind { .. } => "kind",
             Self::NotAnObject(_) => "rendered",
             Self::Settings { .. } => "settings",
@@ -98,6 +101,19 @@ impl Error {
             Self::Api { .. } | Self::Timeout { .. } | Self::Foreign { .. } => true,
             _ => false,
         }
+    }
+
+    /// True if the API server has refused this one request, and is not likely to take it in a moment. What a webhook cannot
+    /// decide is one too.
+    pub(crate) fn is_refusal(&self) -> bool {
+        let Self::Api {
+            source: kube::Error::Api(status),
+            ..
+        } = self
+        else {
+            return false;
+        };
+        !matches!(status.code, 401 | 409 | 429)
     }
 
     /// True if the module failed, and not what is around it.

@@ -20,6 +20,21 @@ pub(crate) enum Attempt {
     Soon,
     /// Only something that changes will help, which may be something that is not watched.
     Later,
+    /// It is worth another try at this time, and not before.
+    At(Instant),
+}
+
+impl Attempt {
+    /// The one that comes first.
+    pub(crate) fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Soon, _) | (_, Self::Soon) => Self::Soon,
+            (Self::At(at), Self::At(other)) => Self::At(at.min(other)),
+            (at @ Self::At(_), _) | (_, at @ Self::At(_)) => at,
+            (Self::Later, _) | (_, Self::Later) => Self::Later,
+            (Self::Done, Self::Done) => Self::Done,
+        }
+    }
 }
 
 /// A try in a moment waits this long at first, and at most.
@@ -115,6 +130,10 @@ where
                     Attempt::Later => {
                         undone.insert(key.clone());
                         Some(LATER)
+                    }
+                    Attempt::At(at) => {
+                        undone.insert(key.clone());
+                        Some(at.saturating_duration_since(Instant::now()))
                     }
                 };
                 match delay {
