@@ -24,6 +24,9 @@ pub(crate) struct Source {
     pub(crate) text: Box<RawValue>,
     /// What Events are about.
     pub(crate) reference: ObjectReference,
+    /// Whose it is: the namespace of an Application, or, of one in Argo CD's own namespace and of a Namespace, the namespace
+    /// that is scraped.
+    pub(crate) tenant: String,
     /// An Application's project; `default` where it names none.
     pub(crate) project: Option<String>,
 }
@@ -544,6 +547,7 @@ mod tests {
             key: key.to_owned(),
             text: raw(&json!(text)),
             reference: ObjectReference::default(),
+            tenant: String::new(),
             project: Some(project.to_owned()),
         }
     }

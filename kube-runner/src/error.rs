@@ -22,7 +22,7 @@ pub(crate) enum Error {
         source: telewarden::Error,
     },
     #[error(
-        "each source alone is well, and all together are too much for the module; this is one of the largest: {why}"
+        "each source alone is well, and all together are too much for the module; this is one of the largest of its namespace: {why}"
     )]
     TooMuchTogether { why: String },
     #[error("{id} is there already and is not ours: {why}")]

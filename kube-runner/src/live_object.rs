@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use crate::compressed::Compressed;
 use crate::managed_fields;
 use crate::object_id::{GroupKind, ObjectId};
-use crate::queue::LATER;
+use crate::retry::LATER;
 
 /// The longest identity of a source: a kind, a namespace and a name.
 const MAX_SOURCE: usize = 512;

@@ -17,7 +17,7 @@ pub(crate) async fn load(policy: &Policy) -> Result<Module, Error> {
     };
     let (address, plain_http) = (policy.policy.clone(), policy.plain_http.clone());
     // Compiling takes all processors for a moment.
-    blocking(move || {
+    let module = blocking(move || {
         let module = match address.as_deref() {
             None => telewarden::embedded::module(&options),
             Some(address) if address.starts_with("registry://") => {
@@ -31,7 +31,11 @@ pub(crate) async fn load(policy: &Policy) -> Result<Module, Error> {
             source,
         })
     })
-    .await
+    .await?;
+    if let Some(problem) = module.cache_problem() {
+        tracing::warn!("{problem}");
+    }
+    Ok(module)
 }
 
 /// Runs a computation on a thread that may block. A panic there is a panic here.

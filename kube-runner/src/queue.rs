@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::retry::Backoff;
+use crate::retry::{Backoff, LATER};
 
 /// How an attempt went.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,8 +39,6 @@ impl Attempt {
 
 /// A try in a moment waits this long at first, and at most.
 const SOON: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
-/// A later one waits this long.
-pub(crate) const LATER: Duration = Duration::from_secs(300);
 /// Who waits for the queue to be done does not wait for more tries than these.
 const TRIES: u32 = 7;
 

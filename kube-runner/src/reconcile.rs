@@ -18,8 +18,9 @@ use crate::events::{Events, News, describe};
 use crate::http::Status;
 use crate::module::blocking;
 use crate::owned::{Change, Owned, Pruned, Stuck, Verb};
-use crate::queue::{Attempt, LATER};
+use crate::queue::Attempt;
 use crate::render::{Choice, GroupAnswer, Part, render_group};
+use crate::retry::LATER;
 use crate::settings::Settings;
 use crate::writer::Writer;
 
@@ -488,6 +489,7 @@ mod tests {
             key: key.to_owned(),
             text: RawValue::from_string("{}".to_owned()).unwrap(),
             reference: ObjectReference::default(),
+            tenant: String::new(),
             project: None,
         })
     }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
+/// What only something that changes will help is tried again after this long.
+pub(crate) const LATER: Duration = Duration::from_secs(300);
+
 /// Delays that double from one bound to another, each with a random part, so that many do not come back at once.
 #[derive(Debug)]
 pub(crate) struct Backoff {
