@@ -9,13 +9,19 @@ use std::process::Command;
 #[test]
 fn a_cache_that_others_can_write_into_is_not_used_and_that_is_logged() {
     let (folder, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let file = files.path().join("sources.yaml");
-    fs::write(&file, "").unwrap();
+    let (sources, module) = (files.path().join("sources.yaml"), files.path().join("guest.wasm"));
+    fs::write(&sources, "").unwrap();
+    // One that answers nothing compiles quickly.
+    let guest = r#"(module
+        (memory (export "memory") 1)
+        (func (export "__guest_call") (param i32 i32) (result i32) (i32.const 0)))"#;
+    fs::write(&module, wat::parse_str(guest).unwrap()).unwrap();
     for (mode, is_logged) in [(0o777, true), (0o700, false)] {
         fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_telewarden-operator"))
             .args(["apply", "--log-format", "json"])
-            .arg(&file)
+            .arg("--policy")
+            .args([&module, &sources])
             .env("TELEWARDEN_CACHE", folder.path())
             .env("KUBECONFIG", "/nonexistent")
             .output()

@@ -1,7 +1,7 @@
 //! The annotation's own YAML: a list of maps from names to URLs or options, or one such map.
 
 use super::{Context, Endpoint, EndpointUrl, Endpoints, Input};
-use crate::diagnostic::{Diagnostic, Findings, Problem};
+use crate::diagnostic::{Findings, Problem};
 use crate::located::{Data, Key, Node, from_yaml};
 use crate::telegraf::{Origin, read_options};
 
@@ -24,23 +24,19 @@ pub(super) fn read(
             for item in items {
                 match &item.data {
                     Data::Map(entries) => read_entries(entries, context, endpoints, findings),
-                    _ => findings.push(wrong_shape("an entry of the list", "`name: URL`", item)),
+                    _ => wrong_shape("an entry of the list".to_owned(), "`name: URL`", item, findings),
                 }
             }
         }
         Data::Map(entries) => read_entries(entries, context, endpoints, findings),
         Data::Null => {}
-        _ => findings.push(wrong_shape("the annotation", "a list of `- name: URL`", &root)),
+        _ => wrong_shape("the annotation".to_owned(), "a list of `- name: URL`", &root, findings),
     }
 }
 
-fn wrong_shape(what: &str, expected: &'static str, node: &Node) -> Diagnostic {
-    let problem = Problem::WrongShape {
-        what: what.to_owned(),
-        expected,
-        found: node.kind(),
-    };
-    problem.at(node.place())
+fn wrong_shape(what: String, expected: &'static str, node: &Node, findings: &mut Findings) {
+    let found = node.kind();
+    findings.report(Problem::WrongShape { what, expected, found }, node.place());
 }
 
 fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut Endpoints, findings: &mut Findings) {
@@ -53,7 +49,7 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
         }
         let before = findings.errors();
         let name = endpoints.name(&key.text, &key.place(), findings);
-        let no_url = || Problem::NoUrl { name: key.text.clone() }.at(key.place());
+        let no_url = || Problem::NoUrl { name: key.text.clone() };
         let input = match &node.data {
             Data::Text(url) => {
                 let urls: Vec<_> = endpoints
@@ -66,7 +62,7 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
             Data::Map(entries) => {
                 let urls = read_urls(entries, &key.text, context, endpoints, findings);
                 if urls.is_none() {
-                    findings.push(no_url());
+                    findings.report(no_url(), key.place());
                 }
                 let urls = urls.unwrap_or_default();
                 let own = read_options(entries, URL_KEYS, Origin::Annotation, findings);
@@ -74,12 +70,12 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
                 Some((urls, options))
             }
             Data::Null => {
-                findings.push(no_url());
+                findings.report(no_url(), key.place());
                 None
             }
             _ => {
                 let what = format!("endpoint `{}`", key.text);
-                findings.push(wrong_shape(&what, "a URL, or a map with `url` and options", node));
+                wrong_shape(what, "a URL, or a map with `url` and options", node, findings);
                 None
             }
         };
@@ -105,19 +101,16 @@ pub(super) fn read_urls(
     let mut given = entries.iter().filter(|(key, _)| URL_KEYS.contains(&key.text.as_str()));
     let (key, node) = given.next()?;
     if let Some((again, _)) = given.find(|(again, _)| again.text != key.text) {
-        findings.push(Problem::UrlTwice {}.at(again.place()));
+        findings.report(Problem::UrlTwice {}, again.place());
     }
     let expected = match key.text.as_str() {
         "url" => "a URL",
         _ => "a list of URLs",
     };
-    let wrong = |node: &Node| {
-        let problem = Problem::OptionShape {
-            name: key.text.clone(),
-            expected,
-            found: node.kind(),
-        };
-        problem.at(node.place())
+    let wrong = |node: &Node| Problem::OptionShape {
+        name: key.text.clone(),
+        expected,
+        found: node.kind(),
     };
     let mut urls = Vec::new();
     match &node.data {
@@ -130,11 +123,11 @@ pub(super) fn read_urls(
             for node in nodes {
                 match &node.data {
                     Data::Text(text) => urls.extend(endpoints.url(text, &node.place(), endpoint, context, findings)),
-                    _ => findings.push(wrong(node)),
+                    _ => findings.report(wrong(node), node.place()),
                 }
             }
         }
-        _ => findings.push(wrong(node)),
+        _ => findings.report(wrong(node), node.place()),
     }
     Some(urls)
 }

@@ -242,7 +242,10 @@ fn check_together(declaration: &Declaration, settings: &Settings, source: &Sourc
                 request: request.to_string(),
                 limit: limit.to_string(),
             };
-            findings.push(problem.at(Place::annotation(&format!("{PREFIX}requests-{resource}"), None)));
+            findings.report(
+                problem,
+                Place::annotation(&format!("{PREFIX}requests-{resource}"), None),
+            );
         }
     }
     let chosen = declaration.class.as_ref().unwrap_or(&settings.default_class);
@@ -258,7 +261,7 @@ fn check_together(declaration: &Declaration, settings: &Settings, source: &Sourc
                 Some(_) => Place::annotation(&class_annotation, None),
                 None => Place::annotation(&settings.annotation, None),
             };
-            findings.push(problem.at(place));
+            findings.report(problem, place);
         }
     }
 }
@@ -273,7 +276,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn report(&mut self, problem: Problem) {
-        self.findings.push(problem.at(self.place.clone()));
+        self.findings.report(problem, self.place.clone());
     }
 
     fn value_problem(&mut self, expected: &'static str) {
@@ -390,8 +393,8 @@ impl Reader<'_> {
     fn env_is_allowed(&mut self) -> bool {
         if !self.settings.allow.env {
             let name = self.annotation.to_owned();
-            self.findings
-                .push(Problem::EnvNotAllowed { name }.at(Place::annotation_name(self.annotation)));
+            let place = Place::annotation_name(self.annotation);
+            self.findings.report(Problem::EnvNotAllowed { name }, place);
         }
         self.settings.allow.env
     }

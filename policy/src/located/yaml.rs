@@ -34,7 +34,7 @@ pub(crate) fn from_yaml(annotation: &str, text: &str, findings: &mut Findings) -
                 let at = position(error.marker());
                 let place = Place::annotation(annotation, Some(Range { start: at, end: at }));
                 let error = error.info().to_owned();
-                reader.findings.push(Problem::NotYaml { error }.at(place));
+                reader.findings.report(Problem::NotYaml { error }, place);
                 return None;
             }
         }

@@ -221,7 +221,7 @@ pub(crate) fn read_options(
                     nearest: (!findings.is_full()).then(|| nearest(&key.text, known)).flatten(),
                     name: key.text.clone(),
                 };
-                findings.push(problem.at(key.place()));
+                findings.report(problem, key.place());
             }
             continue;
         };
@@ -341,7 +341,7 @@ fn not_a_duration(rule: &OptionRule, text: &str, node: &Node, findings: &mut Fin
         name: rule.name.to_owned(),
         text: text.to_owned(),
     };
-    findings.push(problem.at(node.place()));
+    findings.report(problem, node.place());
     None
 }
 
@@ -357,7 +357,7 @@ fn out_of_range(
         text: text.to_owned(),
         expected,
     };
-    findings.push(problem.at(node.place()));
+    findings.report(problem, node.place());
     None
 }
 
@@ -367,7 +367,7 @@ fn wrong_shape(name: &str, expected: &'static str, node: &Node, findings: &mut F
         expected,
         found: node.kind(),
     };
-    findings.push(problem.at(node.place()));
+    findings.report(problem, node.place());
     None
 }
 
@@ -461,7 +461,7 @@ fn literal_text(text: &str, origin: Origin, place: &Place, findings: &mut Findin
     match Literal::new(text) {
         Ok(text) => Some(Value::Literal(text)),
         Err(reason) => {
-            findings.push(not_literal(reason).at(place.clone()));
+            findings.report(not_literal(reason), place.clone());
             None
         }
     }
@@ -475,7 +475,7 @@ fn read_key(text: &str, what: &'static str, origin: Origin, place: &Place, findi
     let key = Key::new(text);
     if key.is_none() {
         let name = text.to_owned();
-        findings.push(Problem::Key { name, what }.at(place.clone()));
+        findings.report(Problem::Key { name, what }, place.clone());
     }
     key
 }
@@ -485,7 +485,7 @@ fn read_key(text: &str, what: &'static str, origin: Origin, place: &Place, findi
 pub(crate) fn refuse_unsafe_text(text: &str, origin: Origin, place: &Place, findings: &mut Findings) -> bool {
     match Literal::new(text) {
         Err(reason) if origin == Origin::Annotation => {
-            findings.push(not_literal(reason).at(place.clone()));
+            findings.report(not_literal(reason), place.clone());
             true
         }
         _ => false,
