@@ -77,6 +77,7 @@ fn text() -> impl Strategy<Value = String> {
         1 => Just("x: http://x.team-b.svc/\n".repeat(3000)),
         1 => any::<String>(),
         2 => Just(String::new()),
+        2 => Just("-".to_owned()),
     ]
 }
 

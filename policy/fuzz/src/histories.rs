@@ -2,8 +2,8 @@
 //! another.
 //!
 //! The text is a topology (`a`, `e` or `s`) and then steps, separated by lines of `%%`. A step's first line says what it
-//! changes: `application NAME DESTINATION ANNOTATION` or `namespace NAME ANNOTATION`. The rest is the annotation's new text;
-//! a step without any deletes the object.
+//! changes: `application NAME DESTINATION ANNOTATION` or `namespace NAME ANNOTATION`. The rest is the annotation's new text: `-`
+//! removes the annotation, and no text the object.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ fn application(namespace: &str, name: &str, destination: &str, annotations: &Map
 
 /// The Application that never changes.
 fn good() -> Value {
-    let text = "- web: http://web.good.svc:8080/metrics\n- redis:\n    url: http://redis.good.svc:9121/\n    tags: {tier: a}\n";
+    let text = "- web: http://web.good.svc:8080/metrics\n- redis:\n    url: http://redis.good.svc:9121/\n    tags: {zone: a}\n";
     let annotations = json!({format!("{PREFIX}rubin-telegraf-operator"): text});
     application("argocd", "good", "good", annotations.as_object().expect("a map"))
 }
@@ -125,6 +125,7 @@ pub fn check(text: &str) {
     };
     let settings = settings(topology);
     let alone = of_good(&answer(&settings, &[good()], &BTreeMap::new()));
+    assert_eq!(alone[0]["outcome"], "rendered");
     let mut objects: BTreeMap<(bool, String), (String, Map<String, Value>)> = BTreeMap::new();
     let mut accepted: BTreeMap<String, Value> = BTreeMap::new();
     let mut before = BTreeMap::new();
@@ -141,7 +142,11 @@ pub fn check(text: &str) {
         } else {
             let (at, annotations) = objects.entry(key).or_default();
             *at = destination.to_owned();
-            annotations.insert(format!("{PREFIX}{annotation}"), text.into());
+            let annotation = format!("{PREFIX}{annotation}");
+            match text.trim_end() {
+                "-" => drop(annotations.remove(&annotation)),
+                _ => drop(annotations.insert(annotation, text.into())),
+            }
         }
         let mut sources: Vec<_> = objects
             .iter()
