@@ -144,6 +144,45 @@ fn a_variable_that_a_placeholder_completes_is_reserved(#[case] name: &str, #[cas
     assert_eq!(!answer.sources[0].diagnostics.is_empty(), reserved);
 }
 
+#[rstest]
+#[case("limits-memory", "0", false)]
+#[case("limits-memory", "0.0Gi", false)]
+#[case("limits-cpu", "0m", false)]
+#[case("limits-cpu", "1m", true)]
+#[case("requests-memory", "0", true)]
+fn a_limit_of_zero_is_none_for_kubernetes_and_is_refused(
+    #[case] name: &str,
+    #[case] text: &str,
+    #[case] accepted: bool,
+) {
+    let mut annotations = with_options(json!({}));
+    annotations[format!("telegraf.influxdata.com/{name}")] = text.into();
+    let answer = rendered(&Value::Null, annotations);
+    assert_eq!(answer.sources[0].diagnostics.is_empty(), accepted, "{answer:#?}");
+}
+
+#[rstest]
+#[case("docker.io/library/telegraf:1.40", true)]
+#[case("docker.io/library/telegraf:1.37", false)]
+#[case("docker.io/library/telegraf:0.9", false)]
+#[case("docker.io/library/telegraf:1.40 x", false)]
+#[case("docker.io/library/telegraf:1.40\u{202e}", false)]
+#[case("docker.io/library/telegraf", false)]
+fn an_image_that_a_pattern_allows_is_telegraf_1_38_or_later(#[case] image: &str, #[case] accepted: bool) {
+    let mut annotations = with_options(json!({}));
+    annotations["telegraf.influxdata.com/image"] = image.into();
+    let answer = rendered(
+        &json!({"allow": {"image": ["docker.io/library/telegraf*"]}}),
+        annotations,
+    );
+    assert_eq!(
+        answer.sources[0].diagnostics.is_empty(),
+        accepted,
+        "{:#?}",
+        answer.sources[0].diagnostics
+    );
+}
+
 #[test]
 fn variables_of_a_secret_have_a_prefix() {
     let mut annotations = with_options(json!({}));

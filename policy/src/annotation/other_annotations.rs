@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMapKeySelector, EnvVar, EnvVarSource, Obj
 use super::{Declaration, SecretEnv, any_matches};
 use crate::diagnostic::{Findings, Place, Problem};
 use crate::located::{Data, from_yaml};
-use crate::settings::{Quantity, Settings};
+use crate::settings::{Quantity, Settings, check_image};
 use crate::source::{Source, is_dns_subdomain};
 use crate::telegraf::{
     Key, Literal, MAX_TAG_VALUE, Options, Origin, TAG_VALUE, Value, nearest, read_options, refuse_unsafe_text,
@@ -152,8 +152,8 @@ impl<'a> OtherAnnotations<'a> {
             "image" => declaration.image = reader.image(),
             "requests-cpu" => declaration.requests.cpu = reader.quantity(&settings.allow.max_resources.cpu),
             "requests-memory" => declaration.requests.memory = reader.quantity(&settings.allow.max_resources.memory),
-            "limits-cpu" => declaration.limits.cpu = reader.quantity(&settings.allow.max_resources.cpu),
-            "limits-memory" => declaration.limits.memory = reader.quantity(&settings.allow.max_resources.memory),
+            "limits-cpu" => declaration.limits.cpu = reader.limit(&settings.allow.max_resources.cpu),
+            "limits-memory" => declaration.limits.memory = reader.limit(&settings.allow.max_resources.memory),
             "secret-env" => declaration.secret_env = reader.secret_env(),
             _ => {
                 if let Some(tag) = name.strip_prefix("global-tag-literal-") {
@@ -333,8 +333,14 @@ impl Reader<'_> {
     }
 
     fn image(&mut self) -> Option<String> {
-        if any_matches(&self.settings.allow.image, self.text) && !self.text.is_empty() {
-            return Some(self.text.to_owned());
+        if any_matches(&self.settings.allow.image, self.text) {
+            return match check_image(self.text) {
+                Ok(()) => Some(self.text.to_owned()),
+                Err(_) => {
+                    self.value_problem("Telegraf's image, 1.38 or later, with a tag or a digest");
+                    None
+                }
+            };
         }
         let problem = Problem::ImageNotAllowed {
             image: self.text.chars().take(100).collect(),
@@ -364,6 +370,16 @@ impl Reader<'_> {
                 ceiling: ceiling.to_string(),
             };
             self.report(problem);
+            return None;
+        }
+        Some(quantity)
+    }
+
+    /// A quantity above zero: to Kubernetes, a limit of zero is none.
+    fn limit(&mut self, ceiling: &Quantity) -> Option<Quantity> {
+        let quantity = self.quantity(ceiling)?;
+        if quantity.is_zero() {
+            self.value_problem("more than 0: to Kubernetes, a limit of 0 is none");
             return None;
         }
         Some(quantity)

@@ -150,7 +150,7 @@ fn is_qualified_name(text: &str) -> bool {
 }
 
 /// Telegraf's image. It needs a tag or a digest; if the tag is a version, it must be 1.38 or later.
-fn check_image(image: &str) -> Result<(), &'static str> {
+pub(crate) fn check_image(image: &str) -> Result<(), &'static str> {
     let spelled = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '/' | ':' | '_' | '@' | '-');
     if image.is_empty() || !image.chars().all(spelled) {
         return Err("holds characters that no image's name has");
