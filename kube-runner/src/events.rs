@@ -1,7 +1,7 @@
-//! Events on sources: what happened to them, said once.
+//! Events on sources and settings.
 //!
-//! An Event's name is made of what it says, so that the API server refuses the second one, also after a restart. It keeps
-//! them for an hour by default.
+//! An Event's name is derived from its content, so the API server refuses a repeated one, also after a restart. It keeps
+//! Events for an hour by default.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
@@ -27,12 +27,12 @@ const WAITING_OF_NAMESPACE: usize = 1024;
 /// <https://github.com/kubernetes/client-go/blob/v0.33.0/tools/record/events_cache.go>).
 const BURST: u32 = 25;
 const REFILL: Duration = Duration::from_secs(300);
-/// The API server refuses longer ones.
+/// The API server's limit for a note.
 const MAX_NOTE: usize = 1024;
 
-/// What an Event says.
+/// The content of an Event.
 #[derive(Clone, Debug)]
-pub(crate) struct News {
+pub(crate) struct Notification {
     pub(crate) regarding: ObjectReference,
     pub(crate) warning: bool,
     /// In CamelCase, for programs.
@@ -41,7 +41,7 @@ pub(crate) struct News {
     pub(crate) note: String,
 }
 
-/// Where Events are handed in. They are sent one after the other, so that they never hold up what they tell of.
+/// A queue of Events to send. A task sends them one by one, so that they never delay an attempt.
 #[derive(Clone, Debug)]
 pub(crate) struct Events(Option<Arc<Waiting>>);
 
@@ -63,7 +63,7 @@ impl Waiting {
 struct Queues {
     limits: Limits,
     /// None of them is empty.
-    by_namespace: BTreeMap<String, VecDeque<News>>,
+    by_namespace: BTreeMap<String, VecDeque<Notification>>,
     waiting: usize,
     /// The namespace whose turn was last.
     last: String,
@@ -71,13 +71,13 @@ struct Queues {
 
 impl Queues {
     /// Takes an Event in, or drops it.
-    fn push(&mut self, mut news: News, now: Instant) {
-        if !self.limits.admit(&news.regarding, now) {
-            tracing::debug!(reason = news.reason, "too many Events about one object");
+    fn push(&mut self, mut notification: Notification, now: Instant) {
+        if !self.limits.admit(&notification.regarding, now) {
+            tracing::debug!(reason = notification.reason, "too many Events about one object");
             return;
         }
-        news.note = note(&news.note);
-        let of = &news.regarding;
+        notification.note = note(&notification.note);
+        let of = &notification.regarding;
         // A Namespace is in no namespace, and its Events are its own.
         let namespace = of.namespace.clone().or_else(|| of.name.clone()).unwrap_or_default();
         let own = self.by_namespace.get(&namespace).map_or(0, VecDeque::len);
@@ -92,37 +92,37 @@ impl Queues {
             }
             self.waiting -= 1;
         }
-        self.by_namespace.entry(namespace).or_default().push_back(news);
+        self.by_namespace.entry(namespace).or_default().push_back(notification);
         self.waiting += 1;
     }
 
     /// The next one to be sent.
-    fn pop(&mut self) -> Option<News> {
+    fn pop(&mut self) -> Option<Notification> {
         let mut after = self
             .by_namespace
             .range::<str, _>((Excluded(self.last.as_str()), Unbounded));
         let next = after.next().or_else(|| self.by_namespace.first_key_value());
         self.last = next?.0.clone();
         let queue = self.by_namespace.get_mut(&self.last)?;
-        let news = queue.pop_front();
+        let notification = queue.pop_front();
         if queue.is_empty() {
             self.by_namespace.remove(&self.last);
         }
-        self.waiting -= usize::from(news.is_some());
-        news
+        self.waiting -= usize::from(notification.is_some());
+        notification
     }
 }
 
 impl Events {
-    /// Sends Events in the name of this operator.
+    /// Sends Events as this operator.
     pub(crate) fn new(client: Client, instance: String) -> Self {
         let waiting = Arc::<Waiting>::default();
         let sent = waiting.clone();
         tokio::spawn(async move {
             loop {
-                let news = sent.queues().pop();
-                match news {
-                    Some(news) => send(&client, &instance, news).await,
+                let notification = sent.queues().pop();
+                match notification {
+                    Some(notification) => send(&client, &instance, notification).await,
                     None => sent.more.notified().await,
                 }
             }
@@ -130,20 +130,20 @@ impl Events {
         Self(Some(waiting))
     }
 
-    /// Sends none.
+    /// Sends no Events.
     pub(crate) fn none() -> Self {
         Self(None)
     }
 
-    pub(crate) fn tell(&self, news: News) {
+    pub(crate) fn send(&self, notification: Notification) {
         if let Some(waiting) = &self.0 {
-            waiting.queues().push(news, Instant::now());
+            waiting.queues().push(notification, Instant::now());
             waiting.more.notify_one();
         }
     }
 }
 
-/// How many Events may be sent about each object.
+/// The remaining number of Events for each object.
 #[derive(Debug, Default)]
 struct Limits(HashMap<String, Limit>);
 
@@ -154,11 +154,11 @@ struct Limit {
 }
 
 impl Limits {
-    /// Whether one more may be sent.
+    /// True if one more may be sent.
     fn admit(&mut self, regarding: &ObjectReference, now: Instant) -> bool {
         let of = |text: &Option<String>| text.clone().unwrap_or_default();
         let object = [of(&regarding.kind), of(&regarding.namespace), of(&regarding.name)].join("/");
-        // What was refilled needs no entry.
+        // Full limits need no entry.
         if self.0.len() >= WAITING && !self.0.contains_key(&object) {
             self.0.retain(|_, limit| {
                 limit.refill(now);
@@ -185,8 +185,8 @@ impl Limit {
     }
 }
 
-async fn send(client: &Client, instance: &str, news: News) {
-    let event = event(instance, news);
+async fn send(client: &Client, instance: &str, notification: Notification) {
+    let event = event(instance, notification);
     let namespace = event.metadata.namespace.clone().unwrap_or_default();
     let result = Api::<Event>::namespaced(client.clone(), &namespace)
         .create(&PostParams::default(), &event)
@@ -209,16 +209,21 @@ fn note(text: &str) -> String {
     note
 }
 
-fn event(instance: &str, news: News) -> Event {
-    let of = &news.regarding;
-    let text = [of.uid.as_deref().unwrap_or_default(), news.reason, &news.note].join("\n");
+fn event(instance: &str, notification: Notification) -> Event {
+    let of = &notification.regarding;
+    let text = [
+        of.uid.as_deref().unwrap_or_default(),
+        notification.reason,
+        &notification.note,
+    ]
+    .join("\n");
     let digest: String = Sha256::digest(text.as_bytes())
         .iter()
         .take(8)
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let name = of.name.as_deref().unwrap_or_default();
-    // Kubernetes names them so; a name has 253 characters at most.
+    // The usual form of an Event's name. A name has at most 253 characters.
     let name = format!(
         "{}.{digest}",
         name.get(..236).unwrap_or(name).trim_end_matches(['.', '-'])
@@ -231,12 +236,12 @@ fn event(instance: &str, news: News) -> Event {
         },
         event_time: Some(MicroTime(k8s_openapi::jiff::Timestamp::now())),
         action: Some("Render".to_owned()),
-        reason: Some(news.reason.to_owned()),
-        note: Some(news.note),
-        regarding: Some(news.regarding),
+        reason: Some(notification.reason.to_owned()),
+        note: Some(notification.note),
+        regarding: Some(notification.regarding),
         reporting_controller: Some("telewarden-operator".to_owned()),
         reporting_instance: Some(instance.to_owned()),
-        type_: Some(if news.warning { "Warning" } else { "Normal" }.to_owned()),
+        type_: Some(if notification.warning { "Warning" } else { "Normal" }.to_owned()),
         ..Event::default()
     }
 }
@@ -273,8 +278,8 @@ mod tests {
         }
     }
 
-    fn news(note: &str) -> News {
-        News {
+    fn notification(note: &str) -> Notification {
+        Notification {
             regarding: regarding("redis"),
             warning: true,
             reason: "Refused",
@@ -283,13 +288,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_twice_has_one_name() {
-        let name = |news| event("one", news).metadata.name.unwrap();
-        assert_eq!(name(news("line 1")), name(news("line 1")));
-        assert_ne!(name(news("line 1")), name(news("line 2")));
-        let mut again = news("line 1");
+    fn repeated_events_have_the_same_name() {
+        let name = |notification| event("one", notification).metadata.name.unwrap();
+        assert_eq!(name(notification("line 1")), name(notification("line 1")));
+        assert_ne!(name(notification("line 1")), name(notification("line 2")));
+        let mut again = notification("line 1");
         again.regarding.uid = Some("another".to_owned());
-        assert_ne!(name(news("line 1")), name(again));
+        assert_ne!(name(notification("line 1")), name(again));
     }
 
     #[test]
@@ -302,11 +307,11 @@ mod tests {
     }
 
     /// An Event about an object of a namespace; of a Namespace for none.
-    fn of(namespace: Option<&str>, name: &str) -> News {
-        let mut news = news("");
-        news.regarding.namespace = namespace.map(str::to_owned);
-        news.regarding.name = Some(name.to_owned());
-        news
+    fn of(namespace: Option<&str>, name: &str) -> Notification {
+        let mut notification = notification("");
+        notification.regarding.namespace = namespace.map(str::to_owned);
+        notification.regarding.name = Some(name.to_owned());
+        notification
     }
 
     /// The names in the order in which they are sent.
@@ -362,12 +367,12 @@ mod tests {
     #[test]
     fn what_waits_is_not_longer_than_what_is_sent() {
         let mut queues = Queues::default();
-        queues.push(news(&"é".repeat(100_000)), Instant::now());
+        queues.push(notification(&"é".repeat(100_000)), Instant::now());
         assert!(queues.pop().unwrap().note.len() <= MAX_NOTE);
     }
 
     #[test]
-    fn about_one_object_so_many_are_sent_and_then_one_for_each_period() {
+    fn events_about_one_object_are_limited() {
         let (mut limits, start) = (Limits::default(), Instant::now());
         let mut admitted = |name: &str, now: Instant, count: usize| {
             let tries = (0..count).filter(|_| limits.admit(&regarding(name), now));
@@ -381,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limits_are_bounded() {
+    fn the_number_of_limits_is_bounded() {
         let (mut limits, start) = (Limits::default(), Instant::now());
         (0..WAITING).for_each(|number| assert!(limits.admit(&regarding(&number.to_string()), start)));
         limits.admit(&regarding("one more"), start + REFILL);

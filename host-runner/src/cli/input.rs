@@ -1,4 +1,4 @@
-//! Reading: paths to Kubernetes objects, with the text that they come from.
+//! Reads files and folders into Kubernetes objects, with the text that they come from.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -12,15 +12,15 @@ use serde_json::Value;
 use telewarden_policy::manifest::{Excerpt, MAX_BYTES, Manifest, SyntaxError};
 use walkdir::{DirEntry, WalkDir};
 
-/// Reading fewer files than this takes less time than looking at a progress bar.
+/// The minimum number of files for a progress bar.
 const FILES_WORTH_A_PROGRESS_BAR: u64 = 200;
 
-/// What was read.
+/// Everything that was read.
 #[derive(Debug, Default)]
 pub(crate) struct Input {
-    /// Texts that hold objects.
+    /// Texts that contain objects.
     pub(crate) texts: Vec<Text>,
-    /// How many files were read, those without objects among them.
+    /// The number of files that were read, including those without objects.
     pub(crate) files: usize,
     pub(crate) skipped: Skipped,
     pub(crate) failures: Vec<Failure>,
@@ -40,21 +40,21 @@ pub(crate) struct Settings {
     pub(crate) text: Text,
 }
 
-/// Files of a folder that are not what they are called.
+/// Files of a folder that are not valid YAML or JSON.
 #[derive(Clone, Copy, Debug, Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Skipped {
     /// Templates, such as Helm's.
     pub(crate) templates: usize,
-    /// Files that are neither YAML nor JSON.
+    /// Other files.
     pub(crate) not_yaml: usize,
 }
 
-/// Something that could not be read or run.
+/// A failure to read or run something.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Failure {
-    /// The file, if it is about one.
+    /// The file, if the failure concerns one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<String>,
     /// The line, from 1.
@@ -63,9 +63,9 @@ pub(crate) struct Failure {
     /// The column, in characters from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) column: Option<u32>,
-    /// What is wrong.
+    /// The message.
     pub(crate) message: String,
-    /// What is shown of the line.
+    /// The excerpt of the line that is shown.
     #[serde(skip)]
     pub(crate) excerpt: Option<Excerpt>,
 }
@@ -100,7 +100,7 @@ impl Failure {
     }
 }
 
-/// Why a file has no documents.
+/// Why a file cannot be read.
 enum Unreadable {
     Io(io::Error),
     TooLarge,
@@ -108,14 +108,14 @@ enum Unreadable {
     Syntax { text: String, error: SyntaxError },
 }
 
-/// Whether a file was named, or found in a folder that was.
+/// How a file was selected: as an argument, or by a search of a folder.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Origin {
     Named,
     Found,
 }
 
-/// Reads files, folders and, for `-`, standard input. Nothing that is wrong with one of them keeps another from being read.
+/// Reads files, folders and, for `-`, standard input. A failure of one does not stop the others.
 pub(crate) fn read(paths: &[PathBuf]) -> Input {
     let mut input = Input::default();
     let stdin = [PathBuf::from("-")];
@@ -152,7 +152,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> Input {
             files.push((path.clone(), Origin::Named));
         }
     }
-    // A file that was named twice, or named and found, is still one file. It cannot be opened where it has no such name.
+    // A file is read once, even if several paths lead to it. A path that cannot be resolved fails later, when it is opened.
     files.retain(|(path, _)| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())));
 
     let progress = progress(files.len() as u64);
@@ -168,13 +168,13 @@ fn progress(files: u64) -> ProgressBar {
     if files < FILES_WORTH_A_PROGRESS_BAR {
         return ProgressBar::hidden();
     }
-    // On standard error, and nothing at all where that is no terminal.
+    // Drawn on standard error, and only if that is a terminal.
     let style = ProgressStyle::with_template("reading {wide_bar} {pos}/{len} files");
     ProgressBar::new(files).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// The YAML and JSON files of a folder and those below, by name. Links to files are followed, links to folders are not: they
-/// may lead in a circle.
+/// The YAML and JSON files of a folder and its subfolders, by name. Links to files are followed. Links to folders are
+/// not, because they can form a cycle.
 fn find(folder: &Path) -> impl Iterator<Item = walkdir::Result<PathBuf>> {
     let is_hidden = |entry: &DirEntry| entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
     WalkDir::new(folder)
@@ -215,7 +215,7 @@ impl Input {
             Err(Unreadable::Io(error)) => Failure::of_file(&name, format!("cannot read: {error}")),
             Err(Unreadable::TooLarge) => {
                 let limit = MAX_BYTES / (1024 * 1024);
-                Failure::of_file(&name, format!("larger than {limit} MiB, the most that is read"))
+                Failure::of_file(&name, format!("the file is larger than {limit} MiB"))
             }
             Err(Unreadable::Syntax { text, .. }) if origin == Origin::Found && text.contains("{{") => {
                 self.skipped.templates += 1;
@@ -241,7 +241,7 @@ impl Input {
     }
 }
 
-/// Reads the settings: one document.
+/// Reads the settings, a single document.
 pub(crate) fn read_settings(path: &Path) -> Result<Settings, Failure> {
     let name = path.display().to_string();
     let manifest = open(path)
@@ -260,7 +260,7 @@ pub(crate) fn read_settings(path: &Path) -> Result<Settings, Failure> {
     let Some(value) = manifest.settings() else {
         return Err(Failure::of_file(
             &name,
-            "the settings are one document, and this file has several",
+            "the settings must be one document, but this file has several",
         ));
     };
     let text = Text { name, manifest };
@@ -273,7 +273,8 @@ fn open(path: &Path) -> Result<File, Unreadable> {
 
 fn read_text(reader: impl Read) -> Result<String, Unreadable> {
     let mut bytes = Vec::new();
-    // One more than is read says that there is more. The file's own length may change, or be none, as a pipe's.
+    // Reads one byte more than the limit to see if there is more. The length from the file system is not reliable: it can
+    // change, and a pipe has none.
     let limit = MAX_BYTES as u64 + 1;
     let read = reader.take(limit).read_to_end(&mut bytes).map_err(Unreadable::Io)?;
     if read as u64 == limit {

@@ -24,19 +24,19 @@ pub(super) fn read(
             for item in items {
                 match &item.data {
                     Data::Map(entries) => read_entries(entries, context, endpoints, findings),
-                    _ => wrong_shape("an entry of the list".to_owned(), "`name: URL`", item, findings),
+                    _ => wrong_type("an entry of the list".to_owned(), "`name: URL`", item, findings),
                 }
             }
         }
         Data::Map(entries) => read_entries(entries, context, endpoints, findings),
         Data::Null => {}
-        _ => wrong_shape("the annotation".to_owned(), "a list of `- name: URL`", &root, findings),
+        _ => wrong_type("the annotation".to_owned(), "a list of `- name: URL`", &root, findings),
     }
 }
 
-fn wrong_shape(what: String, expected: &'static str, node: &Node, findings: &mut Findings) {
+fn wrong_type(what: String, expected: &'static str, node: &Node, findings: &mut Findings) {
     let found = node.kind();
-    findings.report(Problem::WrongShape { what, expected, found }, node.place());
+    findings.report(Problem::WrongType { what, expected, found }, node.place());
 }
 
 fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut Endpoints, findings: &mut Findings) {
@@ -75,7 +75,7 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
             }
             _ => {
                 let what = format!("endpoint `{}`", key.text);
-                wrong_shape(what, "a URL, or a map with `url` and options", node, findings);
+                wrong_type(what, "a URL, or a map with `url` and options", node, findings);
                 None
             }
         };
@@ -101,13 +101,13 @@ pub(super) fn read_urls(
     let mut given = entries.iter().filter(|(key, _)| URL_KEYS.contains(&key.text.as_str()));
     let (key, node) = given.next()?;
     if let Some((again, _)) = given.find(|(again, _)| again.text != key.text) {
-        findings.report(Problem::UrlTwice {}, again.place());
+        findings.report(Problem::UrlAndUrls {}, again.place());
     }
     let expected = match key.text.as_str() {
         "url" => "a URL",
         _ => "a list of URLs",
     };
-    let wrong = |node: &Node| Problem::OptionShape {
+    let wrong = |node: &Node| Problem::WrongOptionType {
         name: key.text.clone(),
         expected,
         found: node.kind(),
