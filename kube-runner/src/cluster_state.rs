@@ -24,6 +24,9 @@ pub(crate) struct Source {
     pub(crate) text: Box<RawValue>,
     /// The object that Events refer to.
     pub(crate) reference: ObjectReference,
+    /// Whose it is: the namespace of an Application, or, of one in Argo CD's own namespace and of a Namespace, the namespace
+    /// that is scraped.
+    pub(crate) tenant: String,
     /// An Application's project; `default` if it sets none.
     pub(crate) project: Option<String>,
 }
@@ -316,6 +319,24 @@ impl ClusterState {
         }
     }
 
+    /// Takes note that the API server refuses to delete an owned object.
+    pub(crate) fn set_refused(&self, live: &Live) {
+        let mut state = self.state();
+        if let Some(known) = state.find(&live.id).filter(|known| known.uid == live.uid) {
+            let mut known = Arc::unwrap_or_clone(known);
+            known.copy_refusal(live);
+            state.track(known);
+        }
+    }
+
+    /// Takes note that an owned object goes away as soon as its finalizers let it, unless it is gone already.
+    pub(crate) fn set_deleting(&self, live: Live) {
+        let known = self.state().find(&live.id);
+        if known.is_some_and(|known| known.uid == live.uid) {
+            self.put_owned(live, true);
+        }
+    }
+
     /// Stops tracking an owned object. With a uid, only the object with that uid.
     pub(crate) fn remove_owned(&self, id: &ObjectId, uid: Option<&str>, by_us: bool) {
         let mut state = self.state();
@@ -527,6 +548,7 @@ mod tests {
             key: key.to_owned(),
             text: raw(&json!(text)),
             reference: ObjectReference::default(),
+            tenant: String::new(),
             project: Some(project.to_owned()),
         }
     }

@@ -87,6 +87,7 @@ mod tests {
                 uid: Some(uid.to_owned()),
                 ..ObjectReference::default()
             },
+            tenant: String::new(),
             project: None,
         })
     }

@@ -21,7 +21,9 @@ pub(crate) enum Error {
         #[source]
         source: telewarden::Error,
     },
-    #[error("the module can render each source alone, but not all together; this source is one of the largest: {why}")]
+    #[error(
+        "the module can render each source alone, but not all together; this source is one of the largest of its namespace: {why}"
+    )]
     TooMuchTogether { why: String },
     #[error("{id} already exists and is not managed by this operator: {why}")]
     Foreign { id: ObjectId, why: String },
@@ -30,6 +32,8 @@ pub(crate) enum Error {
         nor stored: {files}; give their sources too, or delete the files with --prune"
     )]
     Lost { files: String },
+    #[error("cannot delete {id}: {why}")]
+    NotDeleted { id: ObjectId, why: String },
     #[error("the API server does not know the kind `{kind}`")]
     UnknownKind { kind: String },
     #[error("the module rendered an invalid object: {0}")]
@@ -76,6 +80,7 @@ impl Error {
             Self::TooMuchTogether { .. } => "together",
             Self::Foreign { .. } => "foreign",
             Self::Lost { .. } => "lost",
+            Self::NotDeleted { .. } => "deletion",
             Self::UnknownKind { .. } => "kind",
             Self::NotAnObject(_) => "rendered",
             Self::Settings { .. } => "settings",
@@ -96,6 +101,19 @@ impl Error {
             Self::Api { .. } | Self::Timeout { .. } | Self::Foreign { .. } => true,
             _ => false,
         }
+    }
+
+    /// True if the API server has refused this one request, and is not likely to take it in a moment. What a webhook cannot
+    /// decide is one too.
+    pub(crate) fn is_refusal(&self) -> bool {
+        let Self::Api {
+            source: kube::Error::Api(status),
+            ..
+        } = self
+        else {
+            return false;
+        };
+        !matches!(status.code, 401 | 409 | 429)
     }
 
     /// True if a call of the module failed.

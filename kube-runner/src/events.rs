@@ -3,7 +3,9 @@
 //! An Event's name is derived from its content, so the API server refuses a repeated one, also after a restart. It keeps
 //! Events for an hour by default.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -15,12 +17,14 @@ use sha2::{Digest, Sha256};
 use telewarden::{Diagnostic, Severity};
 use telewarden_policy::diagnostic::rules::page;
 use telewarden_policy::printable::printable;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 
-/// The maximum number of Events that wait to be sent. More are dropped.
+/// More than these, waiting to be sent, are dropped: Events are a courtesy. Those of the namespace that has most go first.
 const WAITING: usize = 4096;
-/// The number of Events about one object that are sent at once. Then one is sent for each [`REFILL`]. Kubernetes'
-/// components have the same limits (`defaultSpamBurst` and `defaultSpamQPS` in
+/// So many wait of one namespace at most.
+const WAITING_OF_NAMESPACE: usize = 1024;
+/// So many Events about one object are sent at once, and then one for each [`REFILL`], as Kubernetes' own components do
+/// (`defaultSpamBurst` and `defaultSpamQPS` in
 /// <https://github.com/kubernetes/client-go/blob/v0.33.0/tools/record/events_cache.go>).
 const BURST: u32 = 25;
 const REFILL: Duration = Duration::from_secs(300);
@@ -40,26 +44,91 @@ pub(crate) struct Notification {
 
 /// A queue of Events to send. A task sends them one by one, so that they never delay an attempt.
 #[derive(Clone, Debug)]
-pub(crate) struct Events(Option<mpsc::Sender<Notification>>);
+pub(crate) struct Events(Option<Arc<Waiting>>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    queues: Mutex<Queues>,
+    more: Notify,
+}
+
+impl Waiting {
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        // What is locked is whole whenever somebody panics.
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Events that wait to be sent. The namespaces take turns, so that none of them holds up, or pushes out, another one's.
+#[derive(Debug, Default)]
+struct Queues {
+    limits: Limits,
+    /// None of them is empty.
+    by_namespace: BTreeMap<String, VecDeque<Notification>>,
+    waiting: usize,
+    /// The namespace whose turn was last.
+    last: String,
+}
+
+impl Queues {
+    /// Takes an Event in, or drops it.
+    fn push(&mut self, mut notification: Notification, now: Instant) {
+        if !self.limits.admit(&notification.regarding, now) {
+            tracing::debug!(reason = notification.reason, "too many Events about one object");
+            return;
+        }
+        notification.note = note(&notification.note);
+        let of = &notification.regarding;
+        // A Namespace is in no namespace, and its Events are its own.
+        let namespace = of.namespace.clone().or_else(|| of.name.clone()).unwrap_or_default();
+        let own = self.by_namespace.get(&namespace).map_or(0, VecDeque::len);
+        if own >= WAITING_OF_NAMESPACE {
+            return;
+        }
+        if self.waiting >= WAITING {
+            let longest = self.by_namespace.values_mut().max_by_key(|queue| queue.len());
+            match longest.filter(|longest| longest.len() > own + 1) {
+                Some(longest) => drop(longest.pop_back()),
+                None => return,
+            }
+            self.waiting -= 1;
+        }
+        self.by_namespace.entry(namespace).or_default().push_back(notification);
+        self.waiting += 1;
+    }
+
+    /// The next one to be sent.
+    fn pop(&mut self) -> Option<Notification> {
+        let mut after = self
+            .by_namespace
+            .range::<str, _>((Excluded(self.last.as_str()), Unbounded));
+        let next = after.next().or_else(|| self.by_namespace.first_key_value());
+        self.last = next?.0.clone();
+        let queue = self.by_namespace.get_mut(&self.last)?;
+        let notification = queue.pop_front();
+        if queue.is_empty() {
+            self.by_namespace.remove(&self.last);
+        }
+        self.waiting -= usize::from(notification.is_some());
+        notification
+    }
+}
 
 impl Events {
     /// Sends Events as this operator.
     pub(crate) fn new(client: Client, instance: String) -> Self {
-        let (sender, mut receiver) = mpsc::channel::<Notification>(WAITING);
+        let waiting = Arc::<Waiting>::default();
+        let sent = waiting.clone();
         tokio::spawn(async move {
-            let mut limits = Limits::default();
-            while let Some(notification) = receiver.recv().await {
-                match limits.admit(&notification.regarding, Instant::now()) {
-                    true => send(&client, &instance, notification).await,
-                    false => tracing::debug!(
-                        reason = notification.reason,
-                        note = notification.note,
-                        "too many Events about one object"
-                    ),
+            loop {
+                let notification = sent.queues().pop();
+                match notification {
+                    Some(notification) => send(&client, &instance, notification).await,
+                    None => sent.more.notified().await,
                 }
             }
         });
-        Self(Some(sender))
+        Self(Some(waiting))
     }
 
     /// Sends no Events.
@@ -68,8 +137,9 @@ impl Events {
     }
 
     pub(crate) fn send(&self, notification: Notification) {
-        if let Some(sender) = &self.0 {
-            let _ = sender.try_send(notification);
+        if let Some(waiting) = &self.0 {
+            waiting.queues().push(notification, Instant::now());
+            waiting.more.notify_one();
         }
     }
 }
@@ -129,15 +199,25 @@ async fn send(client: &Client, instance: &str, notification: Notification) {
     }
 }
 
-fn event(instance: &str, notification: Notification) -> Event {
-    let lines: Vec<_> = notification.note.lines().map(printable).collect();
+/// A note as an Event takes it.
+fn note(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(printable).collect();
     let mut note = lines.join("\n");
     if note.len() > MAX_NOTE {
         note.truncate(note.floor_char_boundary(MAX_NOTE - '…'.len_utf8()));
         note.push('…');
     }
+    note
+}
+
+fn event(instance: &str, notification: Notification) -> Event {
     let of = &notification.regarding;
-    let text = [of.uid.as_deref().unwrap_or_default(), notification.reason, &note].join("\n");
+    let text = [
+        of.uid.as_deref().unwrap_or_default(),
+        notification.reason,
+        &notification.note,
+    ]
+    .join("\n");
     let digest: String = Sha256::digest(text.as_bytes())
         .iter()
         .take(8)
@@ -158,7 +238,7 @@ fn event(instance: &str, notification: Notification) -> Event {
         event_time: Some(MicroTime(k8s_openapi::jiff::Timestamp::now())),
         action: Some("Render".to_owned()),
         reason: Some(notification.reason.to_owned()),
-        note: Some(note),
+        note: Some(notification.note),
         regarding: Some(notification.regarding),
         reporting_controller: Some("telewarden-operator".to_owned()),
         reporting_instance: Some(instance.to_owned()),
@@ -220,12 +300,76 @@ mod tests {
 
     #[test]
     fn a_note_is_printable_and_not_too_long() {
-        let note = |text: &str| event("one", notification(text)).note.unwrap();
         assert_eq!(
             note("one\ntwo \u{1b}[31m \u{9b}31m \u{202e}"),
             "one\ntwo \\u{1b}[31m \\u{9b}31m \\u{202e}"
         );
         assert_eq!(note(&"é".repeat(2000)).len(), MAX_NOTE - 1);
+    }
+
+    /// An Event about an object of a namespace; of a Namespace for none.
+    fn of(namespace: Option<&str>, name: &str) -> Notification {
+        let mut notification = notification("");
+        notification.regarding.namespace = namespace.map(str::to_owned);
+        notification.regarding.name = Some(name.to_owned());
+        notification
+    }
+
+    /// The names in the order in which they are sent.
+    fn sent(queues: &mut Queues) -> Vec<String> {
+        std::iter::from_fn(|| queues.pop()?.regarding.name).collect()
+    }
+
+    #[test]
+    fn namespaces_take_turns() {
+        let (mut queues, now) = (Queues::default(), Instant::now());
+        for name in ["a1", "a2", "a3", "a4"] {
+            queues.push(of(Some("a"), name), now);
+        }
+        queues.push(of(Some("b"), "b1"), now);
+        queues.push(of(None, "c"), now);
+        queues.push(of(Some("b"), "b2"), now);
+        assert_eq!(sent(&mut queues), ["a1", "b1", "c", "a2", "b2", "a3", "a4"]);
+        assert_eq!((queues.waiting, queues.by_namespace.len()), (0, 0));
+        queues.push(of(Some("b"), "b3"), now);
+        assert_eq!(sent(&mut queues), ["b3"]);
+    }
+
+    #[test]
+    fn a_flood_of_one_namespace_drops_its_own() {
+        let (mut queues, now) = (Queues::default(), Instant::now());
+        for number in 0..2 * WAITING_OF_NAMESPACE {
+            queues.push(of(Some("flood"), &format!("flood-{number}")), now);
+        }
+        assert_eq!(queues.waiting, WAITING_OF_NAMESPACE);
+        // Also when all together are too many.
+        for namespace in ["b", "c", "d"] {
+            (0..WAITING_OF_NAMESPACE)
+                .for_each(|number| queues.push(of(Some(namespace), &format!("{namespace}-{number}")), now));
+        }
+        assert_eq!(queues.waiting, WAITING);
+        for number in 0..100 {
+            queues.push(of(Some("late"), &format!("late-{number}")), now);
+        }
+        assert_eq!(queues.waiting, WAITING);
+        let sent = sent(&mut queues);
+        let of_late = sent.iter().take(500).filter(|name| name.starts_with("late")).count();
+        assert_eq!((sent.len(), of_late), (WAITING, 100));
+    }
+
+    #[test]
+    fn one_source_floods_nothing() {
+        let (mut queues, now) = (Queues::default(), Instant::now());
+        (0..1000).for_each(|_| queues.push(of(Some("a"), "one"), now));
+        queues.push(of(Some("a"), "other"), now);
+        assert_eq!(queues.waiting, BURST as usize + 1);
+    }
+
+    #[test]
+    fn what_waits_is_not_longer_than_what_is_sent() {
+        let mut queues = Queues::default();
+        queues.push(notification(&"é".repeat(100_000)), Instant::now());
+        assert!(queues.pop().unwrap().note.len() <= MAX_NOTE);
     }
 
     #[test]

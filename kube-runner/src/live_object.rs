@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, Time};
 use kube::Resource;
@@ -17,10 +18,12 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use telewarden_policy::well_known::{APPLIED, SOURCE};
+use tokio::time::Instant;
 
 use crate::compressed::Compressed;
 use crate::managed_fields;
 use crate::object_id::{GroupKind, ObjectId};
+use crate::retry::LATER;
 
 /// The maximum length of a source's identity (kind, namespace and name), in bytes.
 const MAX_SOURCE: usize = 512;
@@ -231,8 +234,26 @@ pub(crate) struct Live {
     /// The digest of the rendered object, if this object was found equal to it: it contains all rendered fields, or an
     /// apply changed nothing, because the API server normalizes a value, or another manager added to a list.
     as_rendered: Option<Digest>,
+    /// The API server refuses to delete it.
+    refusal: Option<Refusal>,
     content: Content,
 }
+
+/// That the API server has refused to delete an object, which it may do for good.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    /// What it said.
+    pub(crate) why: Arc<str>,
+    /// How often it did.
+    pub(crate) times: u32,
+    /// When to ask again.
+    pub(crate) ask_again: Instant,
+}
+
+/// After a refusal it is asked again when this has passed, and then after twice as long each time.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+/// What it says is kept for as long as the object is there.
+const MAX_WHY: usize = 512;
 
 impl Live {
     /// A live object with all its content. `None` if it has no source annotation.
@@ -276,6 +297,7 @@ impl Live {
             deleting: metadata.deletion_timestamp.is_some(),
             applied,
             as_rendered: None,
+            refusal: None,
             content,
         })
     }
@@ -344,8 +366,37 @@ impl Live {
         self.as_rendered.is_some()
     }
 
+    /// Why it was not deleted, if the API server has refused that.
+    pub(crate) fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
+    }
+
+    /// Takes note of one more refusal to delete it.
+    pub(crate) fn refused(&mut self, why: &str, now: Instant) {
+        let times = self.refusal.as_ref().map_or(0, |refusal| refusal.times);
+        let delay = FIRST_DELAY.saturating_mul(1 << times.min(16)).min(LATER);
+        self.refusal = Some(Refusal {
+            why: why[..why.floor_char_boundary(MAX_WHY)].into(),
+            times: times.saturating_add(1),
+            ask_again: now + delay,
+        });
+    }
+
+    /// Takes over what another one says about refusals.
+    pub(crate) fn copy_refusal(&mut self, other: &Self) {
+        self.refusal.clone_from(&other.refusal);
+    }
+
+    /// Takes over that an object was rendered once, which is now being deleted.
+    pub(crate) fn is_deleted_version_of(&mut self, earlier: &Self) {
+        self.as_rendered = earlier.as_rendered;
+    }
+
     /// Takes over the result of a comparison from an earlier version with the same content.
     pub(crate) fn inherit(&mut self, earlier: &Self) {
+        if self.uid == earlier.uid && self.refusal.is_none() {
+            self.copy_refusal(earlier);
+        }
         if self.is_same(earlier) && self.as_rendered.is_none() {
             self.as_rendered = earlier.as_rendered;
             if self.as_rendered.is_some() {
@@ -369,7 +420,10 @@ impl Live {
             &self.id.namespace,
             &self.id.name,
         ];
-        size_of::<Self>() + texts.map(str::len).iter().sum::<usize>() + self.content_size()
+        size_of::<Self>()
+            + self.refusal.as_ref().map_or(0, |refusal| refusal.why.len())
+            + texts.map(str::len).iter().sum::<usize>()
+            + self.content_size()
     }
 }
 
@@ -476,6 +530,30 @@ mod tests {
                 "labels": {"l": "1"}, "annotations": {SOURCE: "Namespace/b"}},
             "data": {"telegraf.conf": data},
         })
+    }
+
+    #[test]
+    fn a_refused_deletion_is_asked_for_less_and_less_often() {
+        let (mut live, start) = (watched(config_map("")), Instant::now());
+        let mut delays = Vec::new();
+        for _ in 0..40 {
+            live.refused(&"é".repeat(10_000), start);
+            delays.push((live.refusal().unwrap().ask_again - start).as_secs());
+        }
+        assert_eq!(delays[..10], [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
+        assert!(delays[10..].iter().all(|delay| *delay == 300), "{delays:?}");
+        assert!(live.bytes() < 2048, "{}", live.bytes());
+        // What somebody changes about it does not make it another one.
+        let mut changed = config_map("x");
+        changed["metadata"]["resourceVersion"] = json!("2");
+        let mut changed = watched(changed);
+        changed.inherit(&live);
+        assert_eq!(changed.refusal().map(|refusal| refusal.times), Some(40));
+        let mut another = config_map("x");
+        another["metadata"]["uid"] = json!("2");
+        let mut another = watched(another);
+        another.inherit(&live);
+        assert!(another.refusal().is_none());
     }
 
     /// Text that cannot be compressed.

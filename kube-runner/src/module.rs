@@ -18,7 +18,7 @@ pub(crate) async fn load(policy: &Policy) -> Result<Module, Error> {
     let (address, plain_http) = (policy.policy.clone(), policy.plain_http.clone());
     let signer = policy.signer.clone();
     // Compilation uses all processors for a moment.
-    blocking(move || {
+    let module = blocking(move || {
         let signer = signer.signer_of(address.as_deref())?;
         let module = match address.as_deref() {
             None => telewarden::embedded::module(&options),
@@ -34,7 +34,11 @@ pub(crate) async fn load(policy: &Policy) -> Result<Module, Error> {
             source,
         })
     })
-    .await
+    .await?;
+    if let Some(problem) = module.cache_problem() {
+        tracing::warn!("{problem}");
+    }
+    Ok(module)
 }
 
 /// Runs a computation on a thread that may block. Panics are passed on.

@@ -8,13 +8,15 @@ use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use serde_json::{Value, json};
 use telewarden_policy::well_known::{APPLIED, FIELD_MANAGER};
+use tokio::time::Instant;
 
 use crate::cluster_state::ClusterState;
 use crate::error::Error;
-use crate::live_object::{Comparison, Digest, Live};
+use crate::live_object::{Comparison, Digest, Live, Refusal};
 use crate::managed_fields;
 use crate::metrics::Metrics;
 use crate::object_id::{NotAnObject, ObjectId};
+use crate::queue::Attempt;
 use crate::writer::{Writer, bounded};
 
 /// A write, or in a dry run the write that would be done.
@@ -43,6 +45,50 @@ impl Verb {
             Self::Apply => "changed",
             Self::Delete => "deleted",
         }
+    }
+}
+
+/// How deleting went.
+#[derive(Debug)]
+pub(crate) struct Pruned {
+    /// All that was written.
+    pub(crate) changes: Vec<Change>,
+    /// What should be gone, and is not.
+    pub(crate) stuck: Vec<Stuck>,
+    /// Whether something is left to do.
+    pub(crate) left: Attempt,
+}
+
+/// An object that should be gone, and is not.
+#[derive(Debug)]
+pub(crate) struct Stuck {
+    pub(crate) id: ObjectId,
+    /// Whom it was rendered for.
+    pub(crate) source: Arc<str>,
+    /// It was rendered for its source, and does not just say so.
+    pub(crate) is_known: bool,
+    pub(crate) why: Arc<str>,
+}
+
+impl Stuck {
+    fn of(live: &Live, why: Arc<str>) -> Self {
+        Self {
+            id: live.id.clone(),
+            source: live.source.clone(),
+            is_known: live.was_as_rendered(),
+            why,
+        }
+    }
+
+    fn waiting(live: &Live) -> Self {
+        Self::of(
+            live,
+            format!("{} is deleted, and waits for its finalizers", live.id).into(),
+        )
+    }
+
+    fn refused(live: &Live, refusal: &Refusal) -> Self {
+        Self::of(live, refusal.why.clone())
     }
 }
 
@@ -133,27 +179,56 @@ impl<'a> Owned<'a> {
         Ok(read.and_then(|read| read.content()).unwrap_or_default())
     }
 
-    /// Deletes all objects that were not applied, and answers all changes.
-    pub(crate) async fn prune(mut self) -> Result<Vec<Change>, Error> {
+    /// Deletes what was not applied, and answers all that was done. What cannot be deleted holds up nothing else: anybody
+    /// can create an object in somebody's name where it cannot.
+    pub(crate) async fn prune(mut self) -> Result<Pruned, Error> {
         let orphans: Vec<_> = self
             .live
             .values()
             .filter(|live| !self.kept.contains(&live.id))
             .cloned()
             .collect();
-        let mut failure = None;
-        for live in orphans.iter().filter(|live| !live.deleting) {
-            match self.delete(live).await {
-                Ok(()) => {}
-                // Anybody can create an object with the operator's labels that cannot be deleted. The others are still deleted.
-                Err(error @ Error::Api { .. }) => drop(failure.get_or_insert(error)),
+        let (mut stuck, mut left) = (Vec::new(), Attempt::Done);
+        for live in orphans {
+            if live.deleting {
+                stuck.push(Stuck::waiting(&live));
+                continue;
+            }
+            let now = Instant::now();
+            if let Some(refusal) = live.refusal().filter(|refusal| refusal.ask_again > now) {
+                left = left.or(Attempt::At(refusal.ask_again));
+                stuck.push(Stuck::refused(&live, refusal));
+                continue;
+            }
+            match self.delete(&live).await {
+                Ok(None) => {}
+                Ok(Some(deleting)) => stuck.push(Stuck::waiting(&deleting)),
+                Err(error) if error.is_refusal() => {
+                    let why = error.chain();
+                    tracing::warn!(id = %live.id, error = why, reason = error.reason(), "an object cannot be deleted");
+                    if let Some(metrics) = self.metrics {
+                        metrics.failed(error.reason());
+                    }
+                    let mut live = Arc::unwrap_or_clone(live);
+                    live.refused(&why, now);
+                    if let Some(refusal) = live.refusal() {
+                        left = left.or(Attempt::At(refusal.ask_again));
+                        stuck.push(Stuck::refused(&live, refusal));
+                    }
+                    if let Some(state) = self.state {
+                        state.set_refused(&live);
+                    }
+                }
+                // Somebody was faster.
+                Err(error) if error.reason() == "conflict" => left = Attempt::Soon,
                 Err(error) => return Err(error),
             }
         }
-        match failure {
-            Some(error) => Err(error),
-            None => Ok(self.changes),
-        }
+        Ok(Pruned {
+            changes: self.changes,
+            stuck,
+            left,
+        })
     }
 
     /// Answers all changes without deleting anything.
@@ -298,8 +373,8 @@ impl<'a> Owned<'a> {
         bounded(api.patch(&id.name, &params, &patch), || format!("compare {id}")).await
     }
 
-    /// Deletes exactly the version that was compared.
-    async fn delete(&mut self, live: &Live) -> Result<(), Error> {
+    /// Deletes exactly the object that was seen. Answers it if it stays until its finalizers let it go.
+    async fn delete(&mut self, live: &Live) -> Result<Option<Live>, Error> {
         let id = &live.id;
         let before = self.content(live).await?;
         let api = self.writer.api(id)?;
@@ -309,15 +384,26 @@ impl<'a> Owned<'a> {
         });
         params.dry_run = self.writer.dry_run;
         let request = api.delete(&id.name, &params);
-        match self.writer.write(request, || format!("delete {id}")).await {
-            Ok(_) => {}
-            Err(error) if error.is_not_found() => {}
+        let left = match self.writer.write(request, || format!("delete {id}")).await {
+            // An object that is gone is answered too, as it was last.
+            Ok(answer) => {
+                let left = answer.left().and_then(|object| Live::of(&id.kind, object));
+                left.filter(|left| left.deleting)
+            }
+            Err(error) if error.is_not_found() => None,
             Err(error) => return Err(error),
-        }
+        };
+        let left = left.map(|mut left| {
+            left.is_deleted_version_of(live);
+            left
+        });
         if !self.writer.dry_run
             && let Some(state) = self.state
         {
-            state.remove_owned(id, Some(&live.uid), true);
+            match &left {
+                Some(left) => state.set_deleting(left.clone()),
+                None => state.remove_owned(id, Some(&live.uid), true),
+            }
         }
         self.changed(Change {
             id: id.clone(),
@@ -326,7 +412,7 @@ impl<'a> Owned<'a> {
             before,
             after: Value::Null,
         });
-        Ok(())
+        Ok(left)
     }
 
     /// Records the API server's answer to a write. `nothing` is true if the write changed nothing.
@@ -409,8 +495,8 @@ mod tests {
     use kube::api::ApiResource;
     use kube::client::Body;
     use telewarden_policy::well_known::SOURCE;
+    use tokio::sync::mpsc::unbounded_channel;
     use tokio::sync::watch;
-    use tokio::time::Instant;
 
     use crate::kinds::Kinds;
     use crate::object_id::GroupKind;
@@ -487,30 +573,108 @@ mod tests {
         assert_eq!(*asked.lock().unwrap(), ["GET"], "it was read, and not changed");
     }
 
-    #[tokio::test]
-    async fn objects_are_deleted_despite_one_that_cannot_be() {
+    /// A writer of which deletions are answered so: with a status, and an object or what the API server says. And the names
+    /// that it was asked to delete.
+    fn deleting(answer: impl Fn(&str) -> (u16, Value) + Send + Sync + 'static) -> (Writer, Arc<Mutex<Vec<String>>>) {
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let asked_for = asked.clone();
         let service = tower::service_fn(move |request: http::Request<Body>| {
-            let path = request.uri().path().to_owned();
-            let status = match path.ends_with("/aaa") {
-                true => 403,
-                false => 200,
-            };
-            asked_for.lock().unwrap().push(path);
-            let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status, "message": "no",
-                "reason": "Forbidden", "metadata": {}});
+            let name = request.uri().path().rsplit('/').next().unwrap().to_owned();
+            let (status, body) = answer(&name);
+            asked_for.lock().unwrap().push(name);
             let answer = http::Response::builder().status(status);
             let answer = answer.body(Body::from(body.to_string().into_bytes())).unwrap();
             async { Ok::<_, Infallible>(answer) }
         });
         let (mut writer, _) = writer(Duration::from_secs(3600));
         writer.client = Client::new(service, "default");
-        let mut found = live("aaa");
-        found.append(&mut live("orphan"));
-        let pruned = Owned::new(&writer, None, None, found).prune().await;
-        assert_eq!(pruned.unwrap_err().reason(), "forbidden");
-        let deleted = asked.lock().unwrap().clone();
-        assert!(deleted.iter().any(|path| path.ends_with("/orphan")), "{deleted:?}");
+        (writer, asked)
+    }
+
+    fn status(code: u16, message: &str) -> (u16, Value) {
+        let status = if code < 400 { "Success" } else { "Failure" };
+        let body = json!({"kind": "Status", "apiVersion": "v1", "status": status, "code": code, "message": message,
+            "reason": "", "metadata": {}});
+        (code, body)
+    }
+
+    /// What is known of a cluster with two objects that are to go.
+    fn two_orphans() -> ClusterState {
+        let state = ClusterState::new(false, unbounded_channel().0);
+        for live in ["aaa", "orphan"].into_iter().flat_map(live) {
+            let mut live = Arc::unwrap_or_clone(live.1);
+            live.set_as_rendered(Digest::of_rendered(&json!({})));
+            state.put_owned(live, true);
+        }
+        state
+    }
+
+    async fn prune(writer: &Writer, state: &ClusterState) -> Pruned {
+        let owned = Owned::new(writer, Some(state), None, state.view("a source").owned);
+        owned.prune().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_object_that_must_not_be_deleted_holds_up_nothing() {
+        for code in [403, 422, 500] {
+            let (mut writer, asked) = deleting(move |name| match name {
+                "aaa" => status(code, "a webhook says no"),
+                _ => status(200, ""),
+            });
+            writer.leads = None;
+            let state = two_orphans();
+            let pruned = prune(&writer, &state).await;
+            assert_eq!(*asked.lock().unwrap(), ["aaa", "orphan"]);
+            assert_eq!(pruned.changes.len(), 1);
+            let [stuck] = &pruned.stuck[..] else {
+                panic!("{pruned:?}")
+            };
+            assert!(stuck.is_known && stuck.why.contains("a webhook says no"), "{stuck:?}");
+            assert!(
+                matches!(pruned.left, Attempt::At(at) if at > Instant::now()),
+                "{pruned:?}"
+            );
+            // Whatever else there is to do meanwhile, it is not asked for again. What it says is kept.
+            let again = prune(&writer, &state).await;
+            assert_eq!((again.left, &again.stuck[0].why), (pruned.left, &stuck.why));
+            assert_eq!(asked.lock().unwrap().len(), 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_object_that_waits_for_its_finalizers_is_deleted_once() {
+        let (mut writer, asked) = deleting(|name| {
+            let mut object = rendered(name);
+            object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+            (200, object)
+        });
+        writer.leads = None;
+        let state = two_orphans();
+        for _ in 0..3 {
+            let pruned = prune(&writer, &state).await;
+            assert_eq!((pruned.stuck.len(), pruned.left), (2, Attempt::Done));
+            assert!(
+                pruned
+                    .stuck
+                    .iter()
+                    .all(|stuck| stuck.is_known && stuck.why.contains("finalizers"))
+            );
+        }
+        assert_eq!(*asked.lock().unwrap(), ["aaa", "orphan"]);
+    }
+
+    #[tokio::test]
+    async fn an_object_that_somebody_has_just_changed_holds_up_nothing() {
+        let (mut writer, asked) = deleting(|name| match name {
+            "aaa" => status(409, "it has changed"),
+            _ => status(200, ""),
+        });
+        writer.leads = None;
+        let pruned = prune(&writer, &two_orphans()).await;
+        assert_eq!(
+            (pruned.changes.len(), pruned.stuck.len(), pruned.left),
+            (1, 0, Attempt::Soon)
+        );
+        assert_eq!(*asked.lock().unwrap(), ["aaa", "orphan"]);
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::retry::Backoff;
+use crate::retry::{Backoff, LATER};
 
 /// The result of an attempt.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,12 +20,25 @@ pub(crate) enum Attempt {
     Soon,
     /// Only a change can help. It is retried later, because the change may not be watched.
     Later,
+    /// It is worth another try at this time, and not before.
+    At(Instant),
+}
+
+impl Attempt {
+    /// The one that comes first.
+    pub(crate) fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Soon, _) | (_, Self::Soon) => Self::Soon,
+            (Self::At(at), Self::At(other)) => Self::At(at.min(other)),
+            (at @ Self::At(_), _) | (_, at @ Self::At(_)) => at,
+            (Self::Later, _) | (_, Self::Later) => Self::Later,
+            (Self::Done, Self::Done) => Self::Done,
+        }
+    }
 }
 
 /// The first and the longest delay of retries that can succeed soon.
 const SOON: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
-/// The delay of later retries.
-pub(crate) const LATER: Duration = Duration::from_secs(300);
 /// With [`Until::Idle`], the number of retries after which a key counts as undone.
 const TRIES: u32 = 7;
 
@@ -114,6 +127,10 @@ where
                     Attempt::Later => {
                         undone.insert(key.clone());
                         Some(LATER)
+                    }
+                    Attempt::At(at) => {
+                        undone.insert(key.clone());
+                        Some(at.saturating_duration_since(Instant::now()))
                     }
                 };
                 match delay {

@@ -1,6 +1,6 @@
 //! One attempt to reconcile a key: renders its source and applies the result.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,9 +17,10 @@ use crate::error::Error;
 use crate::events::{Events, Notification, describe};
 use crate::http::Status;
 use crate::module::blocking;
-use crate::owned::{Change, Owned, Verb};
-use crate::queue::{Attempt, LATER};
+use crate::owned::{Change, Owned, Pruned, Stuck, Verb};
+use crate::queue::Attempt;
 use crate::render::{Choice, GroupAnswer, Part, render_group};
+use crate::retry::LATER;
 use crate::settings::Settings;
 use crate::writer::Writer;
 
@@ -153,7 +154,13 @@ async fn attempt(
     }
     // Before pruning, because an object that cannot be deleted must not keep a declaration.
     context.forget_accepted(&sources, &wanted.idle).await?;
-    let changes = all.prune().await?;
+    let Pruned {
+        changes,
+        stuck,
+        left: of_deletions,
+    } = all.prune().await?;
+    left = left.or(of_deletions);
+    conditions.extend(not_deleted(&sources, &stuck));
     context.publish_changes(key, &sources, &changes);
     let result = match (waiting, changes.is_empty()) {
         (true, _) => "waiting",
@@ -164,6 +171,32 @@ async fn attempt(
         lock(&context.changes).extend(changes);
     }
     Ok((result, left))
+}
+
+/// So many objects that cannot be deleted are named.
+const NAMED: usize = 5;
+
+/// What a source is told of its objects that should be gone and are not. Of an object that only says that it is a source's
+/// nothing is told: anybody can create one.
+fn not_deleted(sources: &[Arc<Source>], stuck: &[Stuck]) -> Vec<Condition> {
+    let mut by_source: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for stuck in stuck.iter().filter(|stuck| stuck.is_known) {
+        by_source.entry(&stuck.source).or_default().push(&stuck.why);
+    }
+    let told = |source: &Arc<Source>| {
+        let whys = by_source.get(source.key.as_str())?;
+        let mut note = whys[..whys.len().min(NAMED)].join("\n");
+        if whys.len() > NAMED {
+            note.push_str(&format!("\nand {} more", whys.len() - NAMED));
+        }
+        Some(Condition {
+            source: source.clone(),
+            warning: true,
+            reason: "NotDeleted",
+            note,
+        })
+    };
+    sources.iter().filter_map(told).collect()
 }
 
 /// Locks a mutex. Its data is consistent even after a panic.
@@ -439,5 +472,64 @@ impl Context {
             reason: "Applied",
             note: note.join("; "),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::ObjectReference;
+    use serde_json::json;
+    use serde_json::value::RawValue;
+
+    use crate::object_id::ObjectId;
+
+    fn source(key: &str) -> Arc<Source> {
+        Arc::new(Source {
+            key: key.to_owned(),
+            text: RawValue::from_string("{}".to_owned()).unwrap(),
+            reference: ObjectReference::default(),
+            tenant: String::new(),
+            project: None,
+        })
+    }
+
+    fn stuck(source: &str, name: &str, is_known: bool) -> Stuck {
+        let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "redis"}});
+        Stuck {
+            id: ObjectId::of(&object).unwrap(),
+            source: source.into(),
+            is_known,
+            why: format!("cannot delete {name}").into(),
+        }
+    }
+
+    #[test]
+    fn only_the_source_of_what_cannot_be_deleted_is_told() {
+        let sources = [source("a"), source("b"), source("c")];
+        let told = not_deleted(
+            &sources,
+            &[
+                stuck("b", "x", true),
+                stuck("c", "forged", false),
+                stuck("d", "y", true),
+            ],
+        );
+        let told: Vec<_> = told
+            .iter()
+            .map(|told| (told.source.key.as_str(), told.reason, told.note.as_str()))
+            .collect();
+        assert_eq!(told, [("b", "NotDeleted", "cannot delete x")]);
+    }
+
+    #[test]
+    fn of_many_that_cannot_be_deleted_some_are_named() {
+        let many: Vec<_> = (0..500)
+            .map(|number| stuck("a", &format!("x{number:03}"), true))
+            .collect();
+        let told = not_deleted(&[source("a")], &many);
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].note.lines().last(), Some("and 495 more"));
+        assert_eq!(told[0].note.lines().count(), 6);
     }
 }

@@ -2,8 +2,11 @@
 //!
 //! In `standalone`, all sources are rendered in one call. If it fails (a trap, the deadline, no memory), the group is
 //! bisected: sources that fail alone are replaced with their accepted declarations. If no source fails alone, but all
-//! together do, as few of the largest as possible are replaced. So no source can stop the others.
+//! together do, as few as possible are replaced, the largest of the largest tenant first. So no source, and no tenant with
+//! many of them, can stop the others.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -149,10 +152,47 @@ where
 /// An omitted source, with the reason.
 type Omitted = (Arc<Source>, Error);
 
-/// Omits as few sources as possible: the largest first, and of equal sizes the first by name.
+/// The order in which sources are left out: again and again the largest of the tenant that takes most. So whoever brings many
+/// small sources pushes out their own. Of those of one size the first by name comes first. A source of which the accepted
+/// declaration remains comes twice.
+fn order(parts: &[Part], active: &[usize]) -> Vec<usize> {
+    let mut of_tenants: BTreeMap<&str, BTreeSet<(usize, Reverse<&str>, usize)>> = BTreeMap::new();
+    for at in active {
+        let source = &*parts[*at].source;
+        let entry = (parts[*at].size(), Reverse(source.key.as_str()), *at);
+        of_tenants.entry(&source.tenant).or_default().insert(entry);
+    }
+    let sums = of_tenants.iter().map(|(tenant, sources)| {
+        let sum: usize = sources.iter().map(|(size, _, _)| size).sum();
+        (sum, Reverse(*tenant))
+    });
+    let mut sums: BTreeSet<_> = sums.collect();
+    let mut rest = parts.to_vec();
+    let mut order = Vec::new();
+    while let Some((sum, Reverse(tenant))) = sums.pop_last() {
+        let Some(sources) = of_tenants.get_mut(tenant) else {
+            continue;
+        };
+        let Some((size, name, at)) = sources.pop_last() else {
+            continue;
+        };
+        order.push(at);
+        rest[at].shrink();
+        let remains = rest[at].size();
+        if remains > 0 {
+            sources.insert((remains, name, at));
+        }
+        if !sources.is_empty() {
+            sums.insert((sum - size + remains, Reverse(tenant)));
+        }
+    }
+    order
+}
+
+/// Omits as few sources as possible, in [`order`].
 async fn omit_largest<T, F, C>(
     parts: &mut Vec<Part>,
-    mut active: Vec<usize>,
+    active: Vec<usize>,
     failure: Error,
     call: &C,
 ) -> Result<(T, Vec<Omitted>), Error>
@@ -160,17 +200,14 @@ where
     C: Fn(Vec<Part>) -> F,
     F: Future<Output = Result<T, Error>>,
 {
-    active.sort_by(|a, b| {
-        let (a, b) = (&parts[*a], &parts[*b]);
-        (b.size(), &a.source.key).cmp(&(a.size(), &b.source.key))
-    });
+    let order = order(parts, &active);
     let without = |count: usize| {
         let mut fewer = parts.clone();
-        active.iter().take(count).for_each(|at| fewer[*at].shrink());
+        order.iter().take(count).for_each(|at| fewer[*at].shrink());
         fewer
     };
     // Omitting `few` is not enough, and omitting `enough` succeeds.
-    let (mut few, mut enough, mut found) = (0, active.len(), None);
+    let (mut few, mut enough, mut found) = (0, order.len(), None);
     while enough - few > 1 {
         let middle = few + (enough - few) / 2;
         match call(without(middle)).await {
@@ -182,7 +219,8 @@ where
     let Some(answer) = found else { return Err(failure) };
     let fewer = without(enough);
     let why = failure.chain();
-    let omitted = active.iter().take(enough).map(|at| {
+    let mut seen = BTreeSet::new();
+    let omitted = order[..enough].iter().filter(|at| seen.insert(**at)).map(|at| {
         let error = Error::TooMuchTogether { why: why.clone() };
         (parts[*at].source.clone(), error)
     });
@@ -194,7 +232,6 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
     use std::sync::Mutex;
 
     use k8s_openapi::api::core::v1::ObjectReference;
@@ -206,6 +243,7 @@ mod tests {
                 key: key.to_owned(),
                 text: raw(text),
                 reference: ObjectReference::default(),
+                tenant: key.split_once('/').map_or("", |(tenant, _)| tenant).to_owned(),
                 project: None,
             }),
             accepted: accepted.map(|text| Arc::from(raw(text))),
@@ -317,6 +355,43 @@ mod tests {
         parts.push(part("large-b", &"x".repeat(500), None));
         let (taken, failed, _) = render(parts, 6 * 100 + 502).await;
         assert_eq!((taken.unwrap().len(), failed), (101, vec!["large-a".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn a_tenant_with_many_small_sources_pushes_out_its_own() {
+        let mut parts: Vec<_> = (0..100)
+            .map(|number| part(&format!("many/{number:03}"), "text", None))
+            .collect();
+        parts.push(part("few/a", &"x".repeat(100), None));
+        parts.push(part("few/b", &"x".repeat(100), Some("before")));
+        // 600 bytes of the one, 212 of the other.
+        let (taken, failed, calls) = render(parts.clone(), 500).await;
+        let taken = taken.unwrap();
+        assert!(
+            taken.contains("few/a Current") && taken.contains("few/b Current"),
+            "{taken:?}"
+        );
+        assert_eq!((taken.len(), failed.len()), (2 + 48, 52));
+        assert!(failed.iter().all(|source| source.starts_with("many/")), "{failed:?}");
+        assert!(calls < 250, "{calls}");
+        // With less room both give up, each its largest first, and each as much.
+        let (taken, failed, _) = render(parts, 150).await;
+        let taken = taken.unwrap();
+        assert!(
+            taken.contains("few/b Accepted") && !taken.contains("few/a Current"),
+            "{taken:?}"
+        );
+        assert_eq!(failed.iter().filter(|source| source.starts_with("few/")).count(), 2);
+    }
+
+    #[tokio::test]
+    async fn accepted_declarations_that_are_too_much_together_are_left_out_too() {
+        let parts = (0..8)
+            .map(|number| part(&number.to_string(), &"x".repeat(50), Some(&"x".repeat(40))))
+            .collect();
+        let (taken, failed, _) = render(parts, 100).await;
+        assert_eq!(taken.unwrap(), ["6 Accepted", "7 Accepted"].map(str::to_owned).into());
+        assert_eq!(failed.len(), 8);
     }
 
     #[tokio::test]

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
+/// The delay of later retries.
+pub(crate) const LATER: Duration = Duration::from_secs(300);
+
 /// Exponential delays with random jitter.
 #[derive(Debug)]
 pub(crate) struct Backoff {

@@ -161,8 +161,12 @@ impl Watched for Application {
             project: named,
             destination,
         } = self.spec;
+        let own = self.metadata.namespace.as_deref();
+        let own = own.filter(|namespace| *namespace != watch.settings.host.argocd_namespace);
+        let tenant = own.or(destination["namespace"].as_str()).unwrap_or_default().to_owned();
         let spec = json!({"project": named, "destination": destination});
-        put_source(watch, key, reference, self.metadata, Some(spec), Some(project))
+        let spec = Some((spec, project));
+        put_source(watch, key, reference, self.metadata, tenant, spec)
     }
 
     fn remove(id: &String, watch: &Watch) {
@@ -192,7 +196,7 @@ impl Watched for PartialObjectMeta<Namespace> {
                 uid: self.metadata.uid.clone(),
                 ..ObjectReference::default()
             };
-            put_source(watch, format!("Namespace/{name}"), reference, self.metadata, None, None);
+            put_source(watch, format!("Namespace/{name}"), reference, self.metadata, name, None);
         }
         true
     }
@@ -203,14 +207,14 @@ impl Watched for PartialObjectMeta<Namespace> {
     }
 }
 
-/// Stores an annotated source, and removes one without annotations.
+/// Stores an annotated source, and removes one without annotations. An Application has a specification and a project.
 fn put_source(
     watch: &Watch,
     key: String,
     reference: ObjectReference,
     mut metadata: ObjectMeta,
-    spec: Option<Value>,
-    project: Option<String>,
+    tenant: String,
+    application: Option<(Value, String)>,
 ) -> bool {
     let mut annotations = metadata.annotations.take().unwrap_or_default();
     let host = &watch.settings.host;
@@ -226,13 +230,15 @@ fn put_source(
         "kind": reference.kind,
         "metadata": {"name": metadata.name, "namespace": metadata.namespace, "annotations": annotations},
     });
-    if let Some(spec) = spec {
+    let project = application.map(|(spec, project)| {
         object["spec"] = spec;
-    }
+        project
+    });
     watch.state.put_source(Source {
         key,
         text: raw(&object),
         reference,
+        tenant,
         project,
     });
     true

@@ -103,6 +103,86 @@ fn defaults_may_filter_names_in_version_one() {
     assert!(input(&settings, with_options(json!({}))).contains_key("namepass"));
 }
 
+#[rstest]
+#[case::of_an_output(json!({"classes": {"default": {"outputs": {"file": [{"files": ["$X"]}]}}}}), true)]
+#[case::with_a_default(json!({"classes": {"default": {"outputs": {"file": [{"files": ["${X:-a}"]}]}}}}), true)]
+#[case::as_a_default(json!({"classes": {"default": {"outputs": {"file": [{"files": ["${A:-$X}"]}]}}}}), true)]
+#[case::of_another_class(json!({"classes": {"gold": {"processors": {"override": [{"tags": {"a": "b${X}c"}}]}}}}), true)]
+#[case::of_an_aggregator(json!({"classes": {"default": {"aggregators": {"minmax": [{"period": "$X"}]}}}}), true)]
+#[case::of_the_agent(json!({"classes": {"default": {"agent": {"logfile": "$X"}}}}), true)]
+#[case::of_global_tags(json!({"classes": {"default": {"globalTags": {"a": "$X"}}}}), true)]
+#[case::of_tags(json!({"inputs": {"tags": {"a": "$X"}}}), true)]
+#[case::of_the_measurement(json!({"inputs": {"nameOverride": "${X}_{endpoint}"}}), true)]
+#[case::of_an_option(json!({"inputs": {"defaults": {"tls_server_name": "$X"}}}), true)]
+#[case::of_tags_of_all(json!({"inputs": {"defaults": {"tags": {"a": "$X"}}}}), true)]
+#[case::of_a_filter(json!({"inputs": {"defaults": {"tagdrop": {"a": ["$X"]}}}}), true)]
+#[case::before_a_placeholder(json!({"inputs": {"tags": {"a": "$X_{bucket}"}}}), false)]
+#[case::with_a_placeholder(json!({"inputs": {"tags": {"a": "${bucket}$X{bucket}"}}}), true)]
+#[case::another(json!({"inputs": {"tags": {"a": "$XY $Y ${XY} X {bucket}"}}}), false)]
+fn a_variable_that_the_settings_use_is_reserved(#[case] mut settings: Value, #[case] reserved: bool) {
+    settings["allow"] = json!({"env": true});
+    let mut annotations = with_options(json!({}));
+    annotations["telegraf.influxdata.com/env-literal-X"] = "a".into();
+    let answer = rendered(&settings, annotations);
+    let codes: Vec<_> = answer.sources[0]
+        .diagnostics
+        .iter()
+        .map(|finding| finding.code.as_ref())
+        .collect();
+    assert_eq!(codes.contains(&"TW308"), reserved, "{codes:?} {:?}", answer.diagnostics);
+}
+
+#[rstest]
+#[case("X_argocd", true)]
+#[case("X_b", true)]
+#[case("Y_argocd", false)]
+fn a_variable_that_a_placeholder_completes_is_reserved(#[case] name: &str, #[case] reserved: bool) {
+    let settings = json!({"allow": {"env": true}, "inputs": {"tags": {"a": "$X_{bucket}"}}});
+    let mut annotations = with_options(json!({}));
+    annotations[format!("telegraf.influxdata.com/env-literal-{name}")] = "a".into();
+    let answer = rendered(&settings, annotations);
+    assert_eq!(!answer.sources[0].diagnostics.is_empty(), reserved);
+}
+
+#[rstest]
+#[case("limits-memory", "0", false)]
+#[case("limits-memory", "0.0Gi", false)]
+#[case("limits-cpu", "0m", false)]
+#[case("limits-cpu", "1m", true)]
+#[case("requests-memory", "0", true)]
+fn a_limit_of_zero_is_none_for_kubernetes_and_is_refused(
+    #[case] name: &str,
+    #[case] text: &str,
+    #[case] accepted: bool,
+) {
+    let mut annotations = with_options(json!({}));
+    annotations[format!("telegraf.influxdata.com/{name}")] = text.into();
+    let answer = rendered(&Value::Null, annotations);
+    assert_eq!(answer.sources[0].diagnostics.is_empty(), accepted, "{answer:#?}");
+}
+
+#[rstest]
+#[case("docker.io/library/telegraf:1.40", true)]
+#[case("docker.io/library/telegraf:1.37", false)]
+#[case("docker.io/library/telegraf:0.9", false)]
+#[case("docker.io/library/telegraf:1.40 x", false)]
+#[case("docker.io/library/telegraf:1.40\u{202e}", false)]
+#[case("docker.io/library/telegraf", false)]
+fn an_image_that_a_pattern_allows_is_telegraf_1_38_or_later(#[case] image: &str, #[case] accepted: bool) {
+    let mut annotations = with_options(json!({}));
+    annotations["telegraf.influxdata.com/image"] = image.into();
+    let answer = rendered(
+        &json!({"allow": {"image": ["docker.io/library/telegraf*"]}}),
+        annotations,
+    );
+    assert_eq!(
+        answer.sources[0].diagnostics.is_empty(),
+        accepted,
+        "{:#?}",
+        answer.sources[0].diagnostics
+    );
+}
+
 #[test]
 fn variables_of_a_secret_have_a_prefix() {
     let mut annotations = with_options(json!({}));

@@ -164,7 +164,7 @@ fn what_settings_can_say_is_accepted() {
     let settings = json!({
         "classes": {
             "default": {
-                "globalTags": {"cluster": "a.example", "quoted": "a \"b\" \\ c\td", "unicode": "Zürich \u{1F680} \u{2028}"},
+                "globalTags": {"cluster": "a.example", "quoted": "a \"b\" \\ c\td", "unicode": "Zürich \u{1F680} \u{2028}\u{e0041}"},
                 "agent": {"interval": "30s", "metric_batch_size": 10000, "metric_buffer_limit": 100_000, "precision": "1ms"},
                 "processors": {"enum": [{"mapping": [
                     {"fields": ["status"], "dest": "status_code", "value_mappings": {"healthy": 1, "problem": 2}},

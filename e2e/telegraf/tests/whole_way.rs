@@ -133,7 +133,7 @@ fn options_of_endpoints_do_what_they_say() {
         },
         "two": {
             "urls": [two.url()], "fieldinclude": ["queue_length", "jobs_*"], "fieldexclude": ["jobs_total"],
-            "taginclude": ["queue", "tier", "prometheus_app"], "tags": {"tier": "front"}, "enable_request_metrics": true,
+            "taginclude": ["queue", "tier", "prometheus_app"], "tags": {"tier": "fr\u{202e}o\u{e0041}nt"}, "enable_request_metrics": true,
         },
         "often": often.url(),
         "seldom": {"url": seldom.url(), "interval": "3s", "timeout": "2s", "content_length_limit": "1MB"},
@@ -152,8 +152,8 @@ fn options_of_endpoints_do_what_they_say() {
     end.expect(
         "prometheus_two_queue_length",
         &[
-            r#"prometheus_two_queue_length{prometheus_app="portal",queue="in",tier="front"} 3"#,
-            r#"prometheus_two_queue_length{prometheus_app="portal",queue="out",tier="front"} 5"#,
+            r#"prometheus_two_queue_length{prometheus_app="portal",queue="in",tier="fr\u{202e}o\u{e0041}nt"} 3"#,
+            r#"prometheus_two_queue_length{prometheus_app="portal",queue="out",tier="fr\u{202e}o\u{e0041}nt"} 5"#,
         ],
     );
     end.expect("prometheus_two_job", &[]);

@@ -28,7 +28,7 @@ use crate::kinds::Kinds;
 use crate::live_object::Live;
 use crate::module::{self, blocking};
 use crate::object_id::{GroupKind, ObjectId};
-use crate::owned::Owned;
+use crate::owned::{Owned, Stuck};
 use crate::settings::Settings;
 use crate::writer::Writer;
 use crate::yaml;
@@ -211,10 +211,11 @@ async fn apply_objects(
     for object in objects {
         owned.apply(object).await?;
     }
-    let changes = if prune {
-        owned.prune().await?
+    let (changes, stuck) = if prune {
+        let pruned = owned.prune().await?;
+        (pruned.changes, pruned.stuck)
     } else {
-        owned.keep_others()
+        (owned.keep_others(), Vec::new())
     };
     for object in objects {
         let id = ObjectId::of(object)?;
@@ -230,7 +231,13 @@ async fn apply_objects(
             note(writer)
         );
     }
-    Ok(())
+    match stuck.first() {
+        Some(Stuck { id, why, .. }) => Err(Error::NotDeleted {
+            id: id.clone(),
+            why: why.to_string(),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// The existing objects of a source.

@@ -1,6 +1,8 @@
 //! What holds for an Application, whatever its annotations say.
 #![forbid(unsafe_code)]
 
+pub mod histories;
+
 use serde_json::{Value, json};
 use telewarden_policy::diagnostic::Diagnostic;
 use telewarden_policy::protocol::{Outcome, RenderAnswer};

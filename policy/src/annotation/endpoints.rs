@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Context, Endpoint, EndpointUrl, Endpoints, Input};
-use crate::diagnostic::{Diagnostic, Findings, Problem};
+use crate::diagnostic::{Findings, Problem};
 use crate::located::{Data, Key, Node, from_yaml};
 use crate::telegraf::{Origin, is_option, read_options};
 
@@ -29,23 +29,19 @@ pub(super) fn read(
             for item in items {
                 match &item.data {
                     Data::Map(entries) => read_entries(entries, context, endpoints, findings),
-                    _ => findings.push(wrong_type("an entry of the list", "`my-service: URL`", item)),
+                    _ => wrong_type("an entry of the list".to_owned(), "`my-service: URL`", item, findings),
                 }
             }
         }
         Data::Map(entries) => read_entries(entries, context, endpoints, findings),
         Data::Null => {}
-        _ => findings.push(wrong_type("the annotation", "a list of `- my-service: URL`", &root)),
+        _ => wrong_type("the annotation".to_owned(), "a list of `- my-service: URL`", &root, findings),
     }
 }
 
-fn wrong_type(what: &str, expected: &'static str, node: &Node) -> Diagnostic {
-    let problem = Problem::WrongType {
-        what: what.to_owned(),
-        expected,
-        found: node.kind(),
-    };
-    problem.at(node.place())
+fn wrong_type(what: String, expected: &'static str, node: &Node, findings: &mut Findings) {
+    let found = node.kind();
+    findings.report(Problem::WrongType { what, expected, found }, node.place());
 }
 
 fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut Endpoints, findings: &mut Findings) {
@@ -72,7 +68,7 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
         }
         let before = findings.errors();
         let name = endpoints.name(&key.text, &key.place(), findings);
-        let no_url = || Problem::NoUrl { name: key.text.clone() }.at(key.place());
+        let no_url = || Problem::NoUrl { name: key.text.clone() };
         let input = match &node.data {
             Data::Text(url) => {
                 let urls: Vec<_> = endpoints
@@ -85,7 +81,7 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
             Data::Map(entries) => {
                 let urls = read_urls(entries, &key.text, context, endpoints, findings);
                 if urls.is_none() {
-                    findings.push(no_url());
+                    findings.report(no_url(), key.place());
                 }
                 let urls = urls.unwrap_or_default();
                 let own = read_options(entries, URL_KEYS, Origin::Annotation, findings);
@@ -93,12 +89,12 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
                 Some((urls, options))
             }
             Data::Null => {
-                findings.push(no_url());
+                findings.report(no_url(), key.place());
                 None
             }
             _ => {
                 let what = format!("endpoint `{}`", key.text);
-                findings.push(wrong_type(&what, "a URL, or a map with `url` and options", node));
+                wrong_type(what, "a URL, or a map with `url` and options", node, findings);
                 None
             }
         };
@@ -155,19 +151,16 @@ pub(super) fn read_urls(
     let mut given = entries.iter().filter(|(key, _)| URL_KEYS.contains(&key.text.as_str()));
     let (key, node) = given.next()?;
     if let Some((again, _)) = given.find(|(again, _)| again.text != key.text) {
-        findings.push(Problem::UrlAndUrls {}.at(again.place()));
+        findings.report(Problem::UrlAndUrls {}, again.place());
     }
     let expected = match key.text.as_str() {
         "url" => "a URL",
         _ => "a list of URLs",
     };
-    let wrong = |node: &Node| {
-        let problem = Problem::WrongOptionType {
-            name: key.text.clone(),
-            expected,
-            found: node.kind(),
-        };
-        problem.at(node.place())
+    let wrong = |node: &Node| Problem::WrongOptionType {
+        name: key.text.clone(),
+        expected,
+        found: node.kind(),
     };
     let mut urls = Vec::new();
     match &node.data {
@@ -180,11 +173,11 @@ pub(super) fn read_urls(
             for node in nodes {
                 match &node.data {
                     Data::Text(text) => urls.extend(endpoints.url(text, &node.place(), endpoint, context, findings)),
-                    _ => findings.push(wrong(node)),
+                    _ => findings.report(wrong(node), node.place()),
                 }
             }
         }
-        _ => findings.push(wrong(node)),
+        _ => findings.report(wrong(node), node.place()),
     }
     Some(urls)
 }

@@ -6,7 +6,7 @@
 
 use super::endpoints::read_urls;
 use super::{Context, Endpoint, Endpoints, Input};
-use crate::diagnostic::{Diagnostic, Findings, Problem};
+use crate::diagnostic::{Findings, Problem};
 use crate::located::{self, Data, Node, from_toml};
 use crate::telegraf::{
     Duration, Key, Literal, Options, Origin, Table, Value, is_of_every_input, key, read_options, refuse_unsafe_text,
@@ -32,11 +32,11 @@ pub(super) fn read(
     };
     for (section, node) in &sections {
         let Data::Map(plugins) = &node.data else {
-            findings.push(not_an_input(section.text.clone(), section));
+            not_an_input(section.text.clone(), section, findings);
             continue;
         };
         if section.text != "inputs" {
-            findings.push(not_an_input(section.text.clone(), section));
+            not_an_input(section.text.clone(), section, findings);
             continue;
         }
         for (plugin, node) in plugins {
@@ -45,11 +45,11 @@ pub(super) fn read(
                     plugin: plugin.text.clone(),
                     allowed: context.settings.inputs.allowed_plugins.iter().cloned().collect(),
                 };
-                findings.push(problem.at(plugin.place()));
+                findings.report(problem, plugin.place());
                 continue;
             }
             let Data::List(instances) = &node.data else {
-                findings.push(not_an_input(format!("inputs.{}", plugin.text), plugin));
+                not_an_input(format!("inputs.{}", plugin.text), plugin, findings);
                 continue;
             };
             for (index, instance) in instances.iter().enumerate() {
@@ -57,15 +57,15 @@ pub(super) fn read(
                     Data::Map(entries) => {
                         read_instance(plugin, index, instance, entries, context, endpoints, findings);
                     }
-                    _ => findings.push(not_an_input(format!("inputs.{}", plugin.text), plugin)),
+                    _ => not_an_input(format!("inputs.{}", plugin.text), plugin, findings),
                 }
             }
         }
     }
 }
 
-fn not_an_input(name: String, key: &located::Key) -> Diagnostic {
-    Problem::NotAnInput { name }.at(key.place())
+fn not_an_input(name: String, key: &located::Key, findings: &mut Findings) {
+    findings.report(Problem::NotAnInput { name }, key.place());
 }
 
 fn read_instance(
@@ -90,7 +90,7 @@ fn read_instance(
                 expected: "text",
                 found: node.kind(),
             };
-            findings.push(problem.at(node.place()));
+            findings.report(problem, node.place());
             return;
         }
         None => (format!("{}-{}", plugin.text, index + 1), instance.place(), false),
@@ -99,7 +99,7 @@ fn read_instance(
     let input = if plugin.text == "prometheus" {
         let urls = read_urls(entries, &text, context, endpoints, findings);
         if urls.is_none() {
-            findings.push(Problem::NoUrl { name: text.clone() }.at(instance.place()));
+            findings.report(Problem::NoUrl { name: text.clone() }, instance.place());
         }
         let urls = urls.unwrap_or_default();
         let own = read_options(entries, OWN_KEYS, Origin::Annotation, findings);
@@ -187,7 +187,7 @@ fn read_entry(table: &mut Table, key: &located::Key, node: &Node, findings: &mut
 fn read_value(name: &str, node: &Node, findings: &mut Findings) -> Option<Value> {
     let refuse = |findings: &mut Findings| {
         let name = name.to_owned();
-        findings.push(Problem::UnsupportedPluginValue { name }.at(node.place()));
+        findings.report(Problem::UnsupportedPluginValue { name }, node.place());
         None
     };
     match &node.data {

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMapKeySelector, EnvVar, EnvVarSource, Obj
 use super::{Declaration, SecretEnv, any_matches};
 use crate::diagnostic::{Findings, Place, Problem};
 use crate::located::{Data, from_yaml};
-use crate::settings::{Quantity, Settings};
+use crate::settings::{Quantity, Settings, check_image};
 use crate::source::{Source, is_dns_subdomain};
 use crate::telegraf::{
     Key, Literal, MAX_TAG_VALUE, Options, Origin, TAG_VALUE, Value, nearest, read_options, refuse_unsafe_text,
@@ -161,8 +161,8 @@ impl<'a> OtherAnnotations<'a> {
             "image" => declaration.image = reader.image(),
             "requests-cpu" => declaration.requests.cpu = reader.quantity(&settings.allow.max_resources.cpu),
             "requests-memory" => declaration.requests.memory = reader.quantity(&settings.allow.max_resources.memory),
-            "limits-cpu" => declaration.limits.cpu = reader.quantity(&settings.allow.max_resources.cpu),
-            "limits-memory" => declaration.limits.memory = reader.quantity(&settings.allow.max_resources.memory),
+            "limits-cpu" => declaration.limits.cpu = reader.limit(&settings.allow.max_resources.cpu),
+            "limits-memory" => declaration.limits.memory = reader.limit(&settings.allow.max_resources.memory),
             "secret-env" => declaration.secret_env = reader.secret_env(),
             _ => {
                 if let Some(tag) = name.strip_prefix("global-tag-literal-") {
@@ -251,7 +251,10 @@ fn check_together(declaration: &Declaration, settings: &Settings, source: &Sourc
                 request: request.to_string(),
                 limit: limit.to_string(),
             };
-            findings.push(problem.at(Place::annotation(&format!("{PREFIX}requests-{resource}"), None)));
+            findings.report(
+                problem,
+                Place::annotation(&format!("{PREFIX}requests-{resource}"), None),
+            );
         }
     }
     let chosen = declaration.class.as_ref().unwrap_or(&settings.default_class);
@@ -267,7 +270,7 @@ fn check_together(declaration: &Declaration, settings: &Settings, source: &Sourc
                 Some(_) => Place::annotation(&class_annotation, None),
                 None => Place::annotation(&settings.annotation, None),
             };
-            findings.push(problem.at(place));
+            findings.report(problem, place);
         }
     }
 }
@@ -282,7 +285,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn report(&mut self, problem: Problem) {
-        self.findings.push(problem.at(self.place.clone()));
+        self.findings.report(problem, self.place.clone());
     }
 
     fn value_problem(&mut self, expected: &'static str) {
@@ -339,8 +342,14 @@ impl Reader<'_> {
     }
 
     fn image(&mut self) -> Option<String> {
-        if any_matches(&self.settings.allow.image, self.text) && !self.text.is_empty() {
-            return Some(self.text.to_owned());
+        if any_matches(&self.settings.allow.image, self.text) {
+            return match check_image(self.text) {
+                Ok(()) => Some(self.text.to_owned()),
+                Err(_) => {
+                    self.value_problem("Telegraf's image, 1.38 or later, with a tag or a digest");
+                    None
+                }
+            };
         }
         let problem = Problem::ImageNotAllowed {
             image: self.text.chars().take(100).collect(),
@@ -375,6 +384,16 @@ impl Reader<'_> {
         Some(quantity)
     }
 
+    /// A quantity above zero: to Kubernetes, a limit of zero is none.
+    fn limit(&mut self, ceiling: &Quantity) -> Option<Quantity> {
+        let quantity = self.quantity(ceiling)?;
+        if quantity.is_zero() {
+            self.value_problem("more than 0: to Kubernetes, a limit of 0 is none");
+            return None;
+        }
+        Some(quantity)
+    }
+
     fn global_tag(&mut self, tag: &str) -> Option<(Key, Value)> {
         if self.settings.inputs.reserved_tags.contains(tag) {
             let tag = tag.to_owned();
@@ -399,8 +418,8 @@ impl Reader<'_> {
     fn env_is_allowed(&mut self) -> bool {
         if !self.settings.allow.env {
             let name = self.annotation.to_owned();
-            self.findings
-                .push(Problem::EnvNotAllowed { name }.at(Place::annotation_name(self.annotation)));
+            let place = Place::annotation_name(self.annotation);
+            self.findings.report(Problem::EnvNotAllowed { name }, place);
         }
         self.settings.allow.env
     }
@@ -600,5 +619,5 @@ fn is_reserved_variable(name: &str, settings: &Settings) -> bool {
             .iter()
             .any(|prefix| upper.starts_with(prefix))
         || settings.pod.env.iter().any(|var| var.name == name)
-        || settings.classes.values().any(|class| class.uses_variable(name))
+        || settings.uses_variable(name)
 }

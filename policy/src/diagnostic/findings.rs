@@ -17,9 +17,20 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    /// Adds a finding at a place.
+    /// Adds a finding at a place. The message of one that is only counted is not written.
     pub(crate) fn report(&mut self, problem: Problem, place: Place) {
-        self.push(problem.at(place));
+        let is_error = problem.is_error();
+        if self.is_full() && !(is_error && self.errors < MAX_FINDINGS) {
+            self.skip(1, is_error);
+        } else {
+            self.push(problem.at(place));
+        }
+    }
+
+    /// Counts findings without adding them.
+    pub(crate) fn skip(&mut self, count: usize, are_errors: bool) {
+        self.left_out += count;
+        self.errors += if are_errors { count } else { 0 };
     }
 
     /// Adds a finding.

@@ -90,6 +90,14 @@ macro_rules! rules {
                 }
             }
 
+            /// True if it is an error, and not a warning.
+            pub(crate) fn is_error(&self) -> bool {
+                let severity = match self {
+                    $(Self::$name { .. } => Severity::$severity,)*
+                };
+                severity == Severity::Error
+            }
+
             /// The finding, without a place.
             pub fn diagnostic(self) -> Diagnostic {
                 let code = self.rule().code();

@@ -174,7 +174,7 @@ fn report_duplicates(entries: &[(Key, Node)], findings: &mut Findings) {
     let mut seen = std::collections::BTreeSet::new();
     for (key, _) in entries {
         if !seen.insert(key.text.as_str()) {
-            findings.push(Problem::DuplicateKey { key: key.text.clone() }.at(key.place()));
+            findings.report(Problem::DuplicateKey { key: key.text.clone() }, key.place());
         }
     }
 }

@@ -16,7 +16,12 @@ pub(crate) fn from_toml(annotation: &str, text: &str, findings: &mut Findings) -
     let lines = Lines::new(annotation, text);
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        for error in errors {
+        let count = errors.len();
+        for (index, error) in errors.into_iter().enumerate() {
+            if findings.is_full() {
+                findings.skip(count - index, true);
+                break;
+            }
             let spot = lines.spot(error.span().unwrap_or(0..0));
             let error = error.message().trim().replace('\n', "; ");
             findings.report(Problem::InvalidToml { error }, spot.place());

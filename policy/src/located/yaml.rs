@@ -35,7 +35,7 @@ pub(crate) fn from_yaml(annotation: &str, text: &str, findings: &mut Findings) -
                 let place = Place::annotation(annotation, Some(Range { start: at, end: at }));
                 let advice = advice(error.info(), text, at.line);
                 let error = error.info().to_owned();
-                reader.findings.push(Problem::InvalidYaml { error, advice }.at(place));
+                reader.findings.report(Problem::InvalidYaml { error, advice }, place);
                 return None;
             }
         }

@@ -106,7 +106,7 @@ pub(super) fn of_outputs(configuration: &Table, settings: &Settings) -> Peers {
                     "url", "urls", "server", "servers", "address", "brokers", "endpoint", "host",
                 ];
                 if is_address.contains(&option.as_str()) {
-                    collect_texts(value, &mut texts);
+                    value.collect_texts(&mut texts);
                 }
             }
             if texts.is_empty() {
@@ -116,15 +116,6 @@ pub(super) fn of_outputs(configuration: &Table, settings: &Settings) -> Peers {
         }
     }
     peers
-}
-
-fn collect_texts<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
-    match value {
-        Value::Literal(text) => texts.push(text.as_str()),
-        Value::Replaceable(text) => texts.push(text),
-        Value::List(values) => values.iter().for_each(|value| collect_texts(value, texts)),
-        _ => {}
-    }
 }
 
 fn peers_of_url(text: &str, cluster_domain: &str) -> Vec<Peer> {

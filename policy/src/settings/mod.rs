@@ -48,6 +48,20 @@ impl Settings {
     pub fn annotation(&self) -> &str {
         &self.annotation
     }
+
+    /// True if a text of Telegraf's configuration that the settings contain uses the environment variable `$NAME` or
+    /// `${NAME…}`, whatever its placeholders are filled with.
+    pub(crate) fn uses_variable(&self, name: &str) -> bool {
+        let tables = self.classes.values().flat_map(Class::tables);
+        let of_inputs = self.inputs.tags.values().chain([&self.inputs.name_override]);
+        let mut templates = tables.flat_map(template::texts).chain(of_inputs);
+        let mut of_defaults = Vec::new();
+        for setting in self.inputs.defaults.values() {
+            setting.value.collect_texts(&mut of_defaults);
+        }
+        templates.any(|text| template::uses_variable(&text.fill(&template::ANY), name))
+            || of_defaults.into_iter().any(|text| template::uses_variable(text, name))
+    }
 }
 
 impl Class {
@@ -56,21 +70,6 @@ impl Class {
         let plugins = [&self.processors, &self.aggregators, &self.outputs];
         let instances = plugins.into_iter().flat_map(BTreeMap::values).flatten();
         [&self.global_tags, &self.agent].into_iter().chain(instances)
-    }
-
-    /// True if a text of the class contains `$NAME` or `${NAME…}`.
-    pub(crate) fn uses_variable(&self, name: &str) -> bool {
-        let uses = |text: &Template| {
-            let text = text.literal_text();
-            let names = [format!("${name}"), format!("${{{name}")];
-            names.iter().any(|reference| {
-                text.match_indices(reference.as_str()).any(|(at, _)| {
-                    let next = text[at + reference.len()..].chars().next();
-                    !next.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_')
-                })
-            })
-        };
-        self.tables().flat_map(template::texts).any(uses)
     }
 }
 
@@ -152,7 +151,7 @@ fn is_qualified_name(text: &str) -> bool {
 }
 
 /// Telegraf's image. It needs a tag or a digest; if the tag is a version, it must be 1.38 or later.
-fn check_image(image: &str) -> Result<(), &'static str> {
+pub(crate) fn check_image(image: &str) -> Result<(), &'static str> {
     let spelled = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '/' | ':' | '_' | '@' | '-');
     if image.is_empty() || !image.chars().all(spelled) {
         return Err("holds characters that no image's name has");

@@ -46,6 +46,11 @@ impl Quantity {
         })
     }
 
+    /// True for zero, however it is written.
+    pub(crate) fn is_zero(&self) -> bool {
+        self.milli == 0
+    }
+
     /// The text as it was written.
     pub(crate) fn as_str(&self) -> &str {
         &self.text

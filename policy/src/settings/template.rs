@@ -95,6 +95,29 @@ impl Names<'_> {
     };
 }
 
+/// Stands for any name.
+const ANY_NAME: &str = "\0";
+
+/// Any names, for [`uses_variable`].
+pub(super) const ANY: Names<'static> = Names {
+    application: ANY_NAME,
+    namespace: ANY_NAME,
+    bucket: ANY_NAME,
+    endpoint: ANY_NAME,
+    cluster_domain: ANY_NAME,
+};
+
+/// True if a text contains `$NAME` or `${NAME…}`. In a text that was filled with [`ANY`], a variable may go on with any
+/// name.
+pub(super) fn uses_variable(text: &str, name: &str) -> bool {
+    text.split('$').skip(1).any(|rest| {
+        let rest = rest.strip_prefix('{').unwrap_or(rest);
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let (used, rest) = rest.split_at(end.unwrap_or(rest.len()));
+        used == name || (rest.starts_with(ANY_NAME) && name.starts_with(used))
+    })
+}
+
 /// A text with placeholders.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Template(Vec<Part>);

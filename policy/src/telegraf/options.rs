@@ -286,7 +286,7 @@ pub(crate) fn read_options(
                     what,
                     advice,
                 };
-                findings.push(problem.at(key.place()));
+                findings.report(problem, key.place());
             }
             continue;
         };
@@ -406,7 +406,7 @@ fn not_a_duration(rule: &OptionRule, text: &str, node: &Node, findings: &mut Fin
         name: rule.name.to_owned(),
         text: text.to_owned(),
     };
-    findings.push(problem.at(node.place()));
+    findings.report(problem, node.place());
     None
 }
 
@@ -422,7 +422,7 @@ fn out_of_range(
         text: text.to_owned(),
         expected,
     };
-    findings.push(problem.at(node.place()));
+    findings.report(problem, node.place());
     None
 }
 
@@ -432,7 +432,7 @@ fn wrong_shape(name: &str, expected: &'static str, node: &Node, findings: &mut F
         expected,
         found: node.kind(),
     };
-    findings.push(problem.at(node.place()));
+    findings.report(problem, node.place());
     None
 }
 
@@ -526,7 +526,7 @@ fn literal_text(text: &str, origin: Origin, place: &Place, findings: &mut Findin
     match Literal::new(text) {
         Ok(text) => Some(Value::Literal(text)),
         Err(reason) => {
-            findings.push(not_literal(reason).at(place.clone()));
+            findings.report(not_literal(reason), place.clone());
             None
         }
     }
@@ -540,7 +540,7 @@ fn read_key(text: &str, what: &'static str, origin: Origin, place: &Place, findi
     let key = Key::new(text);
     if key.is_none() {
         let name = text.to_owned();
-        findings.push(Problem::Key { name, what }.at(place.clone()));
+        findings.report(Problem::Key { name, what }, place.clone());
     }
     key
 }
@@ -550,7 +550,7 @@ fn read_key(text: &str, what: &'static str, origin: Origin, place: &Place, findi
 pub(crate) fn refuse_unsafe_text(text: &str, origin: Origin, place: &Place, findings: &mut Findings) -> bool {
     match Literal::new(text) {
         Err(reason) if origin == Origin::Annotation => {
-            findings.push(not_literal(reason).at(place.clone()));
+            findings.report(not_literal(reason), place.clone());
             true
         }
         _ => false,

@@ -90,6 +90,21 @@ impl Value {
     pub fn list(items: impl IntoIterator<Item = Literal>) -> Self {
         Self::List(items.into_iter().map(Self::Literal).collect())
     }
+
+    /// Adds all texts in the value to a list.
+    pub(crate) fn collect_texts<'a>(&'a self, texts: &mut Vec<&'a str>) {
+        match self {
+            Self::Literal(text) => texts.push(text.as_str()),
+            Self::Replaceable(text) => texts.push(text),
+            Self::List(values) => values.iter().for_each(|value| value.collect_texts(texts)),
+            Self::Table(table) => table.values().for_each(|value| value.collect_texts(texts)),
+            Self::Tables(tables) => {
+                let values = tables.iter().flat_map(BTreeMap::values);
+                values.for_each(|value| value.collect_texts(texts));
+            }
+            Self::Integer(_) | Self::Float(_) | Self::Boolean(_) => {}
+        }
+    }
 }
 
 /// A key that is a constant of this crate.

@@ -7,6 +7,7 @@
 use std::fmt::Write;
 
 use super::value::{Table, Value};
+use crate::printable::is_hidden;
 
 /// The table as a TOML document. Equal tables result in equal bytes.
 pub fn to_toml(table: &Table) -> String {
@@ -84,7 +85,7 @@ fn write_value(out: &mut String, value: &Value) {
     }
 }
 
-/// A basic string: <https://toml.io/en/v0.4.0#string>.
+/// A basic string: <https://toml.io/en/v0.4.0#string>. A character that a reader would not see is written as an escape.
 fn write_text(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
@@ -94,11 +95,37 @@ fn write_text(out: &mut String, text: &str) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
-                let _ = write!(out, "\\u{:04X}", c as u32);
+            c if is_hidden(c) => {
+                let c = u32::from(c);
+                let _ = match c {
+                    0..=0xFFFF => write!(out, "\\u{c:04X}"),
+                    _ => write!(out, "\\U{c:08X}"),
+                };
             }
             c => out.push(c),
         }
     }
     out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::super::value::key;
+    use super::*;
+
+    #[rstest]
+    #[case::right_to_left_override("a\u{202e}b", r#""a\u202Eb""#)]
+    #[case::zero_width("\u{200b}\u{feff}", r#""\u200B\uFEFF""#)]
+    #[case::tag("\u{e0041}", r#""\U000E0041""#)]
+    #[case::control("\u{1}\u{9b}", r#""\u0001\u009B""#)]
+    #[case::letters("é 漢字 😀", r#""é 漢字 😀""#)]
+    #[case::quoted("\"\\\n", r#""\"\\\n""#)]
+    fn hidden_characters_are_written_as_escapes(#[case] text: &str, #[case] written: &str) {
+        let table = Table::from([(key("a"), Value::Replaceable(text.to_owned()))]);
+        let toml = to_toml(&table);
+        assert_eq!(toml, format!("a = {written}\n"));
+        assert_eq!(toml.parse::<toml::Table>().unwrap()["a"].as_str(), Some(text));
+    }
 }
