@@ -93,7 +93,7 @@ macro_rules! rules {
             /// True if it is an error, and not a warning.
             pub(crate) fn is_error(&self) -> bool {
                 let severity = match self {
-                    $(Self::$name { .. } => Severity::$severity,)*
+                    $($(#[$attribute])* Self::$name { .. } => Severity::$severity,)*
                 };
                 severity == Severity::Error
             }
