@@ -26,6 +26,8 @@ pub mod schema;
 pub mod settings;
 mod sorted_map;
 mod source;
+#[cfg(feature = "host")]
+pub mod suggestion;
 pub mod telegraf;
 pub mod well_known;
 

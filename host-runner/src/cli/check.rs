@@ -4,10 +4,14 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
-use telewarden::{Causes, Diagnostic, Error, Outcome, RenderAnswer, RenderRequest, SourceAnswer};
+use telewarden::{Causes, Diagnostic, Error, Module, Outcome, RenderAnswer, RenderRequest, SourceAnswer};
 
-use super::input::{self, Failure, Input, Settings, Text};
-use super::module::{self, PolicyArgs};
+use super::fixes::{Fixer, Fixes};
+use super::ignore;
+use super::input::{self, Failure, Input, Settings, Skip, Text};
+use super::module::PolicyArgs;
+use super::project_file::{Project, SettingsArgs};
+use super::rendered;
 use super::report::{self, Finding, Report};
 
 /// As many as the core answers for one source. A module that somebody else built may answer more.
@@ -21,17 +25,43 @@ pub(crate) struct Selection {
     /// A folder is searched for *.yaml, *.yml and *.json, hidden ones aside. Objects of other kinds are passed over.
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// The administrator's settings, in YAML; the defaults without
-    #[arg(long, value_name = "FILE")]
-    pub(crate) settings: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) rendered: rendered::Args,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
 }
 
 /// What came of it.
+#[derive(Default)]
 pub(crate) struct Checked {
     pub(crate) report: Report,
     pub(crate) answer: RenderAnswer,
+    /// The texts that hold objects.
+    pub(crate) texts: Vec<Text>,
+    pub(crate) project: Project,
+}
+
+/// What is looked for beside findings.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Look {
+    /// Findings alone.
+    ForFindings,
+    /// Findings, and what mends them.
+    ForFixes,
+}
+
+impl Selection {
+    /// Reads what was selected. Standard input is read where nothing else is.
+    fn read(&self, skip: &Skip) -> Input {
+        let mut input = match self.paths.is_empty() && !self.rendered.is_empty() {
+            true => Input::default(),
+            false => input::read(&self.paths, skip),
+        };
+        self.rendered.read(&mut input);
+        input
+    }
 }
 
 /// Where an object of the request is from.
@@ -42,35 +72,70 @@ struct Origin<'a> {
 
 /// Reads, asks, and reports.
 pub(crate) fn check(selection: &Selection) -> Checked {
-    let Input {
-        texts,
-        files,
-        skipped,
-        failures,
-    } = input::read(&selection.paths);
-    let mut report = Report {
-        failures,
-        ..Report::default()
-    };
-    report.summary.files = files;
-    report.summary.skipped = skipped;
+    look(selection, Look::ForFindings)
+}
 
-    let mut answer = RenderAnswer::default();
-    match selection.settings.as_deref().map(input::read_settings).transpose() {
-        Ok(settings) => {
-            let (origins, sources) = sources(&texts);
-            match ask(selection, settings.as_ref(), &sources) {
-                Ok(answered) => {
-                    report.add_answer(&answered, settings.as_ref(), &origins);
-                    answer = answered;
+/// As [`check`], and looks for what mends the findings where that is asked for.
+pub(crate) fn look(selection: &Selection, look: Look) -> Checked {
+    match selection.settings.load() {
+        Ok(project) => {
+            let input = selection.read(&project.skip);
+            let module = selection.policy.load();
+            let (report, answer, texts) = match module {
+                Ok(module) => check_input(input, &project, &module, look),
+                Err(error) => {
+                    let mut report = Report::of(&input);
+                    report.failures.push(Failure::new(Causes(&error).to_string()));
+                    (report, RenderAnswer::default(), Vec::new())
                 }
-                Err(error) => report.failures.push(Failure::new(Causes(&error).to_string())),
+            };
+            Checked {
+                report,
+                answer,
+                texts,
+                project,
             }
         }
-        Err(failure) => report.failures.push(failure),
+        Err(of_settings) => {
+            // What cannot be read is said together with what is wrong with the settings.
+            let mut report = Report::of(&selection.read(&Skip::default()));
+            report.failures.extend(of_settings);
+            Checked {
+                report,
+                ..Checked::default()
+            }
+        }
     }
+}
+
+/// Asks the module about what was read, and reports.
+pub(crate) fn check_input(
+    input: Input,
+    project: &Project,
+    module: &Module,
+    look: Look,
+) -> (Report, RenderAnswer, Vec<Text>) {
+    let mut report = Report::of(&input);
+    let texts = input.texts;
+    let settings = project.settings.as_ref();
+    let (origins, sources) = sources(&texts);
+    let answer = ask(module, settings, &sources).unwrap_or_else(|error| {
+        report.failures.push(Failure::new(Causes(&error).to_string()));
+        RenderAnswer::default()
+    });
+    let fixes = match look {
+        Look::ForFindings => Fixes::default(),
+        Look::ForFixes => {
+            let asked: Vec<_> = origins.iter().map(|origin| (origin.text, origin.document)).collect();
+            Fixer::new(module, settings).find(&asked, &answer)
+        }
+    };
+    report.add_answer(&answer, settings, &origins, &fixes);
+    drop(origins);
+    ignore::apply(&mut report, &texts);
+    project.judge(&mut report);
     report.count();
-    Checked { report, answer }
+    (report, answer, texts)
 }
 
 fn sources(texts: &[Text]) -> (Vec<Origin<'_>>, Vec<&Value>) {
@@ -81,7 +146,12 @@ fn sources(texts: &[Text]) -> (Vec<Origin<'_>>, Vec<&Value>) {
     objects.unzip()
 }
 
-fn ask(selection: &Selection, settings: Option<&Settings>, sources: &[&Value]) -> Result<RenderAnswer, module::Error> {
+/// Asks the module what a set of sources renders to.
+pub(crate) fn ask(
+    module: &Module,
+    settings: Option<&Settings>,
+    sources: &[&Value],
+) -> Result<RenderAnswer, Error> {
     // A request cannot fail to be written, but its contract takes JSON that is written already.
     let raw = |value: &Value| {
         serde_json::value::to_raw_value(value).map_err(|source| Error::Encode {
@@ -95,22 +165,25 @@ fn ask(selection: &Selection, settings: Option<&Settings>, sources: &[&Value]) -
         .map(|source| raw(source))
         .collect::<Result<Vec<Box<RawValue>>, _>>()?;
 
-    let answer = selection.policy.load()?.render(&RenderRequest {
+    module.render(&RenderRequest {
         protocol: telewarden::PROTOCOL,
         settings: settings.as_deref(),
         sources: sources.iter().map(AsRef::as_ref).collect(),
         cluster: None,
         accepted: Default::default(),
-    })?;
-    Ok(answer)
+    })
 }
 
 impl Text {
     /// A finding at its place in this file. `item` is its object's number in the document, where that is a List.
-    fn finding(&self, document: usize, item: Option<usize>, diagnostic: &Diagnostic, source: Option<&str>) -> Finding {
+    pub(crate) fn finding(&self, document: usize, item: Option<usize>, diagnostic: &Diagnostic, source: Option<&str>) -> Finding {
         let region = self.manifest.locate(document, item, diagnostic);
         Finding {
             file: Some(self.name.clone()),
+            template: self.rendered.as_ref().map(|rendered| {
+                let line = region.map_or(1, |region| region.start.line);
+                rendered.template(self.manifest.text(), line)
+            }),
             excerpt: region.and_then(|region| self.manifest.excerpt(region)),
             line: region.map(|region| region.start.line),
             column: region.map(|region| region.start.column),
@@ -124,15 +197,32 @@ impl Text {
 }
 
 impl Report {
-    fn add_answer(&mut self, answer: &RenderAnswer, settings: Option<&Settings>, origins: &[Origin<'_>]) {
+    fn of(input: &Input) -> Self {
+        let mut report = Self {
+            failures: input.failures.clone(),
+            ..Self::default()
+        };
+        report.summary.files = input.files;
+        report.summary.skipped = input.skipped;
+        report.count();
+        report
+    }
+
+    fn add_answer(
+        &mut self,
+        answer: &RenderAnswer,
+        settings: Option<&Settings>,
+        origins: &[Origin<'_>],
+        fixes: &Fixes,
+    ) {
         for diagnostic in &answer.diagnostics {
             self.settings_refused |= diagnostic.is_error();
             self.findings.push(match settings {
-                Some(settings) if diagnostic.place.is_some() => settings.text.finding(0, None, diagnostic, None),
+                Some(settings) if diagnostic.place.is_some() => settings.finding(diagnostic),
                 _ => Finding::new(diagnostic),
             });
         }
-        for source in &answer.sources {
+        for (number, source) in answer.sources.iter().enumerate() {
             let SourceAnswer {
                 index,
                 item,
@@ -149,7 +239,11 @@ impl Report {
             let findings = diagnostics
                 .iter()
                 .take(MAX_FINDINGS)
-                .map(|diagnostic| text.finding(*document, *item, diagnostic, Some(identity)));
+                .enumerate()
+                .map(|(index, diagnostic)| Finding {
+                    fix: fixes.of(number, index).cloned().map(Into::into),
+                    ..text.finding(*document, *item, diagnostic, Some(identity))
+                });
             self.findings.extend(findings);
             self.summary.left_out += diagnostics.len().saturating_sub(MAX_FINDINGS);
             self.sources.push(report::Source {
@@ -177,6 +271,8 @@ mod tests {
         let manifest = Manifest::parse(format!("metadata: {{a: b, annotations: [{}]}}\n", "x, ".repeat(20_000)));
         let text = Text {
             name: "a.yaml".to_owned(),
+            path: None,
+            rendered: None,
             manifest: manifest.expect("it is YAML"),
         };
         let finding = |pointer: &str| {

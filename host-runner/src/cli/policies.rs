@@ -3,15 +3,13 @@
 //! What is written here decides which requests reach the policy at all. Argo CD writes an Application's whole object
 //! whenever its status changes, many times a minute; none of that may cost a call.
 
-use std::path::PathBuf;
-
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use telewarden_policy::annotation::PREFIX;
 
 use super::Status;
-use super::input;
 use super::output;
+use super::project_file::SettingsArgs;
 use super::report::human;
 
 /// Print the ClusterAdmissionPolicies that have Kubewarden run the policy
@@ -20,9 +18,8 @@ use super::report::human;
 /// which an annotation of ours, the destination or the project changed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The administrator's settings, in YAML, which become the policies'; the defaults without
-    #[arg(long, value_name = "FILE")]
-    settings: Option<PathBuf>,
+    #[command(flatten)]
+    settings: SettingsArgs,
     /// Where Kubewarden finds the module
     #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_MODULE)]
     module: String,
@@ -61,10 +58,15 @@ enum Kind {
 }
 
 pub(crate) fn run(args: &Args) -> Status {
-    let settings = match args.settings.as_deref().map(input::read_settings).transpose() {
-        Ok(settings) => settings.map(|settings| settings.value).unwrap_or_else(|| json!({})),
-        Err(failure) => {
-            output::say(human::failure(&failure));
+    let settings = match args.settings.load() {
+        Ok(project) => project
+            .settings
+            .map(|settings| settings.value)
+            .unwrap_or_else(|| json!({})),
+        Err(failures) => {
+            failures
+                .iter()
+                .for_each(|failure| output::say_styled(human::failure(failure)));
             return Status::CouldNotRun;
         }
     };

@@ -8,7 +8,7 @@ pub(crate) mod sarif;
 use schemars::JsonSchema;
 use serde::Serialize;
 use telewarden::{Diagnostic, Outcome, Severity};
-use telewarden_policy::manifest::Excerpt;
+use telewarden_policy::manifest::{Edit, Excerpt};
 
 use super::Status;
 use super::input::{Failure, Skipped};
@@ -59,6 +59,15 @@ pub(crate) struct Summary {
     /// Findings that were left out: a module answers at most 101 for one source.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) left_out: usize,
+    /// Findings that `telewarden fix` can mend.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) fixable: usize,
+    /// Warnings that a comment in a file silences.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) ignored: usize,
+    /// Warnings that the baseline holds.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) baseline: usize,
 }
 
 /// One object that was checked.
@@ -102,6 +111,9 @@ pub(crate) struct Finding {
     /// The file; `<stdin>` for standard input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<String>,
+    /// The template that it was rendered from, if it was: the file is then what was rendered, and not one on the disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) template: Option<String>,
     /// The first character's line in the file, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) line: Option<u32>,
@@ -114,9 +126,43 @@ pub(crate) struct Finding {
     /// The column of the character after the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) end_column: Option<u32>,
+    /// The one certain way to mend it: what `telewarden fix` writes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fix: Option<Fix>,
     /// What is shown of the first line.
     #[serde(skip)]
     pub(crate) excerpt: Option<Excerpt>,
+}
+
+/// A change of the finding's file. Other findings may need the same.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Fix {
+    /// The first character's line in the file, from 1.
+    pub(crate) line: u32,
+    /// The first character's column, in characters from 1.
+    pub(crate) column: u32,
+    /// The line of the character after the last.
+    pub(crate) end_line: u32,
+    /// The column of the character after the last.
+    pub(crate) end_column: u32,
+    /// What to write there.
+    pub(crate) replacement: String,
+    #[serde(skip)]
+    pub(crate) edit: Edit,
+}
+
+impl From<Edit> for Fix {
+    fn from(edit: Edit) -> Self {
+        Self {
+            line: edit.region.start.line,
+            column: edit.region.start.column,
+            end_line: edit.region.end.line,
+            end_column: edit.region.end.column,
+            replacement: edit.text.clone(),
+            edit,
+        }
+    }
 }
 
 fn is_zero(number: &usize) -> bool {
@@ -134,10 +180,12 @@ impl Finding {
             source: None,
             annotation: None,
             file: None,
+            template: None,
             line: None,
             column: None,
             end_line: None,
             end_column: None,
+            fix: None,
             excerpt: None,
         }
     }
@@ -155,6 +203,7 @@ impl Report {
         self.version = Version(1);
         self.summary.errors = of(Severity::Error);
         self.summary.warnings = of(Severity::Warning);
+        self.summary.fixable = self.findings.iter().filter(|finding| finding.fix.is_some()).count();
         self.summary.sources = self.sources.len();
         self.summary.endpoints = self
             .sources

@@ -3,7 +3,9 @@
 use clap::ValueEnum;
 
 use super::Status;
-use super::check::{self, Checked};
+use super::baseline;
+use super::check::{self, Checked, Look};
+use super::fix;
 use super::output;
 use super::report::{github, human, sarif};
 
@@ -18,6 +20,11 @@ pub(crate) struct Args {
     /// Make warnings findings: exit with 1 for them too
     #[arg(long)]
     strict: bool,
+    /// Write what has one certain way out into the files first, as `telewarden fix` does
+    #[arg(long)]
+    fix: bool,
+    #[command(flatten)]
+    baseline: baseline::Args,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -33,7 +40,12 @@ enum Format {
 }
 
 pub(crate) fn run(args: &Args) -> Status {
-    let Checked { report, .. } = check::check(&args.selection);
+    let fixed = match args.fix {
+        true => fix::write(&check::look(&args.selection, Look::ForFixes)),
+        false => Status::Fine,
+    };
+    let Checked { mut report, project, .. } = check::look(&args.selection, Look::ForFixes);
+    args.baseline.apply(&mut report, &project);
     let printed = match args.format {
         Format::Human => output::print_styled(&human::findings(&report)),
         Format::Json => output::print_json(&report),
@@ -49,7 +61,7 @@ pub(crate) fn run(args: &Args) -> Status {
     } else {
         output::say(human::summary(&report));
     }
-    printed.max(report.status(args.strict))
+    printed.max(fixed).max(report.status(args.strict || project.strict))
 }
 
 /// That there was nothing to do, and why that may be.

@@ -15,6 +15,8 @@ use k8s_openapi::api::core::v1::EnvVar;
 pub use endpoint_url::EndpointUrl;
 pub(crate) use endpoint_url::service_namespace;
 pub use other_annotations::PREFIX;
+#[cfg(feature = "host")]
+pub(crate) use other_annotations::known_annotations;
 
 use crate::diagnostic::{Findings, Place, Problem};
 use crate::settings::{Class, NamePattern, Names, Quantity, Settings, TemplateValue, is_dns_label};
@@ -27,6 +29,12 @@ use other_annotations::OtherAnnotations;
 
 /// The annotation that contains Telegraf's own TOML.
 pub(crate) const INPUTS: &str = "telegraf.influxdata.com/inputs";
+
+/// The names of all annotations that are read: the one that names endpoints, and those with a fixed name.
+#[cfg(feature = "host")]
+pub fn names(endpoints: String) -> impl Iterator<Item = String> {
+    std::iter::once(endpoints).chain(known_annotations().map(|name| format!("{PREFIX}{name}")))
+}
 
 /// What a source's annotations declare.
 #[derive(Clone, Debug, Default)]

@@ -4,7 +4,7 @@
 //! `example` raises its rule and that its `instead` does not.
 //!
 //! A code never changes its meaning, and the code of a removed rule is not used again. `TW0` is reading, `TW1` endpoints and URLs, `TW2` options, `TW3` the
-//! other annotations, `TW4` the source, `TW5` the settings.
+//! other annotations, `TW4` the source, `TW5` the settings, `TW6` the comments that hosts read.
 
 use std::borrow::Cow;
 
@@ -980,5 +980,15 @@ rules! {
         why: "In `standalone` all sources share one Telegraf, so there are no objects to write into a single source.",
         example: "topology: standalone\nmutation: resources\n",
         instead: "topology: standalone\nmutation: digest\n",
+    }
+
+    TW601 UselessIgnore { code: String, why: &'static str } Warning {
+        summary: "A comment `telewarden: ignore` has no effect.",
+        message: "`ignore {code}` has no effect: {why}",
+        help: help("remove it"),
+        why: "A comment `# telewarden: ignore TW405 because …` silences warnings on its line, or on the next line where it \
+              has a line of its own. Errors cannot be silenced. A comment that silences nothing would hide a later warning.",
+        example: "",
+        instead: "",
     }
 }

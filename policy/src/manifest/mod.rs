@@ -3,6 +3,7 @@
 //! The module is handed JSON, and answers with JSON pointers. Whoever starts from a text reads it here, and finds here
 //! where in it an answer's place is.
 
+mod edit;
 mod excerpt;
 mod places;
 mod writer;
@@ -12,9 +13,11 @@ use std::cell::OnceCell;
 
 use serde_json::Value;
 
-use crate::diagnostic::{Diagnostic, Place, Position};
+use crate::diagnostic::{Diagnostic, Place, Position, Suggestion};
+pub use edit::Edit;
 pub use excerpt::Excerpt;
 use places::Tree;
+pub(crate) use places::index;
 pub use writer::write;
 use yaml::documents;
 pub use yaml::{MAX_BYTES, SyntaxError};
@@ -80,6 +83,28 @@ impl Manifest {
         }
         let seen = self.documents.get(document)?.pointer(&place.pointer);
         self.tree()?.locate(document, &place, seen.and_then(Value::as_str))
+    }
+
+    /// The text as it was read.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The change of the text that a suggestion means. None where the text does not have the place, or cannot hold the
+    /// replacement there. `item` is the object's number in the document, where that is a List.
+    pub fn edit(&self, document: usize, item: Option<usize>, suggestion: &Suggestion) -> Option<Edit> {
+        let mut place = suggestion.place.clone();
+        if let Some(item) = item {
+            place.pointer.insert_str(0, &format!("/items/{item}"));
+        }
+        let seen = self.documents.get(document)?.pointer(&place.pointer);
+        self.tree()?
+            .edit(document, &place, seen.and_then(Value::as_str), &suggestion.replacement)
+    }
+
+    /// The text with some changes, in any order. None if two of them overlap.
+    pub fn edited(&self, edits: &[Edit]) -> Option<String> {
+        edit::apply(&self.text, edits)
     }
 
     /// What to show people of the line that a region begins in. What that costs does not depend on the line's length.

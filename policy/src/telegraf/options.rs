@@ -499,6 +499,21 @@ fn not_literal(reason: NotLiteral) -> Problem {
     }
 }
 
+/// The one known name that a mistyped one certainly means: no other is as similar to it, give or take a few letters.
+#[cfg(feature = "host")]
+pub(crate) fn near<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    let plain = |name: &str| name.to_ascii_lowercase().replace('-', "_");
+    let (name, known): (_, Vec<_>) = (plain(name), known.collect());
+    if let Some(same) = known.iter().find(|known| plain(known) == name) {
+        return Some(same);
+    }
+    (name.len() <= 64).then_some(())?;
+    let is_near = |known: &&str| strsim::damerau_levenshtein(&name, &plain(known)) <= (known.len() / 4).max(1);
+    let mut near = known.into_iter().filter(is_near);
+    let first = near.next();
+    first.filter(|_| near.next().is_none())
+}
+
 /// The known name that is most similar to a mistyped one, if one is similar enough.
 pub(crate) fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     if name.len() > 64 {

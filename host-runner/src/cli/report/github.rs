@@ -25,6 +25,11 @@ fn finding(finding: &Finding) -> String {
         Some(help) => format!("{}\nhelp: {}", plain(&finding.message), plain(help)),
         None => plain(&finding.message),
     };
+    if let Some(template) = &finding.template {
+        // The lines are those of what was rendered.
+        let properties = [("file", Some(template.clone())), ("title", Some(finding.code.clone()))];
+        return command(name, &properties, &message);
+    }
     command(
         name,
         &[

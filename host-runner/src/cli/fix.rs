@@ -1,0 +1,121 @@
+//! `telewarden fix`
+
+use std::fs;
+use std::path::Path;
+
+use similar::TextDiff;
+
+use super::Status;
+use super::check::{self, Checked, Look};
+use super::fixes;
+use super::input::Text;
+use super::output;
+use super::report::{count, human};
+use super::validate::no_source;
+
+/// Write what has one certain way out into the files: misspelt options, values without quotes, incomplete URLs
+///
+/// Nothing but the place itself is changed; comments, quotes and layout stay. What is written was validated. What may mean
+/// several things is left alone, and reported as `validate` reports it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    selection: check::Selection,
+    /// Print what would be written as a unified diff, and write nothing; exit with 1 if that is something
+    #[arg(long)]
+    diff: bool,
+}
+
+/// A file that changes.
+struct Change<'a> {
+    text: &'a Text,
+    new: String,
+    findings: usize,
+}
+
+pub(crate) fn run(args: &Args) -> Status {
+    let checked = check::look(&args.selection, Look::ForFixes);
+    if args.diff {
+        return diff(&checked);
+    }
+    let written = write(&checked);
+    if written == Status::CouldNotRun {
+        return written;
+    }
+    let Checked { report, project, .. } = check::check(&args.selection);
+    let printed = output::print_styled(&human::findings(&report));
+    report
+        .failures
+        .iter()
+        .for_each(|failure| output::say_styled(human::failure(failure)));
+    output::say(match report.is_empty() {
+        true => no_source(&report),
+        false => human::summary(&report),
+    });
+    printed.max(written).max(report.status(project.strict))
+}
+
+/// Writes the fixes of everything that was checked.
+pub(crate) fn write(checked: &Checked) -> Status {
+    let mut status = Status::Fine;
+    for Change { text, new, findings } in changes(checked) {
+        let written = match &text.path {
+            Some(path) => write_file(path, text.manifest.text(), &new),
+            None => Err("standard input cannot be written: name a file, or use `fix --diff`".to_owned()),
+        };
+        match written {
+            Ok(()) => output::say(format_args!("fixed {} in {}", count(findings, "finding"), text.name)),
+            Err(error) => {
+                output::say(format_args!("error: cannot fix {}: {error}", text.name));
+                status = Status::CouldNotRun;
+            }
+        }
+    }
+    status
+}
+
+fn write_file(path: &Path, old: &str, new: &str) -> Result<(), String> {
+    let now = fs::read(path).map_err(|error| error.to_string())?;
+    if now != old.as_bytes() {
+        return Err("it changed while it was checked".to_owned());
+    }
+    telewarden::file::rewrite(path, new.as_bytes()).map_err(|error| error.to_string())
+}
+
+fn changes(checked: &Checked) -> impl Iterator<Item = Change<'_>> {
+    checked.texts.iter().filter_map(|text| {
+        let of_text = checked.report.findings.iter();
+        let of_text = of_text.filter(|finding| finding.file.as_ref() == Some(&text.name));
+        let edits: Vec<_> = of_text
+            .filter_map(|finding| finding.fix.as_ref().map(|fix| &fix.edit))
+            .collect();
+        let new = fixes::with(&text.manifest, edits.iter().copied())?;
+        (!edits.is_empty()).then_some(Change {
+            text,
+            new,
+            findings: edits.len(),
+        })
+    })
+}
+
+fn diff(checked: &Checked) -> Status {
+    let mut diff = String::new();
+    for Change { text, new, .. } in changes(checked) {
+        // `git apply` and `patch -p1` take these names.
+        let name = text.name.strip_prefix("./").unwrap_or(&text.name);
+        let lines = TextDiff::from_lines(text.manifest.text(), &new);
+        let (old, new) = (format!("a/{name}"), format!("b/{name}"));
+        diff += &lines.unified_diff().header(&old, &new).to_string();
+    }
+    let report = &checked.report;
+    report
+        .failures
+        .iter()
+        .for_each(|failure| output::say_styled(human::failure(failure)));
+    let status = match (report.status(false), diff.is_empty()) {
+        (Status::CouldNotRun, _) => Status::CouldNotRun,
+        (_, true) => Status::Fine,
+        (_, false) => Status::Findings,
+    };
+    output::print_document(&diff).max(status)
+}
