@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Render local files and apply them once, without an operator
     Apply(Apply),
+    /// Say whether the cluster has what the sources in files need; exit 1 if not, 2 if it cannot be asked. Writes nothing
+    Doctor(Doctor),
 }
 
 /// What renders, and how.
@@ -150,4 +152,15 @@ pub(crate) struct Apply {
     /// Have the API server say what would be written, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// Arguments of `doctor`.
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    /// Files or folders of YAML or JSON; `-` is standard input
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) policy: Policy,
 }

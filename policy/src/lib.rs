@@ -15,6 +15,8 @@ pub mod kubectl;
 mod located;
 #[cfg(feature = "host")]
 pub mod manifest;
+#[cfg(feature = "host")]
+pub mod needs;
 mod plan;
 pub mod printable;
 mod project;
