@@ -125,7 +125,7 @@ fn option(context: &Context<'_>) -> Option<String> {
 fn annotation(context: &Context<'_>) -> Option<String> {
     let name = context.annotation()?;
     let endpoints = context.settings.annotation.strip_prefix(PREFIX);
-    let known = known_annotations().chain(endpoints);
+    let known = known_annotations().map(|name| -> &str { name }).chain(endpoints);
     let near = near(name.strip_prefix(PREFIX)?, known)?;
     Some(format!("{PREFIX}{near}"))
 }

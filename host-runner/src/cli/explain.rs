@@ -31,7 +31,7 @@ enum Format {
 }
 
 pub(crate) fn run(args: &Args) -> Status {
-    let Checked { report, answer } = check::check(&args.selection);
+    let Checked { report, answer, .. } = check::check(&args.selection);
     let printed = match args.format {
         Format::Human => output::print(&words(&answer)),
         Format::Mermaid => output::print(&picture(&answer)),

@@ -36,7 +36,7 @@ impl RenderedFrom {
     /// The file that a line, from 1, was rendered from: helm says so in a comment above each document.
     pub(crate) fn template(&self, text: &str, line: u32) -> String {
         let lines = text.lines().take(line as usize);
-        let source = lines.filter_map(|line| line.strip_prefix("# Source: ")).next_back();
+        let source = lines.filter_map(|line| line.strip_prefix("# Source: ")).last();
         // The first part is the chart's name.
         match source.and_then(|source| source.trim_end().split_once('/')) {
             Some((_, rest)) if self.path.is_dir() => self.path.join(rest).display().to_string(),

@@ -73,7 +73,6 @@ mod tests {
     use rstest::rstest;
 
     use super::super::Manifest;
-    use super::*;
     use crate::diagnostic::{Place, Position, Range, Suggestion};
 
     fn replaced(text: &str, place: Place, replacement: &str) -> Option<String> {
