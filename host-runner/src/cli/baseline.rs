@@ -16,7 +16,7 @@ use super::report::{Finding, Report, count};
 
 /// The baseline.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct BaselineArgs {
     /// Leave out the warnings that this file lists
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
@@ -54,7 +54,7 @@ struct Warning {
 
 const VERSION: u32 = 1;
 
-impl Args {
+impl BaselineArgs {
     /// Takes warnings out of a report that the baseline holds, or writes them into it.
     pub(crate) fn apply(&self, report: &mut Report, project: &Project) {
         let file = self.baseline.as_ref().or(project.baseline.as_ref());
@@ -129,9 +129,11 @@ fn of(finding: &Finding, baseline: &Path) -> Option<Warning> {
 
 /// A path relative to the folder of the baseline, so that it does not depend on the folder that the command runs in.
 fn relative(file: &str, baseline: &Path) -> String {
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let (file, baseline) = (absolute(Path::new(file)), absolute(baseline));
-    let relative = baseline.parent().and_then(|folder| file.strip_prefix(folder).ok());
+    // What is no file, such as standard input, has no other path.
+    let real = |path: &Path| fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned());
+    let folder = baseline.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let (file, folder) = (real(Path::new(file)), real(folder.unwrap_or(Path::new("."))));
+    let relative = file.strip_prefix(&folder).ok();
     let parts = relative.unwrap_or(&file).components().filter(|part| *part != Component::CurDir);
     let parts: Vec<_> = parts.map(|part| part.as_os_str().to_string_lossy()).collect();
     parts.join("/")

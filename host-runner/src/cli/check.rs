@@ -11,7 +11,7 @@ use super::ignore;
 use super::input::{self, Failure, Input, Settings, Skip, Text};
 use super::module::PolicyArgs;
 use super::project_file::{Project, SettingsArgs};
-use super::rendered;
+use super::rendered::RenderedArgs;
 use super::report::{self, Finding, Report};
 
 /// As many as the core answers for one source. A module that somebody else built may answer more.
@@ -26,7 +26,7 @@ pub(crate) struct Selection {
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
-    pub(crate) rendered: rendered::Args,
+    pub(crate) rendered: RenderedArgs,
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
     #[command(flatten)]

@@ -30,7 +30,8 @@ pub(crate) struct Args {
 struct Change<'a> {
     text: &'a Text,
     new: String,
-    findings: usize,
+    /// How many places differ.
+    places: usize,
 }
 
 pub(crate) fn run(args: &Args) -> Status {
@@ -58,13 +59,13 @@ pub(crate) fn run(args: &Args) -> Status {
 /// Writes the fixes of everything that was checked.
 pub(crate) fn write(checked: &Checked) -> Status {
     let mut status = Status::Fine;
-    for Change { text, new, findings } in changes(checked) {
+    for Change { text, new, places } in changes(checked) {
         let written = match &text.path {
             Some(path) => write_file(path, text.manifest.text(), &new),
             None => Err("standard input cannot be written: name a file, or use `fix --diff`".to_owned()),
         };
         match written {
-            Ok(()) => output::say(format_args!("fixed {} in {}", count(findings, "finding"), text.name)),
+            Ok(()) => output::say(format_args!("fixed {} in {}", count(places, "place"), text.name)),
             Err(error) => {
                 output::say(format_args!("error: cannot fix {}: {error}", text.name));
                 status = Status::CouldNotRun;
@@ -86,14 +87,12 @@ fn changes(checked: &Checked) -> impl Iterator<Item = Change<'_>> {
     checked.texts.iter().filter_map(|text| {
         let of_text = checked.report.findings.iter();
         let of_text = of_text.filter(|finding| finding.file.as_ref() == Some(&text.name));
-        let edits: Vec<_> = of_text
-            .filter_map(|finding| finding.fix.as_ref().map(|fix| &fix.edit))
-            .collect();
-        let new = fixes::with(&text.manifest, edits.iter().copied())?;
+        let edits = fixes::different(of_text.filter_map(|finding| finding.fix.as_ref().map(|fix| &fix.edit)));
+        let new = text.manifest.edited(&edits)?;
         (!edits.is_empty()).then_some(Change {
             text,
             new,
-            findings: edits.len(),
+            places: edits.len(),
         })
     })
 }

@@ -173,8 +173,8 @@ fn confirmed(text: &Text, mended: Vec<Mended>) -> Vec<((usize, usize), Edit)> {
 }
 
 fn holds(text: &Text, mended: &[&Mended]) -> bool {
-    let edits: Vec<_> = mended.iter().flat_map(|mended| &mended.edits).collect();
-    let Some(edited) = with(&text.manifest, edits.into_iter().map(|(_, edit)| edit)) else {
+    let edits = different(mended.iter().flat_map(|mended| &mended.edits).map(|(_, edit)| edit));
+    let Some(edited) = text.manifest.edited(&edits) else {
         return false;
     };
     let mut expected = text.manifest.documents().to_vec();
@@ -189,13 +189,13 @@ fn holds(text: &Text, mended: &[&Mended]) -> bool {
     Manifest::parse(edited).is_ok_and(|manifest| manifest.documents() == expected)
 }
 
-/// A text with edits, of which some may be the same.
-pub(crate) fn with<'a>(manifest: &Manifest, edits: impl Iterator<Item = &'a Edit>) -> Option<String> {
+/// Each edit once: findings with one cause have the same.
+pub(crate) fn different<'a>(edits: impl Iterator<Item = &'a Edit>) -> Vec<Edit> {
     let mut different: Vec<Edit> = Vec::new();
     for edit in edits {
         if !different.contains(edit) {
             different.push(edit.clone());
         }
     }
-    manifest.edited(&different)
+    different
 }

@@ -66,18 +66,14 @@ impl Settings {
 /// Files and folders that are passed over where a folder is searched.
 #[derive(Debug, Default)]
 pub(crate) struct Skip {
-    /// The folder that the patterns are relative to.
+    /// The folder that the patterns are relative to, absolute and without links.
     pub(crate) folder: PathBuf,
     pub(crate) patterns: Vec<glob::Pattern>,
 }
 
 impl Skip {
-    /// Whether a path, or a folder that it is in, is one of those.
+    /// Whether an absolute path, or a folder that it is in, is one of those.
     fn holds(&self, path: &Path) -> bool {
-        if self.patterns.is_empty() {
-            return false;
-        }
-        let Ok(path) = std::path::absolute(path) else { return false };
         let Ok(path) = path.strip_prefix(&self.folder) else { return false };
         let options = glob::MatchOptions {
             require_literal_separator: true,
@@ -229,10 +225,15 @@ fn progress(files: u64) -> ProgressBar {
 /// may lead in a circle.
 fn find<'a>(folder: &'a Path, skip: &'a Skip) -> impl Iterator<Item = walkdir::Result<PathBuf>> + 'a {
     let is_hidden = |entry: &DirEntry| entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
+    let root = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    let is_skipped = move |entry: &DirEntry| {
+        let below = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+        !skip.patterns.is_empty() && skip.holds(&root.join(below))
+    };
     WalkDir::new(folder)
         .sort_by_file_name()
         .into_iter()
-        .filter_entry(move |entry| !is_hidden(entry) && !skip.holds(entry.path()))
+        .filter_entry(move |entry| !is_hidden(entry) && !is_skipped(entry))
         .filter_map(|entry| match entry {
             Ok(entry) => {
                 let path = entry.into_path();

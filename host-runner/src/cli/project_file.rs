@@ -145,7 +145,7 @@ fn read(file: &Path, with_settings: bool) -> Result<Project, Vec<Failure>> {
         _ => reader.fail("", "this must be one map: `telewarden init` writes one"),
     }
     let mut failures = reader.failures;
-    project.skip.folder = folder.clone();
+    project.skip.folder = std::fs::canonicalize(&folder).unwrap_or_else(|_| folder.clone());
     match settings.filter(|_| with_settings) {
         None | Some(Value::Null) => {}
         Some(Value::String(path)) => match input::read_settings(&relative(&folder.join(path))) {

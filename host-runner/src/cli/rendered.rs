@@ -9,7 +9,7 @@ use super::input::{Failure, Input};
 
 /// What is rendered before it is read.
 #[derive(Debug, Default, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct RenderedArgs {
     /// Read what `helm template` makes of this chart; can be given several times
     ///
     /// A folder, an archive, or whatever else helm takes for a chart.
@@ -46,7 +46,7 @@ impl RenderedFrom {
     }
 }
 
-impl Args {
+impl RenderedArgs {
     pub(crate) fn is_empty(&self) -> bool {
         self.helm.is_empty() && self.kustomize.is_empty()
     }

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use super::Status;
-use super::baseline;
+use super::baseline::BaselineArgs;
 use super::check::{self, Checked, Look};
 use super::fix;
 use super::output;
@@ -24,7 +24,7 @@ pub(crate) struct Args {
     #[arg(long)]
     fix: bool,
     #[command(flatten)]
-    baseline: baseline::Args,
+    baseline: BaselineArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
