@@ -182,7 +182,7 @@ mod tests {
         });
         let answer = json!({
             "index": 0, "source": "Namespace/shop", "outcome": "rendered", "namespace": "shop",
-            "endpoints": [{"name": "a", "plugin": "prometheus", "urls": ["http://web.shop.svc/m", "http://x.example/m"]}],
+            "endpoints": [{"name": "a", "plugin": "prometheus", "urls": ["http://web.shop.svc/m", "http://x.example.org/m"]}],
             "objects": [
                 {"kind": "ConfigMap", "metadata": {"name": "telegraf-shop", "namespace": "shop"}},
                 {"kind": "Deployment", "metadata": {"name": "t", "namespace": "shop"}, "spec": {"template": {"spec": pod}}},

@@ -499,19 +499,23 @@ fn not_literal(reason: NotLiteral) -> Problem {
     }
 }
 
-/// The one known name that a mistyped one certainly means: no other is as similar to it, give or take a few letters.
+/// The one known name that a mistyped one certainly means: a few letters differ, and no other name is as similar.
 #[cfg(feature = "host")]
 pub(crate) fn near<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let plain = |name: &str| name.to_ascii_lowercase().replace('-', "_");
     let (name, known): (_, Vec<_>) = (plain(name), known.collect());
-    if let Some(same) = known.iter().find(|known| plain(known) == name) {
-        return Some(same);
-    }
     (name.len() <= 64).then_some(())?;
-    let is_near = |known: &&str| strsim::damerau_levenshtein(&name, &plain(known)) <= (known.len() / 4).max(1);
-    let mut near = known.into_iter().filter(is_near);
-    let first = near.next();
-    first.filter(|_| near.next().is_none())
+    let mut near: Vec<_> = known
+        .into_iter()
+        .map(|known| (strsim::damerau_levenshtein(&name, &plain(known)), known))
+        .filter(|(distance, known)| *distance <= (known.len() / 4).max(1))
+        .collect();
+    near.sort();
+    match near.as_slice() {
+        [(distance, _), (second, _), ..] if distance == second => None,
+        [(_, first), ..] => Some(first),
+        [] => None,
+    }
 }
 
 /// The known name that is most similar to a mistyped one, if one is similar enough.

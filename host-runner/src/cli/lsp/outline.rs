@@ -73,7 +73,8 @@ pub(super) fn above(lines: &[&str], number: usize, column: usize) -> Vec<String>
             *limit = 2 * line.column;
         }
         for dash in line.dashes.iter().rev() {
-            if 2 * dash < *limit {
+            // Another item of the same list is not above.
+            if 2 * dash + 1 < *limit {
                 path.push(ITEM.to_owned());
                 *limit = 2 * dash + 1;
             }
@@ -116,6 +117,8 @@ metadata:
         \n    other: y
 items:
 - name: z
+- other:
+    deep: 1
 ";
 
     #[rstest]
@@ -123,10 +126,11 @@ items:
     #[case(6, 8, "metadata/annotations/a/b/*")]
     #[case(7, 10, "metadata/annotations/a/b/*/web")]
     #[case(10, 12, "metadata/annotations/a/b/*/web/tags")]
-    #[case(11, 8, "metadata/annotations/a/b")]
-    #[case(12, 8, "metadata/annotations/a/b")]
+    #[case(11, 8, "metadata/annotations/a/b/*")]
+    #[case(12, 8, "metadata/annotations/a/b/*")]
     #[case(13, 4, "metadata/annotations")]
     #[case(15, 2, "items/*")]
+    #[case(17, 4, "items/*/other")]
     #[case(3, 0, "")]
     #[case(99, 0, "")]
     fn a_place_has_a_path(#[case] line: usize, #[case] column: usize, #[case] path: &str) {
