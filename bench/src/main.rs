@@ -1,7 +1,6 @@
-//! Measures the core natively and as the module, and the command as a whole process.
+//! Measures the native core, the module, and the command as a process.
 //!
-//! Each row is the median of many calls. What compares two things alternates between them, so that a noisy machine is as
-//! noisy for both.
+//! Each row is the median of many calls. Comparisons alternate between both sides, so that noise affects both.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
@@ -20,7 +19,7 @@ fn main() {
     processes(Path::new(&command));
 }
 
-/// An Application with a number of endpoints.
+/// An Application with the given number of endpoints.
 fn application(endpoints: usize) -> Value {
     let endpoint = |index| {
         let url = format!("http://service-{index}.argocd.svc:8080/metrics");
@@ -116,7 +115,7 @@ fn processes(command: &Path) {
     );
 }
 
-/// The median time of each of several things, run in turn.
+/// The median time of each function. They run alternately.
 fn medians<const N: usize>(rounds: usize, things: [&dyn Fn(); N]) -> [Duration; N] {
     let mut times = [const { Vec::new() }; N];
     for _ in 0..rounds {

@@ -218,7 +218,7 @@ test("what cannot be read is a message at its place", async () => {
     await status("1 source rendered");
     for (const [settings, message] of [
         ["topology: sideways\n", "sideways"],
-        ["a: 1\n---\nb: 2\n", "the settings are one document"],
+        ["a: 1\n---\nb: 2\n", "the settings must be one document"],
         ["endpoints: {hosts: [", "not YAML"],
     ]) {
         await paste("settings", settings);

@@ -1,6 +1,6 @@
-//! Modules as artifacts: the metadata that Kubewarden reads from one, and OCI registries that keep them.
+//! Modules as artifacts: their Kubewarden metadata, OCI registries, and signatures.
 //!
-//! The formats are those of `kwctl`, so that either tool reads what the other wrote: metadata is a custom section of the
+//! The formats are those of `kwctl`, so each tool can read the other's modules: metadata is a custom section of the
 //! module, and in a registry a module is an OCI image manifest with one layer.
 
 mod metadata;
@@ -16,78 +16,78 @@ pub use registry::{Location, Pulled, Registry};
 pub use signature::Key;
 pub use store::{Digest, Store};
 
-/// Why a module could not be annotated, pushed, pulled or kept.
+/// Why a module could not be annotated, pushed, pulled or stored.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// It is not WebAssembly.
+    /// The bytes are not a WebAssembly module.
     #[error("this is not a WebAssembly module")]
     NotWasm {
-        /// Where it is not.
+        /// The parser's error.
         source: wasmparser::BinaryReaderError,
     },
-    /// It has metadata already.
-    #[error("the module is annotated already; annotate the one that it was made from")]
+    /// The module already has metadata.
+    #[error("the module is already annotated; annotate the module that it was made from")]
     AlreadyAnnotated,
-    /// It has none, and would be of no use to Kubewarden.
-    #[error("the module is not annotated: `telewarden annotate` does that")]
+    /// The module has no metadata, so Kubewarden cannot use it.
+    #[error("the module is not annotated; run `telewarden annotate` first")]
     NotAnnotated,
-    /// Its metadata cannot be read or written.
-    #[error("the module's metadata is not what Kubewarden defines")]
+    /// The module's metadata does not have Kubewarden's format.
+    #[error("invalid Kubewarden metadata in the module")]
     Metadata {
-        /// Where it differs.
+        /// The decoder's error.
         source: serde_json::Error,
     },
-    /// The metadata says something that Kubewarden refuses.
-    #[error("the metadata cannot be used: {0}")]
+    /// Kubewarden would refuse the metadata.
+    #[error("invalid metadata: {0}")]
     Invalid(String),
-    /// Not `registry://HOST[:PORT]/NAME[:TAG][@sha256:DIGEST]`.
+    /// The address is not `registry://HOST[:PORT]/NAME[:TAG][@sha256:DIGEST]`.
     #[error("`{text}` is not the address of a module: {why}")]
     Address {
-        /// What was written.
+        /// The address.
         text: String,
-        /// Why not.
+        /// The reason.
         why: String,
     },
-    /// A module that is run is named by its digest.
+    /// The address has no digest, which is required to run a module.
     #[error("`{0}` names no digest, and a tag can be moved; `telewarden pull` prints the address with the digest")]
     NoDigest(String),
-    /// The registry cannot be asked, or says no.
+    /// The registry cannot be reached, or refuses the request.
     #[error("cannot {what} `{at}`{hint}")]
     Registry {
-        /// What was being done.
+        /// The action that failed, such as `pull`.
         what: &'static str,
         /// The module's address.
         at: String,
-        /// What may be the reason, beginning with a space, or nothing.
+        /// A possible reason, starting with a space, or empty.
         hint: String,
-        /// What the registry, or the way to it, says.
+        /// The error of the registry or the connection.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// What the registry sent is not what was asked for.
+    /// The registry sent content with another digest.
     #[error("`{at}`: the registry sent {what} whose digest is {found}, not {expected}; nothing of it is used")]
     Digest {
         /// The module's address.
         at: String,
         /// The manifest or the module.
         what: &'static str,
-        /// The digest that was asked for.
+        /// The requested digest.
         expected: String,
-        /// The digest of what came.
+        /// The digest of the content.
         found: String,
     },
-    /// There is something else than a module.
+    /// The artifact is not a module.
     #[error("`{at}` is not a module: {why}")]
     NotAModule {
         /// The module's address.
         at: String,
-        /// What there is.
+        /// A description of the artifact.
         why: String,
     },
-    /// It is not a key that signatures can be verified with.
+    /// The key is not a public key of a supported type.
     #[error("this is not an ECDSA P-256 or Ed25519 public key in PEM, as `cosign public-key` prints one: {0}")]
     Key(String),
-    /// There is no signature beside the module.
+    /// The module has no signature.
     #[error(
         "`{at}` is not signed: there is nothing at the tag `{tag}`; sign it with \
          `cosign sign --new-bundle-format=false --key cosign.key {}`",
@@ -96,10 +96,10 @@ pub enum Error {
     NotSigned {
         /// The module's address.
         at: String,
-        /// The tag that signatures have.
+        /// The tag where signatures are stored.
         tag: String,
     },
-    /// Nobody signed it with this key.
+    /// No signature was made with this key.
     #[error(
         "`{at}` is not signed with this key; it has signatures: {found}. Name the key of who signed it, or use another \
          module; nothing of this one is used"
@@ -107,23 +107,23 @@ pub enum Error {
     OtherKey {
         /// The module's address.
         at: String,
-        /// How many signatures there are.
+        /// The number of signatures.
         found: usize,
     },
-    /// A signature belongs to something else.
-    #[error("the signature of `{at}` is about {found}: it was copied from another module; nothing of this one is used")]
+    /// The signature is for another digest.
+    #[error("the signature of `{at}` is for {found}, another module; this module is not used")]
     OtherDigest {
         /// The module's address.
         at: String,
-        /// What was signed.
+        /// The signed digest.
         found: String,
     },
-    /// The store cannot be written.
+    /// The store is not writable.
     #[error("cannot write `{}`", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
 }

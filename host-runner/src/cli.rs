@@ -1,4 +1,4 @@
-//! What the command takes, and where it goes from there.
+//! The command line.
 
 mod annotate;
 mod baseline;
@@ -60,12 +60,12 @@ enum Command {
     Completions(completions::Args),
 }
 
-/// How a run ended. The worst of several counts.
+/// The result of a run. Of several results, the worst counts.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Status {
-    /// Nothing was found, or warnings alone.
+    /// No findings, or only warnings.
     Fine = 0,
-    /// Something that was asked for is not right.
+    /// There are findings.
     Findings = 1,
     /// Something could not be read, run or written.
     CouldNotRun = 2,
@@ -77,7 +77,7 @@ impl From<Status> for ExitCode {
     }
 }
 
-/// The whole command.
+/// Runs the command.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.color.write_global();
@@ -101,7 +101,7 @@ pub(crate) fn main() -> ExitCode {
     .into()
 }
 
-/// The command line, for those who describe it.
+/// The definition of the command line, for completions.
 pub(crate) fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
 }

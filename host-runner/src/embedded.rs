@@ -1,11 +1,11 @@
-//! The module that was built in.
+//! The built-in module.
 
 use crate::{Error, Module, Options};
 
-/// `policy.wasm`, as it was when this crate was built.
+/// The `policy.wasm` that this crate was built with.
 pub static WASM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/policy.wasm"));
 
-/// Loads it.
+/// Loads the built-in module.
 ///
 /// # Errors
 /// As [`Module::new`].

@@ -1,4 +1,4 @@
-//! What can go wrong between a host and the module.
+//! Failures to load or call a module.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use telewarden_policy::protocol;
 
-/// A failure to load or to call the module. What the module finds wrong with a source is none: that is in its answer.
+/// A failure to load or to call a module. Findings about sources and settings are not errors; they are in the answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -16,19 +16,19 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
-    /// It is not WebAssembly, or uses a feature of it that this host does not have.
+    /// The module is not WebAssembly, or uses a feature that this host does not support.
     #[error("cannot compile the module")]
     Compile {
-        /// What the compiler says.
+        /// The compiler's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// It wants something from the host that this host does not give, or it is not a waPC guest.
-    #[error("the module does not fit this host, which gives waPC and nothing else")]
+    /// The module is not a waPC guest, or imports functions that are not part of waPC.
+    #[error("cannot link the module: this host provides only waPC")]
     Link {
-        /// What is missing.
+        /// The linker's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The request cannot be written as JSON.
@@ -36,26 +36,26 @@ pub enum Error {
     Encode {
         /// The waPC operation.
         operation: String,
-        /// Why not.
+        /// The reason.
         source: serde_json::Error,
     },
-    /// It ran too long and was stopped.
+    /// The call exceeded its deadline and was stopped.
     #[error("`{operation}` was stopped: it ran for more than {limit:?}")]
     Deadline {
         /// The waPC operation.
         operation: String,
-        /// How long it may run.
+        /// The deadline.
         limit: Duration,
     },
-    /// It was refused more memory, and gave up.
+    /// The call needs more memory than it may use.
     #[error("`{operation}` needs more memory than the {} MiB that the module may use", limit / (1024 * 1024))]
     OutOfMemory {
         /// The waPC operation.
         operation: String,
-        /// How many bytes it may use.
+        /// The memory limit in bytes.
         limit: usize,
     },
-    /// It trapped: a defect of the module.
+    /// The module trapped. This is a defect of the module.
     #[error("`{operation}` trapped")]
     Trap {
         /// The waPC operation.
@@ -63,36 +63,36 @@ pub enum Error {
         /// The trap.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// It answered with an error of its own.
+    /// The module answered with an error.
     #[error("the module cannot answer `{operation}`: {message}")]
     Guest {
         /// The waPC operation.
         operation: String,
-        /// What it says.
+        /// The module's error message.
         message: String,
     },
-    /// Its answer is not what the operation's contract says.
+    /// The answer does not have the operation's format.
     #[error("cannot decode the module's answer to `{operation}`")]
     Decode {
         /// The waPC operation.
         operation: String,
-        /// Where it differs.
+        /// The decoder's error.
         source: serde_json::Error,
     },
-    /// It speaks another version of the `render` operation.
+    /// The module supports another version of the `render` operation.
     #[error(
-        "the module speaks version {found} of the render protocol, this host version {}; use a module and a host of the \
+        "the module supports version {found} of the render protocol, and this host version {}; use a module and a host of the \
          same release",
         protocol::VERSION
     )]
     Protocol {
-        /// The module's version.
+        /// The module's version of the protocol.
         found: u64,
     },
 }
 
-/// An error and its causes in one line: `cannot read the module: permission denied`. A cause whose text the line already
-/// has is left out, because some libraries repeat it in their own message.
+/// Displays an error and its causes in one line: `cannot read the module: permission denied`. A cause is left out if the
+/// line already contains its text, because some libraries repeat the cause in their message.
 #[derive(Clone, Copy, Debug)]
 pub struct Causes<'a>(pub &'a dyn std::error::Error);
 
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_is_said_once() {
+    fn a_repeated_cause_is_shown_once() {
         #[derive(Debug, thiserror::Error)]
         #[error("{text}")]
         struct Layer {

@@ -1,14 +1,14 @@
-//! Files that are replaced as a whole.
+//! Atomic file writes.
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Writes a file, and the folders that it is in where there are none. A reader sees what was there before or all of the
-/// new bytes, and never a part of them. The file gets the permissions that the user's file mode creation mask leaves.
+/// Writes a file, and creates its folders. A reader sees the old content or all of the new content, never a part. The
+/// permissions follow the user's umask.
 ///
 /// # Errors
-/// Whatever keeps the folder or the file from being made. What was there before is still there then.
+/// If a folder or the file cannot be created. The old content stays.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write(path, bytes, None)
 }

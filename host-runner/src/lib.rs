@@ -17,9 +17,9 @@
 //! # }
 //! ```
 //!
-//! The library decides nothing about Telegraf or Kubernetes. It speaks [waPC], as Kubewarden does, gives the module no
-//! host capability, and runs each call on an instance of its own, so that neither a trap nor a leftover of one call
-//! reaches the next.
+//! The library decides nothing about Telegraf or Kubernetes. It uses [waPC], as Kubewarden does, gives the module no
+//! host capabilities, and runs each call in a new instance, so that neither a trap nor the memory of one call affects the
+//! next.
 //!
 //! ```text
 //!   artifact::Registry ── pull, by digest, signed ──▶ bytes of a module ◀── a file, or embedded::WASM

@@ -1,4 +1,4 @@
-//! The command `telewarden`: [`telewarden`]'s library for people, on files.
+//! The `telewarden` command.
 #![forbid(unsafe_code)]
 
 mod cli;

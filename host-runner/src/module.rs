@@ -1,4 +1,4 @@
-//! The compiled module, and calls to it.
+//! Compiled modules and their calls.
 
 mod cache;
 mod clock;
@@ -22,16 +22,15 @@ use self::clock::Clock;
 use self::instance::{Failure, Guest, Limits};
 use crate::Error;
 
-/// How the module is run.
+/// Limits of calls, and the cache for compiled code.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Options {
-    /// How long a call may take, 5 s unless changed. A call takes milliseconds; what takes seconds will not end.
+    /// The deadline of a call; the default is 5 s. A call usually takes milliseconds.
     pub deadline: Duration,
-    /// How many bytes of memory a call may use, 256 MiB unless changed. A request lies in the module's memory once as text
-    /// and once as what is rendered from it, so this holds a repository of some 50 MiB, and a host that runs a few calls
-    /// at a time still fits a small container's limit.
+    /// The memory limit of a call in bytes; the default is 256 MiB. The module's memory contains the request and the answer,
+    /// so this is enough for a repository of about 50 MiB.
     pub memory: usize,
-    /// Where compiled code is kept.
+    /// The cache for compiled code.
     pub cache: Cache,
 }
 
@@ -45,8 +44,8 @@ impl Default for Options {
     }
 }
 
-/// A compiled module. Cloning it is cheap, and it can be called from many threads at once: each call has an instance of
-/// its own.
+/// A compiled module. It is cheap to clone, and many threads can call it at the same time: each call runs in a new
+/// instance.
 #[derive(Clone)]
 pub struct Module {
     compiled: Arc<Compiled>,
@@ -74,21 +73,21 @@ impl std::fmt::Debug for Module {
 /// <https://docs.kubewarden.io/reference/spec/validating-policies#the-validationresponse-object>.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Verdict {
-    /// Whether the request is let through.
+    /// True if the request is accepted.
     pub accepted: bool,
-    /// Why not, for whoever sent the request.
+    /// The reason of a rejection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The HTTP status of a rejection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u16>,
-    /// The object as the policy wants it, where it changes the object.
+    /// The changed object, if the policy changes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mutated_object: Option<Value>,
     /// Annotations of the audit event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_annotations: Option<BTreeMap<String, String>>,
-    /// What is shown to whoever sent the request, accepted or not.
+    /// Warnings for the client, whether the request is accepted or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warnings: Option<Vec<String>>,
 }
@@ -97,9 +96,9 @@ pub struct Verdict {
 /// <https://docs.kubewarden.io/reference/spec/settings>.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SettingsVerdict {
-    /// Whether the settings can be used.
+    /// True if the settings are valid.
     pub valid: bool,
-    /// Why not, or what is doubtful.
+    /// Errors and warnings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
@@ -112,11 +111,11 @@ struct ValidatePayload<'a> {
 }
 
 impl Module {
-    /// Compiles a module, or finds its code in the cache.
+    /// Compiles a module, or loads its compiled code from the cache.
     ///
     /// # Errors
-    /// [`Error::Compile`] for what is not WebAssembly, [`Error::Link`] for a module that is no waPC guest or imports
-    /// anything else than waPC.
+    /// [`Error::Compile`] if the bytes are not WebAssembly, [`Error::Link`] if the module is not a waPC guest or imports
+    /// other functions.
     pub fn new(wasm: &[u8], options: &Options) -> Result<Self, Error> {
         let compile_error = |source: wasmtime::Error| Error::Compile { source: source.into() };
         let (cache, cache_problem) = match options.cache.open() {
@@ -147,21 +146,20 @@ impl Module {
         }
     }
 
-    /// How long a call may take.
+    /// The deadline of a call.
     pub fn deadline(&self) -> Duration {
         self.deadline
     }
 
-    /// Why the folder for compiled code was not used, if it was given and cannot be trusted. Whoever runs the module should
-    /// say so once.
+    /// Why the cache was not used, if its folder cannot be trusted. A program should show this to the user once.
     pub fn cache_problem(&self) -> Option<&CacheProblem> {
         self.compiled.cache_problem.as_ref()
     }
 
-    /// Compiles a module from its file, or finds its code in the cache.
+    /// Compiles a module from a file, or loads its compiled code from the cache.
     ///
     /// # Errors
-    /// As [`Module::new`], and [`Error::Read`] for the file.
+    /// As [`Module::new`], and [`Error::Read`] if the file cannot be read.
     pub fn from_file(path: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
         let path = path.as_ref();
         let wasm = fs::read(path).map_err(|source| Error::Read {
@@ -171,13 +169,13 @@ impl Module {
         Self::new(&wasm, options)
     }
 
-    /// Asks what a set of sources renders to.
+    /// Renders a set of sources.
     ///
     /// # Errors
-    /// As [`Module::call`], [`Error::Protocol`] for an answer in another version of the contract, [`Error::Decode`] for one
-    /// that is not as the contract says. Sources and settings that are wrong are no error: the answer says what is.
+    /// As [`Module::call`], and [`Error::Protocol`] for an answer with another protocol version, [`Error::Decode`] for an
+    /// invalid answer. Invalid sources and settings are not errors; the answer has the findings.
     pub fn render(&self, request: &RenderRequest<'_>) -> Result<RenderAnswer, Error> {
-        /// Read first and alone: an answer of another version need not have anything else in common with ours.
+        /// Decoded first, because an answer of another version may have other fields.
         #[derive(Deserialize)]
         struct Version {
             protocol: u64,
@@ -192,32 +190,31 @@ impl Module {
         decode(OPERATION, &answer)
     }
 
-    /// Kubewarden's `validate`: an admission request, or in raw mode any object, under settings.
+    /// Kubewarden's `validate`: checks an admission request, or in raw mode any object.
     ///
     /// # Errors
-    /// As [`Module::call`], and [`Error::Decode`] for an answer that is no [`Verdict`]. A request that the policy rejects is
-    /// no error.
+    /// As [`Module::call`], and [`Error::Decode`] if the answer is not a [`Verdict`]. A rejection is not an error.
     pub fn validate(&self, request: &Value, settings: &Value) -> Result<Verdict, Error> {
         const OPERATION: &str = "validate";
         let payload = encode(OPERATION, &ValidatePayload { request, settings })?;
         decode(OPERATION, &self.call(OPERATION, &payload)?)
     }
 
-    /// Kubewarden's `validate_settings`: whether a settings document can be used.
+    /// Kubewarden's `validate_settings`: checks a settings document.
     ///
     /// # Errors
-    /// As [`Module::call`], and [`Error::Decode`] for an answer that is no [`SettingsVerdict`]. Settings that are wrong are
-    /// no error.
+    /// As [`Module::call`], and [`Error::Decode`] if the answer is not a [`SettingsVerdict`]. Invalid settings are not an
+    /// error.
     pub fn validate_settings(&self, settings: &Value) -> Result<SettingsVerdict, Error> {
         const OPERATION: &str = "validate_settings";
         decode(OPERATION, &self.call(OPERATION, &encode(OPERATION, settings)?)?)
     }
 
-    /// Asks what is wrong with a settings document, and what a host has to know of it. `Null` stands for the defaults.
+    /// Checks a settings document, and answers the settings that a host needs. `Null` means the defaults.
     ///
     /// # Errors
-    /// As [`Module::call`], and [`Error::Decode`] for an answer that is no [`SettingsReport`]. Settings that are wrong are
-    /// no error: the report says what is.
+    /// As [`Module::call`], and [`Error::Decode`] if the answer is not a [`SettingsReport`]. Invalid settings are not an
+    /// error; the report has the findings.
     pub fn settings(&self, settings: &Value) -> Result<SettingsReport, Error> {
         const OPERATION: &str = "settings";
         decode(OPERATION, &self.call(OPERATION, &encode(OPERATION, settings)?)?)
@@ -226,7 +223,7 @@ impl Module {
     /// Kubewarden's `protocol_version`, which is `"v1"`.
     ///
     /// # Errors
-    /// As [`Module::call`], and [`Error::Decode`] for an answer that is not JSON.
+    /// As [`Module::call`], and [`Error::Decode`] if the answer is not JSON.
     pub fn protocol_version(&self) -> Result<Value, Error> {
         const OPERATION: &str = "protocol_version";
         decode(OPERATION, &self.call(OPERATION, b"")?)
@@ -235,8 +232,8 @@ impl Module {
     /// Calls a waPC operation with any payload.
     ///
     /// # Errors
-    /// [`Error::Deadline`], [`Error::OutOfMemory`] or [`Error::Trap`] where the module was stopped, [`Error::Guest`] where it
-    /// answers with an error, as for an operation that it does not know.
+    /// [`Error::Deadline`], [`Error::OutOfMemory`] or [`Error::Trap`] if the call was stopped, [`Error::Guest`] if the module
+    /// answers with an error, such as for an unknown operation.
     pub fn call(&self, operation: &str, payload: &[u8]) -> Result<Vec<u8>, Error> {
         let Compiled {
             engine,
@@ -276,9 +273,9 @@ impl Module {
 fn config(cache: Option<wasmtime::Cache>) -> Config {
     let mut config = Config::new();
     config.epoch_interruption(true);
-    // A backtrace of a stripped module names no function, and hides the trap's own message behind it.
+    // The module is stripped, so a backtrace has no function names, and it would hide the trap's message.
     config.wasm_backtrace_max_frames(None);
-    // Only backtraces and profilers read these, and whatever is kept is read in again by each process.
+    // Only backtraces and profilers need these, and each process would have to load them.
     config.generate_address_map(false);
     config.native_unwind_info(cfg!(windows));
     config.cache(cache);

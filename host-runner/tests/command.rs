@@ -886,7 +886,7 @@ fn every_rule_is_listed_and_explained() {
     assert_eq!((unknown.code, unknown.out.as_str()), (Some(2), ""));
     assert_eq!(
         unknown.err,
-        "error: there is no rule `TW999`: `telewarden rule` lists them\n"
+        "error: unknown rule `TW999`; run `telewarden rule` to list all rules\n"
     );
 }
 

@@ -73,13 +73,26 @@ const RIGHT: &str = "    telegraf.influxdata.com/interval:   \"30s\"   # seconds
 
 #[test]
 fn what_is_certain_is_written_and_nothing_else_changes() {
-    let folder = place(&[("shop.yaml", &application(WRONG)), ("right.yaml", &application(RIGHT).replace("shop", "fair"))]);
-    let untouched = fs::metadata(folder.path().join("right.yaml")).expect("it is there").modified().expect("a time");
+    let folder = place(&[
+        ("shop.yaml", &application(WRONG)),
+        ("right.yaml", &application(RIGHT).replace("shop", "fair")),
+    ]);
+    let untouched = fs::metadata(folder.path().join("right.yaml"))
+        .expect("it is there")
+        .modified()
+        .expect("a time");
     let output = run(folder.path(), &["fix", "."]);
     assert_eq!(read(&folder, "shop.yaml"), application(RIGHT));
     assert_eq!(output.status.code(), Some(0), "{}{}", out(&output), err(&output));
-    assert!(err(&output).contains("fixed 5 places in ./shop.yaml"), "{}", err(&output));
-    let after = fs::metadata(folder.path().join("right.yaml")).expect("it is there").modified().expect("a time");
+    assert!(
+        err(&output).contains("fixed 5 places in ./shop.yaml"),
+        "{}",
+        err(&output)
+    );
+    let after = fs::metadata(folder.path().join("right.yaml"))
+        .expect("it is there")
+        .modified()
+        .expect("a time");
     assert_eq!(untouched, after);
 }
 
@@ -91,11 +104,20 @@ fn a_diff_shows_it_and_writes_nothing() {
     assert_eq!(output.status.code(), Some(1), "{}", err(&output));
     insta::assert_snapshot!(out(&output));
 
-    let applied = Command::new("patch").args(["-p1", "--quiet"]).current_dir(folder.path()).stdin(std::process::Stdio::piped()).spawn();
+    let applied = Command::new("patch")
+        .args(["-p1", "--quiet"])
+        .current_dir(folder.path())
+        .stdin(std::process::Stdio::piped())
+        .spawn();
     // Not every machine has `patch`.
     if let Ok(mut patch) = applied {
         use std::io::Write;
-        patch.stdin.take().expect("a pipe").write_all(&output.stdout).expect("it reads");
+        patch
+            .stdin
+            .take()
+            .expect("a pipe")
+            .write_all(&output.stdout)
+            .expect("it reads");
         assert!(patch.wait().expect("it ends").success());
         assert_eq!(read(&folder, "shop.yaml"), application(RIGHT));
     }
@@ -112,7 +134,11 @@ fn what_is_left_is_reported() {
     for command in [&["fix", "shop.yaml"][..], &["validate", "--fix", "shop.yaml"]] {
         let output = run(folder.path(), command);
         assert_eq!(output.status.code(), Some(1), "{}", err(&output));
-        assert!(out(&output).contains("other.elsewhere.svc") && !out(&output).contains("intervall"), "{}", out(&output));
+        assert!(
+            out(&output).contains("other.elsewhere.svc") && !out(&output).contains("intervall"),
+            "{}",
+            out(&output)
+        );
         assert_eq!(read(&folder, "shop.yaml"), application(&wrong.replace(WRONG, RIGHT)));
     }
 }
@@ -163,7 +189,10 @@ fn lists_application_sets_and_json_are_fixed_in_their_place() {
     let folder = place(&[("set.yaml", &set), ("shop.json", &json)]);
     run(folder.path(), &["fix", "."]);
     assert_eq!(read(&folder, "set.yaml"), set.replace("WEB", "web"));
-    assert_eq!(read(&folder, "shop.json"), json.replace("Web:80/m", "http://web.shop.svc:80/m"));
+    assert_eq!(
+        read(&folder, "shop.json"),
+        json.replace("Web:80/m", "http://web.shop.svc:80/m")
+    );
 }
 
 #[cfg(unix)]
@@ -177,7 +206,10 @@ fn a_file_keeps_its_permissions_and_its_links() {
     run(folder.path(), &["fix", "link.yaml"]);
     assert_eq!(read(&folder, "shop.yaml"), application(RIGHT));
     assert!(fs::symlink_metadata(&link).expect("it is there").is_symlink());
-    assert_eq!(fs::metadata(&file).expect("it is there").permissions().mode() & 0o777, 0o640);
+    assert_eq!(
+        fs::metadata(&file).expect("it is there").permissions().mode() & 0o777,
+        0o640
+    );
 }
 
 #[test]
@@ -196,24 +228,43 @@ fn standard_input_is_not_written() {
     drop(stdin);
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(2));
-    assert!(err(&output).contains("standard input cannot be written"), "{}", err(&output));
+    assert!(
+        err(&output).contains("standard input cannot be written"),
+        "{}",
+        err(&output)
+    );
 }
 
 #[test]
 fn reports_have_the_fix() {
     let folder = place(&[("shop.yaml", &application(WRONG))]);
-    let json: Value = serde_json::from_str(out(&run(folder.path(), &["validate", "--format", "json", "."]))).expect("JSON");
-    let fix = json["findings"].as_array().expect("a list").iter().find(|finding| finding["code"] == "TW201");
+    let json: Value =
+        serde_json::from_str(out(&run(folder.path(), &["validate", "--format", "json", "."]))).expect("JSON");
+    let fix = json["findings"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|finding| finding["code"] == "TW201");
     let fix = &fix.expect("it is found")["fix"];
     assert_eq!(fix["replacement"], "interval");
-    assert_eq!((&fix["line"], &fix["column"], &fix["endColumn"]), (&14.into(), &11.into(), &20.into()));
+    assert_eq!(
+        (&fix["line"], &fix["column"], &fix["endColumn"]),
+        (&14.into(), &11.into(), &20.into())
+    );
     assert!(json["summary"]["fixable"].as_u64() >= Some(5), "{json:#}");
 
-    let sarif: Value = serde_json::from_str(out(&run(folder.path(), &["validate", "--format", "sarif", "."]))).expect("JSON");
+    let sarif: Value =
+        serde_json::from_str(out(&run(folder.path(), &["validate", "--format", "sarif", "."]))).expect("JSON");
     let results = sarif["runs"][0]["results"].as_array().expect("a list");
-    let result = results.iter().find(|result| result["ruleId"] == "TW201").expect("it is found");
+    let result = results
+        .iter()
+        .find(|result| result["ruleId"] == "TW201")
+        .expect("it is found");
     let change = &result["fixes"][0]["artifactChanges"][0];
-    assert_eq!(change["artifactLocation"], result["locations"][0]["physicalLocation"]["artifactLocation"]);
+    assert_eq!(
+        change["artifactLocation"],
+        result["locations"][0]["physicalLocation"]["artifactLocation"]
+    );
     assert_eq!(change["replacements"][0]["insertedContent"]["text"], "interval");
     assert_eq!(change["replacements"][0]["deletedRegion"]["startLine"], 14);
 }
@@ -223,7 +274,15 @@ type Pair = (String, String);
 
 fn url() -> impl Strategy<Value = Pair> {
     let scheme = prop::sample::select(vec!["", "http://", "HTTPS://"]);
-    let host = prop::sample::select(vec!["web", "Web", "WEB.shop.svc", "web.shop", "web.shop.svc", "web.Shop.svc.", "web.shop.svc.cluster.local"]);
+    let host = prop::sample::select(vec![
+        "web",
+        "Web",
+        "WEB.shop.svc",
+        "web.shop",
+        "web.shop.svc",
+        "web.Shop.svc.",
+        "web.shop.svc.cluster.local",
+    ]);
     let rest = prop::sample::select(vec!["/metrics", ":8080/M?x=%41", ":9121/"]);
     (scheme, host, rest).prop_map(|(scheme, host, rest)| {
         let fine = match host {
@@ -257,7 +316,11 @@ fn option() -> impl Strategy<Value = Pair> {
 
 /// An annotation's text, wrong and right.
 fn endpoints() -> impl Strategy<Value = Pair> {
-    let endpoint = (url(), option(), prop::sample::select(vec!["", " # why", "   # ü: '\"'"]));
+    let endpoint = (
+        url(),
+        option(),
+        prop::sample::select(vec!["", " # why", "   # ü: '\"'"]),
+    );
     prop::collection::vec(endpoint, 1..4).prop_map(|endpoints| {
         let (mut wrong, mut right) = (String::new(), String::new());
         for (number, (url, option, comment)) in endpoints.into_iter().enumerate() {
@@ -279,7 +342,10 @@ fn written(text: &str, style: u8) -> String {
             let lines: Vec<_> = text.lines().map(|line| format!("      {line}\n")).collect();
             format!("|\n{}", lines.concat())
         }
-        _ => format!("\"{}\"\n", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")),
+        _ => format!(
+            "\"{}\"\n",
+            text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+        ),
     }
 }
 

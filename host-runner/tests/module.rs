@@ -126,15 +126,15 @@ fn a_call_that_is_refused_memory_and_goes_on_has_its_answer() {
 #[case::division("(i32.div_u (i32.const 1) (i32.const 0))", "integer divide by zero")]
 #[case::response_outside_its_memory(
     "(call $guest_response (i32.const 65530) (i32.const 100)) (i32.const 1)",
-    "the module passed 100 bytes at 65530, which are not all in its memory"
+    "the module passed 100 bytes at 65530, which is outside of its memory"
 )]
 #[case::response_at_the_end_of_addresses(
     "(call $guest_response (i32.const -1) (i32.const -1)) (i32.const 1)",
-    "the module passed 4294967295 bytes at 4294967295, which are not all in its memory"
+    "the module passed 4294967295 bytes at 4294967295, which is outside of its memory"
 )]
 #[case::request_outside_its_memory(
     "(call $guest_request (i32.const 0) (i32.const 65535)) (i32.const 1)",
-    "the module asked for 2 bytes at 65535, which are not all in its memory"
+    "the module requested 2 bytes at 65535, which is outside of its memory"
 )]
 fn a_trap_is_reported_with_its_reason(#[case] body: &str, #[case] reason: &str) {
     let error = call(&on_call(body)).expect_err("it traps");

@@ -44,7 +44,9 @@ fn codes(folder: &Path, args: &[&str]) -> Vec<String> {
     let output = run(folder, &args);
     let report: Value = serde_json::from_str(out(&output)).unwrap_or_else(|_| panic!("no JSON: {}", err(&output)));
     let findings = report["findings"].as_array().expect("a list").iter();
-    findings.map(|finding| finding["code"].as_str().expect("text").to_owned()).collect()
+    findings
+        .map(|finding| finding["code"].as_str().expect("text").to_owned())
+        .collect()
 }
 
 /// Two endpoints with one URL: a warning, TW113, on the line that ends with `mark`.
@@ -83,7 +85,10 @@ fn settings_are_found(#[case] project: &str, #[case] settings: &str) {
     assert_eq!(codes(&folder.path().join("apps/deep"), &["."]), refused);
     assert_eq!(codes(folder.path(), &["--no-config", "apps"]), ["TW113"]);
     // An option goes before the file.
-    assert_eq!(codes(folder.path(), &["--settings", "apps/other.yaml", "apps"]), ["TW113"]);
+    assert_eq!(
+        codes(folder.path(), &["--settings", "apps/other.yaml", "apps"]),
+        ["TW113"]
+    );
     let explained = run(folder.path(), &["render", "apps"]);
     assert_eq!(explained.status.code(), Some(1), "{}", err(&explained));
 }
@@ -101,7 +106,10 @@ fn a_repository_ends_at_its_root() {
 #[test]
 fn policies_that_differ_are_no_settings() {
     let other = POLICY.replace("allowed", "other").replace("telewarden", "second");
-    let folder = place(&[("both.yaml", &format!("{POLICY}---\n{other}")), ("shop.yaml", &warned("shop", ""))]);
+    let folder = place(&[
+        ("both.yaml", &format!("{POLICY}---\n{other}")),
+        ("shop.yaml", &warned("shop", "")),
+    ]);
     let output = run(folder.path(), &["validate", "--settings", "both.yaml", "shop.yaml"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(err(&output).contains("`second`"), "{}", err(&output));
@@ -110,21 +118,30 @@ fn policies_that_differ_are_no_settings() {
 #[test]
 fn settings_within_a_file_are_pointed_at() {
     let folder = place(&[
-        ("telewarden.yaml", "strict: true\nsettings:\n  endpoints:\n    max: many\n"),
+        (
+            "telewarden.yaml",
+            "strict: true\nsettings:\n  endpoints:\n    max: many\n",
+        ),
         ("policy.yaml", &POLICY.replace("hosts:", "hotss:")),
         ("shop.yaml", &warned("shop", "")),
     ]);
     let output = run(folder.path(), &["validate", "shop.yaml"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(out(&output).contains("--> telewarden.yaml:4:10"), "{}", out(&output));
-    let output = run(folder.path(), &["validate", "--no-config", "--settings", "policy.yaml", "shop.yaml"]);
+    let output = run(
+        folder.path(),
+        &["validate", "--no-config", "--settings", "policy.yaml", "shop.yaml"],
+    );
     assert!(out(&output).contains("--> policy.yaml:7:17"), "{}", out(&output));
 }
 
 #[test]
 fn paths_are_passed_over() {
     let folder = place(&[
-        ("telewarden.yaml", "skip: [\"charts/*/templates\", \"**/testdata\", old.yaml]\n"),
+        (
+            "telewarden.yaml",
+            "skip: [\"charts/*/templates\", \"**/testdata\", old.yaml]\n",
+        ),
         ("charts/a/templates/x/a.yaml", &warned("a", "")),
         ("apps/testdata/b.yaml", &warned("b", "")),
         ("old.yaml", &warned("c", "")),
@@ -164,7 +181,11 @@ fn what_is_wrong_with_the_file_is_said(#[case] project: &str, #[case] place_of: 
     for command in ["validate", "render", "explain", "fix"] {
         let output = run(folder.path(), &[command, "."]);
         assert_eq!(output.status.code(), Some(2), "{command}: {}", err(&output));
-        assert!(err(&output).contains(place_of) && err(&output).contains(message), "{}", err(&output));
+        assert!(
+            err(&output).contains(place_of) && err(&output).contains(message),
+            "{}",
+            err(&output)
+        );
     }
 }
 
@@ -192,7 +213,10 @@ fn init_writes_a_file_that_changes_nothing() {
 fn a_comment_silences_a_warning(#[case] comment: &str, #[case] expected: &[&str]) {
     let mut file = warned("shop", comment);
     if comment.is_empty() {
-        file = file.replace("      - b:", "      # telewarden: ignore TW113 because both are wanted\n      # Really.\n      - b:");
+        file = file.replace(
+            "      - b:",
+            "      # telewarden: ignore TW113 because both are wanted\n      # Really.\n      - b:",
+        );
     }
     let folder = place(&[("shop.yaml", &file)]);
     assert_eq!(codes(folder.path(), &["."]), expected);
@@ -202,7 +226,10 @@ fn a_comment_silences_a_warning(#[case] comment: &str, #[case] expected: &[&str]
 
 #[test]
 fn a_comment_does_not_silence_an_error() {
-    let file = warned("shop", "").replace("a.shop.svc/metrics\n      - b", "a.b.svc/metrics # telewarden: ignore TW111\n      - b");
+    let file = warned("shop", "").replace(
+        "a.shop.svc/metrics\n      - b",
+        "a.b.svc/metrics # telewarden: ignore TW111\n      - b",
+    );
     let folder = place(&[("shop.yaml", &file)]);
     assert_eq!(codes(folder.path(), &["."]), ["TW111", "TW601"]);
     let output = run(folder.path(), &["validate", "."]);
@@ -213,9 +240,23 @@ fn a_comment_does_not_silence_an_error() {
 fn a_baseline_leaves_out_what_was_there() {
     let folder = place(&[("apps/a.yaml", &warned("a", "")), ("apps/b.yaml", &warned("b", ""))]);
     let (root, baseline) = (folder.path(), ["--baseline", "known.json"]);
-    let written = run(root, &["validate", "--strict", "--baseline", "known.json", "--write-baseline", "apps"]);
+    let written = run(
+        root,
+        &[
+            "validate",
+            "--strict",
+            "--baseline",
+            "known.json",
+            "--write-baseline",
+            "apps",
+        ],
+    );
     assert_eq!(written.status.code(), Some(0), "{}", err(&written));
-    assert!(err(&written).contains("2 warnings in the baseline"), "{}", err(&written));
+    assert!(
+        err(&written).contains("2 warnings in the baseline"),
+        "{}",
+        err(&written)
+    );
     assert!(codes(root, &[&baseline[..], &["apps"]].concat()).is_empty());
 
     // Lines may move, and the command may run elsewhere.
@@ -223,12 +264,20 @@ fn a_baseline_leaves_out_what_was_there() {
     assert!(codes(&root.join("apps"), &["--baseline", "../known.json", "."]).is_empty());
 
     // The same once more is new.
-    fs::write(root.join("apps/a.yaml"), format!("{}      - c: http://a.a.svc/metrics\n", warned("a", ""))).expect("it is written");
+    fs::write(
+        root.join("apps/a.yaml"),
+        format!("{}      - c: http://a.a.svc/metrics\n", warned("a", "")),
+    )
+    .expect("it is written");
     assert_eq!(codes(root, &[&baseline[..], &["apps"]].concat()), ["TW113"]);
 
     fs::remove_file(root.join("apps/b.yaml")).expect("it was there");
     let gone = run(root, &[&["validate"], &baseline[..], &["apps"]].concat());
-    assert!(err(&gone).contains("1 warning of known.json no longer occur"), "{}", err(&gone));
+    assert!(
+        err(&gone).contains("1 warning of known.json no longer occur"),
+        "{}",
+        err(&gone)
+    );
 
     fs::write(root.join("telewarden.yaml"), "baseline: known.json\n").expect("it is written");
     assert_eq!(codes(root, &["apps"]), ["TW113"]);
@@ -236,13 +285,20 @@ fn a_baseline_leaves_out_what_was_there() {
 
 #[test]
 fn a_baseline_holds_no_errors_and_has_to_be_one() {
-    let file = warned("shop", "").replace("http://a.shop.svc/metrics\n      - b", "http://a.other.svc/metrics\n      - b");
+    let file = warned("shop", "").replace(
+        "http://a.shop.svc/metrics\n      - b",
+        "http://a.other.svc/metrics\n      - b",
+    );
     let folder = place(&[("shop.yaml", &file), ("bad.json", "{\"version\": 2, \"warnings\": []}")]);
     let root = folder.path();
     let written = run(root, &["validate", "--baseline", "known.json", "--write-baseline", "."]);
     assert_eq!(written.status.code(), Some(1), "{}", err(&written));
     assert_eq!(codes(root, &["--baseline", "known.json", "shop.yaml"]), ["TW111"]);
-    for (file, message) in [("bad.json", "has version 2"), ("none.json", "cannot read"), ("shop.yaml", "not a baseline")] {
+    for (file, message) in [
+        ("bad.json", "has version 2"),
+        ("none.json", "cannot read"),
+        ("shop.yaml", "not a baseline"),
+    ] {
         let output = run(root, &["validate", "--baseline", file, "shop.yaml"]);
         assert_eq!(output.status.code(), Some(2));
         assert!(err(&output).contains(message), "{}", err(&output));

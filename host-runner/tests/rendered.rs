@@ -13,7 +13,9 @@ const KEY: &str = "telegraf.influxdata.com/rubin-telegraf-operator";
 
 fn rendered() -> String {
     let namespace = |name: &str, url: &str| {
-        format!("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n  annotations:\n    {KEY}: |\n      web: {url}\n")
+        format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n  annotations:\n    {KEY}: |\n      web: {url}\n"
+        )
     };
     format!(
         "---\n# Source: shop/templates/fine.yaml\n{}---\n# Source: shop/charts/sub/templates/wrong.yaml\n{}",
@@ -64,21 +66,40 @@ fn a_chart_is_rendered_and_its_template_named() {
     let called = fs::read_to_string(folder.path().join("called")).expect("it was called");
     assert_eq!(called, "template charts/shop --values a.yaml --values b.yaml\n");
     let report: Value = serde_json::from_str(&out(&output)).unwrap_or_else(|_| panic!("{}", err(&output)));
-    let [finding] = report["findings"].as_array().expect("a list").as_slice() else { panic!("{report:#}") };
+    let [finding] = report["findings"].as_array().expect("a list").as_slice() else {
+        panic!("{report:#}")
+    };
     assert_eq!(finding["file"], "helm template charts/shop");
     assert_eq!(finding["template"], "charts/shop/charts/sub/templates/wrong.yaml");
     let line = finding["line"].as_u64().expect("a number") as usize;
-    assert!(rendered().lines().nth(line - 1).expect("the line is there").contains("ftp://"));
+    assert!(
+        rendered()
+            .lines()
+            .nth(line - 1)
+            .expect("the line is there")
+            .contains("ftp://")
+    );
     assert_eq!(output.status.code(), Some(1));
 
     let human = run(&folder, &[&["validate"], &chart[..]].concat());
-    assert!(out(&human).contains("rendered from charts/shop/charts/sub/templates/wrong.yaml"), "{}", out(&human));
+    assert!(
+        out(&human).contains("rendered from charts/shop/charts/sub/templates/wrong.yaml"),
+        "{}",
+        out(&human)
+    );
     let github = run(&folder, &[&["validate", "--format", "github"], &chart[..]].concat());
-    assert!(out(&github).starts_with("::error file=charts/shop/charts/sub/templates/wrong.yaml,title="), "{}", out(&github));
+    assert!(
+        out(&github).starts_with("::error file=charts/shop/charts/sub/templates/wrong.yaml,title="),
+        "{}",
+        out(&github)
+    );
     let sarif = run(&folder, &[&["validate", "--format", "sarif"], &chart[..]].concat());
     let sarif: Value = serde_json::from_str(&out(&sarif)).expect("JSON");
     let location = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
-    assert_eq!(location["artifactLocation"]["uri"], "charts/shop/charts/sub/templates/wrong.yaml");
+    assert_eq!(
+        location["artifactLocation"]["uri"],
+        "charts/shop/charts/sub/templates/wrong.yaml"
+    );
     assert_eq!(location["region"], Value::Null);
     assert!(out(&run(&folder, &[&["explain"], &chart[..]].concat())).contains("http://web.fine.svc/metrics"));
 }
@@ -87,7 +108,11 @@ fn a_chart_is_rendered_and_its_template_named() {
 fn an_overlay_is_built_by_what_is_there() {
     let folder = place(&[("kustomize", "test \"$*\" = 'build overlay' && cat rendered.yaml")]);
     let output = run(&folder, &["validate", "--kustomize", "overlay"]);
-    assert!(out(&output).contains("kustomize build overlay:") && out(&output).contains("rendered from overlay"), "{}", out(&output));
+    assert!(
+        out(&output).contains("kustomize build overlay:") && out(&output).contains("rendered from overlay"),
+        "{}",
+        out(&output)
+    );
 
     let folder = place(&[("kubectl", "test \"$*\" = 'kustomize overlay' && cat rendered.yaml")]);
     let output = run(&folder, &["validate", "--kustomize", "overlay"]);
@@ -97,12 +122,21 @@ fn an_overlay_is_built_by_what_is_there() {
 #[test]
 fn a_program_that_is_missing_or_fails_is_said() {
     let folder = place(&[("kustomize", "echo 'Error: no such folder' >&2; exit 1")]);
-    let output = run(&folder, &["validate", "--helm", "charts/shop", "--kustomize", "overlay"]);
+    let output = run(
+        &folder,
+        &["validate", "--helm", "charts/shop", "--kustomize", "overlay"],
+    );
     assert_eq!(output.status.code(), Some(2));
     let said = err(&output);
     assert!(said.contains("cannot run `helm`: it is not on PATH"), "{said}");
-    assert!(said.contains("helm template charts/shop | telewarden validate -"), "{said}");
-    assert!(said.contains("`kustomize build overlay` failed: Error: no such folder"), "{said}");
+    assert!(
+        said.contains("helm template charts/shop | telewarden validate -"),
+        "{said}"
+    );
+    assert!(
+        said.contains("`kustomize build overlay` failed: Error: no such folder"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! `topology: standalone`: the declarations that were accepted last, remembered in the cluster.
+//! `topology: standalone`: the last accepted declarations, stored in the cluster.
 //!
-//! All sources share one configuration. A source that is refused keeps what it had, and that is rendered again from the
-//! declaration that was accepted last. Text that is found in a configuration is never used: whoever can write objects in
-//! some namespace could put it there. So the declarations are kept apart, each in a ConfigMap of exactly one name, in a
-//! namespace of which the writers are trusted: the operator's own, or that of the one Telegraf for `apply`.
+//! All sources share one configuration. A refused source keeps its previous part, which is rendered again from its last
+//! accepted declaration. A rendered configuration is never read back, because anybody who can write to its namespace could
+//! have changed it. So each declaration is stored in its own ConfigMap, with a name derived from the source, in a
+//! namespace with trusted writers: the operator's own, or for `apply` that of the shared Telegraf.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,19 +19,19 @@ use telewarden_policy::well_known::FIELD_MANAGER;
 use crate::error::Error;
 use crate::writer::{Writer, bounded};
 
-/// Label: the instance that the declaration was accepted for.
+/// The label with the instance.
 const ACCEPTED: &str = "telewarden.io/accepted";
-/// The declaration.
+/// The ConfigMap's key for the declaration.
 const DECLARATION: &str = "declaration.json";
-/// Whose it is.
+/// The ConfigMap's key for the source's identity.
 const SOURCE: &str = "source";
-/// A page of the list lies in memory while it is read.
+/// The page size of lists. A page is held in memory.
 const PAGE: u32 = 20;
 
 /// Declarations by the identity of their source.
 pub(crate) type Declarations = BTreeMap<String, Arc<RawValue>>;
 
-/// Where the declarations of an instance are kept.
+/// The store of one instance's accepted declarations.
 #[derive(Clone, Debug)]
 pub(crate) struct AcceptedStore {
     namespace: String,
@@ -46,10 +46,10 @@ impl AcceptedStore {
         }
     }
 
-    /// Reads what is remembered.
+    /// Reads all declarations.
     ///
     /// # Errors
-    /// If the API server does not answer.
+    /// If the request fails.
     pub(crate) async fn read(&self, client: &Client) -> Result<Declarations, Error> {
         let mut declarations = Declarations::new();
         let mut params = ListParams::default()
@@ -62,7 +62,7 @@ impl AcceptedStore {
                 let name = map.metadata.name.clone().unwrap_or_default();
                 match self.entry(map) {
                     Some((source, declaration)) => drop(declarations.insert(source, declaration)),
-                    None => tracing::warn!(name, "ignored: its name is not that of the source in it"),
+                    None => tracing::warn!(name, "ignored: the ConfigMap's name does not match its source"),
                 }
             }
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
@@ -72,10 +72,10 @@ impl AcceptedStore {
         }
     }
 
-    /// Remembers a declaration.
+    /// Stores a declaration.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If the request fails.
     pub(crate) async fn write(&self, writer: &Writer, source: &str, declaration: &RawValue) -> Result<(), Error> {
         let name = self.name(source);
         let map = self.map(source, declaration);
@@ -85,17 +85,17 @@ impl AcceptedStore {
         let request = api.patch(&name, &params, &patch);
         let doing = || {
             format!(
-                "remember the accepted declaration of {source}, ConfigMap {}/{name}",
+                "store the accepted declaration of {source}, ConfigMap {}/{name}",
                 self.namespace
             )
         };
         writer.write(request, doing).await.map(drop)
     }
 
-    /// Forgets the declaration of a source.
+    /// Deletes the declaration of a source.
     ///
     /// # Errors
-    /// If it cannot be deleted.
+    /// If the request fails.
     pub(crate) async fn delete(&self, writer: &Writer, source: &str) -> Result<(), Error> {
         let name = self.name(source);
         let api = self.api(&writer.client);
@@ -103,7 +103,7 @@ impl AcceptedStore {
         let request = api.delete(&name, &params);
         let doing = || {
             format!(
-                "forget the accepted declaration of {source}, ConfigMap {}/{name}",
+                "delete the accepted declaration of {source}, ConfigMap {}/{name}",
                 self.namespace
             )
         };
@@ -117,7 +117,7 @@ impl AcceptedStore {
         Api::namespaced(client.clone(), &self.namespace)
     }
 
-    /// 80 bits of a hash: nobody finds another source of the same name.
+    /// The ConfigMap's name, with 80 bits of a hash, so that no second source with the same name can be found.
     fn name(&self, source: &str) -> String {
         let digest = Sha256::digest(source.as_bytes());
         let digest: String = digest.iter().take(10).map(|byte| format!("{byte:02x}")).collect();
@@ -125,7 +125,7 @@ impl AcceptedStore {
     }
 
     fn map(&self, source: &str, declaration: &RawValue) -> Value {
-        // Not labelled as ours to apply and prune: no watch of rendered objects sees it.
+        // Without the labels of rendered objects, so that it is not watched or pruned.
         json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -138,7 +138,7 @@ impl AcceptedStore {
         })
     }
 
-    /// What a ConfigMap remembers. `None` if its name is not that of the source in it, or it holds no object.
+    /// The declaration in a ConfigMap. `None` if the name does not match the source, or the declaration is not an object.
     fn entry(&self, map: ConfigMap) -> Option<(String, Arc<RawValue>)> {
         let mut data = map.data?;
         let (source, declaration) = (data.remove(SOURCE)?, data.remove(DECLARATION)?);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn a_stored_declaration_is_read_again() {
         let (source, declaration) = store().entry(map()).unwrap();
         assert_eq!(
             (source.as_str(), declaration.get()),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_holds_80_bits_of_the_source_and_the_instance() {
+    fn a_name_contains_the_instance_and_80_bits_of_the_source() {
         let name = store().name(REDIS);
         let digest = name.strip_prefix("telewarden-accepted-one-").unwrap();
         assert_eq!(digest.len(), 20);
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_under_another_name_is_ignored() {
+    fn an_entry_with_another_name_is_ignored() {
         let mut other = map();
         other.metadata.name = Some("telewarden-accepted-one-00000000000000000000".to_owned());
         assert!(store().entry(other).is_none());
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_no_object_is_ignored() {
+    fn a_declaration_that_is_not_an_object_is_ignored() {
         for text in ["", "[]", "\"text\"", "{"] {
             let mut broken = map();
             broken

@@ -5,37 +5,37 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Keeps a cluster as the telewarden policy renders it: one Telegraf for each annotated Argo CD Application or Namespace.
+/// Runs Telegraf for annotated Argo CD Applications and Namespaces, as the telewarden policy renders it.
 ///
-/// The cluster is that of the current kubeconfig, or the one that the operator runs in.
+/// Uses the cluster of the current kubeconfig, or the cluster that the operator runs in.
 #[derive(Debug, Parser)]
 #[command(name = "telewarden-operator", version, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// How logs are written, to standard error [default: json for `run`, else text]
+    /// The format of logs on standard error [default: json for `run`, else text]
     #[arg(long, global = true, value_enum)]
     pub(crate) log_format: Option<LogFormat>,
 
-    /// What is logged: `warn`, `info`, `debug`, or tracing's filter directives
+    /// The log level (`warn`, `info`, `debug`), or filter directives of tracing
     #[arg(long, global = true, default_value = "info", env = "TELEWARDEN_LOG")]
     pub(crate) log: String,
 }
 
-/// How logs are written.
+/// The format of logs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// For people.
+    /// Text for people.
     Text,
 }
 
-/// What to do.
+/// The subcommand.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Watch the cluster and keep it as rendered
+    /// Watch the cluster and apply what the policy renders
     Run(Run),
     /// Print what `run` would change; exit 1 if anything, 2 on errors
     Diff(Diff),
@@ -45,18 +45,18 @@ pub(crate) enum Command {
     Doctor(Doctor),
 }
 
-/// What renders, and how.
+/// The module, its limits and the settings.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Policy {
     /// The settings, as YAML or JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
 
-    /// Another module than the built-in one: a file, or registry://HOST/NAME@sha256:DIGEST
+    /// Use this module instead of the built-in one: a file, or registry://HOST/NAME@sha256:DIGEST
     #[arg(long, value_name = "FILE|ADDRESS")]
     pub(crate) policy: Option<String>,
 
-    /// Speak to this registry without TLS; can be given several times
+    /// Access this registry without TLS; can be given several times
     #[arg(
         long,
         value_name = "HOST[:PORT]",
@@ -65,27 +65,27 @@ pub(crate) struct Policy {
     )]
     pub(crate) plain_http: Vec<String>,
 
-    /// How long one call of the module may take, in milliseconds
+    /// The deadline of one call of the module, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 5000)]
     pub(crate) module_deadline: u64,
 
-    /// How much memory one call of the module may use, in MiB
+    /// The memory limit of one call of the module, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 64)]
     pub(crate) module_memory: usize,
 }
 
-/// Where settings are, for those who read them from the cluster too.
+/// Arguments of the commands that read the cluster.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct FromCluster {
     /// Read the settings of a Kubewarden policy, so that admission and operator cannot disagree
     #[arg(long, value_name = "clusteradmissionpolicy/NAME", conflicts_with = "settings")]
     pub(crate) settings_from: Option<String>,
 
-    /// The operator's own namespace, for its Lease and its inventory [default: that of the kubeconfig]
+    /// The operator's namespace, for its Lease and its inventory [default: the kubeconfig's namespace]
     #[arg(long, env = "POD_NAMESPACE")]
     pub(crate) namespace: Option<String>,
 
-    /// How many sources are worked on at once
+    /// How many sources are reconciled at the same time
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) at_once: u16,
 }
@@ -99,23 +99,23 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) cluster: FromCluster,
 
-    /// Go over everything once, then exit; 1 if something is left undone
+    /// Reconcile everything once, then exit; exit 1 if something is left to do
     #[arg(long)]
     pub(crate) once: bool,
 
-    /// Have the API server say what would be written, and write nothing
+    /// Send dry-run requests only: nothing is written
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Where `/healthz`, `/readyz` and `/metrics` are served; not with `--once`
+    /// The address of `/healthz`, `/readyz` and `/metrics`; not used with `--once`
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub(crate) listen: SocketAddr,
 
-    /// Write without holding the Lease: no other operator of the same instance may run
+    /// Write without the Lease; only safe if no other operator of the same instance runs
     #[arg(long)]
     pub(crate) no_leader_election: bool,
 
-    /// For how many seconds the Lease holds after it was last renewed
+    /// The duration of the Lease, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u16).range(2..))]
     pub(crate) lease: u16,
 }
@@ -133,23 +133,23 @@ pub(crate) struct Diff {
 /// Arguments of `apply`.
 #[derive(Args, Debug)]
 pub(crate) struct Apply {
-    /// Files or folders of YAML or JSON; `-` is standard input. In `topology: standalone` they have to hold all sources
+    /// Files or folders of YAML or JSON; `-` is standard input. In `topology: standalone` they should contain all sources
     #[arg(value_name = "PATH", default_value = "-")]
     pub(crate) paths: Vec<PathBuf>,
 
     #[command(flatten)]
     pub(crate) policy: Policy,
 
-    /// The instance that the objects are labelled with. Not an operator's: it would prune them
+    /// The instance label of the objects. Must differ from an operator's instance, which would prune them
     #[arg(long, default_value = "telewarden-apply")]
     pub(crate) instance: String,
 
-    /// Delete what the same sources rendered before and render no longer; in `topology: standalone` also the files of all
-    /// sources that are not given
+    /// Delete objects that the same sources no longer render; in `topology: standalone` also the files of all sources that
+    /// are not given
     #[arg(long)]
     pub(crate) prune: bool,
 
-    /// Have the API server say what would be written, and write nothing
+    /// Send dry-run requests only: nothing is written
     #[arg(long)]
     pub(crate) dry_run: bool,
 }

@@ -1,7 +1,7 @@
-//! What is known of the cluster: sources, projects, namespaces, and the objects that it owns.
+//! The cached state of the cluster: sources, projects, namespaces and owned objects.
 //!
-//! The watches write it, and so does whoever just wrote to the API server, for a watch lags behind. Each change names the
-//! source that has to be looked at again.
+//! The watches update it. The operator's own writes update it too, because watches lag behind. Each change queues the key
+//! of the source to reconcile.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,28 +18,28 @@ use crate::object_id::{GroupKind, ObjectId};
 /// An annotated Application or Namespace.
 #[derive(Debug)]
 pub(crate) struct Source {
-    /// Its identity, as in the annotation of what is rendered for it.
+    /// Its identity, as in the annotation of its rendered objects.
     pub(crate) key: String,
-    /// The object, as far as the module reads it.
+    /// The fields of the object that the module reads.
     pub(crate) text: Box<RawValue>,
-    /// What Events are about.
+    /// The object that Events refer to.
     pub(crate) reference: ObjectReference,
-    /// An Application's project; `default` where it names none.
+    /// An Application's project; `default` if it sets none.
     pub(crate) project: Option<String>,
 }
 
-/// What is known of the cluster. Cloning it is cheap.
+/// The cached state of the cluster. It is cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterState(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     state: Mutex<State>,
-    /// Where to say whose objects have to be looked at again.
+    /// The keys to reconcile.
     changed: UnboundedSender<String>,
-    /// All sources are one: `topology: standalone`.
+    /// True for `topology: standalone`, in which all sources have one key.
     standalone: bool,
-    /// Told when there is room again for objects that were not filed.
+    /// Notified when there is room again for untracked objects.
     room: Notify,
 }
 
@@ -47,50 +47,50 @@ struct Inner {
 struct State {
     sources: BTreeMap<String, Arc<Source>>,
     projects: BTreeMap<String, Arc<RawValue>>,
-    /// The list of global projects. Where there is one, every project may count for every source.
+    /// The list of global projects. If there is one, every project can affect every source.
     global_projects: Option<Arc<RawValue>>,
     in_cluster_enabled: Option<bool>,
     namespaces: BTreeSet<String>,
-    /// By source.
+    /// Owned objects by source.
     owned: BTreeMap<Arc<str>, BTreeMap<ObjectId, Arc<Live>>>,
-    /// The source under which an owned object is filed.
-    filed: HashMap<ObjectId, Arc<str>>,
+    /// The source of each tracked object.
+    tracked: HashMap<ObjectId, Arc<str>>,
     usage: Usage,
-    /// Sources whose namespace is not there yet.
+    /// Sources that wait for a namespace, by namespace.
     waiting: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// What one attempt works on.
+/// The input of one attempt.
 #[derive(Debug)]
 pub(crate) struct View {
     /// The source, or all of them.
     pub(crate) sources: Vec<Arc<Source>>,
     pub(crate) argocd: ArgoCd,
-    /// What was rendered for them before.
+    /// Their owned objects.
     pub(crate) owned: BTreeMap<ObjectId, Arc<Live>>,
 }
 
-/// What Argo CD has to say about the sources of an attempt.
+/// The parts of Argo CD's configuration that apply to the sources of an attempt.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ArgoCd {
-    /// Their projects, as far as they exist, or all where there are global ones.
+    /// Their existing projects, or all projects if there are global ones.
     pub(crate) projects: Vec<Arc<RawValue>>,
     /// The list of global projects.
     pub(crate) global_projects: Option<Arc<RawValue>>,
-    /// Whether Argo CD deploys to its own cluster, if `argocd-cm` is there.
+    /// True if Argo CD deploys to its own cluster. `None` if there is no `argocd-cm`.
     pub(crate) in_cluster_enabled: Option<bool>,
 }
 
-/// What is read of Argo CD's ConfigMap `argocd-cm`.
+/// The settings of Argo CD's ConfigMap `argocd-cm` that are used.
 #[derive(Debug, Default)]
 pub(crate) struct ArgoCdSettings {
     /// The list of global projects.
     pub(crate) global_projects: Option<Box<RawValue>>,
-    /// Whether Argo CD deploys to its own cluster, if the ConfigMap is there.
+    /// True if Argo CD deploys to its own cluster. `None` if there is no ConfigMap.
     pub(crate) in_cluster_enabled: Option<bool>,
 }
 
-/// How much is known.
+/// The size of the state.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) sources: usize,
@@ -108,18 +108,18 @@ impl ClusterState {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every change is complete before anything can panic.
+        // No change is left incomplete by a panic.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says that a source has to be looked at.
+    /// Queues a source.
     fn touch(&self, source: &str) {
         let key = if self.0.standalone { ALL_SOURCES } else { source };
-        // Nobody listens any more when the operator stops.
+        // Fails only if the operator is stopping.
         let _ = self.0.changed.send(key.to_owned());
     }
 
-    /// Everything that there is to look at.
+    /// All keys to reconcile.
     pub(crate) fn keys(&self) -> BTreeSet<String> {
         if self.0.standalone {
             return BTreeSet::from([ALL_SOURCES.to_owned()]);
@@ -137,16 +137,16 @@ impl ClusterState {
         let state = self.state();
         Counts {
             sources: state.sources.len(),
-            owned: state.filed.len(),
+            owned: state.tracked.len(),
         }
     }
 
-    /// True if there is an owned object of a kind.
+    /// True if there is an owned object of this kind.
     pub(crate) fn has_kind(&self, kind: &GroupKind) -> bool {
-        self.state().filed.keys().any(|id| *id.kind == *kind)
+        self.state().tracked.keys().any(|id| *id.kind == *kind)
     }
 
-    /// What an attempt for a key works on.
+    /// The input of an attempt for a key.
     pub(crate) fn view(&self, key: &str) -> View {
         let state = self.state();
         let whole = self.0.standalone;
@@ -182,11 +182,11 @@ impl ClusterState {
         }
     }
 
-    /// True if the namespace is there. If not, the source is looked at again when it is.
+    /// True if the namespace exists. If not, the source is queued when the namespace is created.
     pub(crate) fn has_namespace(&self, namespace: &str, key: &str) -> bool {
         let mut state = self.state();
         let there = state.namespaces.contains(namespace);
-        // It waits for this namespace alone, whatever it waited for before.
+        // A source waits only for its current namespace.
         state.waiting.retain(|_, keys| !(keys.remove(key) && keys.is_empty()));
         if !there {
             state
@@ -273,8 +273,8 @@ impl ClusterState {
         self.state().namespaces.remove(name);
     }
 
-    /// Files an owned object, unless something newer is known of it. What the operator itself wrote needs no second look.
-    /// Answers whether it is filed.
+    /// Tracks an owned object, unless a newer version is known. The operator's own writes (`by_us`) do not queue the source.
+    /// Answers whether the object is tracked.
     pub(crate) fn put_owned(&self, mut live: Live, by_us: bool) -> bool {
         let mut state = self.state();
         let old = state.find(&live.id);
@@ -288,20 +288,20 @@ impl ClusterState {
             }
         }
         let is_new = old.is_none_or(|old| old.source != live.source);
-        state.unfile(&live.id);
+        state.untrack(&live.id);
         let surplus = self.is_surplus(&state, &live);
-        if !state.usage.take(&mut live, surplus) {
-            tracing::debug!(id = %live.id, "there are too many objects in its namespace that nothing is rendered for");
+        if !state.usage.reserve(&mut live, surplus) {
+            tracing::debug!(id = %live.id, "not tracked: too many objects in its namespace without a source");
             return false;
         }
         if !by_us && is_new {
             self.touch(&live.source);
         }
-        state.file(live);
+        state.track(live);
         true
     }
 
-    /// Finds an owned object to be as rendered.
+    /// Records that an owned object equals the rendered one.
     pub(crate) fn set_as_rendered(&self, live: &Live, digest: Digest) {
         let mut state = self.state();
         let Some(known) = state.find(&live.id).filter(|known| known.is_same(live)) else {
@@ -309,19 +309,19 @@ impl ClusterState {
         };
         let mut known = Arc::unwrap_or_clone(known);
         known.set_as_rendered(digest);
-        state.unfile(&known.id);
+        state.untrack(&known.id);
         let surplus = self.is_surplus(&state, &known);
-        if state.usage.take(&mut known, surplus) {
-            state.file(known);
+        if state.usage.reserve(&mut known, surplus) {
+            state.track(known);
         }
     }
 
-    /// Forgets an owned object; with a uid, only if it is that very one.
+    /// Stops tracking an owned object. With a uid, only the object with that uid.
     pub(crate) fn remove_owned(&self, id: &ObjectId, uid: Option<&str>, by_us: bool) {
         let mut state = self.state();
         let known = state.find(id);
         if known.is_some_and(|live| uid.is_none_or(|uid| uid == &*live.uid))
-            && let Some(key) = state.unfile(id)
+            && let Some(key) = state.untrack(id)
             && !by_us
         {
             self.touch(&key);
@@ -331,14 +331,14 @@ impl ClusterState {
         }
     }
 
-    /// An object that was not filed is gone. Where it stood something may be rendered.
-    pub(crate) fn unfiled_is_gone(&self, source: &str) {
+    /// Handles the deletion of an untracked object: something rendered may be created in its place.
+    pub(crate) fn untracked_is_gone(&self, source: &str) {
         if self.is_known(&self.state(), source) {
             self.touch(source);
         }
     }
 
-    /// Ends when objects that were not filed should be listed again: there is room for them now.
+    /// Waits until there is room for untracked objects, so that they should be listed again.
     pub(crate) async fn has_room_again(&self) {
         self.0.room.notified().await;
     }
@@ -350,12 +350,12 @@ impl ClusterState {
         }
     }
 
-    /// True for an object that is to go, as far as can be said without rendering.
+    /// True for an object that will be deleted, as far as is known without rendering.
     fn is_surplus(&self, state: &State, live: &Live) -> bool {
         live.deleting || !self.is_known(state, &live.source)
     }
 
-    /// Counts the objects of a source again, which has come or gone.
+    /// Updates the usage of a source's objects after the source was added or removed.
     fn recount(&self, state: &mut State, key: &str) {
         let ids: Vec<ObjectId> = state
             .owned
@@ -366,16 +366,16 @@ impl ClusterState {
             .collect();
         for id in ids {
             let Some(live) = state.find(&id) else { continue };
-            state.unfile(&id);
+            state.untrack(&id);
             let mut live = Arc::unwrap_or_clone(live);
             let surplus = self.is_surplus(state, &live);
-            if state.usage.take(&mut live, surplus) {
-                state.file(live);
+            if state.usage.reserve(&mut live, surplus) {
+                state.track(live);
             }
         }
     }
 
-    /// The bytes that owned objects take.
+    /// The memory of all owned objects, in bytes.
     #[cfg(test)]
     fn bytes(&self) -> usize {
         let state = self.state();
@@ -385,23 +385,23 @@ impl ClusterState {
 
 impl State {
     fn find(&self, id: &ObjectId) -> Option<Arc<Live>> {
-        let key = self.filed.get(id)?;
+        let key = self.tracked.get(id)?;
         self.owned.get(key)?.get(id).cloned()
     }
 
-    fn file(&mut self, live: Live) {
-        self.filed.insert(live.id.clone(), live.source.clone());
+    fn track(&mut self, live: Live) {
+        self.tracked.insert(live.id.clone(), live.source.clone());
         self.owned
             .entry(live.source.clone())
             .or_default()
             .insert(live.id.clone(), Arc::new(live));
     }
 
-    fn unfile(&mut self, id: &ObjectId) -> Option<Arc<str>> {
-        let key = self.filed.remove(id)?;
+    fn untrack(&mut self, id: &ObjectId) -> Option<Arc<str>> {
+        let key = self.tracked.remove(id)?;
         if let Some(of_source) = self.owned.get_mut(&key) {
             if of_source.remove(id).is_some() {
-                self.usage.give_back(id);
+                self.usage.release(id);
             }
             if of_source.is_empty() {
                 self.owned.remove(&key);
@@ -411,38 +411,39 @@ impl State {
     }
 }
 
-/// How much is kept of objects that others may have created in our name.
+/// Accounting of owned objects. Other users can create objects with the operator's labels, so their number and size are
+/// limited.
 #[derive(Debug, Default)]
 struct Usage {
-    /// What is taken by each object that takes anything.
+    /// The usage of each object with any.
     taken: HashMap<ObjectId, Taken>,
-    /// The sums, by namespace.
+    /// The sums by namespace.
     sums: HashMap<Arc<str>, Taken>,
-    /// Of all namespaces.
+    /// The content of all namespaces, in bytes.
     content: usize,
-    /// Namespaces of which objects were not filed.
+    /// Namespaces with untracked objects.
     full: BTreeSet<Arc<str>>,
 }
 
-/// What one object takes, or those of a namespace.
+/// The usage of one object, or of all objects in a namespace.
 #[derive(Clone, Copy, Debug, Default)]
 struct Taken {
-    /// Objects that are to go.
+    /// The number of objects that will be deleted.
     surplus: usize,
-    /// Bytes of content.
+    /// The size of the content in bytes.
     content: usize,
 }
 
-/// In a namespace, so many objects are filed that are to go. The others are listed again when those are gone.
+/// The maximum number of objects in a namespace that are tracked to be deleted. The others are listed again later.
 const MAX_SURPLUS: usize = 500;
-/// So much content is kept, until it was compared: in a namespace, and in all.
+/// The maximum size of content that is kept until it was compared, in one namespace and in all.
 const MAX_CONTENT: usize = 512 * 1024;
 const MAX_CONTENT_OF_ALL: usize = 32 * 1024 * 1024;
 
 impl Usage {
-    /// Takes room for an object. Content for which there is none is dropped, and that of objects that are to go. Answers
-    /// false if the object itself has no room.
-    fn take(&mut self, live: &mut Live, surplus: bool) -> bool {
+    /// Reserves room for an object. Its content is dropped if there is no room for it, or the object will be deleted. Answers
+    /// false if there is no room for the object itself.
+    fn reserve(&mut self, live: &mut Live, surplus: bool) -> bool {
         let namespace = &live.id.namespace;
         let sum = self.sums.get(namespace).copied().unwrap_or_default();
         if surplus && sum.surplus >= MAX_SURPLUS {
@@ -467,7 +468,7 @@ impl Usage {
         true
     }
 
-    fn give_back(&mut self, id: &ObjectId) {
+    fn release(&mut self, id: &ObjectId) {
         let Some(taken) = self.taken.remove(id) else { return };
         self.content -= taken.content;
         if let Some(sum) = self.sums.get_mut(&id.namespace) {
@@ -479,7 +480,7 @@ impl Usage {
         }
     }
 
-    /// True, once, when half of what was full is free.
+    /// True once after half of the room in a full namespace is free again.
     fn has_room_again(&mut self) -> bool {
         let sums = &self.sums;
         let before = self.full.len();
@@ -511,7 +512,7 @@ mod tests {
             Self { state, changed }
         }
 
-        /// The keys that have to be looked at since this was asked last.
+        /// The keys that were queued since the last call.
         fn touched(&mut self) -> Vec<String> {
             std::iter::from_fn(|| self.changed.try_recv().ok()).collect()
         }
@@ -560,7 +561,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_looked_at_when_it_changes_and_only_then() {
+    fn a_source_is_queued_only_when_it_changes() {
         let mut fixture = Fixture::new(false);
         fixture.state.put_source(source(REDIS, "one", "default"));
         assert_eq!(fixture.touched(), [REDIS]);
@@ -574,7 +575,7 @@ mod tests {
     }
 
     #[test]
-    fn in_standalone_everything_is_one_key() {
+    fn standalone_has_one_key() {
         let mut fixture = Fixture::new(true);
         fixture.state.put_source(source(REDIS, "one", "default"));
         fixture.state.put_owned(live("a", 1, ALL_SOURCES, ""), false);
@@ -585,7 +586,7 @@ mod tests {
     }
 
     #[test]
-    fn a_project_concerns_its_sources_and_a_list_of_global_ones_all() {
+    fn a_project_queues_its_sources_and_global_projects_queue_all() {
         let mut fixture = Fixture::new(false);
         fixture.state.put_source(source(REDIS, "one", "team"));
         fixture.state.put_source(source(NUBLADO, "one", "default"));
@@ -612,7 +613,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_that_appears_is_told_to_those_who_wait_for_it() {
+    fn a_new_namespace_queues_the_sources_that_wait_for_it() {
         let mut fixture = Fixture::new(false);
         assert!(!fixture.state.has_namespace("redis", REDIS));
         fixture.state.put_namespace("redis");
@@ -621,7 +622,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_waits_for_one_namespace_alone() {
+    fn a_source_waits_for_one_namespace() {
         let mut fixture = Fixture::new(false);
         for number in 0..100 {
             assert!(!fixture.state.has_namespace(&format!("redis-{number}"), REDIS));
@@ -634,7 +635,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_wrote_is_looked_at_and_what_the_operator_wrote_is_not() {
+    fn writes_of_others_queue_the_source_and_own_writes_do_not() {
         let mut fixture = Fixture::new(false);
         fixture.state.put_source(source(REDIS, "one", "default"));
         fixture.touched();
@@ -648,7 +649,7 @@ mod tests {
         assert_eq!(fixture.touched(), [REDIS]);
         fixture.state.put_owned(live("a", 4, REDIS, "z"), true);
         assert_eq!(fixture.touched(), [""; 0]);
-        // What is older than what is known does not count.
+        // An older version is ignored.
         fixture.state.put_owned(live("a", 2, REDIS, "z"), false);
         assert_eq!(fixture.touched(), [""; 0]);
         fixture
@@ -663,7 +664,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_says_it_is_anothers_concerns_both() {
+    fn an_object_that_moves_to_another_source_queues_both() {
         let mut fixture = Fixture::new(false);
         fixture.state.put_owned(live("a", 1, REDIS, "x"), false);
         fixture.touched();
@@ -673,14 +674,14 @@ mod tests {
         assert_eq!(fixture.state.view(NUBLADO).owned.len(), 1);
     }
 
-    /// Text that does not become smaller.
+    /// Text that cannot be compressed.
     fn noise(seed: usize, length: usize) -> String {
         let digests = (0..).map(|number| Digest::of_rendered(&json!([seed, number])).to_string());
         digests.take(length / 32).collect()
     }
 
     #[test]
-    fn of_objects_without_a_source_no_content_is_kept() {
+    fn content_of_objects_without_a_source_is_not_kept() {
         for standalone in [false, true] {
             let fixture = Fixture::new(standalone);
             for number in 0..300 {
@@ -693,7 +694,7 @@ mod tests {
     }
 
     #[test]
-    fn of_objects_that_go_away_no_content_is_kept() {
+    fn content_of_objects_that_are_being_deleted_is_not_kept() {
         let fixture = Fixture::new(false);
         fixture.state.put_source(source(REDIS, "one", "default"));
         for number in 0..300 {
@@ -705,7 +706,7 @@ mod tests {
     }
 
     #[test]
-    fn the_content_that_is_kept_for_a_source_has_a_bound() {
+    fn the_content_of_a_source_is_limited() {
         let fixture = Fixture::new(false);
         fixture.state.put_source(source(REDIS, "one", "default"));
         for number in 0..300 {
@@ -715,7 +716,7 @@ mod tests {
         }
         let bytes = fixture.state.bytes();
         assert!(bytes > MAX_CONTENT / 2 && bytes < 300 * 512 + MAX_CONTENT, "{bytes}");
-        // What is found to be as rendered needs none, and what is gone gives it back.
+        // Objects that equal the rendered ones keep no content, and deleted ones release theirs.
         let owned = fixture.state.view(REDIS).owned;
         for live in owned.values() {
             fixture.state.set_as_rendered(live, Digest::of_rendered(&json!(1)));
@@ -727,20 +728,20 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_has_room_for_so_many_objects_that_are_to_go() {
+    fn a_namespace_has_a_limit_for_objects_to_delete() {
         let mut fixture = Fixture::new(false);
-        let filed = |fixture: &Fixture, number: usize| {
+        let tracked = |fixture: &Fixture, number: usize| {
             fixture
                 .state
                 .put_owned(live(&format!("spam-{number}"), 1, NUBLADO, ""), false)
         };
-        assert!((0..MAX_SURPLUS).all(|number| filed(&fixture, number)));
-        assert!(!filed(&fixture, MAX_SURPLUS));
+        assert!((0..MAX_SURPLUS).all(|number| tracked(&fixture, number)));
+        assert!(!tracked(&fixture, MAX_SURPLUS));
         assert_eq!(fixture.state.counts().owned, MAX_SURPLUS);
-        // What is rendered has room.
+        // Rendered objects are not limited.
         fixture.state.put_source(source(REDIS, "one", "default"));
         assert!(fixture.state.put_owned(live("telegraf-redis", 1, REDIS, ""), false));
-        // Other namespaces have their own.
+        // Other namespaces have their own limit.
         let mut elsewhere = object("spam", 1, NUBLADO, "");
         elsewhere["metadata"]["namespace"] = json!("elsewhere");
         assert!(fixture.state.put_owned(live_of(&elsewhere), false));
@@ -755,7 +756,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_comes_and_goes_is_counted_anew() {
+    fn usage_follows_a_source_that_is_added_and_removed() {
         let fixture = Fixture::new(false);
         fixture.state.put_owned(live("a", 1, REDIS, "x"), false);
         let surplus = || {

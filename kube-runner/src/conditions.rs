@@ -1,4 +1,4 @@
-//! What sources were told last, so that an Event is sent when something changes, and not at every attempt.
+//! The current conditions of all sources, so that an Event is sent when a condition changes, and not at every attempt.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use crate::cluster_state::Source;
-use crate::events::{Events, News};
+use crate::events::{Events, Notification};
 
-/// Something that is so about a source.
+/// A condition of a source.
 #[derive(Clone, Debug)]
 pub(crate) struct Condition {
     pub(crate) source: Arc<Source>,
@@ -21,17 +21,17 @@ pub(crate) struct Condition {
 
 /// The conditions of all sources.
 #[derive(Debug, Default)]
-pub(crate) struct Conditions(Mutex<HashMap<String, Told>>);
+pub(crate) struct Conditions(Mutex<HashMap<String, SentNotes>>);
 
-/// What a source was told: digests of notes, by reason.
-type Told = BTreeMap<&'static str, [u8; 32]>;
+/// Digests of the notes that were sent for a source, by reason.
+type SentNotes = BTreeMap<&'static str, [u8; 32]>;
 
 impl Conditions {
-    /// Sends an Event for each condition that was not so when the sources were looked at last. An attempt that is
-    /// `complete` says all that there is to say about its sources: what it does not say is over.
+    /// Sends an Event for each new or changed condition. If the attempt was `complete`, conditions that it does not report
+    /// have ended.
     pub(crate) fn publish(&self, events: &Events, sources: &[Arc<Source>], conditions: Vec<Condition>, complete: bool) {
         for condition in self.take_changed(sources, conditions, complete) {
-            events.tell(News {
+            events.send(Notification {
                 regarding: condition.source.reference.clone(),
                 warning: condition.warning,
                 reason: condition.reason,
@@ -63,7 +63,7 @@ impl Conditions {
         }
         let mut changed = conditions;
         changed.retain(|condition| {
-            // Another object of the same name is told anew.
+            // Another object with the same name gets its own Events.
             let uid = condition.source.reference.uid.as_deref().unwrap_or_default();
             let digest = Sha256::digest(format!("{uid}\n{}", condition.note)).into();
             let told = all.entry(condition.source.key.clone()).or_default();
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_so_is_told_once_and_what_changes_again() {
+    fn an_unchanged_condition_is_sent_once_and_a_changed_one_again() {
         let conditions = Conditions::default();
         let sources = [source("a", "1"), source("b", "2")];
         let now = [refused(&sources[0], "line 1"), refused(&sources[1], "line 2")];
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_and_comes_back_is_told_again() {
+    fn a_condition_that_ended_and_returns_is_sent_again() {
         let conditions = Conditions::default();
         let sources = [source("a", "1")];
         let now = [refused(&sources[0], "line 1")];
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(
             told(&conditions, &sources, &[], false),
             0,
-            "an attempt that broke off says nothing"
+            "an incomplete attempt ends no condition"
         );
         assert_eq!(told(&conditions, &sources, &now, true), 0);
         assert_eq!(told(&conditions, &sources, &[], true), 0);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn another_object_of_the_same_name_is_told_anew() {
+    fn another_object_with_the_same_name_gets_its_own_events() {
         let conditions = Conditions::default();
         let (old, new) = ([source("a", "1")], [source("a", "2")]);
         assert_eq!(told(&conditions, &old, &[refused(&old[0], "line 1")], true), 1);

@@ -1,10 +1,10 @@
-//! What can go wrong while the cluster is brought to what was rendered.
+//! Errors of an attempt to reconcile a source.
 
 use std::time::Duration;
 
 use crate::object_id::{NotAnObject, ObjectId};
 
-/// A failure that ends one attempt. What the module finds wrong with a source is none: that is an Event on the source.
+/// An error that ends one attempt. Findings of the module are not errors; they become Events on the source.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("cannot {doing}")]
@@ -21,22 +21,20 @@ pub(crate) enum Error {
         #[source]
         source: telewarden::Error,
     },
-    #[error(
-        "each source alone is well, and all together are too much for the module; this is one of the largest: {why}"
-    )]
+    #[error("the module can render each source alone, but not all together; this source is one of the largest: {why}")]
     TooMuchTogether { why: String },
-    #[error("{id} is there already and is not ours: {why}")]
+    #[error("{id} already exists and is not managed by this operator: {why}")]
     Foreign { id: ObjectId, why: String },
     #[error(
-        "nothing is applied: all sources share one Telegraf, and nothing that was given or accepted before renders to these \
-         of its files, which would go: {files}; give their sources too, or drop them with --prune"
+        "nothing is applied: these files of the shared Telegraf would be deleted, because their sources are neither given \
+        nor stored: {files}; give their sources too, or delete the files with --prune"
     )]
     Lost { files: String },
-    #[error("the API server knows no kind `{kind}`")]
+    #[error("the API server does not know the kind `{kind}`")]
     UnknownKind { kind: String },
-    #[error("the module rendered something that is no object: {0}")]
+    #[error("the module rendered an invalid object: {0}")]
     NotAnObject(#[from] NotAnObject),
-    #[error("the settings are refused: {why}")]
+    #[error("invalid settings: {why}")]
     Settings { why: String },
     #[error("cannot {doing}")]
     File {
@@ -53,7 +51,7 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// The label of the metric that counts errors.
+    /// The value of the label `reason` in the metric `telewarden_errors_total`.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Api {
@@ -87,8 +85,8 @@ impl Error {
         }
     }
 
-    /// True if the same attempt may well succeed in a moment. Everything else is tried again too, but not soon. An API
-    /// server that has just started forbids everything until it has read its roles.
+    /// True if a retry can succeed soon. All other errors are retried too, but later. 403 is included, because an API server
+    /// that has just started forbids everything until it has loaded its roles.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Api {
@@ -100,34 +98,18 @@ impl Error {
         }
     }
 
-    /// True if the module failed, and not what is around it.
+    /// True if a call of the module failed.
     pub(crate) fn is_of_module(&self) -> bool {
         matches!(self, Self::Module { .. })
     }
 
-    /// True if the API server knows no such object.
+    /// True if the object does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Api { source: kube::Error::Api(status), .. } if status.is_not_found())
     }
 
     /// The error and its causes, in one line.
     pub(crate) fn chain(&self) -> String {
-        chain(self)
+        telewarden::Causes(self).to_string()
     }
-}
-
-/// An error and its causes, in one line.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let error_text = error.to_string();
-        // Some libraries repeat their cause in their own message.
-        if !text.contains(&error_text) {
-            text.push_str(": ");
-            text.push_str(&error_text);
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -1,7 +1,7 @@
-//! Events on sources: what happened to them, said once.
+//! Events on sources and settings.
 //!
-//! An Event's name is made of what it says, so that the API server refuses the second one, also after a restart. It keeps
-//! them for an hour by default.
+//! An Event's name is derived from its content, so the API server refuses a repeated one, also after a restart. It keeps
+//! Events for an hour by default.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -16,19 +16,19 @@ use telewarden::{Diagnostic, Severity};
 use telewarden_policy::printable::printable;
 use tokio::sync::mpsc;
 
-/// More than these, waiting to be sent, are dropped: Events are a courtesy.
+/// The maximum number of Events that wait to be sent. More are dropped.
 const WAITING: usize = 4096;
-/// So many Events about one object are sent at once, and then one for each [`REFILL`], as Kubernetes' own components do
-/// (`defaultSpamBurst` and `defaultSpamQPS` in
+/// The number of Events about one object that are sent at once. Then one is sent for each [`REFILL`]. Kubernetes'
+/// components have the same limits (`defaultSpamBurst` and `defaultSpamQPS` in
 /// <https://github.com/kubernetes/client-go/blob/v0.33.0/tools/record/events_cache.go>).
 const BURST: u32 = 25;
 const REFILL: Duration = Duration::from_secs(300);
-/// The API server refuses longer ones.
+/// The API server's limit for a note.
 const MAX_NOTE: usize = 1024;
 
-/// What an Event says.
+/// The content of an Event.
 #[derive(Clone, Debug)]
-pub(crate) struct News {
+pub(crate) struct Notification {
     pub(crate) regarding: ObjectReference,
     pub(crate) warning: bool,
     /// In CamelCase, for programs.
@@ -37,22 +37,22 @@ pub(crate) struct News {
     pub(crate) note: String,
 }
 
-/// Where Events are handed in. They are sent one after the other, so that they never hold up what they tell of.
+/// A queue of Events to send. A task sends them one by one, so that they never delay an attempt.
 #[derive(Clone, Debug)]
-pub(crate) struct Events(Option<mpsc::Sender<News>>);
+pub(crate) struct Events(Option<mpsc::Sender<Notification>>);
 
 impl Events {
-    /// Sends Events in the name of this operator.
+    /// Sends Events as this operator.
     pub(crate) fn new(client: Client, instance: String) -> Self {
-        let (sender, mut receiver) = mpsc::channel::<News>(WAITING);
+        let (sender, mut receiver) = mpsc::channel::<Notification>(WAITING);
         tokio::spawn(async move {
             let mut limits = Limits::default();
-            while let Some(news) = receiver.recv().await {
-                match limits.admit(&news.regarding, Instant::now()) {
-                    true => send(&client, &instance, news).await,
+            while let Some(notification) = receiver.recv().await {
+                match limits.admit(&notification.regarding, Instant::now()) {
+                    true => send(&client, &instance, notification).await,
                     false => tracing::debug!(
-                        reason = news.reason,
-                        note = news.note,
+                        reason = notification.reason,
+                        note = notification.note,
                         "too many Events about one object"
                     ),
                 }
@@ -61,19 +61,19 @@ impl Events {
         Self(Some(sender))
     }
 
-    /// Sends none.
+    /// Sends no Events.
     pub(crate) fn none() -> Self {
         Self(None)
     }
 
-    pub(crate) fn tell(&self, news: News) {
+    pub(crate) fn send(&self, notification: Notification) {
         if let Some(sender) = &self.0 {
-            let _ = sender.try_send(news);
+            let _ = sender.try_send(notification);
         }
     }
 }
 
-/// How many Events may be sent about each object.
+/// The remaining number of Events for each object.
 #[derive(Debug, Default)]
 struct Limits(HashMap<String, Limit>);
 
@@ -84,11 +84,11 @@ struct Limit {
 }
 
 impl Limits {
-    /// Whether one more may be sent.
+    /// True if one more may be sent.
     fn admit(&mut self, regarding: &ObjectReference, now: Instant) -> bool {
         let of = |text: &Option<String>| text.clone().unwrap_or_default();
         let object = [of(&regarding.kind), of(&regarding.namespace), of(&regarding.name)].join("/");
-        // What was refilled needs no entry.
+        // Full limits need no entry.
         if self.0.len() >= WAITING && !self.0.contains_key(&object) {
             self.0.retain(|_, limit| {
                 limit.refill(now);
@@ -115,8 +115,8 @@ impl Limit {
     }
 }
 
-async fn send(client: &Client, instance: &str, news: News) {
-    let event = event(instance, news);
+async fn send(client: &Client, instance: &str, notification: Notification) {
+    let event = event(instance, notification);
     let namespace = event.metadata.namespace.clone().unwrap_or_default();
     let result = Api::<Event>::namespaced(client.clone(), &namespace)
         .create(&PostParams::default(), &event)
@@ -128,22 +128,22 @@ async fn send(client: &Client, instance: &str, news: News) {
     }
 }
 
-fn event(instance: &str, news: News) -> Event {
-    let lines: Vec<_> = news.note.lines().map(printable).collect();
+fn event(instance: &str, notification: Notification) -> Event {
+    let lines: Vec<_> = notification.note.lines().map(printable).collect();
     let mut note = lines.join("\n");
     if note.len() > MAX_NOTE {
         note.truncate(note.floor_char_boundary(MAX_NOTE - '…'.len_utf8()));
         note.push('…');
     }
-    let of = &news.regarding;
-    let text = [of.uid.as_deref().unwrap_or_default(), news.reason, &note].join("\n");
+    let of = &notification.regarding;
+    let text = [of.uid.as_deref().unwrap_or_default(), notification.reason, &note].join("\n");
     let digest: String = Sha256::digest(text.as_bytes())
         .iter()
         .take(8)
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let name = of.name.as_deref().unwrap_or_default();
-    // Kubernetes names them so; a name has 253 characters at most.
+    // The usual form of an Event's name. A name has at most 253 characters.
     let name = format!(
         "{}.{digest}",
         name.get(..236).unwrap_or(name).trim_end_matches(['.', '-'])
@@ -156,12 +156,12 @@ fn event(instance: &str, news: News) -> Event {
         },
         event_time: Some(MicroTime(k8s_openapi::jiff::Timestamp::now())),
         action: Some("Render".to_owned()),
-        reason: Some(news.reason.to_owned()),
+        reason: Some(notification.reason.to_owned()),
         note: Some(note),
-        regarding: Some(news.regarding),
+        regarding: Some(notification.regarding),
         reporting_controller: Some("telewarden-operator".to_owned()),
         reporting_instance: Some(instance.to_owned()),
-        type_: Some(if news.warning { "Warning" } else { "Normal" }.to_owned()),
+        type_: Some(if notification.warning { "Warning" } else { "Normal" }.to_owned()),
         ..Event::default()
     }
 }
@@ -198,8 +198,8 @@ mod tests {
         }
     }
 
-    fn news(note: &str) -> News {
-        News {
+    fn notification(note: &str) -> Notification {
+        Notification {
             regarding: regarding("redis"),
             warning: true,
             reason: "Refused",
@@ -208,18 +208,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_twice_has_one_name() {
-        let name = |news| event("one", news).metadata.name.unwrap();
-        assert_eq!(name(news("line 1")), name(news("line 1")));
-        assert_ne!(name(news("line 1")), name(news("line 2")));
-        let mut again = news("line 1");
+    fn repeated_events_have_the_same_name() {
+        let name = |notification| event("one", notification).metadata.name.unwrap();
+        assert_eq!(name(notification("line 1")), name(notification("line 1")));
+        assert_ne!(name(notification("line 1")), name(notification("line 2")));
+        let mut again = notification("line 1");
         again.regarding.uid = Some("another".to_owned());
-        assert_ne!(name(news("line 1")), name(again));
+        assert_ne!(name(notification("line 1")), name(again));
     }
 
     #[test]
     fn a_note_is_printable_and_not_too_long() {
-        let note = |text: &str| event("one", news(text)).note.unwrap();
+        let note = |text: &str| event("one", notification(text)).note.unwrap();
         assert_eq!(
             note("one\ntwo \u{1b}[31m \u{9b}31m \u{202e}"),
             "one\ntwo \\u{1b}[31m \\u{9b}31m \\u{202e}"
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn about_one_object_so_many_are_sent_and_then_one_for_each_period() {
+    fn events_about_one_object_are_limited() {
         let (mut limits, start) = (Limits::default(), Instant::now());
         let mut admitted = |name: &str, now: Instant, count: usize| {
             let tries = (0..count).filter(|_| limits.admit(&regarding(name), now));
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limits_are_bounded() {
+    fn the_number_of_limits_is_bounded() {
         let (mut limits, start) = (Limits::default(), Instant::now());
         (0..WAITING).for_each(|number| assert!(limits.admit(&regarding(&number.to_string()), start)));
         limits.admit(&regarding("one more"), start + REFILL);

@@ -18,16 +18,16 @@ use tokio::task::AbortHandle;
 use crate::error::Error;
 use crate::metrics::Metrics;
 
-/// What a probe and a scraper are told.
+/// The state that the endpoints serve.
 #[derive(Debug)]
 pub(crate) struct Status {
     pub(crate) metrics: Metrics,
-    /// Everything has been listed once.
+    /// True after everything was listed once.
     pub(crate) ready: AtomicBool,
 }
 
 impl Status {
-    /// Nothing is counted, and nothing is listed yet.
+    /// The initial state: not ready, all counters zero.
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             metrics: Metrics::new(),
@@ -36,7 +36,7 @@ impl Status {
     }
 }
 
-/// Opens the port. Fails at once when it is taken.
+/// Opens the port. Fails if it is in use.
 pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(|source| Error::File {
         doing: format!("listen on {address}"),
@@ -44,15 +44,16 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     })
 }
 
-/// So many connections are served at once. A probe and a few scrapers need one each.
+/// The maximum number of connections. A probe and a few scrapers need one each.
 const CONNECTIONS: usize = 64;
 
-/// Answers for ever. Of too many connections the oldest is closed: whoever keeps them open does not keep a probe out.
+/// Serves connections until the task is stopped. If there are too many, the oldest is closed, so that idle clients cannot
+/// block a probe.
 pub(crate) async fn serve(listener: TcpListener, status: Arc<Status>) {
     let mut connections: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // Out of file descriptors, most likely.
+            // Most likely, there are no file descriptors left.
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             continue;
         };
@@ -61,7 +62,7 @@ pub(crate) async fn serve(listener: TcpListener, status: Arc<Status>) {
             let answer = answer(&request, &status);
             async move { Ok::<_, Infallible>(answer) }
         });
-        // Whoever connects and says nothing is not waited for.
+        // The timer closes connections without a request.
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .serve_connection(TokioIo::new(stream), service);
@@ -97,7 +98,7 @@ fn answer(request: &Request<Incoming>, status: &Status) -> Response<Full<Bytes>>
         "/metrics" => text(StatusCode::OK, status.metrics.text(), METRICS),
         _ => text(
             StatusCode::NOT_FOUND,
-            "there are /healthz, /readyz and /metrics\n".to_owned(),
+            "not found; the endpoints are /healthz, /readyz and /metrics\n".to_owned(),
             PLAIN,
         ),
     }
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_too_many_connections_the_oldest_is_closed() {
+    async fn the_oldest_of_too_many_connections_is_closed() {
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, Status::new()));
@@ -127,7 +128,7 @@ mod tests {
         for _ in 0..2 * CONNECTIONS {
             open.push(TcpStream::connect(address).await.unwrap());
         }
-        // A probe is answered, whoever else is there.
+        // A probe is answered despite all other connections.
         let answer = ask(&mut TcpStream::connect(address).await.unwrap()).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         let mut byte = [0];

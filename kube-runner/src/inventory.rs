@@ -1,8 +1,8 @@
-//! The kinds of which there may be objects of ours, written down in the cluster.
+//! The inventory: a ConfigMap with the kinds of owned objects.
 //!
-//! When the settings no longer name a kind, its objects still have to be found and deleted. So the kinds are written down
-//! before the first object is, in a ConfigMap that follows the ApplySet convention (KEP-3659): its parent's labels and
-//! annotations. Members are found by our own instance label.
+//! When the settings no longer contain a kind, its objects must still be found and deleted. So the kinds are stored
+//! before the first object is created. The ConfigMap has the labels and annotations of a parent in the ApplySet
+//! specification (KEP-3659). Members are found by the instance label.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ const ID: &str = "applyset.kubernetes.io/id";
 const TOOLING: &str = "applyset.kubernetes.io/tooling";
 const GROUP_KINDS: &str = "applyset.kubernetes.io/contains-group-kinds";
 
-/// The kinds of which there may be objects of ours, written down in the cluster.
+/// The inventory of an instance.
 #[derive(Clone, Debug)]
 pub(crate) struct Inventory {
     api: Api<ConfigMap>,
@@ -32,7 +32,7 @@ pub(crate) struct Inventory {
 }
 
 impl Inventory {
-    /// The inventory of an instance, in the operator's own namespace.
+    /// The inventory of an instance, in the operator's namespace.
     pub(crate) fn new(client: &Client, namespace: &str, instance: &str) -> Self {
         Self {
             api: Api::namespaced(client.clone(), namespace),
@@ -42,7 +42,7 @@ impl Inventory {
         }
     }
 
-    /// The kinds that were written down.
+    /// Reads the kinds.
     pub(crate) async fn read(&self) -> Result<BTreeSet<GroupKind>, Error> {
         let parent = self.api.get_opt(&self.name).await.map_err(|source| Error::Api {
             doing: format!("read the inventory, ConfigMap {}/{}", self.namespace, self.name),
@@ -56,7 +56,7 @@ impl Inventory {
         Ok(kinds.map(GroupKind::parse).collect())
     }
 
-    /// Writes the kinds down.
+    /// Stores the kinds.
     pub(crate) async fn write(&self, kinds: &BTreeSet<GroupKind>) -> Result<(), Error> {
         let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
         let parent = json!({
@@ -84,7 +84,7 @@ impl Inventory {
         Ok(())
     }
 
-    /// `applyset-<base64url(sha256(name.namespace.kind.group))>-v1`, as the convention says.
+    /// The ApplySet's id: `applyset-<base64url(sha256(name.namespace.kind.group))>-v1`.
     fn id(&self) -> String {
         let digest = Sha256::digest(format!("{}.{}.ConfigMap.", self.name, self.namespace));
         format!("applyset-{}-v1", URL_SAFE_NO_PAD.encode(digest))

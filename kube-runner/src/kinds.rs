@@ -1,4 +1,4 @@
-//! The kinds of object that are watched and applied.
+//! The kinds of objects that are watched and applied.
 //!
 //! ConfigMaps and Deployments are always rendered; all other kinds come from the settings.
 
@@ -19,12 +19,12 @@ use crate::object_id::GroupKind;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Kinds {
     pub(crate) known: Arc<BTreeMap<GroupKind, ApiResource>>,
-    /// The settings or the inventory name them and the API server does not know them, or not as namespaced ones.
+    /// Kinds of the settings that the API server does not know as namespaced kinds.
     pub(crate) unknown: Arc<BTreeSet<GroupKind>>,
 }
 
 impl Kinds {
-    /// The kinds that are always rendered, and that every API server knows.
+    /// The kinds that are always rendered. Every API server knows them.
     pub(crate) fn always() -> BTreeMap<GroupKind, ApiResource> {
         let resources = [
             ApiResource::erase::<ConfigMap>(&()),
@@ -37,7 +37,7 @@ impl Kinds {
         BTreeMap::from(kinds)
     }
 
-    /// Asks the API server for the kinds that the settings name, and for those that an inventory remembers.
+    /// Looks up the kinds of the settings and of the inventory at the API server.
     pub(crate) async fn discover(
         client: &Client,
         named: &[GroupVersionKind],
@@ -62,7 +62,7 @@ impl Kinds {
             if known.contains_key(kind) || unknown.contains(kind) {
                 continue;
             }
-            // Whichever version the API server prefers: these are only listed and deleted.
+            // Any version will do, because these objects are only listed and deleted.
             let resource = match discovery::group(client, &kind.group).await {
                 Ok(group) => group.recommended_kind(&kind.kind).map(|(resource, _)| resource),
                 Err(error) => found(Err(error), kind)?,
@@ -72,7 +72,7 @@ impl Kinds {
                     known.insert(kind.clone(), resource);
                 }
                 None => {
-                    tracing::info!(%kind, "the API server knows this kind no longer, so there are no objects of it")
+                    tracing::info!(%kind, "the API server no longer knows this kind, so there are no objects of it")
                 }
             }
         }
@@ -82,7 +82,7 @@ impl Kinds {
         })
     }
 
-    /// How to reach objects of a kind.
+    /// The API resource of a kind.
     pub(crate) fn resource(&self, kind: &GroupKind) -> Result<&ApiResource, Error> {
         self.known
             .get(kind)
@@ -98,7 +98,7 @@ fn found(found: Found, kind: &GroupKind) -> Result<Option<ApiResource>, Error> {
         Err(kube::Error::Discovery(_)) => Ok(None),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
         Err(source) => Err(Error::Api {
-            doing: format!("find out how the API server calls the kind `{kind}`"),
+            doing: format!("look up the kind `{kind}`"),
             source,
         }),
     }

@@ -1,7 +1,8 @@
-//! The Lease whose holder may write.
+//! Leader election with a Lease. Only its holder may write.
 //!
-//! As client-go does it: a lease that was not renewed for its whole duration, by our own clock since we last saw it change,
-//! may be taken. Who could not renew in time stops before anybody else may start.
+//! The algorithm is client-go's: a Lease can be taken over if it was not renewed for its whole duration, measured with the
+//! local clock since its last observed change. A leader that cannot renew its Lease in time stops before another operator
+//! can take over.
 
 use std::time::Duration;
 
@@ -15,27 +16,27 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 
-/// One candidate for a Lease.
+/// A candidate for the Lease.
 pub(crate) struct Candidate {
     api: Api<Lease>,
     name: String,
-    /// Unlike any other candidate's.
+    /// A unique identity.
     identity: String,
     duration: Duration,
-    /// The lease as it was last seen, and when that was.
+    /// The last observed change of the Lease, and its time.
     seen: Option<(Lease, Instant)>,
     leads: watch::Sender<Until>,
 }
 
-/// Until when a candidate may write. `None` before it leads.
+/// The time until which a candidate may write. `None` before it leads.
 pub(crate) type Until = Option<Instant>;
 
-/// Whether it is not too late to write.
+/// True if a write is allowed now.
 pub(crate) fn may_write(until: Until) -> bool {
     until.is_some_and(|until| Instant::now() < until)
 }
 
-/// Who holds a lease that was not changed for so long.
+/// The holder of a Lease that was not changed for the given time. `None` if it can be taken.
 fn holder_of(spec: &LeaseSpec, unchanged_for: Duration) -> Option<&str> {
     let holder = spec.holder_identity.as_deref().filter(|holder| !holder.is_empty())?;
     let seconds = spec
@@ -46,7 +47,7 @@ fn holder_of(spec: &LeaseSpec, unchanged_for: Duration) -> Option<&str> {
 }
 
 impl Candidate {
-    /// A candidate, which says until when it may write whenever it has taken or renewed the Lease.
+    /// A candidate that updates `leads` whenever it acquires or renews the Lease.
     pub(crate) fn new(
         client: &Client,
         namespace: &str,
@@ -65,12 +66,12 @@ impl Candidate {
         }
     }
 
-    /// A holder that could not renew for so long stops.
+    /// The time after which a holder that cannot renew the Lease stops.
     fn give_up_after(&self) -> Duration {
         self.duration * 2 / 3
     }
 
-    /// Waits until this candidate leads.
+    /// Acquires the Lease.
     pub(crate) async fn lead(&mut self) {
         let mut told = None;
         loop {
@@ -82,13 +83,13 @@ impl Candidate {
                         told = Some(holder);
                     }
                 }
-                Err(error) => tracing::warn!(error = %error.chain(), "the lease cannot be had"),
+                Err(error) => tracing::warn!(error = %error.chain(), "could not acquire the lease"),
             }
             tokio::time::sleep(self.duration / 5).await;
         }
     }
 
-    /// Renews for as long as that goes well.
+    /// Renews the Lease until that fails.
     pub(crate) async fn stay(&mut self) -> Error {
         loop {
             tokio::time::sleep(self.duration / 5).await;
@@ -104,7 +105,7 @@ impl Candidate {
         }
     }
 
-    /// Lets the next one start at once.
+    /// Releases the Lease, so that another candidate can acquire it immediately.
     pub(crate) async fn release(mut self) {
         let Some((mut lease, _)) = self.seen.take() else { return };
         if let Some(spec) = &mut lease.spec
@@ -116,13 +117,13 @@ impl Candidate {
         }
     }
 
-    /// Takes or renews the lease. Answers who holds it if that is somebody else.
+    /// Acquires or renews the Lease. Answers the holder if another candidate holds it.
     async fn try_hold(&mut self) -> Result<Option<String>, Error> {
         let doing = |source| Error::Api {
             doing: format!("hold the lease {}", self.name),
             source,
         };
-        // What counts is when it was asked: the answer may be long under way.
+        // The time counts from the request, because the answer can be late.
         let until = Instant::now() + self.give_up_after();
         let now = MicroTime(Timestamp::now());
         let found = self.api.get_opt(&self.name).await.map_err(doing)?;
@@ -153,7 +154,7 @@ impl Candidate {
         let transitions = spec.lease_transitions.unwrap_or(0) + i32::from(!ours);
         let mut next = lease;
         next.spec = Some(self.spec(acquired, now, transitions));
-        // With the version that was read: of two who try, one is refused.
+        // With the version that was read, so that only one of two candidates succeeds.
         self.took(self.api.replace(&self.name, &PostParams::default(), &next).await, until)
     }
 
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_holds_until_it_was_not_changed_for_its_duration() {
+    fn a_lease_expires_after_its_duration_without_a_change() {
         let theirs = spec(Some("them"), Some(15));
         let almost = LEASE - Duration::from_millis(1);
         assert_eq!(holder_of(&theirs, Duration::ZERO), Some("them"));
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_that_was_released_or_names_no_duration_holds_nobody_off() {
+    fn a_lease_without_a_holder_or_a_duration_can_be_taken() {
         for spec in [
             spec(None, Some(15)),
             spec(Some(""), Some(15)),
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_cannot_renew_stops_before_another_may_start() {
+    async fn a_leader_that_cannot_renew_stops_before_another_can_start() {
         let (mut candidate, until) = candidate();
         assert!(!may_write(*until.borrow()), "nobody leads from the start");
         let asked = Instant::now();
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lease_says_how_long_it_holds() {
+    async fn a_lease_contains_its_duration() {
         let (candidate, _) = candidate();
         let now = || MicroTime(Timestamp::now());
         let spec = candidate.spec(now(), now(), 3);

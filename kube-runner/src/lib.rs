@@ -30,12 +30,12 @@
 //!  ═════╧════════════════════════════════╧══════════════ kube-apiserver
 //! ```
 //!
-//! - `watch` follows Applications, Namespaces, AppProjects and our own objects, and files them in `cluster_state`. Each
-//!   change there names the source that has to be reconciled; in `topology: standalone` that is always the one key `all`.
+//! - `watch` follows Applications, Namespaces, AppProjects and owned objects, and stores them in `cluster_state`. Each
+//!   change queues the key of the source to reconcile; in `topology: standalone` there is only the key `all`.
 //! - `queue` runs one attempt at a time for each key, and repeats failed ones.
-//! - `reconcile` takes a view of the state, calls the module (`render`), remembers what was accepted (`accepted`), and
-//!   brings the objects of the source (`owned`) to the answer through the `writer`, which holds the `lease`.
-//! - `operator` starts all of this under one set of settings, and again when they change.
+//! - `reconcile` takes a view of the state, calls the module (`render`), stores accepted declarations (`accepted`), and
+//!   applies the answer to the objects of the source (`owned`) through the `writer`, which needs the `lease`.
+//! - `operator` starts all of this with the current settings, and restarts it when they change.
 //! - `commands` are `run`, `diff` and `apply`; [`Cli`] is their command line.
 //!
 //! A file imports only from files that stand above it in this list:
@@ -80,16 +80,16 @@ use std::process::ExitCode;
 pub use cli::Cli;
 use error::Error;
 
-/// Runs a command to its end. The exit code is 0 if all went well, 1 if something is left to do, 2 on errors.
+/// Runs a command. The exit code is 0 on success, 1 if something is left to do, 2 on errors.
 pub fn run(cli: Cli) -> ExitCode {
     logging::start(&cli);
-    // The client of registries brings another provider. Installing one gathers entropy, and fails if one is installed.
+    // The registry client's dependencies bring a second provider, so one must be chosen. This fails only if one is installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => {
             let result = runtime.block_on(commands::dispatch(cli.command));
-            // A call of the module may still be running. Nobody waits for its answer.
+            // A call of the module may still be running. Its answer is not needed.
             runtime.shutdown_background();
             result
         }

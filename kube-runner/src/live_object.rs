@@ -1,9 +1,8 @@
-//! Objects in the cluster, as far as it has to be known whether they are as rendered.
+//! Owned objects in the cluster, and how they differ from rendered ones.
 //!
-//! Anybody who may create objects in a namespace can create some with our labels, as large and as many as they like. So of
-//! an object in the cluster little is kept: which it is, whom it was rendered for, and digests. Its content is kept only
-//! until it was compared for the first time, and only as far as the `ClusterState` has room;
-//! otherwise it is read again when it is needed.
+//! Anybody who can create objects in a namespace can create large numbers of large objects with the operator's labels. So
+//! little is kept of an object: its id, its source, and digests. Its content is kept only until the first comparison, and
+//! only while the `ClusterState` has room. Otherwise it is read again when it is needed.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -23,12 +22,12 @@ use crate::compressed::Compressed;
 use crate::managed_fields;
 use crate::object_id::{GroupKind, ObjectId};
 
-/// The longest identity of a source: a kind, a namespace and a name.
+/// The maximum length of a source's identity (kind, namespace and name), in bytes.
 const MAX_SOURCE: usize = 512;
-/// The most that is kept of the content of an object that is watched, compressed. What is rendered is a few KiB.
+/// The maximum compressed size of an object's content that is kept, in bytes. Rendered objects have a few KiB.
 const MAX_TEXT: usize = 64 * 1024;
 
-/// The first 128 bits of a SHA-256.
+/// The first 128 bits of a SHA-256 digest.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Digest([u8; 16]);
 
@@ -40,12 +39,12 @@ impl Digest {
         Self(half)
     }
 
-    /// The digest of what is rendered.
+    /// The digest of a rendered object.
     pub(crate) fn of_rendered(rendered: &Value) -> Self {
         Self::of(rendered.to_string().as_bytes())
     }
 
-    /// Reads what [`Display`](std::fmt::Display) writes.
+    /// Parses the format of [`Display`](std::fmt::Display).
     fn parse(text: &str) -> Option<Self> {
         if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
@@ -61,11 +60,11 @@ impl std::fmt::Display for Digest {
     }
 }
 
-/// Labels, annotations, and everything that is neither metadata nor status.
+/// An object's content: labels, annotations, and all fields except the other metadata and the status.
 #[derive(Clone, Debug)]
 struct Content {
     digest: Digest,
-    /// The content itself, unless it is large.
+    /// The content itself, unless it is too large.
     text: Option<Compressed>,
 }
 
@@ -90,8 +89,8 @@ impl Content {
     }
 }
 
-/// What is read of an object that is watched. It is made while the object is decoded, so that of a list no more than one
-/// object lies in memory as a tree, and who manages which field, half of many an object, is passed over.
+/// A watched object. It is reduced while it is decoded, so that only one object of a list is in memory as a tree at a
+/// time. The managed fields, often half of an object, are skipped.
 #[derive(Clone, Debug)]
 pub(crate) struct WatchedObject {
     pub(crate) metadata: ObjectMeta,
@@ -99,7 +98,7 @@ pub(crate) struct WatchedObject {
     content: Content,
 }
 
-/// What an object says about itself.
+/// The annotations that mark an owned object.
 #[derive(Clone, Debug)]
 struct Marks {
     source: Arc<str>,
@@ -204,40 +203,39 @@ impl Resource for WatchedObject {
     }
 }
 
-/// Whether an object is as rendered.
+/// The result of comparing an object with the rendered one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Comparison {
-    /// Applying would change nothing.
+    /// An apply would change nothing.
     Same,
     Differs,
-    /// Its content is not kept: it has to be read.
+    /// The content is not kept, so the object must be read.
     Unknown,
 }
 
-/// An object of ours, as the API server has it.
+/// An owned object in the cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Live {
     pub(crate) id: ObjectId,
     pub(crate) uid: Box<str>,
     pub(crate) resource_version: Box<str>,
-    /// Whom it was rendered for, as it says itself.
+    /// The source in its annotation.
     pub(crate) source: Arc<str>,
-    /// It was created and not yet applied: what it holds has to be taken over by server-side apply first, or a field that
-    /// is no longer rendered would stay.
+    /// True if it was created and not applied yet. Server-side apply must take over its fields first; otherwise fields that
+    /// are no longer rendered would stay.
     pub(crate) created: bool,
-    /// It goes away as soon as its finalizers let it.
+    /// True if it is being deleted and waits for finalizers.
     pub(crate) deleting: bool,
-    /// The digest of what was applied last, as it says itself.
+    /// The digest in its annotation, of the last applied object.
     applied: Option<Digest>,
-    /// The digest of what is rendered, if this was found to be as rendered: it holds everything that is rendered, or
-    /// applying that changed nothing, because the API server spells a value in another way, or someone else added to a
-    /// list.
+    /// The digest of the rendered object, if this object was found equal to it: it contains all rendered fields, or an
+    /// apply changed nothing, because the API server normalizes a value, or another manager added to a list.
     as_rendered: Option<Digest>,
     content: Content,
 }
 
 impl Live {
-    /// What is kept of an object that was read, with all of its content. `None` if it does not say whom it was rendered for.
+    /// A live object with all its content. `None` if it has no source annotation.
     pub(crate) fn of(kind: &Arc<GroupKind>, object: DynamicObject) -> Option<Self> {
         let mut fields: BTreeMap<String, Value> = match object.data {
             Value::Object(fields) => fields.into_iter().collect(),
@@ -255,7 +253,7 @@ impl Live {
         Self::of_watched(kind, watched)
     }
 
-    /// The same, of an object that is watched.
+    /// The same for a watched object.
     pub(crate) fn of_watched(kind: &Arc<GroupKind>, object: WatchedObject) -> Option<Self> {
         let WatchedObject {
             metadata,
@@ -270,7 +268,7 @@ impl Live {
                 namespace: metadata.namespace.unwrap_or_default().into(),
                 name: metadata.name?.into(),
             },
-            // What would be created has neither.
+            // In a dry run, a created object has neither.
             uid: metadata.uid.unwrap_or_default().into(),
             resource_version: metadata.resource_version.unwrap_or_default().into(),
             source,
@@ -282,12 +280,12 @@ impl Live {
         })
     }
 
-    /// True if nothing but the version, or what is not ours, tells the two apart.
+    /// True if the two differ only in their version or in fields that are not compared.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.uid == other.uid && self.content.digest == other.content.digest && self.deleting == other.deleting
     }
 
-    /// True if this was read after the other. Versions are numbers that grow:
+    /// True if this version is newer. Versions are increasing numbers:
     /// <https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>.
     pub(crate) fn is_newer(&self, other: &Self) -> bool {
         match (
@@ -299,28 +297,28 @@ impl Live {
         }
     }
 
-    /// Labels, annotations, and all that is neither metadata nor status, if that is kept.
+    /// The content, if it is kept.
     pub(crate) fn content(&self) -> Option<Value> {
         let text = self.content.text.as_ref()?;
         serde_json::from_slice(&text.decompress()).ok()
     }
 
-    /// True if both hold the same.
+    /// True if both have the same content.
     pub(crate) fn has_content_of(&self, other: &Self) -> bool {
         self.content.digest == other.content.digest
     }
 
-    /// How many bytes of content are kept.
+    /// The size of the kept content in bytes.
     pub(crate) fn content_size(&self) -> usize {
         self.content.text.as_ref().map_or(0, Compressed::len)
     }
 
-    /// Keeps no content.
+    /// Drops the content.
     pub(crate) fn drop_content(&mut self) {
         self.content.text = None;
     }
 
-    /// Whether applying what is rendered, of which this is the digest, would change anything.
+    /// Compares with a rendered object and its digest.
     pub(crate) fn compare(&self, rendered: &Value, digest: Digest) -> Comparison {
         if self.applied != Some(digest) {
             return Comparison::Differs;
@@ -335,18 +333,18 @@ impl Live {
         }
     }
 
-    /// Finds it to be as rendered. Its content need not be kept any longer.
+    /// Records that it equals the rendered object, and drops its content.
     pub(crate) fn set_as_rendered(&mut self, digest: Digest) {
         self.as_rendered = Some(digest);
         self.drop_content();
     }
 
-    /// True if it was ever found to be as rendered: it is not just something with our labels.
+    /// True if it was found equal to a rendered object. So it is not just any object with the operator's labels.
     pub(crate) fn was_as_rendered(&self) -> bool {
         self.as_rendered.is_some()
     }
 
-    /// Takes over what was found about an earlier version with the same content.
+    /// Takes over the result of a comparison from an earlier version with the same content.
     pub(crate) fn inherit(&mut self, earlier: &Self) {
         if self.is_same(earlier) && self.as_rendered.is_none() {
             self.as_rendered = earlier.as_rendered;
@@ -356,12 +354,12 @@ impl Live {
         }
     }
 
-    /// True if the object holds everything that is rendered.
+    /// True if the object contains all rendered fields.
     pub(crate) fn covers(&self, rendered: &Value) -> bool {
         self.content().is_some_and(|live| covers(rendered, &live))
     }
 
-    /// The bytes that it takes, those that it shares with others included.
+    /// Its memory in bytes, including shared parts.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         let texts = [
@@ -375,14 +373,14 @@ impl Live {
     }
 }
 
-/// True if each field of a rendered object is in the live one, with the same value. What the API server or others added
-/// does not count.
+/// True if the live object has each field of the rendered one with the same value. Fields that the API server or others
+/// added are ignored.
 fn covers(rendered: &Value, live: &Value) -> bool {
     let Value::Object(rendered) = rendered else {
         return false;
     };
     rendered.iter().all(|(field, value)| match field.as_str() {
-        // The API server leaves them out of a list's items.
+        // A list's items do not have them.
         "apiVersion" | "kind" => true,
         "metadata" => ["labels", "annotations"]
             .iter()
@@ -397,7 +395,7 @@ fn is_within(rendered: &Value, live: &Value, quantities: bool) -> bool {
             let quantities = quantities || matches!(field.as_str(), "requests" | "limits");
             is_within(value, live.get(field).unwrap_or(&Value::Null), quantities)
         }),
-        // What is empty is not stored.
+        // The API server does not store empty values.
         (Value::Object(fields), Value::Null) => fields.is_empty(),
         (Value::Array(items), Value::Null) => items.is_empty(),
         (Value::Array(rendered), Value::Array(live)) => {
@@ -412,7 +410,7 @@ fn is_within(rendered: &Value, live: &Value, quantities: bool) -> bool {
     }
 }
 
-/// A quantity's value, which the API server may spell in another way: `1000m` is `1`.
+/// A quantity's value. The API server can store `1000m` as `1`.
 fn quantity(text: &str) -> Option<f64> {
     let split = text
         .find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '+' | '-'))
@@ -445,14 +443,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_added_does_not_count() {
+    fn fields_that_others_added_are_ignored() {
         let rendered = json!({"metadata": {"labels": {"a": "1"}}, "spec": {"replicas": 1, "empty": {}}});
         let live = json!({"metadata": {"labels": {"a": "1", "b": "2"}}, "spec": {"replicas": 1, "paused": false}});
         assert!(covers(&rendered, &live));
     }
 
     #[test]
-    fn what_others_changed_or_removed_counts() {
+    fn changed_and_removed_fields_differ() {
         let rendered = json!({"metadata": {"labels": {"a": "1"}}, "data": {"telegraf.conf": "x"}});
         assert!(!covers(
             &rendered,
@@ -480,14 +478,14 @@ mod tests {
         })
     }
 
-    /// Text that does not become smaller.
+    /// Text that cannot be compressed.
     fn noise(length: usize) -> String {
         let digests = (0_u64..).map(|number| Digest::of(&number.to_be_bytes()).to_string());
         digests.take(length / 32).collect()
     }
 
     #[test]
-    fn of_a_large_object_a_few_hundred_bytes_are_kept() {
+    fn a_large_object_takes_a_few_hundred_bytes() {
         let live = watched(config_map(&noise(900_000)));
         assert!(live.bytes() < 512, "{}", live.bytes());
         assert_eq!(live.content(), None);
@@ -498,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_can_be_none_is_not_kept() {
+    fn an_object_with_an_oversized_source_is_ignored() {
         let mut object = config_map("");
         object["metadata"]["annotations"][SOURCE] = json!("x".repeat(100_000));
         let id = ObjectId::of(&object).unwrap();
@@ -508,7 +506,7 @@ mod tests {
     #[test]
     fn a_watched_object_and_one_that_is_read_have_the_same_content() {
         let object = config_map("a <b> & \u{e9} \"c\"");
-        // As Go writes it.
+        // Go's JSON encoder escapes these characters.
         let text = object
             .to_string()
             .replace('<', "\\u003c")
@@ -521,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_as_rendered_if_it_says_so_and_is() {
+    fn an_object_is_compared_by_its_digest_and_its_content() {
         let rendered = config_map("x");
         let digest = Digest::of_rendered(&rendered);
         let live = |data: &str, applied: &str| {
@@ -555,7 +553,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_is_read_as_it_is_written() {
+    fn a_digest_is_parsed_as_it_is_displayed() {
         let digest = Digest::of(b"text");
         assert_eq!(Digest::parse(&digest.to_string()), Some(digest));
         for text in ["", "0", &"+".repeat(32), &format!("+{}", "0".repeat(31))] {
@@ -564,13 +562,13 @@ mod tests {
     }
 
     #[test]
-    fn a_list_with_more_items_is_another() {
+    fn lists_of_different_lengths_differ() {
         let rendered = json!({"spec": {"args": ["a"]}});
         assert!(!covers(&rendered, &json!({"spec": {"args": ["a", "b"]}})));
     }
 
     #[test]
-    fn quantities_are_compared_by_value_where_they_are_quantities() {
+    fn quantities_are_compared_by_value() {
         let resources = |cpu: &str, memory: &str| json!({"spec": {"limits": {"cpu": cpu, "memory": memory}}});
         assert!(covers(&resources("1000m", "1024Mi"), &resources("1", "1Gi")));
         assert!(!covers(&resources("1000m", "1024Mi"), &resources("1", "1G")));

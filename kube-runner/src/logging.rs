@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command, LogFormat};
 
-/// Starts logging as the command line says.
+/// Starts logging as set on the command line.
 pub(crate) fn start(cli: &Cli) {
     let format = cli.log_format.unwrap_or(match cli.command {
         Command::Run(_) => LogFormat::Json,

@@ -1,18 +1,18 @@
-//! Who manages which fields of an object, as the API server writes it down
+//! Managed fields of an object
 //! (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>).
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
 use telewarden_policy::well_known::FIELD_MANAGER;
 
-/// True for the fields that this operator has written with an operation, `Apply` or `Update`. To create is to update.
+/// True for the fields that this operator has written with the operation `Apply` or `Update`. A create counts as `Update`.
 pub(crate) fn are_ours(entry: &ManagedFieldsEntry, operation: &str) -> bool {
     entry.manager.as_deref() == Some(FIELD_MANAGER)
         && entry.operation.as_deref() == Some(operation)
         && entry.subresource.is_none()
 }
 
-/// Takes the fields out of an object that are in `fields` and that nobody else manages.
+/// Removes the fields in `fields` from an object, except those that others manage.
 pub(crate) fn remove(object: &mut Value, fields: &Value, others: &[&Value]) {
     for (element, below) in fields.as_object().into_iter().flatten() {
         let others: Vec<&Value> = others.iter().filter_map(|other| other.get(element)).collect();
@@ -51,7 +51,7 @@ fn find<'a>(within: &'a mut Value, element: &str) -> Option<&'a mut Value> {
     }
 }
 
-/// Which item of a list is meant: one that has these fields (`k:`), or this value (`v:`).
+/// The index of a list's item with these fields (`k:`) or this value (`v:`).
 fn position(items: &[Value], element: &str) -> Option<usize> {
     let (what, text) = element.split_once(':')?;
     let wanted: Value = serde_json::from_str(text).ok()?;
@@ -70,7 +70,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_nobody_else_manages_goes() {
+    fn fields_that_nobody_else_manages_are_removed() {
         let mut object = json!({
             "metadata": {"labels": {"a": "1", "b": "2", "c": "3"}, "finalizers": ["x", "y"]},
             "spec": {"containers": [{"name": "one", "image": "i", "args": ["z"]}, {"name": "two"}], "replicas": 1},

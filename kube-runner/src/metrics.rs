@@ -1,4 +1,4 @@
-//! What the operator counts, as Prometheus reads it.
+//! The operator's metrics, in OpenMetrics format.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-/// The metrics, and the registry that writes them out.
+/// The metrics and their registry.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
@@ -19,11 +19,11 @@ pub(crate) struct Metrics {
     module_call: Histogram,
     /// Annotated Applications and Namespaces.
     pub(crate) sources: Gauge,
-    /// What will be scraped, by source, summed up by whoever reads it.
+    /// Endpoints that are scraped.
     endpoints: Gauge,
-    /// Objects in the cluster that are this operator's.
+    /// Owned objects in the cluster.
     pub(crate) owned: Gauge,
-    /// 1 while this operator writes.
+    /// 1 while this operator leads.
     pub(crate) leader: Gauge,
 }
 
@@ -46,11 +46,7 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("telewarden");
         let reconciles = Family::default();
-        registry.register(
-            "reconciles",
-            "Attempts to bring a source's objects to what is rendered",
-            reconciles.clone(),
-        );
+        registry.register("reconciles", "Attempts to reconcile a source", reconciles.clone());
         let errors = Family::default();
         registry.register("errors", "Failed attempts, by reason", errors.clone());
         let writes = Family::default();
@@ -68,7 +64,7 @@ impl Metrics {
         let owned = Gauge::default();
         registry.register("owned_objects", "Objects that this operator owns", owned.clone());
         let leader = Gauge::default();
-        registry.register("leader", "1 while this operator is the one that writes", leader.clone());
+        registry.register("leader", "1 while this operator leads", leader.clone());
         Self {
             registry,
             reconciles,
@@ -105,7 +101,7 @@ impl Metrics {
     /// The OpenMetrics text.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
-        // A String takes all that is written to it.
+        // Writing to a String cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         text
     }

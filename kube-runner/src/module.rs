@@ -1,4 +1,4 @@
-//! The policy module: loaded once, and called on threads where a call holds up nobody.
+//! The policy module, and calls of it on threads that may block.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use telewarden::{Cache, Module, Options};
 use crate::cli::Policy;
 use crate::error::Error;
 
-/// Loads the module that the arguments name.
+/// Loads the module that the arguments select.
 pub(crate) async fn load(policy: &Policy) -> Result<Module, Error> {
     let options = Options {
         deadline: Duration::from_millis(policy.module_deadline),
@@ -16,7 +16,7 @@ pub(crate) async fn load(policy: &Policy) -> Result<Module, Error> {
         cache: Cache::of_user(),
     };
     let (address, plain_http) = (policy.policy.clone(), policy.plain_http.clone());
-    // Compiling takes all processors for a moment.
+    // Compilation uses all processors for a moment.
     blocking(move || {
         let module = match address.as_deref() {
             None => telewarden::embedded::module(&options),
@@ -34,7 +34,7 @@ pub(crate) async fn load(policy: &Policy) -> Result<Module, Error> {
     .await
 }
 
-/// Runs a computation on a thread that may block. A panic there is a panic here.
+/// Runs a computation on a thread that may block. Panics are passed on.
 pub(crate) async fn blocking<T: Send + 'static>(computation: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(computation).await {
         Ok(result) => result,
@@ -42,7 +42,7 @@ pub(crate) async fn blocking<T: Send + 'static>(computation: impl FnOnce() -> T 
     }
 }
 
-/// The module for tests: compiled once, which takes a while without optimization.
+/// The module for tests, compiled once, because a debug build needs seconds for it.
 #[cfg(test)]
 pub(crate) fn for_tests() -> Module {
     static MODULE: std::sync::OnceLock<Module> = std::sync::OnceLock::new();

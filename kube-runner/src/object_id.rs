@@ -1,4 +1,4 @@
-//! Which object is meant: kind, namespace and name.
+//! The identity of an object: kind, namespace and name.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kube::core::GroupVersionKind;
 use serde_json::Value;
 
-/// A kind, whatever its version.
+/// A kind without its version.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct GroupKind {
     pub(crate) group: String,
@@ -22,7 +22,7 @@ impl GroupKind {
         }
     }
 
-    /// Reads `Kind.group`, as [`Display`](fmt::Display) writes it.
+    /// Parses `Kind.group`, the format of [`Display`](fmt::Display).
     pub(crate) fn parse(text: &str) -> Self {
         let (kind, group) = text.split_once('.').unwrap_or((text, ""));
         Self {
@@ -33,7 +33,7 @@ impl GroupKind {
 }
 
 impl fmt::Display for GroupKind {
-    /// As `kubectl` and the ApplySet convention write it.
+    /// The format of `kubectl` and the ApplySet specification.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.group.as_str() {
             "" => f.write_str(&self.kind),
@@ -42,7 +42,7 @@ impl fmt::Display for GroupKind {
     }
 }
 
-/// A JSON value that is no Kubernetes object, and why.
+/// Why a JSON value is not a Kubernetes object.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct NotAnObject(pub(crate) &'static str);
@@ -101,7 +101,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_kind_is_read_as_it_is_written() {
+    fn a_kind_is_parsed_as_it_is_displayed() {
         for text in ["ConfigMap", "Deployment.apps", "NetworkPolicy.networking.k8s.io"] {
             assert_eq!(GroupKind::parse(text).to_string(), text);
         }

@@ -1,4 +1,4 @@
-//! The operator: everything that runs under one set of settings, and again when they change.
+//! The operator: runs everything with the current settings, and restarts it when they change.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -33,20 +33,20 @@ use crate::queue::{Until, work};
 use crate::reconcile::{Context, reconcile};
 use crate::retry::Backoff;
 use crate::settings::Settings;
-use crate::settings_source::{Offers, SettingsSource};
+use crate::settings_source::{SettingsSource, SettingsUpdates};
 use crate::watch::Watches;
 use crate::writer::Writer;
 
-/// A kind that the API server does not know may come with a CustomResourceDefinition.
+/// The interval of lookups for unknown kinds, whose CustomResourceDefinition may be created later.
 const LOOK_FOR_KINDS: Duration = Duration::from_secs(30);
-/// Objects that were passed over are not listed again sooner.
+/// The minimum time until untracked objects are listed again.
 const LIST_AGAIN: Duration = Duration::from_secs(60);
 
-/// Everything that does not change while the operator runs.
+/// Everything that does not depend on the settings.
 struct Operator {
     client: Client,
     module: Module,
-    /// Its own namespace.
+    /// The operator's namespace.
     namespace: String,
     events: Events,
     status: Arc<Status>,
@@ -55,19 +55,19 @@ struct Operator {
     dry_run: bool,
     until: Until,
     stop: channel::Receiver<bool>,
-    /// Until when this operator may write, if others may come to write. Who lost the lease ends at once.
+    /// The time until which this operator may write. `None` without leader election.
     leads: Option<channel::Receiver<lease::Until>>,
 }
 
-/// How it went.
+/// The result of a run.
 #[derive(Default)]
 pub(crate) struct Outcome {
-    /// Sources that are left undone.
+    /// The number of sources that are not reconciled.
     pub(crate) undone: usize,
     pub(crate) changes: Vec<Change>,
 }
 
-/// Keeps the cluster as rendered, or says what that would change.
+/// Reconciles the cluster, or in a dry run collects the changes.
 pub(crate) async fn operate(
     policy: &Policy,
     cluster: FromCluster,
@@ -77,7 +77,7 @@ pub(crate) async fn operate(
     election: Option<u16>,
 ) -> Result<Outcome, Error> {
     let stop = stop_on_signals()?;
-    // The module is loaded on a thread of its own while the client reads certificates.
+    // The module is loaded on another thread while the client reads certificates.
     let (module, (client, config)) = tokio::try_join!(module::load(policy), connect())?;
     let namespace = cluster.namespace.clone().unwrap_or(config.default_namespace);
     let identity = identity();
@@ -100,13 +100,13 @@ pub(crate) async fn operate(
         ..ObjectReference::default()
     };
     if until == Until::Stopped {
-        let offers = Offers {
+        let updates = SettingsUpdates {
             module: module.clone(),
             events: events.clone(),
             operator,
             settings: sender.clone(),
         };
-        tokio::spawn(source.follow(client.clone(), offers));
+        tokio::spawn(source.follow(client.clone(), updates));
     }
 
     status.metrics.leader.set(i64::from(election.is_none()));
@@ -140,12 +140,12 @@ pub(crate) async fn operate(
     let outcome = tokio::select! {
         outcome = operator.serve(&mut settings) => outcome,
         error = async { match &mut lost { Some(lost) => lost.await, None => std::future::pending().await } } => {
-            // Not one write more: everything is dropped where it is.
-            Err(error.unwrap_or(Error::Leadership("the lease's keeper has failed")))
+            // No more writes: everything is dropped immediately.
+            Err(error.unwrap_or(Error::Leadership("leader election has failed")))
         }
     };
     if let Some(lost) = lost.filter(|lost| !lost.is_finished()) {
-        // All writes are done, so the next one may start at once.
+        // All writes are done, so another operator may start immediately.
         release.send_replace(true);
         let _ = tokio::time::timeout(Duration::from_secs(5), lost).await;
     }
@@ -153,7 +153,7 @@ pub(crate) async fn operate(
     outcome
 }
 
-/// Gets the lease and keeps it. Ends when it was released, or lost.
+/// Acquires the Lease and renews it, until it is released or lost.
 async fn hold_lease(mut candidate: Candidate, mut released: channel::Receiver<bool>, status: Arc<Status>) -> Error {
     let done = Error::Leadership("the lease was released");
     tokio::select! {
@@ -171,7 +171,7 @@ async fn hold_lease(mut candidate: Candidate, mut released: channel::Receiver<bo
 }
 
 impl Operator {
-    /// Serves until it is stopped, with fresh eyes whenever the settings change: what is watched depends on them.
+    /// Serves until the operator is stopped. Starts again whenever the settings change, because the watches depend on them.
     async fn serve(&self, settings: &mut channel::Receiver<Value>) -> Result<Outcome, Error> {
         loop {
             let document = settings.borrow_and_update().clone();
@@ -192,7 +192,7 @@ impl Operator {
         }
     }
 
-    /// Serves under one set of settings, until `again` says to stop or to start afresh.
+    /// Serves with one set of settings until `again` ends, with true to start again and false to stop.
     async fn serve_settings(
         &self,
         settings: Arc<Settings>,
@@ -205,8 +205,8 @@ impl Operator {
         let state = ClusterState::new(settings.is_standalone(), changed.clone());
         let found = async {
             let mut watches = Watches::of_sources(&self.client, &settings, &state);
-            // Which kinds there are is asked while these are listed. Only who knows the sources can say which objects are
-            // to go: the sources come first.
+            // Kinds are looked up while the sources are listed. Sources are listed before owned objects, because objects
+            // without a source are limited.
             let (found, ()) = tokio::join!(self.find_kinds(&settings, &inventory), watches.all_listed());
             let (kinds, remembered) = found?;
             watches.owned(kinds.known.iter());
@@ -214,7 +214,7 @@ impl Operator {
             self.status.ready.store(true, Ordering::Relaxed);
             let counts = state.counts();
             tracing::info!(sources = counts.sources, owned = counts.owned, "everything is listed");
-            // Only one may write. What changes until then is seen, and everything is looked at first thing.
+            // Only the leader may write. Until then changes only update the state; all keys are queued afterwards.
             if let Some(mut leads) = self.leads.clone() {
                 loop {
                     tokio::select! {
@@ -229,7 +229,7 @@ impl Operator {
                 }
             }
             self.remember(&inventory, &settings, &state, &remembered).await?;
-            // After the lease was had: whoever had it before may have written until then.
+            // Read after the Lease was acquired, because the previous leader may have written until then.
             let accepted = self.accepted(&store).await?;
             Ok::<_, Error>((kinds, watches, accepted))
         };
@@ -240,7 +240,7 @@ impl Operator {
 
         state.keys().into_iter().for_each(|key| drop(changed.send(key)));
         if !settings.is_standalone() {
-            // What an earlier `standalone` left.
+            // Objects of an earlier `standalone`.
             let _ = changed.send(ALL_SOURCES.to_owned());
         }
         let unknown = kinds.unknown.clone();
@@ -291,7 +291,7 @@ impl Operator {
         Ok((Outcome { undone, changes }, start_again))
     }
 
-    /// Asks for the kinds until the API server answers.
+    /// Looks up the kinds, with retries.
     async fn find_kinds(
         &self,
         settings: &Settings,
@@ -310,14 +310,14 @@ impl Operator {
                 Ok(found) => return Ok(found),
                 Err(error) if self.until == Until::Idle && backoff.tries() >= 5 => return Err(error),
                 Err(error) => {
-                    tracing::warn!(error = %error.chain(), "the API server does not tell its kinds");
+                    tracing::warn!(error = %error.chain(), "could not look up the kinds");
                     tokio::time::sleep(backoff.next()).await;
                 }
             }
         }
     }
 
-    /// Asks for the accepted declarations until the API server answers.
+    /// Reads the accepted declarations, with retries.
     async fn accepted(&self, store: &AcceptedStore) -> Result<Declarations, Error> {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
         loop {
@@ -325,14 +325,15 @@ impl Operator {
                 Ok(accepted) => return Ok(accepted),
                 Err(error) if self.until == Until::Idle && backoff.tries() >= 5 => return Err(error),
                 Err(error) => {
-                    tracing::warn!(error = %error.chain(), "the accepted declarations are not known");
+                    tracing::warn!(error = %error.chain(), "could not read the accepted declarations");
                     tokio::time::sleep(backoff.next()).await;
                 }
             }
         }
     }
 
-    /// Writes down the kinds of the settings before the first object is, and forgets those of which there is no object.
+    /// Adds the kinds of the settings to the inventory before the first object is created, and removes kinds without
+    /// objects.
     async fn remember(
         &self,
         inventory: &Inventory,
@@ -354,14 +355,14 @@ impl Operator {
                 Ok(()) => return Ok(()),
                 Err(error) if self.until == Until::Idle && backoff.tries() >= 5 => return Err(error),
                 Err(error) => {
-                    tracing::warn!(error = %error.chain(), "the inventory was not written");
+                    tracing::warn!(error = %error.chain(), "could not write the inventory");
                     tokio::time::sleep(backoff.next()).await;
                 }
             }
         }
     }
 
-    /// Ends when the API server knows a kind that it did not know.
+    /// Waits until the API server knows a kind that was unknown.
     async fn appears(&self, settings: &Settings, unknown: &BTreeSet<GroupKind>) {
         if unknown.is_empty() {
             return std::future::pending().await;
@@ -369,7 +370,7 @@ impl Operator {
         let kinds: Vec<String> = unknown.iter().map(ToString::to_string).collect();
         tracing::error!(
             kinds = kinds.join(", "),
-            "the API server knows no such kinds; `extraResources` has them"
+            "the API server does not know these kinds of `extraResources`"
         );
         loop {
             tokio::time::sleep(LOOK_FOR_KINDS).await;
@@ -382,24 +383,24 @@ impl Operator {
     }
 }
 
-/// Ends when objects that were not filed should be listed again, but not at once: whoever creates them in our name must not
-/// have everything listed all the time.
+/// Waits until untracked objects should be listed again. The minimum time keeps whoever creates such objects from causing
+/// lists all the time.
 async fn has_room(state: &ClusterState) {
     tokio::time::sleep(LIST_AGAIN).await;
     state.has_room_again().await;
-    tracing::info!("listing again: there is room for objects that were passed over");
+    tracing::info!("listing again: there is room for untracked objects");
 }
 
-/// What an earlier `standalone` remembered is of no use in other topologies.
+/// Deletes the accepted declarations of an earlier `standalone`. Other topologies do not use them.
 async fn forget_all(store: &AcceptedStore, writer: &Writer, accepted: &Declarations) {
     for source in accepted.keys().filter(|_| !writer.dry_run) {
         if let Err(error) = store.delete(writer, source).await {
-            tracing::warn!(source, error = %error.chain(), "an accepted declaration is left over");
+            tracing::warn!(source, error = %error.chain(), "could not delete an accepted declaration");
         }
     }
 }
 
-/// Turns true at SIGTERM or SIGINT.
+/// Becomes true on SIGTERM or SIGINT.
 fn stop_on_signals() -> Result<channel::Receiver<bool>, Error> {
     let on = |kind| {
         signal(kind).map_err(|source| Error::File {
@@ -414,15 +415,15 @@ fn stop_on_signals() -> Result<channel::Receiver<bool>, Error> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("stopping: writes that are under way are finished");
+        tracing::info!("stopping after all running writes");
         sender.send_replace(true);
-        // The receivers should not see the sender go.
+        // Keeps the sender, so that receivers do not fail.
         std::future::pending::<()>().await;
     });
     Ok(receiver)
 }
 
-/// A name that no other operator has: the pod's, and, for a pod that was restarted, something random.
+/// A unique identity: the pod's name and a random number, because a restarted container has the same pod name.
 fn identity() -> String {
     let host = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
     let random = RandomState::new().hash_one(std::process::id());

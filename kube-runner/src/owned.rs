@@ -1,4 +1,4 @@
-//! All that a source owns, for one attempt: what is rendered is applied, and what was not applied is deleted at the end.
+//! The owned objects of a source in one attempt: rendered objects are applied, and all others are deleted at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use crate::metrics::Metrics;
 use crate::object_id::{NotAnObject, ObjectId};
 use crate::writer::{Writer, bounded};
 
-/// A write, or what one would do.
+/// A write, or in a dry run the write that would be done.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) id: ObjectId,
     pub(crate) verb: Verb,
-    /// It was rendered for its source, and does not just say so.
+    /// True if the object was rendered for its source, and not just created with its annotation.
     pub(crate) is_known: bool,
-    /// In a dry run, the object before and after, without status; null where it is not there.
+    /// In a dry run, the object before and after, without status; null if it does not exist.
     pub(crate) before: Value,
     pub(crate) after: Value,
 }
@@ -46,15 +46,15 @@ impl Verb {
     }
 }
 
-/// What one source owns, while it is brought to what is rendered.
+/// The owned objects of a source in one attempt.
 pub(crate) struct Owned<'a> {
     writer: &'a Writer,
-    /// Where to tell of what was written, if somebody watches.
+    /// The state to update after writes, if there is one.
     state: Option<&'a ClusterState>,
     metrics: Option<&'a Metrics>,
-    /// What is in the cluster now.
+    /// The owned objects in the cluster.
     live: BTreeMap<ObjectId, Arc<Live>>,
-    /// What was applied in this attempt.
+    /// The objects that were applied in this attempt.
     kept: BTreeSet<ObjectId>,
     changes: Vec<Change>,
 }
@@ -76,10 +76,10 @@ impl<'a> Owned<'a> {
         }
     }
 
-    /// Brings one object to what is rendered. Nothing is sent if it is so already.
+    /// Applies a rendered object. Nothing is sent if the object is up to date.
     pub(crate) async fn apply(&mut self, rendered: &Value) -> Result<(), Error> {
         let id = ObjectId::of(rendered)?;
-        // Even when it fails: what could not be changed is no orphan.
+        // Even if the apply fails, the object must not be pruned.
         self.kept.insert(id.clone());
         let digest = Digest::of_rendered(rendered);
         let Some(live) = self.live.get(&id).cloned() else {
@@ -113,14 +113,14 @@ impl<'a> Owned<'a> {
         }
     }
 
-    /// Nothing has to be written.
+    /// Records that an object is up to date.
     fn is_as_rendered(&self, live: &Live, digest: Digest) {
         if let Some(state) = self.state {
             state.set_as_rendered(live, digest);
         }
     }
 
-    /// What an object holds, for those who print it.
+    /// An object's content in a dry run.
     async fn content(&self, live: &Live) -> Result<Value, Error> {
         if !self.writer.dry_run {
             return Ok(Value::Null);
@@ -133,7 +133,7 @@ impl<'a> Owned<'a> {
         Ok(read.and_then(|read| read.content()).unwrap_or_default())
     }
 
-    /// Deletes what was not applied, and answers all that was done.
+    /// Deletes all objects that were not applied, and answers all changes.
     pub(crate) async fn prune(mut self) -> Result<Vec<Change>, Error> {
         let orphans: Vec<_> = self
             .live
@@ -145,7 +145,7 @@ impl<'a> Owned<'a> {
         for live in orphans.iter().filter(|live| !live.deleting) {
             match self.delete(live).await {
                 Ok(()) => {}
-                // Anybody can create an object in somebody's name where it cannot be deleted. It keeps none of the others.
+                // Anybody can create an object with the operator's labels that cannot be deleted. The others are still deleted.
                 Err(error @ Error::Api { .. }) => drop(failure.get_or_insert(error)),
                 Err(error) => return Err(error),
             }
@@ -156,12 +156,12 @@ impl<'a> Owned<'a> {
         }
     }
 
-    /// What was done, without deleting anything.
-    pub(crate) fn keep_the_rest(self) -> Vec<Change> {
+    /// Answers all changes without deleting anything.
+    pub(crate) fn keep_others(self) -> Vec<Change> {
         self.changes
     }
 
-    /// Creates an object. A plain apply would merge into one that appeared meanwhile, whoever's it is.
+    /// Creates an object. An apply is not used, because it would change an object that somebody else created meanwhile.
     async fn create(&mut self, id: &ObjectId, rendered: &Value, digest: Digest) -> Result<(), Error> {
         let api = self.writer.api(id)?;
         let object = decode(with_annotation(rendered, digest), id)?;
@@ -182,10 +182,10 @@ impl<'a> Owned<'a> {
             }) if status.is_already_exists() => {
                 let live = self.writer.get(id).await?.ok_or_else(|| Error::Foreign {
                     id: id.clone(),
-                    why: "it appeared and went away again".to_owned(),
+                    why: "it was created and deleted by others".to_owned(),
                 })?;
                 match self.writer.ours(&live, rendered) {
-                    // Ours, and not seen yet.
+                    // An owned object that is not in the state yet.
                     Ok(()) => match Live::of(&id.kind, live) {
                         Some(live) => self.update(&live, rendered, digest).await,
                         None => Ok(()),
@@ -197,7 +197,7 @@ impl<'a> Owned<'a> {
         }
     }
 
-    /// Applies to exactly the object that was seen: not to another one of the same name, and not over somebody's change.
+    /// Applies to exactly the version that was compared: not to another object with the same name, and not over a change.
     async fn update(&mut self, live: &Live, rendered: &Value, digest: Digest) -> Result<(), Error> {
         let id = &live.id;
         let api = self.writer.api(id)?;
@@ -217,15 +217,15 @@ impl<'a> Owned<'a> {
             true => self.as_if_taken_over(&api, live, applied).await?,
             false => applied,
         };
-        // Nothing changed, and yet it is not what is rendered: it never will be.
+        // If an apply changes nothing and the object still differs, another apply would not help.
         let nothing = applied.metadata.resource_version.as_deref() == Some(&*resource_version);
         self.wrote(Verb::Apply, id, Some(live), applied, (rendered, digest, nothing))
             .await?;
         Ok(())
     }
 
-    /// Makes the fields that were created ours to apply, so that one that is no longer rendered goes away: the apply that
-    /// follows would otherwise share them with an earlier update
+    /// Moves the managed fields of the create to `Apply`, so that fields that are no longer rendered are removed. Otherwise
+    /// the following apply would share them with the create
     /// (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#upgrading-from-client-side-apply>).
     async fn take_over(&self, api: &Api<DynamicObject>, live: &Live) -> Result<String, Error> {
         let id = &live.id;
@@ -248,7 +248,7 @@ impl<'a> Owned<'a> {
         };
         let patch: Vec<Value> = vec![
             change,
-            // Whatever has changed since makes this a conflict.
+            // Any change since then makes this a conflict.
             json!({"op": "replace", "path": "/metadata/resourceVersion", "value": metadata.resource_version}),
         ];
         let patch = serde_json::from_value(Value::Array(patch)).expect("this is a JSON patch");
@@ -259,9 +259,8 @@ impl<'a> Owned<'a> {
         Ok(taken.metadata.resource_version.unwrap_or_default())
     }
 
-    /// What an apply would have answered after [`Self::take_over`], which cannot come first in a dry run. The fields that
-    /// were created and are no longer rendered are taken out, and the API server is asked what it makes of that: it fills in
-    /// defaults, which count as created too.
+    /// The answer of an apply after [`Self::take_over`], which is not possible in a dry run. Created fields that are no longer
+    /// rendered are removed, and a second dry run lets the API server add defaults again, which count as created too.
     async fn as_if_taken_over(
         &self,
         api: &Api<DynamicObject>,
@@ -288,7 +287,7 @@ impl<'a> Owned<'a> {
                 None => json!({"op": "remove", "path": path}),
             })
             .collect();
-        // Whatever has changed since makes this a conflict.
+        // Any change since then makes this a conflict.
         patch.push(json!({"op": "replace", "path": "/metadata/resourceVersion", "value": &*live.resource_version}));
         let patch = serde_json::from_value(Value::Array(patch)).expect("this is a JSON patch");
         let params = PatchParams {
@@ -299,7 +298,7 @@ impl<'a> Owned<'a> {
         bounded(api.patch(&id.name, &params, &patch), || format!("compare {id}")).await
     }
 
-    /// Deletes exactly the object that was seen.
+    /// Deletes exactly the version that was compared.
     async fn delete(&mut self, live: &Live) -> Result<(), Error> {
         let id = &live.id;
         let before = self.content(live).await?;
@@ -330,7 +329,7 @@ impl<'a> Owned<'a> {
         Ok(())
     }
 
-    /// Files what the API server has answered to a write. `nothing`: it says that the write changed nothing.
+    /// Records the API server's answer to a write. `nothing` is true if the write changed nothing.
     async fn wrote(
         &mut self,
         verb: Verb,
@@ -362,7 +361,7 @@ impl<'a> Owned<'a> {
         if !self.writer.dry_run
             && let Some(state) = self.state
         {
-            // If it changed nothing and is yet not what is rendered, it never will be.
+            // If an apply changed nothing, another one would not either.
             if nothing || live.covers(rendered) {
                 live.set_as_rendered(digest);
             }
@@ -393,8 +392,8 @@ fn with_annotation(rendered: &Value, digest: Digest) -> Value {
 
 fn decode(object: Value, id: &ObjectId) -> Result<DynamicObject, Error> {
     serde_json::from_value(object).map_err(|_| {
-        tracing::error!(%id, "the rendered object has no metadata that Kubernetes knows");
-        Error::NotAnObject(NotAnObject("its metadata are not an object's"))
+        tracing::error!(%id, "the rendered object has invalid metadata");
+        Error::NotAnObject(NotAnObject("it has invalid metadata"))
     })
 }
 
@@ -425,7 +424,7 @@ mod tests {
         })
     }
 
-    /// A writer whose lease runs out as soon as it is answered, and what it asks for.
+    /// A writer whose lease expires with the first answer, and the requests that it sends.
     fn writer(leads_for: Duration) -> (Writer, Arc<Mutex<Vec<String>>>) {
         let (lease, leads) = watch::channel(Some(Instant::now() + leads_for));
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -457,7 +456,7 @@ mod tests {
         (writer, asked)
     }
 
-    /// An object that is there, and not as rendered.
+    /// An object that differs from the rendered one.
     fn live(name: &str) -> BTreeMap<ObjectId, Arc<Live>> {
         let mut object = rendered(name);
         object["data"] = json!({});
@@ -480,16 +479,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lease_that_runs_out_between_two_requests_ends_the_writing() {
+    async fn no_write_follows_after_the_lease_has_expired() {
         let (writer, asked) = writer(Duration::from_secs(3600));
         let mut owned = Owned::new(&writer, None, None, live("created"));
         let applied = owned.apply(&rendered("created")).await;
         assert!(matches!(applied, Err(Error::Leadership(_))), "{applied:?}");
-        assert_eq!(*asked.lock().unwrap(), ["GET"], "it was read, and not changed any more");
+        assert_eq!(*asked.lock().unwrap(), ["GET"], "it was read, and not changed");
     }
 
     #[tokio::test]
-    async fn an_object_that_cannot_be_deleted_does_not_keep_the_others() {
+    async fn objects_are_deleted_despite_one_that_cannot_be() {
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let asked_for = asked.clone();
         let service = tower::service_fn(move |request: http::Request<Body>| {

@@ -1,4 +1,4 @@
-//! Keys that have to be worked on: each once at a time, and again when it changed meanwhile.
+//! The work queue: one attempt at a time for each key, and another one if the key was queued meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::future::Future;
@@ -11,35 +11,34 @@ use tokio::time::Instant;
 
 use crate::retry::Backoff;
 
-/// How an attempt went.
+/// The result of an attempt.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Attempt {
-    /// Nothing is left to do.
+    /// Success.
     Done,
-    /// It is worth another try in a moment.
+    /// A retry soon can succeed.
     Soon,
-    /// Only something that changes will help, which may be something that is not watched.
+    /// Only a change can help. It is retried later, because the change may not be watched.
     Later,
 }
 
-/// A try in a moment waits this long at first, and at most.
+/// The first and the longest delay of retries that can succeed soon.
 const SOON: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
-/// A later one waits this long.
+/// The delay of later retries.
 pub(crate) const LATER: Duration = Duration::from_secs(300);
-/// Who waits for the queue to be done does not wait for more tries than these.
+/// With [`Until::Idle`], the number of retries after which a key counts as undone.
 const TRIES: u32 = 7;
 
-/// When to stop.
+/// When the queue ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Until {
-    /// When it is stopped.
+    /// When the operator is stopped.
     Stopped,
-    /// When nothing is left to do now. Tries that should come later are not waited for.
+    /// When nothing is left to do, except later retries.
     Idle,
 }
 
-/// Works on keys until it is time to stop. Attempts that are under way then are finished. Answers how many keys are left
-/// undone.
+/// Runs attempts until the queue ends. Running attempts are finished. Answers the number of keys that are undone.
 pub(crate) async fn work<F>(
     mut keys: UnboundedReceiver<String>,
     at_once: usize,
@@ -60,7 +59,7 @@ where
     let mut backoffs: HashMap<Arc<str>, Backoff> = HashMap::new();
     let mut undone: BTreeSet<Arc<str>> = BTreeSet::new();
     loop {
-        // A key that is under way stays in the queue until it may run again.
+        // A key that is running stays in the queue.
         let mut passed = 0;
         while running.len() < at_once && passed < waiting.len() {
             let Some(key) = waiting.pop_front() else { break };
@@ -82,7 +81,7 @@ where
         tokio::select! {
             () = &mut stop => break,
             Some(key) = keys.recv() => {
-                // All that has come by now: a key that was named often is worked on once.
+                // Takes all keys that are available, so that a repeated key runs once.
                 let mut next = Some(key);
                 while let Some(key) = next {
                     let key: Arc<str> = key.into();
@@ -96,7 +95,7 @@ where
                 }
             }
             Some(done) = running.join_next() => {
-                // A panic is a defect of ours. It ends the process, which starts afresh.
+                // A panic is a defect. It ends the process, which is then restarted.
                 let (key, attempt) = match done {
                     Ok(done) => done,
                     Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -172,19 +171,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_that_is_named_twice_is_worked_on_once() {
+    async fn a_repeated_key_runs_once() {
         let (log, undone) = run(&["a", "b", "a"], |_, _| Attempt::Done).await;
         assert_eq!((log.len(), undone), (2, 0));
     }
 
     #[tokio::test]
-    async fn a_failed_attempt_is_repeated_until_it_succeeds() {
+    async fn a_failed_attempt_is_retried_until_it_succeeds() {
         let (log, undone) = run(&["a"], |_, times| if times < 3 { Attempt::Soon } else { Attempt::Done }).await;
         assert_eq!((log.len(), undone), (3, 0));
     }
 
     #[tokio::test]
-    async fn what_can_only_succeed_later_is_left_undone() {
+    async fn a_key_that_is_retried_later_counts_as_undone() {
         let (log, undone) = run(
             &["a", "b"],
             |key, _| if key == "a" { Attempt::Later } else { Attempt::Done },

@@ -1,4 +1,4 @@
-//! One attempt for one key: from what is known of a source to the objects that run for it.
+//! One attempt to reconcile a key: renders its source and applies the result.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use crate::accepted::{AcceptedStore, Declarations};
 use crate::cluster_state::{ArgoCd, ClusterState, Source, View};
 use crate::conditions::{Condition, Conditions};
 use crate::error::Error;
-use crate::events::{Events, News, describe};
+use crate::events::{Events, Notification, describe};
 use crate::http::Status;
 use crate::module::blocking;
 use crate::owned::{Change, Owned, Verb};
@@ -23,38 +23,38 @@ use crate::render::{Choice, GroupAnswer, Part, render_group};
 use crate::settings::Settings;
 use crate::writer::Writer;
 
-/// How much longer a call may take for each source after the first.
+/// The additional deadline of a call for each source after the first.
 const DEADLINE_PER_SOURCE: Duration = Duration::from_millis(50);
-/// How many accepted declarations are written at once.
+/// The number of accepted declarations that are written at the same time.
 const WRITES_AT_ONCE: usize = 8;
 
-/// What every attempt shares.
+/// Everything that attempts share.
 pub(crate) struct Context {
     pub(crate) writer: Writer,
     pub(crate) module: Module,
-    /// Calls to the module are for processors, of which there are only so many.
+    /// Limits the number of concurrent calls to the number of processors.
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) state: ClusterState,
     pub(crate) events: Events,
     pub(crate) conditions: Conditions,
     pub(crate) status: Arc<Status>,
-    /// What was done, for those who print it.
+    /// All changes, if `keeps_changes` is true.
     pub(crate) changes: Mutex<Vec<Change>>,
     pub(crate) keeps_changes: bool,
-    /// How many endpoints each source has.
+    /// The number of endpoints of each source.
     pub(crate) endpoints: Mutex<HashMap<String, usize>>,
-    /// `standalone`: where accepted declarations are remembered, and what is there.
+    /// `standalone`: the accepted declarations and their store.
     pub(crate) store: AcceptedStore,
     pub(crate) accepted: Mutex<Declarations>,
-    /// `standalone`: the sources that the module failed on. They are tried again when they change, or later.
-    pub(crate) failing: Mutex<HashMap<String, Failing>>,
+    /// `standalone`: the sources on which the module failed. They are retried when they change, or later.
+    pub(crate) failing: Mutex<HashMap<String, FailingSource>>,
 }
 
-/// A source that does not take part with its text, what does instead, and since when.
-type Failing = (Arc<Source>, Choice, Instant);
+/// A source whose text is not used, its replacement, and the time since then.
+type FailingSource = (Arc<Source>, Choice, Instant);
 
-/// Brings what a source owns to what the module renders for it.
+/// Reconciles a source's objects with what the module renders.
 pub(crate) async fn reconcile(context: Arc<Context>, key: Arc<str>) -> Attempt {
     let view = context.state.view(&key);
     let sources = view.sources.clone();
@@ -83,7 +83,7 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: Arc<str>) -> Attempt {
     }
 }
 
-/// Answers how it went, for the metric, and whether something is left to do.
+/// Runs one attempt. Answers its result for the metric, and whether it must be retried.
 async fn attempt(
     context: &Context,
     key: &str,
@@ -113,7 +113,7 @@ async fn attempt(
         let current: Vec<_> = group.parts.iter().filter(|part| part.text().is_some()).collect();
         wanted = context.read(key, group.answer, &current, conditions)?;
     } else {
-        // It is gone, or has no annotation any more.
+        // The source was deleted, or has no annotations any more.
         context.conditions.forget(key);
         context.count_endpoints(key, 0);
         wanted.rendered = Some(Rendered::default());
@@ -127,7 +127,7 @@ async fn attempt(
     if let Some(namespace) = rendered.namespace.filter(|_| !objects.is_empty())
         && !context.state.has_namespace(&namespace, key)
     {
-        let note = format!("namespace {namespace} does not exist; Telegraf is set up when it does");
+        let note = format!("namespace {namespace} does not exist; Telegraf is deployed when it is created");
         conditions.extend(sources.iter().map(|source| Condition {
             source: source.clone(),
             warning: false,
@@ -138,7 +138,7 @@ async fn attempt(
         waiting = true;
     }
 
-    // A declaration is remembered before it runs: whatever happens then, what ran can be rendered again.
+    // A declaration is stored before it is applied, so that it can always be rendered again.
     if !context.remember(wanted.accepted).await? {
         left = Attempt::Later;
     }
@@ -151,10 +151,10 @@ async fn attempt(
     for object in &objects {
         all.apply(object).await?;
     }
-    // Before anything is deleted: an object that cannot be deleted must not keep a declaration alive.
+    // Before pruning, because an object that cannot be deleted must not keep a declaration.
     context.forget_accepted(&sources, &wanted.idle).await?;
     let changes = all.prune().await?;
-    context.tell_changes(key, &sources, &changes);
+    context.publish_changes(key, &sources, &changes);
     let result = match (waiting, changes.is_empty()) {
         (true, _) => "waiting",
         (false, true) => "unchanged",
@@ -166,24 +166,24 @@ async fn attempt(
     Ok((result, left))
 }
 
-/// What is locked is whole whenever somebody panics.
+/// Locks a mutex. Its data is consistent even after a panic.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What an answer asks for.
+/// The state that an answer requires.
 #[derive(Debug, Default)]
 struct Wanted {
-    /// These objects, and nothing else. `None`: what is there stays.
+    /// The objects to have. `None` keeps the existing ones.
     rendered: Option<Rendered>,
-    /// `standalone`: the declarations that were accepted, by source.
+    /// `standalone`: the accepted declarations by source.
     accepted: Declarations,
-    /// `standalone`: the sources that ask for nothing any more.
+    /// `standalone`: the sources without endpoints.
     idle: Vec<String>,
 }
 
 impl Context {
-    /// What is asked about sources.
+    /// The sources with their accepted declarations, as input for the module.
     fn parts(&self, sources: &[Arc<Source>]) -> Vec<Part> {
         let (failing, accepted) = (lock(&self.failing), lock(&self.accepted));
         let part = |source: &Arc<Source>| {
@@ -198,7 +198,7 @@ impl Context {
         sources.iter().map(part).collect()
     }
 
-    /// Keeps in mind which sources do not take part with their text, so that they are not found anew at each attempt.
+    /// Stores which sources fail, so that they need not be found again at each attempt.
     fn remember_failing(&self, parts: &[Part]) {
         if !self.settings.is_standalone() {
             return;
@@ -214,7 +214,7 @@ impl Context {
         }
     }
 
-    /// Has the module render parts, on a thread where that holds up nobody.
+    /// Calls the module on a thread that may block.
     async fn call(&self, key: &str, parts: Vec<Part>, argocd: ArgoCd) -> Result<RenderAnswer, Error> {
         let more = u32::try_from(parts.len().saturating_sub(1)).unwrap_or(u32::MAX);
         let deadline = self.module.deadline() + DEADLINE_PER_SOURCE.saturating_mul(more);
@@ -242,7 +242,7 @@ impl Context {
         })
     }
 
-    /// Collects what the module found, and says what is wanted. `parts` are those of the request's sources.
+    /// Converts an answer to conditions and the required state. `parts` are the request's sources.
     fn read(
         &self,
         key: &str,
@@ -280,7 +280,7 @@ impl Context {
         if answer.diagnostics.iter().any(Diagnostic::is_error) {
             let why = describe(&answer.diagnostics);
             return match &answer.shared {
-                // The one Telegraf does not fit into a ConfigMap.
+                // The shared configuration does not fit into a ConfigMap.
                 Some(_) => {
                     tracing::warn!(diagnostics = why, "refused");
                     conditions.extend(parts.iter().map(|part| Condition {
@@ -321,8 +321,8 @@ impl Context {
         Ok(wanted)
     }
 
-    /// `standalone`: writes down the declarations that were accepted and are not what was accepted before. Answers whether
-    /// all are: one that the API server refuses holds up nobody.
+    /// `standalone`: stores new and changed accepted declarations. Answers whether all are stored. One that the API server
+    /// refuses does not stop the others.
     async fn remember(&self, accepted: Declarations) -> Result<bool, Error> {
         if self.writer.dry_run {
             return Ok(true);
@@ -348,7 +348,7 @@ impl Context {
             }
             Err(error) if matches!(error.reason(), "forbidden" | "invalid" | "api") => {
                 self.status.metrics.failed(error.reason());
-                tracing::warn!(source, error = %error.chain(), "the accepted declaration is not remembered");
+                tracing::warn!(source, error = %error.chain(), "could not store the accepted declaration");
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -361,7 +361,7 @@ impl Context {
         Ok(all)
     }
 
-    /// `standalone`: forgets the declarations of sources that are gone, or ask for nothing any more.
+    /// `standalone`: deletes the declarations of sources that were deleted or have no endpoints.
     async fn forget_accepted(&self, sources: &[Arc<Source>], idle: &[String]) -> Result<(), Error> {
         if self.writer.dry_run || !self.settings.is_standalone() {
             return Ok(());
@@ -395,13 +395,13 @@ impl Context {
         self.status.metrics.owned.set(gauge(counts.owned));
     }
 
-    /// Counts a failure, and answers what sources are told of it: nothing if the next try is likely to go well.
+    /// Counts a failure, and answers the conditions of its sources: none if a retry is likely to succeed.
     fn failure(&self, key: &str, error: &Error, sources: &[Arc<Source>]) -> Vec<Condition> {
         self.status.metrics.failed(error.reason());
         let text = error.chain();
         tracing::warn!(%key, error = %text, reason = error.reason(), "the attempt failed");
         let reason = match error.reason() {
-            // A conflict is how the API server says that somebody was faster.
+            // A conflict means that another client wrote first.
             "conflict" | "connection" | "leadership" | "throttled" | "server" | "timeout" => return Vec::new(),
             "foreign" => "ForeignObject",
             _ => "Failed",
@@ -415,10 +415,10 @@ impl Context {
         sources.iter().map(condition).collect()
     }
 
-    /// Tells a source what was written for it. Of what was deleted only that counts which ran for it: anybody can create an
-    /// object in its name, which is deleted too.
-    fn tell_changes(&self, key: &str, sources: &[Arc<Source>], changes: &[Change]) {
-        // In `standalone` the changes are nobody's in particular.
+    /// Sends an Event with the changes. Deleted objects that were not rendered for the source are left out, because anybody
+    /// can create objects with its annotation.
+    fn publish_changes(&self, key: &str, sources: &[Arc<Source>], changes: &[Change]) {
+        // In `standalone`, the changes belong to no single source.
         let [source] = sources else { return };
         if key == ALL_SOURCES {
             return;
@@ -433,7 +433,7 @@ impl Context {
         if note.is_empty() {
             return;
         }
-        self.events.tell(News {
+        self.events.send(Notification {
             regarding: source.reference.clone(),
             warning: false,
             reason: "Applied",

@@ -1,8 +1,8 @@
-//! Calls of the module about a group of sources, some of which may be too much for it.
+//! Renders a group of sources, even if the module fails on some of them.
 //!
-//! In `standalone` all sources are one call. When that call fails (a trap, the deadline, no memory), the group is bisected:
-//! sources that fail alone are left out, and their accepted declarations are used instead. When each source is well alone
-//! and all together are too much, the largest are left out, as few as possible. So no source can stop the others.
+//! In `standalone`, all sources are rendered in one call. If it fails (a trap, the deadline, no memory), the group is
+//! bisected: sources that fail alone are replaced with their accepted declarations. If no source fails alone, but all
+//! together do, as few of the largest as possible are replaced. So no source can stop the others.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,76 +12,76 @@ use serde_json::value::RawValue;
 use crate::cluster_state::Source;
 use crate::error::Error;
 
-/// What takes part in a call of a source.
+/// The part of a source that is sent to the module.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Choice {
-    /// Its text, and its accepted declaration in case the text is refused.
+    /// Its text, and its accepted declaration for the case that the text is refused.
     Current,
-    /// Its accepted declaration alone.
+    /// Only its accepted declaration.
     Accepted,
     /// Nothing.
-    LeftOut,
+    Omitted,
 }
 
 /// A source in a group.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub(crate) source: Arc<Source>,
-    /// The declaration that was accepted last.
+    /// The last accepted declaration.
     pub(crate) accepted: Option<Arc<RawValue>>,
     pub(crate) choice: Choice,
 }
 
 impl Part {
-    /// What is sent of it: its text, and its accepted declaration.
+    /// The text, if it is sent.
     pub(crate) fn text(&self) -> Option<&RawValue> {
         (self.choice == Choice::Current).then_some(&*self.source.text)
     }
 
     /// The accepted declaration, if it is sent.
     pub(crate) fn declaration(&self) -> Option<&RawValue> {
-        self.accepted.as_deref().filter(|_| self.choice != Choice::LeftOut)
+        self.accepted.as_deref().filter(|_| self.choice != Choice::Omitted)
     }
 
-    /// Takes the next best.
+    /// Chooses the next smaller part.
     fn demote(&mut self) {
         self.choice = match self.choice {
             Choice::Current if self.accepted.is_some() => Choice::Accepted,
-            _ => Choice::LeftOut,
+            _ => Choice::Omitted,
         };
     }
 
-    /// In bytes.
+    /// The size in bytes.
     fn size(&self) -> usize {
         let length = |text: Option<&RawValue>| text.map_or(0, |text| text.get().len());
         length(self.text()) + length(self.declaration())
     }
 
-    /// Takes what is certainly smaller.
+    /// Chooses a part that is certainly smaller.
     fn shrink(&mut self) {
         let before = self.size();
         self.demote();
         if self.size() >= before {
-            self.choice = Choice::LeftOut;
+            self.choice = Choice::Omitted;
         }
     }
 }
 
-/// What a group renders to.
+/// The answer for a group.
 #[derive(Debug)]
 pub(crate) struct GroupAnswer<T> {
     pub(crate) answer: T,
-    /// What took part.
+    /// The parts that were sent.
     pub(crate) parts: Vec<Part>,
-    /// The sources that do not take part with their text, and why.
+    /// The sources whose text was not used, with the reason.
     pub(crate) failed: Vec<(Arc<Source>, Error)>,
 }
 
-/// Renders a group, or as much of it as can be.
+/// Renders a group, or as much of it as possible.
 ///
 /// # Errors
-/// If the call fails for another reason than the module, or if the module fails on each source alone: then it is not the
-/// sources that are wrong.
+/// If the call fails for another reason than the module, or if the module fails on each source, which means that the
+/// sources are not the cause.
 pub(crate) async fn render_group<T, F, C>(mut parts: Vec<Part>, call: C) -> Result<GroupAnswer<T>, Error>
 where
     C: Fn(Vec<Part>) -> F,
@@ -95,15 +95,15 @@ where
             Ok(answer) => return Ok(GroupAnswer { answer, parts, failed }),
         };
         let active: Vec<usize> = (0..parts.len())
-            .filter(|at| parts[*at].choice != Choice::LeftOut)
+            .filter(|at| parts[*at].choice != Choice::Omitted)
             .collect();
         if active.len() < 2 && failed.is_empty() {
             return Err(failure);
         }
         let culprits = failing_alone(&parts, &active, &call).await?;
         if culprits.is_empty() {
-            let (answer, left_out) = leave_out_largest(&mut parts, active, failure, &call).await?;
-            failed.extend(left_out);
+            let (answer, omitted) = omit_largest(&mut parts, active, failure, &call).await?;
+            failed.extend(omitted);
             return Ok(GroupAnswer { answer, parts, failed });
         }
         if culprits.len() == active.len() && active.len() == parts.len() {
@@ -116,7 +116,7 @@ where
     }
 }
 
-/// Which sources of a group that fails do so alone. Halves that are well are not looked into.
+/// The sources of a failing group that fail alone. Halves that succeed are not searched.
 async fn failing_alone<T, F, C>(parts: &[Part], group: &[usize], call: &C) -> Result<Vec<(usize, Error)>, Error>
 where
     C: Fn(Vec<Part>) -> F,
@@ -146,16 +146,16 @@ where
     Ok(culprits)
 }
 
-/// A source that is left out, and why.
-type LeftOut = (Arc<Source>, Error);
+/// An omitted source, with the reason.
+type Omitted = (Arc<Source>, Error);
 
-/// Leaves out as few sources as possible, the largest first, and of those of one size the first by name.
-async fn leave_out_largest<T, F, C>(
+/// Omits as few sources as possible: the largest first, and of equal sizes the first by name.
+async fn omit_largest<T, F, C>(
     parts: &mut Vec<Part>,
     mut active: Vec<usize>,
     failure: Error,
     call: &C,
-) -> Result<(T, Vec<LeftOut>), Error>
+) -> Result<(T, Vec<Omitted>), Error>
 where
     C: Fn(Vec<Part>) -> F,
     F: Future<Output = Result<T, Error>>,
@@ -169,7 +169,7 @@ where
         active.iter().take(count).for_each(|at| fewer[*at].shrink());
         fewer
     };
-    // `few` are too few to leave out, and with `enough` left out it goes well.
+    // Omitting `few` is not enough, and omitting `enough` succeeds.
     let (mut few, mut enough, mut found) = (0, active.len(), None);
     while enough - few > 1 {
         let middle = few + (enough - few) / 2;
@@ -182,13 +182,13 @@ where
     let Some(answer) = found else { return Err(failure) };
     let fewer = without(enough);
     let why = failure.chain();
-    let left_out = active.iter().take(enough).map(|at| {
+    let omitted = active.iter().take(enough).map(|at| {
         let error = Error::TooMuchTogether { why: why.clone() };
         (parts[*at].source.clone(), error)
     });
-    let left_out = left_out.collect();
+    let omitted = omitted.collect();
     *parts = fewer;
-    Ok((answer, left_out))
+    Ok((answer, omitted))
 }
 
 #[cfg(test)]
@@ -223,8 +223,8 @@ mod tests {
         }
     }
 
-    /// Renders with a module that fails on `trap`, and on more than `memory` bytes. Answers what took part, who was left
-    /// out, and how many calls there were.
+    /// Renders with a module that fails on `trap`, and on more than `memory` bytes. Answers the parts, the failed sources, and
+    /// the number of calls.
     async fn render(parts: Vec<Part>, memory: usize) -> (Result<BTreeSet<String>, Error>, Vec<String>, usize) {
         let calls = Mutex::new(0);
         let call = |parts: Vec<Part>| {
@@ -235,7 +235,7 @@ mod tests {
                 if size > memory || parts.iter().any(|part| traps(part.text()) || traps(part.declaration())) {
                     return Err(too_much());
                 }
-                let taken = parts.into_iter().filter(|part| part.choice != Choice::LeftOut);
+                let taken = parts.into_iter().filter(|part| part.choice != Choice::Omitted);
                 Ok(taken
                     .map(|part| format!("{} {:?}", part.source.key, part.choice))
                     .collect())
@@ -259,13 +259,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_group_that_is_well_is_one_call() {
+    async fn a_group_without_failures_is_one_call() {
         let (taken, failed, calls) = render(numbered(100), 10_000).await;
         assert_eq!((taken.unwrap().len(), failed.len(), calls), (100, 0, 1));
     }
 
     #[tokio::test]
-    async fn what_fails_alone_is_found_by_halves_and_its_accepted_declaration_is_used() {
+    async fn failing_sources_are_found_by_bisection_and_replaced() {
         let mut parts = numbered(128);
         parts[77] = part("077", "trap", Some("before"));
         parts[5] = part("005", "trap", None);
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_accepted_declaration_that_fails_too_is_left_out() {
+    async fn an_accepted_declaration_that_fails_too_is_omitted() {
         let mut parts = numbered(4);
         parts[1] = part("001", "trap", Some("trap"));
         let (taken, _, _) = render(parts, 10_000).await;
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_what_is_too_much_together_the_largest_are_left_out_and_no_more() {
+    async fn as_few_of_the_largest_as_possible_are_omitted() {
         let large = "x".repeat(60);
         let mut parts = numbered(10);
         parts[3] = part("003", &large, None);
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_module_that_fails_on_everything_takes_nothing_away() {
+    async fn a_module_that_fails_on_everything_is_an_error() {
         let parts = vec![part("a", "trap", None), part("b", "trap", Some("trap"))];
         let (rendered, _, _) = render(parts, 10_000).await;
         assert!(rendered.unwrap_err().is_of_module());

@@ -1,10 +1,10 @@
-//! How long to wait before the next try.
+//! Delays between retries.
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-/// Delays that double from one bound to another, each with a random part, so that many do not come back at once.
+/// Exponential delays with random jitter.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     delays: ExponentialBuilder,
@@ -14,7 +14,7 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Delays from `first` to at most `longest`. The random part adds up to the same again, hence the half.
+    /// Delays from `first` to at most `longest`. The jitter can double a delay, so the maximum without jitter is half.
     pub(crate) fn new(first: Duration, longest: Duration) -> Self {
         let delays = ExponentialBuilder::new()
             .with_min_delay(first)
@@ -35,12 +35,12 @@ impl Backoff {
         self.next.next().unwrap_or(self.longest).min(self.longest)
     }
 
-    /// How many delays were taken since the last [`Self::reset`].
+    /// The number of delays since the last [`Self::reset`].
     pub(crate) fn tries(&self) -> u32 {
         self.tries
     }
 
-    /// Starts again with the first delay.
+    /// Restarts with the first delay.
     pub(crate) fn reset(&mut self) {
         self.next = self.delays.build();
         self.tries = 0;
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn grows_and_stays_within_its_bounds() {
+    fn delays_grow_within_their_bounds() {
         let (first, longest) = (Duration::from_millis(100), Duration::from_secs(1));
         let mut backoff = Backoff::new(first, longest);
         let delays: Vec<_> = (0..40).map(|_| backoff.next()).collect();

@@ -1,6 +1,6 @@
-//! The administrator's settings, as far as the operator has to know them.
+//! The settings that the operator itself needs.
 //!
-//! The module reads the document. The operator never looks into it.
+//! The module reads the document. The operator never does.
 
 use kube::core::GroupVersionKind;
 use serde_json::Value;
@@ -13,20 +13,20 @@ use crate::error::Error;
 use crate::events::describe;
 use crate::module::blocking;
 
-/// Settings that the module accepts.
+/// Valid settings.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// The document, as the module takes it.
+    /// The document, as input for the module.
     pub(crate) document: Box<RawValue>,
-    /// What the module says about it.
+    /// The settings that a host needs, from the module's report.
     pub(crate) host: HostSettings,
 }
 
 impl Settings {
-    /// Has the module check a document.
+    /// Checks a document with the module.
     ///
     /// # Errors
-    /// If the module fails, or refuses the document.
+    /// If the module fails, or the settings are invalid.
     pub(crate) async fn check(document: &Value, module: &Module) -> Result<Self, Error> {
         let (document, module) = (document.clone(), module.clone());
         blocking(move || {
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn null_stands_for_the_default() {
+    async fn null_means_the_default() {
         let nulls = json!({"instance": null, "sources": {"applications": null, "namespaces": null}});
         let settings = check(nulls).await.unwrap();
         assert_eq!(settings.host, check(json!({})).await.unwrap().host);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_map_is_refused() {
+    async fn documents_that_are_not_maps_are_refused() {
         for document in [
             json!([]),
             json!(["instance"]),

@@ -1,4 +1,4 @@
-//! Where settings come from: a file, or a Kubewarden policy. Both are followed while the operator runs.
+//! The source of the settings: a file, or a Kubewarden policy. The operator follows its changes.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,18 +15,19 @@ use tokio::sync::watch;
 
 use crate::cli::{FromCluster, Policy};
 use crate::error::Error;
-use crate::events::{Events, News};
+use crate::events::{Events, Notification};
 use crate::retry::Backoff;
 use crate::settings::Settings;
 use crate::yaml;
 
-/// How often a file is looked at. A mounted ConfigMap changes by a symlink swap some levels up, which a watch misses.
+/// The interval at which a file is read. A mounted ConfigMap changes by a symlink swap in a parent folder, which a watch of
+/// the file misses.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Where settings are read.
+/// The source of the settings.
 #[derive(Clone, Debug)]
 pub(crate) enum SettingsSource {
-    /// There are none: the defaults count.
+    /// No source: the default settings.
     Defaults,
     /// A file of YAML or JSON.
     File(PathBuf),
@@ -35,10 +36,10 @@ pub(crate) enum SettingsSource {
 }
 
 impl SettingsSource {
-    /// The one that the arguments name.
+    /// The source that the arguments select.
     ///
     /// # Errors
-    /// If they name something else than a policy.
+    /// If `--settings-from` is invalid.
     pub(crate) fn of(policy: &Policy, cluster: &FromCluster) -> Result<Self, Error> {
         Ok(match (&policy.settings, &cluster.settings_from) {
             (Some(path), _) => Self::File(path.clone()),
@@ -56,7 +57,7 @@ impl SettingsSource {
         })
     }
 
-    /// Reads them once.
+    /// Reads the settings once.
     pub(crate) async fn read(&self, client: &Client) -> Result<Value, Error> {
         match self {
             Self::Defaults => Ok(json!({})),
@@ -71,8 +72,8 @@ impl SettingsSource {
         }
     }
 
-    /// Follows them for ever. Settings that the module refuses are told of, and the old ones stay.
-    pub(crate) async fn follow(self, client: Client, offers: Offers) {
+    /// Follows changes. Invalid settings are reported, and the previous ones stay.
+    pub(crate) async fn follow(self, client: Client, updates: SettingsUpdates) {
         match &self {
             Self::Defaults => std::future::pending().await,
             Self::File(path) => {
@@ -80,7 +81,7 @@ impl SettingsSource {
                 loop {
                     tokio::time::sleep(LOOK).await;
                     if let Some(read) = changes.next(read_file(path).await) {
-                        offers.offer(read, offers.operator.clone()).await;
+                        updates.propose(read, updates.operator.clone()).await;
                     }
                 }
             }
@@ -98,7 +99,7 @@ impl SettingsSource {
                                 uid: policy.metadata.uid.clone(),
                                 ..ObjectReference::default()
                             };
-                            offers.offer(Ok(of_policy(&policy)), regarding).await;
+                            updates.propose(Ok(of_policy(&policy)), regarding).await;
                         }
                         Ok(None) => tracing::warn!(name, "the ClusterAdmissionPolicy is gone; its last settings stay"),
                         Err(error) => {
@@ -112,12 +113,12 @@ impl SettingsSource {
     }
 }
 
-/// What a file held when it was last read, so that the same content, or the same mistake, is offered once.
+/// The result of the last read of a file, so that the same content or the same error is handled once.
 #[derive(Debug, Default)]
 struct Changes(Option<Result<Value, String>>);
 
 impl Changes {
-    /// What was read, if it is not what was read before.
+    /// The result of a read, if it differs from the last one.
     fn next(&mut self, read: Result<Value, Error>) -> Option<Result<Value, Error>> {
         let kept = match &read {
             Ok(document) => Ok(document.clone()),
@@ -129,18 +130,18 @@ impl Changes {
     }
 }
 
-/// Where changed settings are handed in.
-pub(crate) struct Offers {
+/// Checks changed settings and passes them on.
+pub(crate) struct SettingsUpdates {
     pub(crate) module: Module,
     pub(crate) events: Events,
-    /// The operator itself: refusals of a file are Events on it.
+    /// The operator's pod, for Events about an invalid file.
     pub(crate) operator: ObjectReference,
     pub(crate) settings: watch::Sender<Value>,
 }
 
-impl Offers {
-    /// Takes a document if it is another one and the module accepts it.
-    async fn offer(&self, read: Result<Value, Error>, regarding: ObjectReference) {
+impl SettingsUpdates {
+    /// Passes on a document if it is new and valid.
+    async fn propose(&self, read: Result<Value, Error>, regarding: ObjectReference) {
         let document = match read {
             Ok(document) if *self.settings.borrow() == document => return,
             Ok(document) => document,
@@ -156,9 +157,9 @@ impl Offers {
     }
 
     fn refused(&self, error: &Error, regarding: ObjectReference) {
-        let note = format!("{}; the old ones stay", error.chain());
+        let note = format!("{}; the previous settings stay", error.chain());
         tracing::error!("{note}");
-        self.events.tell(News {
+        self.events.send(Notification {
             regarding,
             warning: true,
             reason: "SettingsRefused",
@@ -190,19 +191,19 @@ fn of_policy(policy: &DynamicObject) -> Value {
 mod tests {
     use super::*;
 
-    fn offers() -> (Offers, watch::Receiver<Value>) {
+    fn updates() -> (SettingsUpdates, watch::Receiver<Value>) {
         let (settings, receiver) = watch::channel(json!({}));
-        let offers = Offers {
+        let updates = SettingsUpdates {
             module: crate::module::for_tests(),
             events: Events::none(),
             operator: ObjectReference::default(),
             settings,
         };
-        (offers, receiver)
+        (updates, receiver)
     }
 
     #[test]
-    fn a_file_is_offered_when_it_changes_and_a_mistake_once() {
+    fn a_change_and_an_error_of_a_file_are_handled_once() {
         let mut changes = Changes::default();
         let mistake = || {
             Err(Error::Settings {
@@ -213,19 +214,21 @@ mod tests {
         assert!(changes.next(Ok(json!({}))).is_none());
         assert!(changes.next(mistake()).is_some());
         assert!(changes.next(mistake()).is_none());
-        assert!(changes.next(Ok(json!({}))).is_some(), "it was mended");
+        assert!(changes.next(Ok(json!({}))).is_some(), "it was corrected");
     }
 
     #[tokio::test]
-    async fn settings_that_are_refused_or_the_same_change_nothing() {
-        let (offers, mut settings) = offers();
+    async fn invalid_and_unchanged_settings_change_nothing() {
+        let (updates, mut settings) = updates();
         settings.mark_unchanged();
         for document in [json!([1]), json!({"topologie": "standalone"}), json!({})] {
-            offers.offer(Ok(document), ObjectReference::default()).await;
+            updates.propose(Ok(document), ObjectReference::default()).await;
             assert!(!settings.has_changed().unwrap());
         }
         let standalone = json!({"topology": "standalone"});
-        offers.offer(Ok(standalone.clone()), ObjectReference::default()).await;
+        updates
+            .propose(Ok(standalone.clone()), ObjectReference::default())
+            .await;
         assert!(settings.has_changed().unwrap());
         assert_eq!(*settings.borrow_and_update(), standalone);
     }

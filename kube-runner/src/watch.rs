@@ -1,7 +1,7 @@
-//! The watches that fill the [`ClusterState`].
+//! Watches that update the [`ClusterState`].
 //!
-//! An Application's status can be megabytes long and changes all the time, so what is watched is decoded into types that
-//! have no room for it, and of those only what the module reads is kept, and only of annotated objects.
+//! An Application's status can have megabytes and changes all the time. So objects are decoded into types without it, and
+//! only annotated objects are kept, with only the fields that the module reads.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -21,24 +21,24 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
+use telewarden::Causes;
 use telewarden_policy::well_known::{FIELD_MANAGER, INSTANCE, MANAGED_BY};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::cluster_state::{ArgoCdSettings, ClusterState, Source};
-use crate::error::chain;
 use crate::live_object::{Live, WatchedObject};
 use crate::object_id::{GroupKind, ObjectId};
 use crate::retry::Backoff;
 use crate::settings::Settings;
 use crate::yaml;
 
-/// A page of a list lies in memory while it is read, and an object may have 1.5 MiB.
+/// The page size of lists. A page is held in memory, and an object can have 1.5 MiB.
 const PAGE: u32 = 10;
-/// Argo CD's settings, in Argo CD's namespace.
+/// The name of the ConfigMap with Argo CD's settings.
 const ARGOCD: &str = "argocd-cm";
 
-/// An Application, without its status.
+/// An Application without its status.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Application {
     metadata: ObjectMeta,
@@ -46,7 +46,7 @@ pub(crate) struct Application {
     spec: ApplicationSpec,
 }
 
-/// Left as it is: what is wrong with it is for the module to say.
+/// The fields are not decoded further, because the module checks them.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 struct ApplicationSpec {
@@ -54,7 +54,7 @@ struct ApplicationSpec {
     destination: Value,
 }
 
-/// An AppProject, without its status, which holds tokens.
+/// An AppProject without its status, which contains tokens.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct AppProject {
     metadata: ObjectMeta,
@@ -62,7 +62,7 @@ pub(crate) struct AppProject {
     spec: AppProjectSpec,
 }
 
-/// What decides where Applications may go. Fields that are not there stay so: an empty list means something else.
+/// The fields that restrict destinations. Absent fields stay absent, because an empty list has another meaning.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 struct AppProjectSpec {
@@ -109,16 +109,16 @@ macro_rules! argocd_resource {
 argocd_resource!(Application, "Application", "applications");
 argocd_resource!(AppProject, "AppProject", "appprojects");
 
-/// Something that is watched: how it is named, kept and forgotten.
+/// A watched type, and how it updates the state.
 trait Watched: Resource + Clone + Debug + DeserializeOwned + Send + 'static {
     type Id: Clone + Ord + Send;
 
     fn id(&self, watch: &Watch) -> Self::Id;
-    /// Files it. False if there is no room for it, so that it is not kept.
+    /// Stores the object. Answers false if it is not kept.
     fn put(self, watch: &Watch) -> bool;
-    /// Forgets what is known by an id.
+    /// Removes the object with an id.
     fn remove(id: &Self::Id, watch: &Watch);
-    /// It is gone.
+    /// Handles a deletion. `known` is true if the object was kept.
     fn gone(self, known: bool, watch: &Watch) {
         if known {
             Self::remove(&self.id(watch), watch);
@@ -126,12 +126,12 @@ trait Watched: Resource + Clone + Debug + DeserializeOwned + Send + 'static {
     }
 }
 
-/// What a watch needs to know.
+/// The context of a watch.
 #[derive(Clone, Debug)]
 struct Watch {
     state: ClusterState,
     settings: Arc<Settings>,
-    /// Of owned objects, their kind.
+    /// The kind of owned objects.
     kind: Arc<GroupKind>,
 }
 
@@ -179,7 +179,7 @@ impl Watched for PartialObjectMeta<Namespace> {
 
     fn put(self, watch: &Watch) -> bool {
         let name = self.id(watch);
-        // Nothing can be created in a namespace that goes away.
+        // Nothing can be created in a namespace that is being deleted.
         match self.metadata.deletion_timestamp {
             None => watch.state.put_namespace(&name),
             Some(_) => watch.state.remove_namespace(&name),
@@ -203,7 +203,7 @@ impl Watched for PartialObjectMeta<Namespace> {
     }
 }
 
-/// Keeps a source if it is annotated, and forgets it if it is not any more.
+/// Stores an annotated source, and removes one without annotations.
 fn put_source(
     watch: &Watch,
     key: String,
@@ -264,7 +264,7 @@ impl Watched for AppProject {
     }
 }
 
-/// Argo CD's own settings. An absent `cluster.inClusterEnabled` is true, as everything but `false` is
+/// Argo CD's settings. `cluster.inClusterEnabled` is true unless it is `false`
 /// (<https://github.com/argoproj/argo-cd/blob/v3.0.0/util/settings/settings.go>).
 impl Watched for ConfigMap {
     type Id = String;
@@ -288,7 +288,7 @@ fn argocd_settings(map: ConfigMap) -> ArgoCdSettings {
     let global_projects = data.remove("globalProjects").filter(|text| !text.is_empty());
     let in_cluster = data.remove("cluster.inClusterEnabled");
     ArgoCdSettings {
-        // The module refuses what is not what it should be.
+        // The module checks it.
         global_projects: global_projects.map(|text| raw(&yaml::embedded(text))),
         in_cluster_enabled: Some(in_cluster.as_deref() != Some("false")),
     }
@@ -309,7 +309,7 @@ impl Watched for WatchedObject {
         let id = self.id(watch);
         match Live::of_watched(&watch.kind, self) {
             Some(live) => watch.state.put_owned(live, false),
-            // Somebody took away what says whose it is.
+            // The annotation with the source was removed.
             None => {
                 watch.state.remove_owned(&id, None, false);
                 false
@@ -324,7 +324,7 @@ impl Watched for WatchedObject {
     fn gone(self, known: bool, watch: &Watch) {
         let id = self.id(watch);
         match Live::of_watched(&watch.kind, self) {
-            Some(live) if !known => watch.state.unfiled_is_gone(&live.source),
+            Some(live) if !known => watch.state.untracked_is_gone(&live.source),
             _ => watch.state.remove_owned(&id, None, false),
         }
     }
@@ -334,19 +334,19 @@ fn raw(value: &Value) -> Box<RawValue> {
     to_raw_value(value).expect("a JSON value is JSON")
 }
 
-/// Everything that is to be watched under one set of settings. What is named is listed at once.
+/// All watches for one set of settings.
 pub(crate) struct Watches {
     client: Client,
     settings: Arc<Settings>,
     state: ClusterState,
     tasks: JoinSet<()>,
-    /// Every watch has one until its first list is complete.
+    /// Each watch has a clone until its first list is complete.
     listed: mpsc::Sender<()>,
     all_listed: mpsc::Receiver<()>,
 }
 
 impl Watches {
-    /// Watches the sources and what decides about them.
+    /// Watches sources, projects, namespaces and Argo CD's settings.
     pub(crate) fn of_sources(client: &Client, settings: &Arc<Settings>, state: &ClusterState) -> Self {
         let (listed, all_listed) = mpsc::channel(1);
         let mut watches = Self {
@@ -383,7 +383,7 @@ impl Watches {
         watches
     }
 
-    /// Watches our objects of some kinds too.
+    /// Watches owned objects of some kinds too.
     pub(crate) fn owned<'a>(&mut self, kinds: impl IntoIterator<Item = (&'a GroupKind, &'a ApiResource)>) {
         let ours = watcher::Config::default().page_size(PAGE).labels(&format!(
             "{MANAGED_BY}={FIELD_MANAGER},{INSTANCE}={}",
@@ -395,7 +395,7 @@ impl Watches {
         }
     }
 
-    /// Waits until everything that is watched so far has been listed. The watches end when this is dropped.
+    /// Waits until the first lists of all watches are complete. The watches end when this is dropped.
     pub(crate) async fn all_listed(&mut self) {
         let (listed, all_listed) = mpsc::channel(1);
         drop(std::mem::replace(&mut self.listed, listed));
@@ -417,7 +417,7 @@ impl Watches {
     }
 }
 
-/// Follows one kind for ever: lists, watches, and lists again when the API server has forgotten where we were.
+/// Follows one kind: lists, watches, and lists again when the watch has expired.
 async fn follow<K>(what: String, api: Api<K>, config: watcher::Config, watch: Watch, listed: mpsc::Sender<()>)
 where
     K: Watched,
@@ -433,7 +433,7 @@ where
             Ok(event) => {
                 backoff.reset();
                 match event {
-                    // A list that broke off starts again: what was known before the first try still counts.
+                    // An interrupted list starts again. Objects that were known before the first try are still compared.
                     Event::Init => before.get_or_insert_default().append(&mut known),
                     Event::InitApply(object) | Event::Apply(object) => {
                         let id = object.id(&watch);
@@ -460,7 +460,7 @@ where
                     watcher::Error::WatchError(status) if status.code == 410 => {
                         tracing::debug!(what, "the watch has expired, listing again");
                     }
-                    _ => tracing::warn!(what, error = %chain(&error), retry_in = ?delay, "the watch failed"),
+                    _ => tracing::warn!(what, error = %Causes(&error), retry_in = ?delay, "the watch failed"),
                 }
                 tokio::time::sleep(delay).await;
             }

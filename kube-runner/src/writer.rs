@@ -1,4 +1,4 @@
-//! Requests about objects, each bounded in time, and sent only while this operator may write.
+//! Requests for owned objects, with a timeout. Writes are sent only while this operator may write.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,21 +16,21 @@ use crate::lease;
 use crate::live_object::Live;
 use crate::object_id::{GroupKind, ObjectId};
 
-/// How long one request may take.
+/// The timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Writes owned objects, or has the API server say what writing them would do.
+/// Writes owned objects, or sends dry-run requests.
 #[derive(Clone)]
 pub(crate) struct Writer {
     pub(crate) client: Client,
     pub(crate) kinds: Kinds,
-    /// Whose objects may be written: those with this label.
+    /// The instance label of the objects that may be written.
     pub(crate) instance: String,
-    /// All sources are one, so an object of any of them is.
+    /// True for `topology: standalone`, in which the source of an object is not compared.
     pub(crate) standalone: bool,
-    /// Nothing is written.
+    /// True if nothing may be written.
     pub(crate) dry_run: bool,
-    /// Until when it may write, if others may come to write.
+    /// The time until which it may write. `None` without leader election.
     pub(crate) leads: Option<watch::Receiver<lease::Until>>,
 }
 
@@ -40,7 +40,8 @@ impl Writer {
         Ok(Api::namespaced_with(self.client.clone(), &id.namespace, resource))
     }
 
-    /// Sends a write. Who was stopped for longer than the lease and goes on has to notice that before each one.
+    /// Sends a write, if the lease is still valid. This is checked before each write, because the process may have been
+    /// suspended for longer than the lease.
     pub(crate) async fn write<T>(
         &self,
         request: impl Future<Output = Result<T, kube::Error>>,
@@ -48,18 +49,18 @@ impl Writer {
     ) -> Result<T, Error> {
         match &self.leads {
             Some(leads) if !lease::may_write(*leads.borrow()) => {
-                Err(Error::Leadership("the lease has run out, so nothing is written"))
+                Err(Error::Leadership("the lease has expired, so nothing is written"))
             }
             _ => bounded(request, doing).await,
         }
     }
 
-    /// Reads an object as it is now.
+    /// Reads an object.
     pub(crate) async fn get(&self, id: &ObjectId) -> Result<Option<DynamicObject>, Error> {
         bounded(self.api(id)?.get_opt(&id.name), || format!("read {id}")).await
     }
 
-    /// All objects of ours of a kind.
+    /// Lists all owned objects of a kind.
     pub(crate) async fn list(&self, kind: &GroupKind) -> Result<Vec<Live>, Error> {
         let resource = self.kinds.resource(kind)?;
         let api = Api::<DynamicObject>::all_with(self.client.clone(), resource);
@@ -74,21 +75,21 @@ impl Writer {
             .collect())
     }
 
-    /// Whether an object that is there is the one that is rendered.
+    /// Checks that an existing object is managed by this operator and belongs to the same source as the rendered one.
     ///
     /// # Errors
-    /// Whose it is.
+    /// The reason, if it is not.
     pub(crate) fn ours(&self, live: &DynamicObject, rendered: &Value) -> Result<(), String> {
         let label = |name: &str| live.metadata.labels.as_ref().and_then(|labels| labels.get(name));
         match label(MANAGED_BY) {
             Some(manager) if manager == FIELD_MANAGER => {}
             Some(manager) => return Err(format!("it is managed by `{manager}`")),
-            None => return Err("nothing says that telewarden manages it".to_owned()),
+            None => return Err("it has no label of telewarden".to_owned()),
         }
         match label(INSTANCE) {
             Some(instance) if *instance == self.instance => {}
             Some(instance) => return Err(format!("it belongs to instance `{instance}`")),
-            None => return Err("it belongs to no instance".to_owned()),
+            None => return Err("it has no instance label".to_owned()),
         }
         match live
             .metadata
@@ -98,12 +99,12 @@ impl Writer {
         {
             Some(source) if self.standalone || *source == rendered["metadata"]["annotations"][SOURCE] => Ok(()),
             Some(source) => Err(format!("it belongs to {source}")),
-            None => Err("nothing says what it was rendered for".to_owned()),
+            None => Err("it has no source annotation".to_owned()),
         }
     }
 }
 
-/// Waits for an answer, but not for ever: who writes must know whether it still may.
+/// Waits for an answer, with a timeout, so that a writer notices in time when it may no longer write.
 pub(crate) async fn bounded<T>(
     request: impl Future<Output = Result<T, kube::Error>>,
     doing: impl Fn() -> String,

@@ -1,4 +1,4 @@
-//! YAML, read and written by the core's reader, as the `telewarden` command does.
+//! Reads and writes YAML with the core's reader, as the `telewarden` command does.
 
 use serde_json::{Value, json};
 use telewarden_policy::manifest::{self, Manifest};
@@ -8,22 +8,22 @@ use crate::error::Error;
 /// The documents of a text.
 ///
 /// # Errors
-/// If the text is not YAML. `what` says what it is.
+/// If the text is not YAML. `what` names the text in the message.
 pub(crate) fn documents(text: String, what: &str) -> Result<Vec<Value>, Error> {
     Ok(read(text, what)?.documents().to_vec())
 }
 
-/// The one settings document of a text. An empty text stands for the defaults.
+/// The settings document of a text. An empty text means the defaults.
 ///
 /// # Errors
-/// If the text is not YAML, or has several documents. What the document holds is for the module to check.
+/// If the text is not YAML, or has several documents. The module checks the content.
 pub(crate) fn settings(text: String, what: &str) -> Result<Value, Error> {
     read(text, what)?.settings().ok_or_else(|| Error::Settings {
         why: format!("{what} has more than one document"),
     })
 }
 
-/// A value as YAML. Null is no text.
+/// A value as YAML. Null becomes an empty text.
 pub(crate) fn write(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -31,7 +31,7 @@ pub(crate) fn write(value: &Value) -> String {
     }
 }
 
-/// A text within another document: the value that it stands for, or the text itself if it is not YAML.
+/// The value of a YAML text inside another document, or the text itself if it is not YAML.
 pub(crate) fn embedded(text: String) -> Value {
     match Manifest::parse(text) {
         Ok(manifest) => manifest.documents().first().cloned().unwrap_or_default(),
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_yaml_stays_text() {
+    fn invalid_yaml_stays_text() {
         assert_eq!(embedded("- projectName: a".to_owned()), json!([{"projectName": "a"}]));
         assert_eq!(embedded("- a: [".to_owned()), json!("- a: ["));
     }

@@ -1,7 +1,7 @@
-//! What JavaScript calls: decoding and encoding, nothing else.
+//! The functions for JavaScript. They only decode and encode.
 //!
-//! Objects cross as JSON text, which the browser's own parser reads: that is less code, and faster, than building them
-//! one property at a time.
+//! Objects are passed as JSON text, which JavaScript parses. That is less code, and faster, than building objects property
+//! by property.
 #![allow(unsafe_code, reason = "the macro's exports")]
 #![allow(missing_docs, reason = "documented where they are decided")]
 
@@ -17,25 +17,25 @@ extern "C" {
     fn parse(text: &str) -> Result<JsValue, JsValue>;
 }
 
-/// Says what is wrong or doubtful, and where. What cannot be read is a finding too.
+/// Checks a text. Syntax errors are findings too.
 #[wasm_bindgen(unchecked_return_type = "Checked")]
 pub fn check(source: &str, settings: &str) -> Result<JsValue, JsValue> {
     object(&crate::check(source, settings))
 }
 
-/// Renders every object of a text. Throws where it is not YAML.
+/// Renders all objects of a text. Throws if it is not YAML.
 #[wasm_bindgen(unchecked_return_type = "RenderAnswer")]
 pub fn render(source: &str, settings: &str) -> Result<JsValue, JsValue> {
     object(&crate::render(source, settings).map_err(thrown)?)
 }
 
-/// Answers an AdmissionReview, or an AdmissionRequest alone, as Kubewarden would. Throws at anything else.
+/// Answers an AdmissionReview or an AdmissionRequest as Kubewarden would. Throws for any other input.
 #[wasm_bindgen(unchecked_return_type = "Record<string, unknown>")]
 pub fn review(request: &str, settings: &str) -> Result<JsValue, JsValue> {
     object(&crate::review(request, settings).map_err(thrown)?)
 }
 
-/// The documentation of a rule, if there is one with this code.
+/// The documentation of the rule with a code, if there is one.
 #[wasm_bindgen(unchecked_return_type = "Rule | undefined")]
 pub fn rule(code: &str) -> Result<JsValue, JsValue> {
     crate::rule(code).map_or(Ok(JsValue::UNDEFINED), object)
@@ -57,7 +57,7 @@ pub fn schema(
     )
 }
 
-/// Everything about a text and its settings at once, for who shows it as it is typed.
+/// Everything about a text and its settings in one call, for live display while a user types.
 #[wasm_bindgen(unchecked_return_type = "Evaluation")]
 pub fn evaluate(source: &str, settings: &str) -> Result<JsValue, JsValue> {
     object(&crate::evaluate(source, settings))

@@ -1,7 +1,7 @@
-//! The core of telewarden for JavaScript: YAML or JSON in, objects out.
+//! The core of telewarden for JavaScript. It reads YAML or JSON and answers objects.
 //!
-//! Nothing is decided here. What is written is read, the core is asked, and its answers are handed on, with the places in
-//! the text that they are about.
+//! Nothing is decided here: texts are parsed, the core is called, and the places in its answers are converted to places in
+//! the texts.
 #![deny(unsafe_code)]
 
 pub mod javascript;
@@ -18,64 +18,64 @@ use telewarden_policy::data_flow::DataFlow;
 use telewarden_policy::diagnostic::rules::{self, RuleDoc};
 use telewarden_policy::diagnostic::{Diagnostic, Position, Severity};
 use telewarden_policy::kubectl;
-use telewarden_policy::manifest::{self, Manifest, SyntaxError};
+use telewarden_policy::manifest::{self, Manifest, Region, SyntaxError};
 use telewarden_policy::protocol::{Outcome, RenderAnswer, RenderRequest, SourceAnswer, VERSION};
 use telewarden_policy::settings::{self, Settings};
 
-/// Everything about a text and its settings at once, for who shows it as it is typed.
+/// Everything about a text and its settings, for live display while a user types.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Evaluation {
-    /// What `check` finds.
+    /// The answer of `check`.
     pub checked: Checked,
-    /// What `render` answers. It is absent, and everything that follows is empty, where a text could not be read.
+    /// The answer of `render`. If a text could not be parsed, this is absent and everything below is empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<RenderAnswer>,
     /// The objects as YAML, in the order in which they should be applied.
     pub manifests: String,
-    /// What admission says to the creation of each source.
+    /// The admission response to the creation of each source.
     pub admissions: Vec<Admission>,
-    /// What is scraped, by which Telegraf, and where it goes.
+    /// The endpoints, the Telegrafs that scrape them, and their outputs.
     pub flow: DataFlow,
-    /// For each source that has annotations of ours the `kubectl` command that sets them.
+    /// For each annotated source, the `kubectl` command that sets its annotations.
     pub commands: Vec<String>,
-    /// The annotation whose value names endpoints.
+    /// The name of the annotation with the endpoints.
     pub annotation: String,
 }
 
-/// What was found.
+/// The answer of `check`.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Checked {
-    /// What is wrong or doubtful: first about the settings, then source by source.
+    /// The findings: first those of the settings, then those of each source.
     pub findings: Vec<Finding>,
-    /// Every Application, Namespace and ApplicationSet.
+    /// All Applications, Namespaces and ApplicationSets.
     pub sources: Vec<CheckedSource>,
 }
 
-/// One finding, at its place in one of the texts.
+/// A finding at its place in one of the texts.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
-    /// The text that it is about.
+    /// The text with the finding.
     pub text: Text,
-    /// The rule, such as `TW103`; absent where the text is not YAML.
+    /// The rule, such as `TW103`; absent for syntax errors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// What is wrong.
+    /// The message.
     pub message: String,
-    /// What to write instead.
+    /// How to correct it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// The object that it is about, if it is about one.
+    /// The object, if the finding concerns one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// The first character; absent where it is about the whole text.
+    /// The first character; absent if the finding concerns the whole text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<Position>,
     /// The character after the last.
@@ -90,7 +90,7 @@ pub struct Finding {
 pub enum Text {
     /// The objects.
     Source,
-    /// The administrator's settings.
+    /// The settings.
     Settings,
 }
 
@@ -99,26 +99,26 @@ pub enum Text {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckedSource {
-    /// Which object it is, as `argoproj.io/Application/<namespace>/<name>` or `Namespace/<name>`.
+    /// The object, as `argoproj.io/Application/<namespace>/<name>` or `Namespace/<name>`.
     pub source: String,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// How many endpoints it asks for.
+    /// The number of its endpoints.
     pub endpoints: usize,
 }
 
-/// What admission says to the creation of one source.
+/// The admission response to the creation of a source.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Admission {
-    /// Which object it is.
+    /// The object.
     pub source: String,
     /// The `AdmissionResponse`.
     pub response: Value,
 }
 
-/// Why there is no answer.
+/// The error for input that cannot be answered.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Error(String);
 
@@ -130,12 +130,12 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Says what is wrong or doubtful, and where. What cannot be read is a finding too.
+/// Checks a text. Syntax errors are findings too.
 pub fn check(source: &str, settings: &str) -> Checked {
     Texts::read(source, settings).map_or_else(|findings| findings, |texts| texts.checked(&texts.render()))
 }
 
-/// Renders every object of a text. Settings of no text at all are the defaults.
+/// Renders all objects of a text. An empty settings text means the defaults.
 pub fn render(source: &str, settings: &str) -> Result<RenderAnswer, Error> {
     let unreadable = |checked: Checked| {
         let messages: Vec<_> = checked.findings.into_iter().map(|finding| finding.message).collect();
@@ -144,7 +144,7 @@ pub fn render(source: &str, settings: &str) -> Result<RenderAnswer, Error> {
     Ok(Texts::read(source, settings).map_err(unreadable)?.render())
 }
 
-/// Answers an AdmissionReview, or an AdmissionRequest alone, as Kubewarden would.
+/// Answers an AdmissionReview or an AdmissionRequest as Kubewarden would.
 pub fn review(request: &str, settings: &str) -> Result<Value, Error> {
     let parse = |what: &str, text: &str| {
         let parsed = Manifest::parse(text.to_owned());
@@ -168,7 +168,7 @@ pub fn rule(code: &str) -> Option<&'static RuleDoc> {
     rules::find(code)
 }
 
-/// A JSON Schema, as text: of the `annotation`'s value, or of the `settings`.
+/// A JSON Schema as text: of the `annotation`'s value, or of the `settings`.
 pub fn schema(kind: &str) -> Option<&'static str> {
     match kind {
         "annotation" => Some(include_str!(concat!(env!("OUT_DIR"), "/annotation.schema.json"))),
@@ -177,7 +177,7 @@ pub fn schema(kind: &str) -> Option<&'static str> {
     }
 }
 
-/// Everything about a text and its settings at once.
+/// Everything about a text and its settings.
 pub fn evaluate(source: &str, settings: &str) -> Evaluation {
     let (defaults, _) = settings::read(None);
     let texts = match Texts::read(source, settings) {
@@ -218,9 +218,9 @@ fn annotation(settings: Option<&Settings>) -> String {
         .unwrap_or_default()
 }
 
-const SEVERAL_SETTINGS: &str = "the settings are one document, and these are several";
+const SEVERAL_SETTINGS: &str = "the settings must be one document, but there are several";
 
-/// What was written, once it could be read.
+/// The parsed texts.
 struct Texts {
     source: Manifest,
     settings: Manifest,
@@ -228,7 +228,7 @@ struct Texts {
 }
 
 impl Texts {
-    /// Reads both. Whatever could not be read is found together.
+    /// Parses both texts. Answers the syntax errors of both.
     fn read(source: &str, settings: &str) -> Result<Self, Checked> {
         let mut findings = Vec::new();
         let settings = read(Text::Settings, settings, &mut findings).and_then(|settings| {
@@ -253,7 +253,7 @@ impl Texts {
     }
 
     fn render(&self) -> RenderAnswer {
-        // A value of JSON can always be written.
+        // Serializing JSON cannot fail.
         let raw = |value: &Value| to_raw_value(value).ok();
         let objects: Vec<Box<RawValue>> = self.source.objects().filter_map(|(_, object)| raw(object)).collect();
         telewarden_policy::render::render(&RenderRequest {
@@ -267,23 +267,14 @@ impl Texts {
 
     fn checked(&self, answer: &RenderAnswer) -> Checked {
         let of_settings = answer.diagnostics.iter().map(|diagnostic| {
-            let region = self
-                .settings
-                .locate(0, None, diagnostic)
-                .filter(|_| diagnostic.place.is_some());
-            finding(
-                Text::Settings,
-                diagnostic,
-                None,
-                region.map(|region| (region.start, region.end)),
-            )
+            let region = self.settings.locate_setting(diagnostic);
+            finding(Text::Settings, diagnostic, None, region)
         });
         let mut findings: Vec<_> = of_settings.collect();
         for source in &answer.sources {
             let document = self.source.objects().nth(source.index).map(|(document, _)| document);
             findings.extend(source.diagnostics.iter().map(|diagnostic| {
                 let region = document.and_then(|document| self.source.locate(document, source.item, diagnostic));
-                let region = region.map(|region| (region.start, region.end));
                 finding(Text::Source, diagnostic, Some(&source.source), region)
             }));
         }
@@ -298,7 +289,7 @@ impl Texts {
         }
     }
 
-    /// The object that an answer is about.
+    /// The object of an answer.
     fn object(&self, answer: &SourceAnswer) -> Option<&Value> {
         let (_, object) = self.source.objects().nth(answer.index)?;
         match answer.item {
@@ -332,8 +323,7 @@ fn unreadable(text: Text, message: String, start: Option<Position>) -> Finding {
     }
 }
 
-fn finding(text: Text, diagnostic: &Diagnostic, source: Option<&str>, region: Option<(Position, Position)>) -> Finding {
-    let (start, end) = region.unzip();
+fn finding(text: Text, diagnostic: &Diagnostic, source: Option<&str>, region: Option<Region>) -> Finding {
     Finding {
         text,
         code: Some(diagnostic.code.to_string()),
@@ -341,14 +331,14 @@ fn finding(text: Text, diagnostic: &Diagnostic, source: Option<&str>, region: Op
         message: diagnostic.message.clone(),
         help: diagnostic.help.clone(),
         source: source.map(str::to_owned),
-        start,
-        end,
+        start: region.map(|region| region.start),
+        end: region.map(|region| region.end),
     }
 }
 
 fn answer(review: &Review, settings: &Value) -> Value {
     let payload = serde_json::json!({"request": review.request(), "settings": settings}).to_string();
-    // Both are structures of text and numbers, which are always JSON.
+    // Serializing text and numbers cannot fail.
     let answer = serde_json::to_value(admission::validate(payload.as_bytes())).unwrap_or_default();
     review.answer(&answer)
 }

@@ -1,6 +1,6 @@
-//! The TypeScript types in `npm/types.d.ts`: they are made from the Rust ones, and a test compares.
+//! The TypeScript types in `npm/types.d.ts`, which are generated from the Rust types; a test compares.
 //!
-//! `GENERATE=1 cargo test -p telewarden-playground --lib` writes them anew.
+//! `GENERATE=1 cargo test -p telewarden-playground --lib` writes the file.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -35,7 +35,7 @@ fn typescript_has_the_types_that_rust_has() {
     );
 }
 
-/// A type, and every type that it has in it.
+/// A type and all types that it contains.
 fn add<T: JsonSchema>(types: &mut BTreeMap<String, Value>) {
     let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
     let mut schema = generator.into_root_schema_for::<T>().to_value();
@@ -82,7 +82,7 @@ fn type_of(schema: &Value) -> String {
     }
     for name in ["enum", "oneOf", "anyOf"] {
         if let Some(alternatives) = schema[name].as_array() {
-            // What is nothing is left out, and so is optional.
+            // Null values are left out, so the property is optional.
             let types = alternatives.iter().filter(|one| one["type"] != "null");
             let types: Vec<_> = types
                 .map(|one| if name == "enum" { one.to_string() } else { type_of(one) })

@@ -71,7 +71,7 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Vec<Diagnostic>
         if !is_ours(&name, settings) || !(has_hole(&name) || has_hole(&text)) {
             annotations.push((name, value));
         } else {
-            findings.push(Problem::Undecided {}.at(Place::annotation(&name, None)));
+            findings.push(Problem::UncheckedPlaceholder {}.at(Place::annotation(&name, None)));
         }
     }
 
@@ -98,7 +98,7 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Vec<Diagnostic>
     }
     for finding in decided.into_vec() {
         match DEPEND_ON_NAMES.iter().any(|rule| finding.is(*rule)) && names_are_open {
-            true => findings.extend(finding.place.map(|place| Problem::Undecided {}.at(place))),
+            true => findings.extend(finding.place.map(|place| Problem::UncheckedPlaceholder {}.at(place))),
             false => findings.push(finding),
         }
     }
@@ -107,7 +107,7 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Vec<Diagnostic>
         place.pointer.insert_str(0, "/spec/template");
     }
     if template_patch.is_some_and(|patch| patch.contains(PREFIX) || patch.contains(&settings.annotation)) {
-        findings.push(Problem::Undecided {}.at(Place::pointer("/spec/templatePatch")));
+        findings.push(Problem::UncheckedPlaceholder {}.at(Place::pointer("/spec/templatePatch")));
     }
     findings
 }

@@ -1,7 +1,7 @@
 //! The flow of metrics in an answer of `render`: endpoints, the Telegrafs that scrape them, and the outputs of those.
 //!
 //! The endpoints are fields of the answer. The outputs are read from the rendered configurations, so this also works with
-//! the answer of a module that somebody else built.
+//! answers of other modules.
 
 use serde::Serialize;
 use toml::de::{DeTable, DeValue};
@@ -18,7 +18,7 @@ pub struct DataFlow {
     pub sources: Vec<FlowSource>,
     /// Every Telegraf.
     pub telegrafs: Vec<Telegraf>,
-    /// Every output that some Telegraf sends to. The one that answers the pod's probes sends nothing.
+    /// All outputs of all Telegrafs, except the one for the pod's probes.
     pub outputs: Vec<Output>,
 }
 
@@ -27,25 +27,25 @@ pub struct DataFlow {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FlowSource {
-    /// Which object it is.
+    /// The identity of the object.
     pub source: String,
-    /// What is scraped for it.
+    /// Its endpoints.
     pub endpoints: Vec<FlowEndpoint>,
 }
 
-/// An endpoint, and who scrapes it.
+/// An endpoint and the Telegraf that scrapes it.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FlowEndpoint {
     /// Its name in the annotation.
     pub name: String,
-    /// What is scraped.
+    /// The URLs.
     pub urls: Vec<String>,
-    /// How often, as a Telegraf duration.
+    /// The interval, as a Telegraf duration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<String>,
-    /// The number of the Telegraf in `telegrafs` that scrapes it, if one does.
+    /// The index in `telegrafs` of the Telegraf that scrapes it, if one does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub telegraf: Option<usize>,
 }
@@ -57,21 +57,21 @@ pub struct FlowEndpoint {
 pub struct Telegraf {
     /// The name of its Deployment.
     pub name: String,
-    /// The namespace that it runs in.
+    /// Its namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// The numbers of the outputs in `outputs` that it sends to.
+    /// The indices in `outputs` of its outputs.
     pub outputs: Vec<usize>,
 }
 
-/// Where metrics go.
+/// A destination of metrics.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Output {
     /// Telegraf's output plugin.
     pub plugin: String,
-    /// What tells it from others: its URLs, organization, bucket, database or files.
+    /// Its identifying options: URLs, organization, bucket, database or files.
     pub details: Vec<String>,
 }
 
@@ -105,11 +105,11 @@ impl DataFlow {
         flow
     }
 
-    /// Adds one Telegraf for each configuration; gives back their numbers, each with the aliases of its inputs.
+    /// Adds one Telegraf for each configuration. Answers their indices, each with the aliases of its inputs.
     fn add_telegrafs(&mut self, rendered: &Rendered) -> Vec<(usize, Vec<String>)> {
         let mut added = Vec::new();
         for Configuration { name, files } in &rendered.configurations {
-            // What cannot be read explains nothing.
+            // An unreadable configuration is ignored.
             let files: Vec<_> = files.values().filter_map(|file| DeTable::parse(file).ok()).collect();
             let files: Vec<_> = files.iter().map(|file| file.get_ref()).collect();
             let inputs = files.iter().flat_map(|file| plugins(file, "inputs"));

@@ -1,4 +1,4 @@
-//! The `kubectl` command that gives an object in a cluster the annotations that one in a file has.
+//! The `kubectl` command that copies the annotations of an object in a file to the object in a cluster.
 
 use std::fmt::Write;
 
@@ -9,15 +9,15 @@ use crate::annotation::PREFIX;
 use crate::settings::{Settings, is_dns_label};
 use crate::source::{Kind, Object, is_dns_subdomain};
 
-/// The command for an Application or a Namespace, in words that every POSIX shell reads alike. Nothing for an object that
-/// has no annotation of ours, or no name that Kubernetes would take.
+/// The command for an Application or a Namespace, quoted for every POSIX shell. `None` for an object without our
+/// annotations or with an invalid name.
 pub fn annotate(object: &Value, settings: &Settings) -> Option<String> {
     let text = object.to_string();
     let object: Object<'_> = serde_json::from_str(&text).ok()?;
     let resource = match object.kind()? {
         Kind::Application => "applications.argoproj.io",
         Kind::Namespace => "namespaces",
-        // The Applications that an ApplicationSet makes get their annotations from its template.
+        // Applications of an ApplicationSet get their annotations from its template.
         Kind::ApplicationSet | Kind::List => return None,
     };
     let name = object.metadata.name.as_ref();
@@ -25,7 +25,7 @@ pub fn annotate(object: &Value, settings: &Settings) -> Option<String> {
     let mut command = "kubectl annotate --overwrite".to_owned();
     if let Some(namespace) = object.metadata.namespace.as_deref() {
         is_dns_label(namespace).then_some(())?;
-        // Text is written to a string, which takes it all.
+        // Writing to a string cannot fail.
         _ = write!(command, " --namespace {namespace}");
     }
     _ = write!(command, " {resource} {name}");
@@ -45,7 +45,7 @@ pub fn annotate(object: &Value, settings: &Settings) -> Option<String> {
     (command.len() > bare).then_some(command)
 }
 
-/// One word of a shell, whatever is in it.
+/// A text as one word of a shell command.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -10,6 +10,7 @@ mod decimal;
 mod decode;
 pub mod diagnostic;
 mod digest;
+mod glob;
 #[cfg(feature = "host")]
 pub mod kubectl;
 mod located;

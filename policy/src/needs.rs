@@ -79,7 +79,9 @@ impl Needs {
     }
 
     fn add_references(&mut self, object: &Value, rendered: &Rendered) {
-        let Some(namespace) = object["metadata"]["namespace"].as_str() else { return };
+        let Some(namespace) = object["metadata"]["namespace"].as_str() else {
+            return;
+        };
         let pod = &object["spec"]["template"]["spec"];
         let mut found = Vec::new();
         for container in list(&pod["containers"]).chain(list(&pod["initContainers"])) {
@@ -163,7 +165,9 @@ mod tests {
     #[case("http://10.0.0.1/m", None)]
     fn a_url_names_a_service(#[case] url: &str, #[case] expected: Option<(&str, &str, u16)>) {
         let found = service_port(url, "cluster.local");
-        let found = found.as_ref().map(|found| (found.namespace.as_str(), found.service.as_str(), found.port));
+        let found = found
+            .as_ref()
+            .map(|found| (found.namespace.as_str(), found.service.as_str(), found.port));
         assert_eq!(found, expected);
     }
 
@@ -191,7 +195,11 @@ mod tests {
         let answer: SourceAnswer = serde_json::from_value(answer).expect("an answer");
         let (settings, _) = crate::settings::read(None);
         let needs = Needs::of(&answer, None, &settings.expect("the defaults"));
-        let references: Vec<_> = needs.references.iter().map(|one| (one.name.as_str(), one.key.as_deref())).collect();
+        let references: Vec<_> = needs
+            .references
+            .iter()
+            .map(|one| (one.name.as_str(), one.key.as_deref()))
+            .collect();
         assert_eq!(references, [("all", None), ("telegraf", Some("token")), ("tls", None)]);
         assert_eq!(needs.namespaces, ["shop".to_owned()].into());
         assert_eq!((needs.services.len(), needs.elsewhere.len()), (1, 1));

@@ -16,7 +16,7 @@ use crate::settings::Topology;
 /// The version of the contract that this crate speaks.
 pub const VERSION: u32 = 1;
 
-/// What a host sends to `render`.
+/// A host's request to `render`.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -63,7 +63,7 @@ pub struct ClusterView<'a> {
     pub in_cluster_enabled: Option<bool>,
 }
 
-/// What `render` answers.
+/// The answer of `render`.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -89,9 +89,9 @@ pub struct SourceAnswer {
     /// Its position within the `v1` List at `index`, if the object at `index` is a List.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub item: Option<usize>,
-    /// Which object it is, as `argoproj.io/Application/<namespace>/<name>` or `Namespace/<name>`.
+    /// The object, as `argoproj.io/Application/<namespace>/<name>` or `Namespace/<name>`.
     pub source: String,
-    /// Whether it was rendered.
+    /// The outcome.
     pub outcome: Outcome,
     /// Errors and warnings about the source, in the order of its text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -103,8 +103,8 @@ pub struct SourceAnswer {
     /// objects.
     #[serde(flatten)]
     pub rendered: Rendered,
-    /// `standalone` only, and only if `outcome` is `rendered`: the object as far as it was read. A host keeps it, and sends
-    /// it in [`RenderRequest::accepted`] from then on.
+    /// `standalone` only, and only if `outcome` is `rendered`: the fields of the object that were read. A host stores it and
+    /// sends it in [`RenderRequest::accepted`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Value>,
 }
@@ -116,7 +116,7 @@ pub struct SourceAnswer {
 pub enum Outcome {
     /// It was rendered.
     Rendered,
-    /// At least one of its diagnostics is an error. What ran for it before should go on running.
+    /// At least one of its diagnostics is an error. Its existing objects should stay.
     Refused,
     /// It has nothing to render: it has no annotation of telewarden, or the settings turn its kind off.
     Idle,
@@ -134,13 +134,13 @@ pub struct EndpointAnswer {
     pub name: String,
     /// Telegraf's input plugin, `prometheus` unless the settings allow others.
     pub plugin: String,
-    /// What is scraped; empty for a plugin that has no URLs.
+    /// The URLs; empty for a plugin without URLs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
-    /// How often, as a Telegraf duration.
+    /// The interval, as a Telegraf duration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<String>,
-    /// The measurement's name, where the configuration sets it.
+    /// The measurement's name, if the configuration sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measurement: Option<String>,
 }
@@ -198,7 +198,7 @@ pub struct HostSettings {
     pub annotation: String,
     /// The prefixes of the names of all other annotations that are read.
     pub annotation_prefixes: Vec<String>,
-    /// How many Telegrafs there are.
+    /// The topology.
     pub topology: Topology,
     /// The namespace of the one Telegraf of `standalone`.
     pub standalone_namespace: String,
@@ -208,7 +208,7 @@ pub struct HostSettings {
     pub namespaces: bool,
     /// The namespace of Argo CD's AppProjects and of its ConfigMap `argocd-cm`.
     pub argocd_namespace: String,
-    /// The namespaces whose Applications are served, that of Argo CD included.
+    /// The namespaces whose Applications are served, including Argo CD's.
     pub application_namespaces: Vec<String>,
     /// The kinds of the objects that are rendered, apart from ConfigMap and Deployment.
     pub kinds: Vec<ObjectKind>,

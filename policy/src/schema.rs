@@ -1,4 +1,4 @@
-//! JSON Schemas, for editors and for those who write hosts. The files under `schemas/` are these; a test compares.
+//! JSON Schemas, for editors and hosts. The files in `schemas/` are generated from them; a test compares.
 
 use schemars::{Schema, schema_for};
 use serde_json::{Map, Value, json};
@@ -23,7 +23,7 @@ pub fn settings() -> Schema {
     let defaults = settings::defaults();
     for (name, default) in defaults.as_object().into_iter().flatten() {
         let property = &mut schema["properties"][name];
-        // The defaults of a section stand at the section's own properties.
+        // The defaults of a section are in the section's properties.
         match property["$ref"]
             .as_str()
             .and_then(|path| path.strip_prefix("#/$defs/"))
@@ -84,7 +84,7 @@ fn reference_rows(
     };
     let definition = resolve(property).unwrap_or_default();
     if let Some(class) = resolve(&property["additionalProperties"]) {
-        // A map of sections: each starts from the built-in one.
+        // A map of sections, each merged with the built-in one.
         for (name, property) in class["properties"].as_object().into_iter().flatten() {
             let path = format!("{path}.<name>.{name}");
             reference_rows(schema, property, &path, "", &default["default"][name], rows);
@@ -93,7 +93,7 @@ fn reference_rows(
         let of_section = one_line(property);
         for (name, property) in properties {
             let path = format!("{path}.{name}");
-            // What a section within a section is for is not said anywhere else.
+            // The documentation of a nested section appears only here.
             let section = match path.matches('.').count() {
                 1 => String::new(),
                 _ => format!("{of_section} "),
@@ -133,7 +133,7 @@ fn reference_default(default: &Value) -> String {
     }
 }
 
-/// Everything in the settings is optional: what is left out has a default.
+/// Makes all settings optional, because all have defaults.
 fn relax(schema: &mut Value) {
     if let Some(schema) = schema.as_object_mut()
         && schema.contains_key("properties")
@@ -142,7 +142,7 @@ fn relax(schema: &mut Value) {
     }
 }
 
-/// The annotation's value, once it is read as YAML.
+/// The annotation's value, as parsed YAML.
 pub fn annotation() -> Schema {
     let mut properties = Map::new();
     properties.insert("url".into(), json!({"$ref": "#/$defs/url"}));
@@ -192,7 +192,7 @@ pub fn annotation() -> Schema {
     into_schema(schema)
 }
 
-/// A URL as far as a pattern can tell: RFC 3986 without credentials, fragment and `$`, and a host as it is spelled here.
+/// A pattern for valid URLs: RFC 3986 without credentials, fragment and `$`, with a host in canonical form.
 fn url_pattern() -> String {
     let name = "[a-z0-9_-]+(\\.[a-z0-9_-]+)*";
     let port = "0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
@@ -202,7 +202,7 @@ fn url_pattern() -> String {
     )
 }
 
-/// Text without `$` and `@{`, which Telegraf would replace, and without control characters.
+/// A pattern for text without `$` and `@{`, which Telegraf would replace, and without control characters.
 const NOT_REPLACED: &str = r"^([^$@\u0000-\u001f]|@(?!\{))*$";
 
 /// The schema of an option's value.
@@ -235,12 +235,12 @@ fn shape(shape: Shape) -> Value {
     }
 }
 
-/// What a host sends to `render`.
+/// A host's request to `render`.
 pub fn render_request() -> Schema {
     schema_for!(RenderRequest<'_>)
 }
 
-/// What `render` answers.
+/// The answer of `render`.
 pub fn render_answer() -> Schema {
     schema_for!(RenderAnswer)
 }

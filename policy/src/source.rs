@@ -291,7 +291,10 @@ pub(crate) fn read<'a>(object: &Object<'a>, settings: &Settings, findings: &mut 
         .unwrap_or(&settings.sources.argocd_namespace);
     if !is_dns_label(namespace) {
         let name = namespace.to_owned();
-        findings.report(Problem::NotANamespace { name }, Place::pointer("/metadata/namespace"));
+        findings.report(
+            Problem::InvalidNamespace { name },
+            Place::pointer("/metadata/namespace"),
+        );
     }
     let identity = Identity::Application {
         namespace: namespace.to_owned(),
@@ -318,7 +321,7 @@ pub(crate) fn check_namespace(source: &Source<'_>, findings: &mut Findings) -> b
     }
     if !is_dns_label(&source.namespace) {
         let name = source.namespace.clone();
-        findings.report(Problem::NotANamespace { name }, Place::pointer(pointer));
+        findings.report(Problem::InvalidNamespace { name }, Place::pointer(pointer));
         return false;
     }
     true

@@ -267,7 +267,9 @@ mod tests {
         let settings = settings.expect("the defaults");
         for _ in 0..5 {
             let suggestions = findings(&object);
-            let suggestion = suggestions.iter().find_map(|finding| suggest(&object, &settings, finding));
+            let suggestion = suggestions
+                .iter()
+                .find_map(|finding| suggest(&object, &settings, finding));
             let Some(suggestion) = suggestion else { break };
             object = suggestion.applied(&object).expect("it has the place");
         }
@@ -275,9 +277,18 @@ mod tests {
     }
 
     #[rstest]
-    #[case::option("a: {url: 'http://a.shop.svc', intervall: 30s}", "a: {url: 'http://a.shop.svc', interval: 30s}")]
-    #[case::quoted_option("a: {url: 'http://a.shop.svc', \"tmeout\": 5s}", "a: {url: 'http://a.shop.svc', \"timeout\": 5s}")]
-    #[case::hyphen("a: {url: 'http://a.shop.svc', url-tag: x}", "a: {url: 'http://a.shop.svc', url_tag: x}")]
+    #[case::option(
+        "a: {url: 'http://a.shop.svc', intervall: 30s}",
+        "a: {url: 'http://a.shop.svc', interval: 30s}"
+    )]
+    #[case::quoted_option(
+        "a: {url: 'http://a.shop.svc', \"tmeout\": 5s}",
+        "a: {url: 'http://a.shop.svc', \"timeout\": 5s}"
+    )]
+    #[case::hyphen(
+        "a: {url: 'http://a.shop.svc', url-tag: x}",
+        "a: {url: 'http://a.shop.svc', url_tag: x}"
+    )]
     #[case::upper_case_host("a: 'http://A.shop.svc:80/M'", "a: 'http://a.shop.svc:80/M'")]
     #[case::dot("a: http://a.shop.svc./m", "a: http://a.shop.svc/m")]
     #[case::no_scheme("a: a.shop.svc:8080/metrics", "a: http://a.shop.svc:8080/metrics")]
@@ -285,10 +296,19 @@ mod tests {
     #[case::no_namespace("a: http://web:8080/metrics # why", "a: http://web.shop.svc:8080/metrics # why")]
     #[case::no_svc("a: http://web.shop:8080/metrics", "a: http://web.shop.svc:8080/metrics")]
     #[case::everything("a: Web:8080/metrics", "a: http://web.shop.svc:8080/metrics")]
-    #[case::quoted_number("a: {url: 'http://a.shop.svc', metric_version: '2'}", "a: {url: 'http://a.shop.svc', metric_version: 2}")]
-    #[case::one_pattern("a: {url: 'http://a.shop.svc', fieldinclude: x_*}", "a: {url: 'http://a.shop.svc', fieldinclude: [\"x_*\"]}")]
+    #[case::quoted_number(
+        "a: {url: 'http://a.shop.svc', metric_version: '2'}",
+        "a: {url: 'http://a.shop.svc', metric_version: 2}"
+    )]
+    #[case::one_pattern(
+        "a: {url: 'http://a.shop.svc', fieldinclude: x_*}",
+        "a: {url: 'http://a.shop.svc', fieldinclude: [\"x_*\"]}"
+    )]
     #[case::one_url("a: {urls: http://a.shop.svc}", "a: {urls: [\"http://a.shop.svc\"]}")]
-    #[case::duration("a: {url: 'http://a.shop.svc', interval: 30 S}", "a: {url: 'http://a.shop.svc', interval: 30s}")]
+    #[case::duration(
+        "a: {url: 'http://a.shop.svc', interval: 30 S}",
+        "a: {url: 'http://a.shop.svc', interval: 30s}"
+    )]
     fn what_is_certainly_meant(#[case] written: &str, #[case] expected: &str) {
         let object = mended(application(json!({KEY: written})));
         assert_eq!(object[KEY], expected);

@@ -1,9 +1,9 @@
 //! Names that the module and its hosts share: labels, annotations, and the field manager.
 
-/// What the names of our annotations and labels start with.
+/// The prefix of the names of telewarden's annotations and labels.
 pub const PREFIX: &str = "telegraf.influxdata.com/";
 
-/// Who applies objects, for server-side apply
+/// The field manager for server-side apply
 /// (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers>), and the value of [`MANAGED_BY`].
 pub const FIELD_MANAGER: &str = "telewarden";
 
@@ -21,7 +21,7 @@ pub const SOURCE: &str = "telegraf.influxdata.com/source";
 /// The value of [`SOURCE`] of objects that were rendered for all sources together.
 pub const ALL_SOURCES: &str = "all";
 
-/// Annotation: the digest of what was applied last.
+/// Annotation: the digest of the last applied object.
 pub const APPLIED: &str = "telegraf.influxdata.com/applied";
 
 /// In `standalone`, the tag that identifies the source of a metric. Its value is the source's identity. Outputs remove

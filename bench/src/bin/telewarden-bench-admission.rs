@@ -1,9 +1,9 @@
-//! Measures what admission costs on the hot path, beside a policy that accepts without reading and one that reads as
-//! Kubewarden's SDK does (`e2e/peers`). All run in the same host, in turn, so that a noisy machine is as noisy for all.
+//! Measures the cost of admission on the hot path, compared with a policy that accepts without reading, and one that reads
+//! as Kubewarden's SDK does (`e2e/peers`). All run alternately in the same host, so that noise affects all of them.
 //!
 //!     telewarden-bench-admission policy.wasm accept.wasm sdk.wasm
 //!
-//! Exit 1: ours costs more than it may.
+//! Exits with 1 if the cost is above a limit.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
@@ -15,11 +15,11 @@ use telewarden::{Cache, Error, Module, Options};
 const ROUNDS: usize = 200;
 const PAGE: usize = 64 * 1024;
 
-/// What ours may cost, of the floor, on a request that says nothing to us.
+/// The maximum cost of a request without our annotations, relative to the accepting policy.
 const SMALL: f64 = 1.3;
-/// What ours may add to the floor, of what the SDK's way adds, on a large one.
+/// The maximum additional cost of a large request, relative to the additional cost of the SDK's policy.
 const LARGE: f64 = 0.5;
-/// What the guest may need of memory beyond the request.
+/// The maximum memory of the guest in addition to the request.
 const MEMORY: usize = 256 * 1024;
 
 fn main() -> ExitCode {
@@ -65,7 +65,7 @@ fn say(what: &str, is: f64, may_be: f64) -> bool {
     is <= may_be
 }
 
-/// An Application whose status is so many bytes long.
+/// An Application with a status of the given size in bytes.
 fn application(annotation: Option<&str>, status: usize) -> Value {
     let resource = |index: usize| {
         json!({
@@ -105,7 +105,7 @@ fn payload(operation: &str, object: &Value) -> Vec<u8> {
     json!({"request": request, "settings": {}}).to_string().into_bytes()
 }
 
-/// Each module's median, in seconds.
+/// The median time of each module, in seconds.
 fn row(what: &str, modules: &[Module; 3], payload: &[u8]) -> [f64; 3] {
     let mut times = [const { Vec::new() }; 3];
     for _ in 0..ROUNDS {
@@ -134,7 +134,7 @@ fn row(what: &str, modules: &[Module; 3], payload: &[u8]) -> [f64; 3] {
     medians.map(|median| median.as_secs_f64())
 }
 
-/// The least memory in which the module answers.
+/// The smallest memory limit with which the module answers.
 fn memory(path: &std::ffi::OsStr, payload: &[u8]) -> usize {
     let folder = tempfile::tempdir().expect("a folder");
     let answers = |pages: usize| {

@@ -1,10 +1,9 @@
-//! Measures the operator on a real kube-apiserver: rolling out beside a client that only sends what has to be sent and a
-//! `kopf` operator that applies the same objects (`e2e/peers/kopf`), starting again with everything in place, and memory.
+//! Measures the operator on a real kube-apiserver: a roll-out, compared with a client that only sends the objects and a
+//! `kopf` operator that applies the same objects (`e2e/peers/kopf`); a restart with everything in place; and memory.
 //!
 //!     telewarden-bench-operator KOPF [roll-out|restart|memory]...
 //!
-//! What compares two things alternates between them, so that a noisy machine is as noisy for both. Exit 1: the operator
-//! costs more than it may.
+//! Comparisons alternate between both sides, so that noise affects both. Exits with 1 if a cost is above its limit.
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,21 +22,21 @@ use kube::runtime::watcher::{self, Event, watcher};
 use serde_json::{Value, json};
 use telewarden_e2e_operator::{ADMIN, Application, Cluster, Operator, SERVICE_ACCOUNT, annotation, covers, render};
 
-/// What is rolled out.
+/// The number of Applications to roll out.
 const APPLICATIONS: usize = 1000;
-/// How many are worked on at once, by whomever.
+/// The concurrency of all clients.
 const AT_ONCE: usize = 16;
 const ROUNDS: usize = 3;
-/// What lies in memory.
+/// The Applications for the memory measurement.
 const MANY: usize = 10_000;
 const STATUS: usize = 20 * 1024;
 const OURS: &str = "app.kubernetes.io/managed-by=telewarden,telegraf.influxdata.com/instance=telewarden";
 
-/// How long a roll-out may take, of what a bare client needs.
+/// The maximum time of a roll-out, relative to the bare client.
 const ROLL_OUT: f64 = 1.3;
-/// How long until the operator is ready, of what the lists alone take.
+/// The maximum time until the operator is ready, relative to the lists alone.
 const READY: f64 = 1.5;
-/// Resident memory, in MiB.
+/// The maximum resident memory, in MiB.
 const MEMORY: f64 = 96.0;
 
 #[tokio::main]
@@ -66,24 +65,24 @@ fn say(what: &str, is: f64, may_be: f64) -> bool {
     is <= may_be
 }
 
-/// Time, processor time and memory of something.
+/// A measurement.
 #[derive(Clone, Copy, Default)]
 struct Cost {
     took: Duration,
-    /// User and system, in seconds.
+    /// User and system time, in seconds.
     processor: f64,
-    /// The most that was resident, in MiB.
+    /// The peak of the resident memory, in MiB.
     resident: f64,
 }
 
-/// What a process has cost so far.
+/// The cost of a process so far.
 struct Process(u32);
 
 impl Process {
-    /// In seconds. The kernel counts in hundredths.
+    /// The processor time in seconds. The kernel's unit is a hundredth.
     fn processor(&self) -> f64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0)).expect("a process");
-        // The name of the program may have spaces in it.
+        // The program's name can contain spaces.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let ticks = |field: usize| {
             fields
@@ -94,7 +93,7 @@ impl Process {
         (ticks(11) + ticks(12)) / 100.0
     }
 
-    /// In MiB: `VmRSS` is what is resident now, `VmHWM` the most that ever was.
+    /// The memory in MiB: `VmRSS` is the resident memory, `VmHWM` its peak.
     fn memory(&self, field: &str) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0)).expect("a process");
         let line = status
@@ -117,7 +116,7 @@ fn name_of(index: usize) -> String {
     format!("app-{index:05}")
 }
 
-/// Annotated Applications, ten of them in each namespace when there are many.
+/// Annotated Applications, ten in each namespace if there are many.
 fn application(index: usize, count: usize, status: usize) -> Value {
     let namespace = name_of(index % APPLICATIONS.min(count));
     let name = name_of(index);
@@ -144,7 +143,7 @@ async fn put_applications(cluster: &Cluster, count: usize, status: usize) {
     stream::iter(0..count).for_each_concurrent(AT_ONCE, put).await;
 }
 
-/// Waits until so many objects of ours have come, as a watch shows them.
+/// Waits until a watch has reported the given number of owned objects.
 async fn appear(cluster: &Cluster, count: usize) {
     let of = |group, kind| {
         let config = watcher::Config::default().labels(OURS);
@@ -183,7 +182,7 @@ async fn delete_all(cluster: &Cluster) {
     }
 }
 
-/// From nothing to applied.
+/// Measures a roll-out.
 async fn roll_out(kopf: &Path) -> bool {
     let cluster = &Cluster::start().await;
     put_applications(cluster, APPLICATIONS, 0).await;
@@ -210,7 +209,7 @@ async fn roll_out(kopf: &Path) -> bool {
     child.kill().and_then(|()| child.wait()).expect("end kopf");
     let log = fs::read_to_string(log).unwrap_or_default();
     assert!(appeared.is_ok(), "kopf has not applied everything:\n{log}");
-    // It would be no comparison otherwise.
+    // The comparison requires equal results.
     are_there(cluster, &rendered).await;
     delete_all(cluster).await;
 
@@ -247,7 +246,7 @@ fn start_kopf(kopf: &Path, kubeconfig: &Path, log: &Path) -> Child {
     command.spawn().expect("start kopf")
 }
 
-/// Sends the server-side applies, and does nothing else.
+/// Only sends the server-side applies.
 async fn bare_client(cluster: &Cluster, rendered: &[Vec<Value>]) -> Cost {
     let client = cluster.client_of(SERVICE_ACCOUNT);
     let before = Process(std::process::id()).processor();
@@ -269,12 +268,12 @@ async fn bare_client(cluster: &Cluster, rendered: &[Vec<Value>]) -> Cost {
         }
     });
     let send = stream::iter(tasks).buffer_unordered(AT_ONCE).collect::<Vec<()>>();
-    // Somebody watches here too.
+    // A watch, as in the operator's measurement.
     tokio::join!(send, appear(cluster, rendered.iter().flatten().count()));
     Cost {
         took: started.elapsed(),
         processor: Process(std::process::id()).processor() - before,
-        // There is much else in this process.
+        // The memory of this process is not comparable.
         resident: f64::NAN,
     }
 }
@@ -286,7 +285,7 @@ fn api_of(client: &Client, object: &Value) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), text("/metadata/namespace"), &resource)
 }
 
-/// Whether the cluster holds what is rendered.
+/// Checks that the cluster contains the rendered objects.
 async fn are_there(cluster: &Cluster, rendered: &[Vec<Value>]) {
     let mut live = BTreeMap::new();
     for (group, kind) in [("", "ConfigMap"), ("apps", "Deployment")] {
@@ -312,7 +311,7 @@ async fn are_there(cluster: &Cluster, rendered: &[Vec<Value>]) {
             Some(text(&metadata["name"])),
         );
         let mut object = object.clone();
-        // The API server leaves them out of a list's items.
+        // A list's items do not have them.
         object
             .as_object_mut()
             .expect("an object")
@@ -322,7 +321,7 @@ async fn are_there(cluster: &Cluster, rendered: &[Vec<Value>]) {
     }
 }
 
-/// Everything is in place, and the operator starts.
+/// Measures a restart with everything in place.
 async fn restart() -> [bool; 2] {
     let cluster = &Cluster::start().await;
     put_applications(cluster, APPLICATIONS, 0).await;
@@ -377,8 +376,7 @@ async fn has_looked_at(operator: &Operator, result: &str, sources: usize) {
     }
 }
 
-/// The lists that the operator cannot do without, all at once, in pages of the size that it asks for. What comes is read,
-/// and nothing is made of it.
+/// The lists that the operator needs, concurrently, with its page size. The answers are read and dropped.
 async fn list_everything(client: &Client) {
     #[derive(serde::Deserialize)]
     struct List {
@@ -412,7 +410,7 @@ async fn list_everything(client: &Client) {
     }
 }
 
-/// The most that is resident, with many large Applications, all of which are served.
+/// Measures the peak memory with many large Applications.
 async fn memory() -> bool {
     let cluster = Cluster::start().await;
     put_applications(&cluster, MANY, STATUS).await;
@@ -449,7 +447,7 @@ fn row(what: &str, cost: Cost) {
     );
 }
 
-/// The round of the median time.
+/// The round with the median time.
 fn median(mut costs: Vec<Cost>) -> Cost {
     costs.sort_by_key(|cost| cost.took);
     costs.get(costs.len() / 2).copied().unwrap_or_default()

@@ -1,5 +1,5 @@
-//! Which of Telegraf's ways to watch its configuration holds, when the kubelet changes it ten times in a row. Started by
-//! `bench/watch`; what came of it is in `docs/faults.md`.
+//! Compares Telegraf's ways to watch its configuration while the kubelet changes it ten times in a row. Started by
+//! `bench/watch`; the results are in `docs/faults.md`.
 #![forbid(unsafe_code)]
 
 use std::thread::sleep;

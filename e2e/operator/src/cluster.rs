@@ -1,4 +1,4 @@
-//! The API server and its database.
+//! A real kube-apiserver with etcd.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -17,65 +17,65 @@ use tempfile::TempDir;
 
 use crate::{Application, covers, eventually, objects};
 
-/// The token of somebody who may do everything.
+/// The token of an administrator.
 pub const ADMIN: &str = "admin-token";
-/// The token of the ServiceAccount that the operator runs as.
+/// The token of the operator's ServiceAccount.
 pub const SERVICE_ACCOUNT: &str = "operator-token";
-/// Another token of the same ServiceAccount, with another uid, so that two operators can be told apart in the audit log.
+/// Another token of the same ServiceAccount with another uid, so that the audit log distinguishes two operators.
 pub const SERVICE_ACCOUNT_TOO: &str = "operator-too-token";
 
-/// A cluster without nodes: objects are stored and watched, and nothing runs.
+/// A cluster without nodes: objects are stored and watched, but no pods run.
 pub struct Cluster {
     folder: TempDir,
     etcd: Child,
     api_server: Child,
     port: u16,
     etcd_port: u16,
-    /// As somebody who may do everything.
+    /// A client with administrator rights.
     pub client: Client,
-    /// Of the API server's own, and more.
+    /// The flags of the API server.
     flags: Vec<String>,
 }
 
-/// A request that the API server has answered.
+/// A request in the audit log.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditEvent {
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`.
     pub verb: String,
-    /// Whose request it was.
+    /// The user who sent it.
     pub user: User,
-    /// What it was about. Absent for paths that are no objects.
+    /// The object. Absent for other paths.
     #[serde(default)]
     pub object_ref: ObjectRef,
-    /// Path and parameters.
+    /// The path with its query.
     #[serde(rename = "requestURI")]
     pub request_uri: String,
-    /// The answer's code.
+    /// The response.
     pub response_status: Option<ResponseStatus>,
-    /// When the request came in, as text that sorts by time.
+    /// When the request was received, as text that sorts by time.
     pub request_received_timestamp: String,
     /// When it was answered.
     pub stage_timestamp: String,
 }
 
-/// Who asked.
+/// A user.
 #[derive(Clone, Debug, Deserialize)]
 pub struct User {
-    /// Their name.
+    /// The name.
     pub username: String,
-    /// Tells those of one name apart.
+    /// Distinguishes users with the same name.
     #[serde(default)]
     pub uid: String,
 }
 
-/// What a request is about.
+/// The object of a request.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ObjectRef {
     /// The kind's plural.
     pub resource: String,
-    /// Its group.
+    /// The kind's group.
     pub api_group: String,
     /// The object's namespace.
     pub namespace: String,
@@ -83,7 +83,7 @@ pub struct ObjectRef {
     pub name: String,
 }
 
-/// How it was answered.
+/// A response.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ResponseStatus {
     /// The HTTP status.
@@ -91,19 +91,19 @@ pub struct ResponseStatus {
 }
 
 impl AuditEvent {
-    /// True for a request that changed something, or tried to.
+    /// True for a write, whether it succeeded or not.
     pub fn is_write(&self) -> bool {
         let writes = ["create", "update", "patch", "delete", "deletecollection"];
         writes.contains(&self.verb.as_str()) && !self.request_uri.contains("dryRun=All")
     }
 
-    /// True for what belongs to the operator's own keeping: its Lease, and Events, which are a courtesy.
+    /// True for the operator's Lease and for Events.
     pub fn is_housekeeping(&self) -> bool {
         ["leases", "events"].contains(&self.object_ref.resource.as_str())
     }
 }
 
-/// A part from `e2e/provision`, which `e2e/operator/run` hands over.
+/// The path of a part from `e2e/provision`, which `e2e/operator/run` sets.
 pub(crate) fn part(variable: &str) -> PathBuf {
     match std::env::var_os(variable) {
         Some(path) => path.into(),
@@ -126,13 +126,13 @@ fn spawn(command: &mut Command, log: &Path) -> Child {
 }
 
 impl Cluster {
-    /// A new and empty cluster with Argo CD's kinds, the namespaces `argocd` and `telewarden`, and a project that permits
+    /// Starts an empty cluster with Argo CD's kinds, the namespaces `argocd` and `telewarden`, and a project that permits
     /// everything.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// The same, with more flags for the API server.
+    /// The same with additional flags for the API server.
     pub async fn start_with(flags: &[&str]) -> Self {
         let cluster = Self::without_operator(flags).await;
         cluster
@@ -141,7 +141,7 @@ impl Cluster {
         cluster
     }
 
-    /// The same, without a ServiceAccount and rights for the operator: it has yet to be installed.
+    /// The same without a ServiceAccount and rights for the operator.
     pub async fn without_operator(flags: &[&str]) -> Self {
         let folder = TempDir::new().expect("a folder");
         let key = rcgen::KeyPair::generate().expect("a key");
@@ -224,25 +224,25 @@ impl Cluster {
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
-    /// Where the tests' files are.
+    /// The folder for the test's files.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Kills the API server as a power cut would.
+    /// Kills the API server without a shutdown.
     pub fn kill_api_server(&mut self) {
         self.api_server.kill().expect("kill the API server");
         self.api_server.wait().expect("wait for it");
     }
 
-    /// Starts it again, with other flags than before if there are any.
+    /// Restarts it, with other flags if given.
     pub async fn restart_api_server(&mut self, flags: &[&str]) {
         self.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
         self.api_server = start_api_server(self.folder.path(), self.port, self.etcd_port, &self.flags);
         self.is_up().await;
     }
 
-    /// Has etcd forget all but the newest version of everything, so that watches that are behind expire.
+    /// Compacts etcd to the newest revision, so that watches at older ones expire.
     pub async fn compact(&self) {
         let version = self
             .all("", "v1", "Namespace")
@@ -270,7 +270,7 @@ impl Cluster {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
-    /// Where the API server listens.
+    /// The API server's address.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
@@ -280,7 +280,7 @@ impl Cluster {
         self.kubeconfig_by(self.port, token)
     }
 
-    /// A kubeconfig for a token, by way of another port.
+    /// A kubeconfig for a token with another port.
     pub(crate) fn kubeconfig_by(&self, port: u16, token: &str) -> PathBuf {
         let path = self.folder.path().join(format!("{token}-{port}.kubeconfig"));
         let config = json!({
@@ -298,12 +298,12 @@ impl Cluster {
         path
     }
 
-    /// A client with connections of its own, for a token.
+    /// A client with separate connections, for a token.
     pub fn client_of(&self, token: &str) -> Client {
         client(self.port, token)
     }
 
-    /// Every request so far.
+    /// All requests so far.
     pub fn audit(&self) -> Vec<AuditEvent> {
         let text = fs::read_to_string(self.folder.path().join("audit.log")).unwrap_or_default();
         text.lines()
@@ -311,7 +311,7 @@ impl Cluster {
             .collect()
     }
 
-    /// How many writes of owned objects there were from operators.
+    /// The number of operators' writes to owned objects.
     pub fn writes(&self) -> usize {
         let from_operator = |event: &&AuditEvent| event.user.username.contains("operator");
         self.audit()
@@ -331,7 +331,7 @@ impl Cluster {
         Api::namespaced_with(self.client.clone(), namespace, &resource(group, version, kind))
     }
 
-    /// Creates every object of a text.
+    /// Creates all objects of a text.
     pub async fn create_all(&self, text: &str) {
         for object in objects(text) {
             self.put(&object).await;
@@ -350,7 +350,7 @@ impl Cluster {
         }
     }
 
-    /// Creates an object, or brings it to what is given.
+    /// Creates or replaces an object.
     pub async fn put(&self, object: &Value) {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         let params = PatchParams::apply("e2e").force();
@@ -358,7 +358,7 @@ impl Cluster {
         put.unwrap_or_else(|error| panic!("cannot put {object}: {error}"));
     }
 
-    /// Creates each rendered object as somebody else's: the same kind, namespace and name, without our labels.
+    /// Creates a foreign object for each rendered one: the same kind, namespace and name, without the operator's labels.
     pub async fn put_foreign(&self, rendered: &[Value]) {
         for object in rendered {
             let mut foreign = object.clone();
@@ -370,7 +370,7 @@ impl Cluster {
         }
     }
 
-    /// Waits for an Event about each object that is somebody else's, and deletes the object.
+    /// Waits for an Event about each foreign object, and deletes the object.
     pub async fn delete_foreign(&self, about: &str, rendered: &[Value]) {
         for object in rendered {
             let text = |field: &Value| field.as_str().expect("text").to_owned();
@@ -385,13 +385,13 @@ impl Cluster {
         }
     }
 
-    /// A namespace.
+    /// Creates a namespace.
     pub async fn namespace(&self, name: &str) {
         self.put(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
             .await;
     }
 
-    /// An AppProject.
+    /// Creates an AppProject.
     pub async fn project(&self, name: &str, spec: Value) {
         let metadata = json!({"name": name, "namespace": "argocd"});
         self.put(
@@ -423,7 +423,7 @@ impl Cluster {
             .expect("delete an object");
     }
 
-    /// Deletes every accepted declaration that is remembered in a namespace.
+    /// Deletes all accepted declarations in a namespace.
     pub async fn forget_accepted(&self, namespace: &str) {
         let api = self.of(namespace, "", "v1", "ConfigMap");
         let accepted = ListParams::default().labels("telewarden.io/accepted");
@@ -431,7 +431,7 @@ impl Cluster {
         deleted.expect("delete what is remembered");
     }
 
-    /// A namespace goes away for good. There is no controller here that would empty it.
+    /// Deletes a namespace completely. No controller runs here that would empty it.
     pub async fn config_map(&self, namespace: &str, name: &str) -> Option<ConfigMap> {
         Api::namespaced(self.client.clone(), namespace)
             .get_opt(name)
@@ -439,7 +439,7 @@ impl Cluster {
             .expect("get a ConfigMap")
     }
 
-    /// Creates a ConfigMap that is nobody's.
+    /// Creates a ConfigMap without an owner.
     pub async fn create_config_map(&self, namespace: &str, name: &str, data: &[(&str, &str)]) {
         let map = json!({"metadata": {"name": name}, "data": data.iter().copied().collect::<std::collections::BTreeMap<_, _>>()});
         let map: ConfigMap = serde_json::from_value(map).expect("a ConfigMap");
@@ -449,7 +449,7 @@ impl Cluster {
             .expect("create a ConfigMap");
     }
 
-    /// Everything with an instance's label, by kind, namespace and name.
+    /// All objects with an instance's label, by kind, namespace and name.
     pub async fn owned_by(&self, instance: &str) -> Vec<Value> {
         let params = ListParams::default().labels(&format!("telegraf.influxdata.com/instance={instance}"));
         let mut owned = Vec::new();
@@ -478,14 +478,14 @@ impl Cluster {
         owned
     }
 
-    /// The names of everything that the operator owns, such as `Deployment nublado/telegraf-nublado`, sorted.
+    /// The sorted names of all owned objects, such as `Deployment nublado/telegraf-nublado`.
     pub async fn owned(&self) -> Vec<String> {
         let mut names: Vec<_> = self.owned_by("telewarden").await.iter().map(name_of).collect();
         names.sort();
         names
     }
 
-    /// Waits until the operator owns exactly these.
+    /// Waits until the operator owns exactly these objects.
     pub async fn owns(&self, expected: &[&str]) {
         let mut expected: Vec<_> = expected.iter().map(|name| (*name).to_owned()).collect();
         expected.sort();
@@ -498,7 +498,7 @@ impl Cluster {
         .await;
     }
 
-    /// Waits until the cluster holds what the module renders of the Applications and Namespaces in it, and nothing else.
+    /// Waits until the owned objects are exactly those that the module renders for the Applications and Namespaces.
     pub async fn is_as_rendered(&self, settings: &Value) {
         let settings = settings.to_string();
         eventually(|| async {
@@ -559,7 +559,7 @@ impl Cluster {
         events
     }
 
-    /// Waits for an Event, and answers what it says.
+    /// Waits for an Event, and answers its note.
     pub async fn event(&self, about: &str, reason: &str) -> String {
         let found = std::sync::Mutex::new(String::new());
         eventually(|| async {
@@ -575,12 +575,12 @@ impl Cluster {
         found.into_inner().expect("a lock")
     }
 
-    /// Writes an Application.
+    /// Creates or replaces an Application.
     pub async fn application(&self, application: &Application) {
         self.put(&application.object()).await;
     }
 
-    /// Whether a namespace is there.
+    /// True if a namespace exists.
     pub async fn has_namespace(&self, name: &str) -> bool {
         Api::<Namespace>::all(self.client.clone())
             .get_opt(name)
@@ -625,7 +625,7 @@ fn resource(group: &str, version: &str, kind: &str) -> ApiResource {
 
 /// A client for a token.
 fn client(port: u16, token: &str) -> Client {
-    // There may be two in one program, and one has to be chosen. It fails where that is done.
+    // The program can contain two providers, so one must be installed. This fails if one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let url = format!("https://127.0.0.1:{port}").parse().expect("a URL");
     let mut config = Config::new(url);

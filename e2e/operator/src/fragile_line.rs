@@ -1,4 +1,4 @@
-//! A line to the API server that breaks.
+//! A proxy for the API server whose connections break.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,8 +8,8 @@ use tokio::task::JoinHandle;
 
 use crate::{Cluster, Random};
 
-/// Hands every connection on to the API server, and breaks it after a while: in the midst of a request, of an answer, of a
-/// watch, or between the two, when something is written and nobody is told.
+/// Forwards connections to the API server and breaks each after some bytes: during a request, a response or a watch, or
+/// after a write and before its response.
 pub struct FragileLine {
     port: u16,
     broken: Arc<AtomicUsize>,
@@ -17,7 +17,7 @@ pub struct FragileLine {
 }
 
 impl FragileLine {
-    /// Lays a line to a cluster whose connections carry up to so many bytes.
+    /// Starts a proxy whose connections break after at most the given number of bytes.
     pub async fn to(cluster: &Cluster, bytes: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("its address").port();
@@ -41,12 +41,12 @@ impl FragileLine {
         Self { port, broken, task }
     }
 
-    /// Where it begins.
+    /// The proxy's port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// How many connections have broken.
+    /// The number of broken connections.
     pub fn broken(&self) -> usize {
         self.broken.load(Ordering::Relaxed)
     }
@@ -58,7 +58,7 @@ impl Drop for FragileLine {
     }
 }
 
-/// Carries so many bytes, either way. False if an end hung up before.
+/// Forwards the given number of bytes in both directions. Answers false if one side closed the connection before.
 async fn carry(from: &TcpStream, to: &TcpStream, mut left: u64) -> bool {
     let mut buffer = [0; 4096];
     while left > 0 {

@@ -1,4 +1,4 @@
-//! The operator's chart, and Helm.
+//! The operator's chart, installed with Helm.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -10,10 +10,10 @@ use crate::{ADMIN, Cluster, objects};
 
 /// The chart.
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/chart/telewarden-operator");
-/// The release, after which the operator's ServiceAccount is called.
+/// The release, which is also the name of the operator's ServiceAccount.
 const RELEASE: &str = "telewarden-operator";
 
-/// Runs Helm to its end, and answers what it prints.
+/// Runs Helm, and answers its output.
 fn helm(arguments: &[&str], input: &str) -> Result<String, String> {
     let mut helm = Command::new(part("TELEWARDEN_E2E_HELM"))
         .args(["--namespace", "telewarden"])
@@ -32,27 +32,27 @@ fn helm(arguments: &[&str], input: &str) -> Result<String, String> {
     }
 }
 
-/// Has Helm look for what is wrong with the chart.
+/// Runs `helm lint`.
 ///
 /// # Errors
-/// What it finds.
+/// Helm's findings.
 pub fn lint(values: &Value) -> Result<String, String> {
     helm(&["lint", "--strict", CHART, "--values", "-"], &values.to_string())
 }
 
-/// What Helm renders of the chart.
+/// Runs `helm template`.
 ///
 /// # Errors
-/// Why it does not.
+/// Helm's error.
 pub fn template(values: &Value) -> Result<Vec<Value>, String> {
     helm(&["template", RELEASE, CHART, "--values", "-"], &values.to_string()).map(|text| objects(&text))
 }
 
 impl Cluster {
-    /// Has Helm install the chart, or bring it to other values, and answers what is installed then.
+    /// Installs or upgrades the chart, and answers the installed objects.
     ///
     /// # Panics
-    /// When Helm or the API server refuses it.
+    /// If Helm or the API server refuses it.
     pub fn install(&self, values: &Value) -> Vec<Value> {
         let kubeconfig = self.kubeconfig(ADMIN);
         let kubeconfig = kubeconfig.to_str().expect("a path");

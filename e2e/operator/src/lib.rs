@@ -1,7 +1,7 @@
-//! A real kube-apiserver and etcd, and the real operator, for tests that read like sentences.
+//! Test support: a real kube-apiserver and etcd, and the real operator.
 //!
-//! Nothing here knows what Telegraf's configuration looks like: what should be in the cluster is what the module renders,
-//! called through the `telewarden` library.
+//! The tests know nothing about Telegraf's configuration. The expected objects are those that the module renders, called
+//! through the `telewarden` library.
 #![forbid(unsafe_code)]
 
 mod cluster;
@@ -27,13 +27,13 @@ use cluster::{free_port, part};
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-/// What hangs is a failure. It is no assertion about how long things take: they may take as long as they need.
+/// The timeout for a test that hangs. It is not an assertion about time.
 const HANGS: Duration = Duration::from_secs(180);
 
-/// Waits until something is so. `look` answers what is not.
+/// Waits until a condition holds. `look` answers what is wrong.
 ///
 /// # Panics
-/// When it never is.
+/// If it never holds.
 pub async fn eventually<F: Future<Output = Result<(), String>>>(look: impl Fn() -> F) {
     let started = Instant::now();
     loop {
@@ -45,10 +45,10 @@ pub async fn eventually<F: Future<Output = Result<(), String>>>(look: impl Fn() 
     }
 }
 
-/// Shows that something stays so, for a while in which the operator would have done it.
+/// Checks that a condition holds for a while.
 ///
 /// # Panics
-/// When it does not stay so.
+/// If it stops holding.
 pub async fn for_a_while<F: Future<Output = Result<(), String>>>(look: impl Fn() -> F) {
     for _ in 0..20 {
         if let Err(why) = look().await {

@@ -1,4 +1,4 @@
-//! What tests write, and what the module makes of it.
+//! Objects for tests, and what the module renders for them.
 
 use std::sync::OnceLock;
 
@@ -12,9 +12,9 @@ use telewarden::{Cache, Module, Options, Outcome, PROTOCOL, RenderRequest};
 pub struct Application {
     /// Its name.
     pub name: String,
-    /// Where it is deployed to.
+    /// Its destination namespace.
     pub namespace: String,
-    /// The annotation; none if empty.
+    /// The annotation's value; no annotation if empty.
     pub annotation: String,
     /// Its project.
     pub project: String,
@@ -23,7 +23,7 @@ pub struct Application {
 }
 
 impl Application {
-    /// An Application that is deployed to the namespace of its own name, on this cluster.
+    /// An Application that is deployed to the namespace with its name, in this cluster.
     pub fn named(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -34,14 +34,14 @@ impl Application {
         }
     }
 
-    /// With an annotation.
+    /// The same with an annotation.
     #[must_use]
     pub fn annotated(mut self, annotation: &str) -> Self {
         annotation.clone_into(&mut self.annotation);
         self
     }
 
-    /// With another destination.
+    /// The same with another destination namespace.
     #[must_use]
     pub fn to(mut self, namespace: &str) -> Self {
         namespace.clone_into(&mut self.namespace);
@@ -68,7 +68,7 @@ impl Application {
     }
 }
 
-/// An annotation with endpoints of these names, in a namespace.
+/// An annotation with endpoints of these names in a namespace.
 pub fn annotation(namespace: &str, endpoints: &[&str]) -> String {
     let line = |name: &&str| format!("- {name}: \"http://{name}.{namespace}.svc:9121/metrics\"\n");
     endpoints.iter().map(line).collect()
@@ -82,7 +82,7 @@ pub fn redis() -> Application {
 /// The objects of a text.
 ///
 /// # Panics
-/// When it is not YAML.
+/// If it is not YAML.
 pub fn objects(text: &str) -> Vec<Value> {
     serde_yaml::Deserializer::from_str(text)
         .map(|document| Value::deserialize(document).expect("YAML"))
@@ -90,10 +90,10 @@ pub fn objects(text: &str) -> Vec<Value> {
         .collect()
 }
 
-/// What the module renders of sources under settings, without the operator.
+/// The objects that the module renders for sources, without the operator.
 ///
 /// # Panics
-/// When the module fails.
+/// If the module fails.
 pub fn render(settings: &str, sources: &[Value]) -> Vec<Value> {
     static MODULE: OnceLock<Module> = OnceLock::new();
     let module = MODULE.get_or_init(|| {
@@ -132,10 +132,10 @@ pub fn render(settings: &str, sources: &[Value]) -> Vec<Value> {
         .collect()
 }
 
-/// Whether an object in the cluster holds everything that is rendered, no more in its `data`, and no more in the lists.
+/// Checks that an object in the cluster contains everything that is rendered, without additions to its `data` and lists.
 ///
 /// # Errors
-/// What differs.
+/// The difference.
 pub fn covers(rendered: &Value, live: &Value) -> Result<(), String> {
     if rendered.get("data") != live.get("data") {
         return Err(format!("data is {}, rendered is {}", live["data"], rendered["data"]));
@@ -152,7 +152,7 @@ fn within(rendered: &Value, live: &Value, at: &str) -> Result<(), String> {
             .iter()
             .zip(live)
             .try_for_each(|(value, live)| within(value, live, &format!("{at}/…"))),
-        // What is empty is not stored.
+        // The API server does not store empty values.
         (Value::Array(items), Value::Null) if items.is_empty() => Ok(()),
         (Value::Object(fields), Value::Null) if fields.is_empty() => Ok(()),
         (rendered, live) if rendered == live => Ok(()),

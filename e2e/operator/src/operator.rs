@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{Cluster, FragileLine, HANGS, SERVICE_ACCOUNT, eventually};
 
-/// Tells the logs of several operators apart.
+/// Numbers the logs of several operators.
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 
 /// A running operator.
@@ -36,7 +36,7 @@ fn run_with(arguments: &[&str]) -> Command {
 }
 
 impl Cluster {
-    /// Runs a command of the operator to its end.
+    /// Runs a command of the operator.
     pub fn command(&self, arguments: &[&str]) -> Output {
         self.command_of(SERVICE_ACCOUNT, arguments)
     }
@@ -54,7 +54,7 @@ impl Cluster {
     /// Writes settings to a file.
     pub fn settings(&self, settings: &Value) -> PathBuf {
         let path = self.folder().join("settings.yaml");
-        // At once, as a mounted ConfigMap changes.
+        // Atomically, as a mounted ConfigMap changes.
         let new = self.folder().join("settings.new");
         fs::write(&new, serde_yaml::to_string(settings).expect("YAML")).expect("write settings");
         fs::rename(new, &path).expect("replace the settings");
@@ -68,7 +68,7 @@ impl Cluster {
         operator
     }
 
-    /// Starts an operator under settings and waits until it is ready.
+    /// Starts an operator with settings and waits until it is ready.
     pub async fn operator_with(&self, settings: &Value) -> Operator {
         let path = self.settings(settings);
         self.operator(&["--settings", path.to_str().expect("a path")]).await
@@ -84,13 +84,13 @@ impl Cluster {
         self.started(&self.kubeconfig(token), run_with(arguments))
     }
 
-    /// Starts an operator at the end of a line.
+    /// Starts an operator that uses a fragile line.
     pub fn operator_by(&self, line: &FragileLine, arguments: &[&str]) -> Operator {
         self.started(&self.kubeconfig_by(line.port(), SERVICE_ACCOUNT), run_with(arguments))
     }
 
-    /// Starts the operator of a Deployment with its arguments, and waits until it is ready. `/etc/telewarden` is the
-    /// tests' folder.
+    /// Starts the operator with the arguments of a Deployment, and waits until it is ready. `/etc/telewarden` is replaced with
+    /// the test's folder.
     pub async fn operator_of_deployment(&self, deployment: &Value) -> Operator {
         let arguments = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
         let arguments = arguments.as_array().expect("arguments").iter();
@@ -127,7 +127,7 @@ impl Cluster {
 }
 
 impl Operator {
-    /// Waits until `/readyz` says so.
+    /// Waits until `/readyz` succeeds.
     pub async fn is_ready(&self) {
         eventually(|| async {
             match self.get("/readyz").await {
@@ -161,37 +161,37 @@ impl Operator {
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
     }
 
-    /// The name of the pod that it takes itself for.
+    /// The name of the operator's pod.
     pub fn name(&self) -> String {
         self.name.clone()
     }
 
-    /// What it logged.
+    /// The log.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// True while it runs.
+    /// True while the operator runs.
     pub fn runs(&mut self) -> bool {
         self.child.try_wait().expect("look at the operator").is_none()
     }
 
-    /// The process.
+    /// The process ID.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends it a signal: `TERM`, `STOP` or `CONT`.
+    /// Sends a signal: `TERM`, `STOP` or `CONT`.
     pub fn signal(&self, signal: &str) {
         let arguments = ["-s", signal, &self.child.id().to_string()];
         let sent = Command::new("kill").args(arguments).status().expect("run kill");
         assert!(sent.success(), "no signal could be sent");
     }
 
-    /// Waits until it has ended.
+    /// Waits until the operator has ended.
     ///
     /// # Panics
-    /// When it never does.
+    /// If it never ends.
     pub fn ended(mut self) -> ExitStatus {
         let started = Instant::now();
         loop {
@@ -203,13 +203,13 @@ impl Operator {
         }
     }
 
-    /// Ends it as the kubelet does, and waits.
+    /// Stops the operator as the kubelet does, and waits.
     pub fn stop(self) -> ExitStatus {
         self.signal("TERM");
         self.ended()
     }
 
-    /// Ends it without a warning.
+    /// Kills the operator.
     pub fn kill(mut self) {
         self.child.kill().expect("kill the operator");
         self.child.wait().expect("wait for the operator");

@@ -7,14 +7,14 @@ use std::process::{Child, Command, Stdio};
 
 use crate::{eventually, free_port, part};
 
-/// Debian's docker-registry on loopback, without TLS. It ends when this is dropped.
+/// Debian's docker-registry on loopback, without TLS. It stops when this is dropped.
 pub struct DockerRegistry {
     child: Child,
     port: u16,
 }
 
 impl DockerRegistry {
-    /// An empty one, which keeps its data in a folder.
+    /// Starts an empty registry with its data in a folder.
     pub async fn start(folder: &Path) -> Self {
         let port = free_port();
         let config = folder.join("registry.yaml");

@@ -1,4 +1,4 @@
-//! What may be done, and what was.
+//! Compares granted rights with used ones.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::Cluster;
 
-/// That a verb may be done, or was.
+/// A right that was granted or used.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Right {
-    /// Where. Empty: everywhere, or on what is in no namespace.
+    /// The namespace. Empty for all namespaces, and for cluster-scoped objects.
     pub namespace: String,
     /// The group of the kind.
     pub group: String,
@@ -26,7 +26,7 @@ impl Right {
     }
 }
 
-/// What the ClusterRoles and Roles among some objects give.
+/// The rights that the ClusterRoles and Roles among some objects grant.
 pub fn given(objects: &[Value]) -> BTreeSet<Right> {
     let texts = |list: &Value| -> Vec<String> {
         let texts = list.as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -51,10 +51,10 @@ pub fn given(objects: &[Value]) -> BTreeSet<Right> {
 }
 
 impl Cluster {
-    /// Shows that the operator has used every right that it was given, and was refused nothing.
+    /// Checks that the operator has used every granted right, and that no request was forbidden.
     ///
     /// # Panics
-    /// When a right is missing, or one was not used.
+    /// If a right is missing or unused.
     pub fn rights_were_enough_and_all_used(&self, given: &BTreeSet<Right>) {
         let ours = self
             .audit()

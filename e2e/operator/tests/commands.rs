@@ -133,7 +133,7 @@ async fn settings_can_come_from_the_policy_itself_and_follow_it() {
 
     set(&json!({"pod": {"labels": "three"}})).await;
     let refused = cluster.event("telewarden", "SettingsRefused").await;
-    assert!(refused.contains("the old ones stay"), "{refused}");
+    assert!(refused.contains("the previous settings stay"), "{refused}");
     // They are in force: what is new is rendered with them.
     let changed = redis().annotated(&annotation("redis", &["server", "exporter"]));
     cluster.application(&changed).await;

@@ -53,17 +53,32 @@ async fn each_thing_that_is_missing_is_said_until_none_is() {
     assert_eq!(status, Some(1), "{text}");
     assert!(text.contains("no   namespace redis: it does not exist"), "{text}");
     assert!(text.contains("no   Service redis/server: it does not exist"), "{text}");
-    assert!(text.contains("no   Secret redis/telegraf with the key influx-token: it does not exist"), "{text}");
+    assert!(
+        text.contains("no   Secret redis/telegraf with the key influx-token: it does not exist"),
+        "{text}"
+    );
 
     cluster.namespace("redis").await;
     cluster.put(&service(9122)).await;
     cluster.put(&secret("token")).await;
     let (text, status) = look();
     assert_eq!(status, Some(1), "{text}");
-    assert!(text.contains("yes  namespace redis") && text.contains("yes  Service redis/server"), "{text}");
-    assert!(text.contains("no   port 9121 of Service redis/server: it has 9122"), "{text}");
-    assert!(text.contains("no   ready endpoints of Service redis/server: there are none"), "{text}");
-    assert!(text.contains("with the key influx-token: the key is missing; it has token"), "{text}");
+    assert!(
+        text.contains("yes  namespace redis") && text.contains("yes  Service redis/server"),
+        "{text}"
+    );
+    assert!(
+        text.contains("no   port 9121 of Service redis/server: it has 9122"),
+        "{text}"
+    );
+    assert!(
+        text.contains("no   ready endpoints of Service redis/server: there are none"),
+        "{text}"
+    );
+    assert!(
+        text.contains("with the key influx-token: the key is missing; it has token"),
+        "{text}"
+    );
     assert!(!text.contains("5ecret"), "{text}");
 
     cluster.put(&service(9121)).await;
@@ -76,7 +91,11 @@ async fn each_thing_that_is_missing_is_said_until_none_is() {
     cluster.put(&slice(true)).await;
     let (text, status) = look();
     assert_eq!(status, Some(0), "{text}");
-    assert_eq!(text.lines().filter(|line| line.starts_with("  yes ")).count(), 5, "{text}");
+    assert_eq!(
+        text.lines().filter(|line| line.starts_with("  yes ")).count(),
+        5,
+        "{text}"
+    );
 
     assert_eq!(cluster.writes(), 0);
 }
@@ -90,14 +109,19 @@ async fn who_may_not_ask_is_told_so() {
     // The operator's own rights have no Services.
     let (text, status) = doctor(&cluster, SERVICE_ACCOUNT, &[file.to_str().expect("a path")]);
     assert_eq!(status, Some(2), "{text}");
-    assert!(text.contains("?    Service redis/server: this kubeconfig may not ask"), "{text}");
+    assert!(
+        text.contains("?    Service redis/server: this kubeconfig may not ask"),
+        "{text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_the_file_is_said_too() {
     let cluster = Cluster::start().await;
     let file = cluster.folder().join("redis.yaml");
-    let wrong = redis().annotated("- server: ftp://server.redis.svc:9121/metrics\n").object();
+    let wrong = redis()
+        .annotated("- server: ftp://server.redis.svc:9121/metrics\n")
+        .object();
     fs::write(&file, serde_yaml::to_string(&wrong).expect("YAML")).expect("write a file");
     let (text, status) = doctor(&cluster, ADMIN, &[file.to_str().expect("a path")]);
     assert_eq!(status, Some(1), "{text}");

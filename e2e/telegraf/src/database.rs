@@ -1,4 +1,4 @@
-//! VictoriaMetrics, which takes InfluxDB v2's writes.
+//! VictoriaMetrics, which accepts InfluxDB v2's write requests.
 
 use std::collections::BTreeMap;
 
@@ -23,15 +23,15 @@ pub struct Series {
     pub name: String,
     /// The tags.
     pub tags: BTreeMap<String, String>,
-    /// The values in their order.
+    /// The values in order.
     pub values: Vec<f64>,
 }
 
 impl Database {
-    /// Starts an empty one, and waits until it answers.
+    /// Starts an empty database, and waits until it answers.
     ///
     /// # Panics
-    /// When it does not.
+    /// If it does not.
     pub fn start() -> Self {
         let mut database = Self {
             process: None,
@@ -42,17 +42,17 @@ impl Database {
         database
     }
 
-    /// Stops it: who connects is refused.
+    /// Stops it, so that connections are refused.
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.stop();
         }
     }
 
-    /// Starts it where it was, with what it had, and waits until it answers.
+    /// Restarts it with the same address and data, and waits until it answers.
     ///
     /// # Panics
-    /// When it does not.
+    /// If it does not.
     pub fn start_again(&mut self) {
         let process = Process::start(&crate::part("victoria-metrics"), |command, _| {
             command.arg(format!("-storageDataPath={}", self.folder.path().display()));
@@ -66,15 +66,15 @@ impl Database {
         self.process = Some(process);
     }
 
-    /// Where it listens.
+    /// The address.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// Every series there is.
+    /// All series.
     ///
     /// # Panics
-    /// When the database does not answer.
+    /// If the database does not answer.
     pub fn series(&self) -> Vec<Series> {
         #[derive(Deserialize)]
         struct Line {
@@ -100,10 +100,10 @@ impl Database {
         series
     }
 
-    /// What a person would ask: the latest value of each series that matches.
+    /// The latest value of each series that matches a query.
     ///
     /// # Panics
-    /// When the database does not answer.
+    /// If the database does not answer.
     pub fn query(&self, query: &str) -> Vec<f64> {
         self.flush();
         let form = format!("query={query}");
@@ -116,7 +116,7 @@ impl Database {
         results.into_iter().filter_map(value).collect()
     }
 
-    /// Makes what was written visible to queries.
+    /// Makes all writes visible to queries.
     fn flush(&self) {
         get(&self.address, "/internal/force_flush").expect("the database answers");
     }

@@ -1,11 +1,11 @@
-//! What is scraped.
+//! Exporters to scrape.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::http::{Reply, Server, get};
 use crate::process::{Process, eventually, free_port};
 
-/// How known values are written.
+/// The exposition format of the known values.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Exposition {
     /// <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>
@@ -14,7 +14,7 @@ pub enum Exposition {
     OpenMetrics,
 }
 
-/// Metrics of each type with values that a test knows.
+/// Metrics of each type with known values.
 pub fn known_values(exposition: Exposition) -> (&'static str, &'static str) {
     match exposition {
         Exposition::Classic => (
@@ -44,7 +44,7 @@ pub fn known_values(exposition: Exposition) -> (&'static str, &'static str) {
     }
 }
 
-/// A small exporter whose text a test chooses, and may change.
+/// An exporter whose text a test sets and can change.
 #[derive(Debug)]
 pub struct Exporter {
     server: Server,
@@ -78,17 +78,17 @@ impl Exporter {
         self.text.lock().unwrap_or_else(PoisonError::into_inner).1 = text.to_owned();
     }
 
-    /// What an annotation names.
+    /// The URL for an annotation.
     pub fn url(&self) -> String {
         self.server.url("/metrics")
     }
 
-    /// How often it was scraped until now.
+    /// The number of scrapes so far.
     pub fn scrapes(&self) -> usize {
         self.server.count()
     }
 
-    /// Waits for a scrape that begins after this.
+    /// Waits for a scrape that starts after this call.
     pub fn await_scrape(&self) {
         let before = self.scrapes();
         eventually("a scrape", || match self.scrapes() {
@@ -98,7 +98,7 @@ impl Exporter {
     }
 }
 
-/// Prometheus' node exporter with the machine's load alone, and its URL.
+/// Prometheus' node exporter with only the load collector, and its URL.
 pub fn node_exporter() -> (Process, String) {
     let address = format!("127.0.0.1:{}", free_port());
     let process = Process::start(&crate::part("prometheus-node-exporter"), |command, _| {

@@ -1,4 +1,4 @@
-//! As much of HTTP as the tests need, so that a fault can be injected at any byte.
+//! A minimal HTTP server and client, so that tests can inject a fault at any byte.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// A request as it came, its body decoded.
+/// A request with its decoded body.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// `GET`, `POST`, …
     pub method: String,
-    /// Path and query.
+    /// The path with its query.
     pub target: String,
-    /// Headers in their order, names in lower case.
+    /// The headers in order, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body, out of its chunks and its compression.
+    /// The body, without chunks and compression.
     pub body: Vec<u8>,
 }
 
@@ -26,7 +26,7 @@ impl Request {
         header(&self.headers, name)
     }
 
-    /// A parameter of the query. Nothing is decoded.
+    /// A parameter of the query, not decoded.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         let (_, query) = self.target.split_once('?')?;
         query
@@ -34,7 +34,7 @@ impl Request {
             .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
     }
 
-    /// All of it, as one text to search in.
+    /// The whole request as text, to search in.
     pub fn text(&self) -> String {
         let headers: String = self
             .headers
@@ -46,30 +46,30 @@ impl Request {
     }
 }
 
-/// What is answered.
+/// A response.
 #[derive(Debug)]
 pub struct Reply {
     /// The status code.
     pub status: u16,
-    /// Headers, without those that frame the body.
+    /// The headers, without those for the body's length.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Body,
 }
 
-/// How an answer's body comes.
+/// How a response's body is sent.
 #[derive(Debug)]
 pub enum Body {
-    /// At once.
+    /// Immediately.
     Whole(Vec<u8>),
-    /// A text over and over, until so many bytes are sent or the reader goes.
+    /// A repeated text, up to the given number of bytes or until the client disconnects.
     Repeated(&'static str, u64),
-    /// Never: the connection stays open and silent until the server ends.
+    /// Never: the connection stays open and silent until the server stops.
     Never,
 }
 
 impl Reply {
-    /// An answer with a text.
+    /// A response with a text.
     pub fn new(status: u16, content_type: &str, text: impl Into<Vec<u8>>) -> Self {
         Self {
             status,
@@ -78,7 +78,7 @@ impl Reply {
         }
     }
 
-    /// An answer that has no body.
+    /// A response without a body.
     pub fn empty(status: u16) -> Self {
         Self {
             status,
@@ -87,14 +87,14 @@ impl Reply {
         }
     }
 
-    /// The answer with a header more.
+    /// The response with an additional header.
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 }
 
-/// A server on loopback that keeps every request.
+/// A server on loopback that records all requests.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -106,7 +106,7 @@ impl Server {
     /// Starts a server on a free port.
     ///
     /// # Panics
-    /// When there is none.
+    /// If there is none.
     pub fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port on loopback");
         let address = listener.local_addr().expect("a bound socket has an address");
@@ -120,7 +120,7 @@ impl Server {
                     return;
                 }
                 let (kept, over, answer) = (Arc::clone(&kept), Arc::clone(&over), Arc::clone(&answer));
-                // A client that goes away is no failure of the server's.
+                // A disconnected client is not an error of the server.
                 thread::spawn(move || serve(stream, &kept, &over, &*answer));
             }
         });
@@ -141,12 +141,12 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
-    /// Every request until now.
+    /// All requests so far.
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Counts in every request until now, without a copy.
+    /// Sums a count over all requests so far, without copying them.
     pub fn sum(&self, count: impl Fn(&Request) -> usize) -> usize {
         self.requests
             .lock()
@@ -156,7 +156,7 @@ impl Server {
             .sum()
     }
 
-    /// How many requests there were until now.
+    /// The number of requests so far.
     pub fn count(&self) -> usize {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
@@ -165,7 +165,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.ends.store(true, Ordering::Relaxed);
-        // Wakes the one who waits for connections.
+        // Wakes the thread that accepts connections.
         let _ = TcpStream::connect(self.address);
     }
 }
@@ -227,7 +227,7 @@ fn write_reply(mut stream: &TcpStream, reply: Reply, over: &AtomicBool) -> io::R
     }
 }
 
-/// The first line, the headers and the decoded body of a request or an answer.
+/// Reads the first line, the headers and the decoded body of a request or response.
 type Message = (String, Vec<(String, String)>, Vec<u8>);
 
 fn read_message(reader: &mut impl BufRead) -> io::Result<Message> {
@@ -282,15 +282,15 @@ fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
         .map(|(_, value)| value.as_str())
 }
 
-/// Gets a path: the status code and the body.
+/// Sends a GET request. Answers the status code and the body.
 ///
 /// # Errors
-/// When nobody answers.
+/// If there is no response.
 pub fn get(address: &str, target: &str) -> io::Result<(u16, String)> {
     send(address, "GET", target, &[])
 }
 
-/// Sends a request: the status code and the body.
+/// Sends a request. Answers the status code and the body.
 pub(crate) fn send(address: &str, method: &str, target: &str, body: &[u8]) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;

@@ -1,11 +1,11 @@
-//! What the tests of what is rendered stand on: the real Telegraf, exporters and database, started on loopback, and
-//! servers in front of them that record or inject faults.
+//! Test support: the real Telegraf, exporters and database on loopback, and servers in front of them that record requests
+//! or inject faults.
 //!
-//! A configuration is never rewritten for a test. What a test needs different (where metrics go, how often) it says in the
-//! settings, as an administrator would; command line and environment come from the rendered Deployment, and the files lie
-//! where the kubelet would put them.
+//! A rendered configuration is never changed for a test. Tests set what they need (outputs, intervals) in the settings, as
+//! an administrator would. The command line and the environment come from the rendered Deployment, and the files are where
+//! the kubelet would put them.
 //!
-//! No test asserts how long something takes: [`eventually`] waits until it is so, for as long as a busy machine may need.
+//! No test asserts times: [`eventually`] waits as long as a busy machine may need.
 #![forbid(unsafe_code)]
 
 mod database;
@@ -34,10 +34,10 @@ pub use volume::Volume;
 use std::env;
 use std::path::PathBuf;
 
-/// Where a real part is, as `e2e/telegraf/run` says.
+/// The path of a real part, which `e2e/telegraf/run` sets.
 ///
 /// # Panics
-/// When it says nothing: a part that is missing is a failure, never a skip.
+/// If it is not set: a missing part is a failure, and not a reason to skip a test.
 pub fn part(name: &str) -> PathBuf {
     let variable = format!("TELEWARDEN_PART_{}", name.replace(['-', '.'], "_").to_uppercase());
     match env::var_os(&variable) {

@@ -1,20 +1,20 @@
-//! InfluxDB's line protocol, as Telegraf writes it
+//! A parser for InfluxDB's line protocol, as Telegraf writes it
 //! (<https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/>).
 
 use std::collections::BTreeMap;
 
-/// A line.
+/// A parsed line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
     /// The measurement.
     pub measurement: String,
     /// The tags.
     pub tags: BTreeMap<String, String>,
-    /// The fields, as they are written.
+    /// The fields as text.
     pub fields: BTreeMap<String, String>,
 }
 
-/// Reads a line.
+/// Parses a line.
 pub fn parse(line: &str) -> Option<Point> {
     let head = split(line, ' ', Quotes::Plain).into_iter().next()?;
     let fields = split(line.get(head.len() + 1..)?, ' ', Quotes::Quote)
@@ -35,14 +35,14 @@ pub fn parse(line: &str) -> Option<Point> {
     })
 }
 
-/// What a quotation mark is: in a measurement's name and in tags it is a character like any other.
+/// The meaning of a quotation mark. In a measurement's name and in tags it is an ordinary character.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Quotes {
     Plain,
     Quote,
 }
 
-/// Splits where the character is neither escaped nor within quotes.
+/// Splits at a character that is neither escaped nor in quotes.
 fn split(text: &str, at: char, quotes: Quotes) -> Vec<String> {
     let mut parts = vec![String::new()];
     let (mut escaped, mut quoted) = (false, false);

@@ -1,4 +1,4 @@
-//! Programs that run beside a test.
+//! Processes that run during a test.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// Asks again and again until the answer is there.
+/// Repeats a question until there is an answer.
 ///
 /// # Panics
-/// With the last answer, when it is not there after two minutes: longer than anything here takes on the busiest machine.
+/// If there is no answer within two minutes, which is longer than anything takes on a busy machine.
 pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + Duration::from_secs(120);
     loop {
@@ -24,16 +24,16 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> 
     }
 }
 
-/// A port on loopback that nobody listens on.
+/// A free port on loopback.
 ///
 /// # Panics
-/// When there is none.
+/// If there is none.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port on loopback");
     listener.local_addr().expect("a bound socket has an address").port()
 }
 
-/// A program that ends with the test.
+/// A process that ends with the test.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -42,10 +42,10 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a program with nothing in its environment but what it is given. `command` sees a folder of its own.
+    /// Starts a program with only the given environment. `command` gets the process's folder.
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// If it cannot be started.
     pub fn start(program: &Path, command: impl FnOnce(&mut Command, &Path)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let log = folder.path().join("log");
@@ -60,51 +60,51 @@ impl Process {
         Self { child, log, folder }
     }
 
-    /// All that it has said.
+    /// The output so far.
     ///
     /// # Panics
-    /// When its log cannot be read.
+    /// If the log cannot be read.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).expect("the log")).into_owned()
     }
 
-    /// Its own folder.
+    /// The process's folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Its number.
+    /// The process ID.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// How it ended, if it did.
+    /// The exit status, if it has ended.
     ///
     /// # Panics
-    /// When the system cannot tell.
+    /// If the system cannot tell.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("the state of a child")
     }
 
     /// # Panics
-    /// When it has ended.
+    /// If it has ended.
     pub fn assert_runs(&mut self) {
         if let Some(status) = self.ended() {
             panic!("it ended with {status}:\n{}", self.log());
         }
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Terminates it, and waits until it has ended.
     ///
     /// # Panics
-    /// When it does not.
+    /// If it does not end.
     pub fn stop(&mut self) -> ExitStatus {
         let id = self.child.id().to_string();
         Command::new("kill").arg(&id).status().expect("the command kill");
         eventually("the end of a process", || self.ended().ok_or_else(|| self.log()))
     }
 
-    /// The most memory that it has used, in MiB.
+    /// The peak memory in MiB.
     pub fn peak_memory(&self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

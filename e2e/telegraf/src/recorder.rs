@@ -1,14 +1,14 @@
-//! A proxy that keeps what Telegraf writes, and a database's stand-in where only that is asked.
+//! Records Telegraf's writes, as a proxy in front of a database or in place of one.
 
 use std::collections::BTreeMap;
 
 use crate::http::{Reply, Request, Server, send};
 use crate::line_protocol::{Point, parse};
 
-/// A write as Telegraf sent it.
+/// A write request.
 #[derive(Clone, Debug)]
 pub struct Write {
-    /// The path, which InfluxDB v2 fixes.
+    /// The path.
     pub path: String,
     /// The organization.
     pub organization: String,
@@ -20,7 +20,7 @@ pub struct Write {
     pub points: Vec<Point>,
 }
 
-/// Records every write, and passes it on.
+/// A server that records writes.
 #[derive(Debug)]
 pub struct Recorder(Server);
 
@@ -37,30 +37,30 @@ impl Recorder {
         }))
     }
 
-    /// A server that takes everything, or answers as it is told.
+    /// A server that accepts everything, or sends the given responses.
     pub fn answering(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         Self(Server::start(answer))
     }
 
-    /// Where it listens.
+    /// The URL.
     pub fn url(&self) -> String {
         self.0.url("")
     }
 
-    /// The requests themselves.
+    /// The recorded requests.
     pub fn requests(&self) -> Vec<Request> {
         self.0.requests()
     }
 
-    /// Every write until now.
+    /// All writes so far.
     ///
     /// # Panics
-    /// When a request is not a write of InfluxDB v2's, or a line of it cannot be read.
+    /// If a request is not a write of InfluxDB v2, or a line is invalid.
     pub fn writes(&self) -> Vec<Write> {
         self.0.requests().iter().map(write).collect()
     }
 
-    /// How many lines begin like this: quick, where there are many.
+    /// The number of lines with a prefix, counted quickly.
     pub fn lines(&self, beginning: &str) -> usize {
         let beginning = beginning.as_bytes();
         let of = |body: &[u8]| {
@@ -71,12 +71,12 @@ impl Recorder {
         self.0.sum(|request| of(&request.body))
     }
 
-    /// How many requests there were until now.
+    /// The number of requests so far.
     pub fn count(&self) -> usize {
         self.0.count()
     }
 
-    /// Every point until now, by bucket.
+    /// All points so far, by bucket.
     pub fn points(&self) -> BTreeMap<String, Vec<Point>> {
         let mut points: BTreeMap<String, Vec<Point>> = BTreeMap::new();
         for write in self.writes() {
@@ -93,7 +93,7 @@ fn write(request: &Request) -> Write {
     Write {
         path: request.target.split('?').next().unwrap_or_default().to_owned(),
         organization: parameter("org"),
-        // The one character of a bucket's name that is encoded.
+        // The only encoded character in the buckets' names.
         bucket: parameter("bucket").replace("%3A", ":"),
         authorization: request.header("authorization").unwrap_or_default().to_owned(),
         points: body.lines().map(point).collect(),

@@ -1,4 +1,4 @@
-//! Sources and settings, and what the core renders of them.
+//! Sources and settings for tests, and what the core renders for them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,10 +8,10 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use telewarden_policy::protocol::{Outcome, RenderAnswer, RenderRequest, Rendered, VERSION};
 
-/// The annotation's usual key.
+/// The annotation's default name.
 pub const ANNOTATION: &str = "telegraf.influxdata.com/rubin-telegraf-operator";
 
-/// An Application that is deployed to the namespace of its name.
+/// An Application that is deployed to the namespace with its name.
 pub fn application(name: &str, annotation: &str) -> Value {
     json!({
         "apiVersion": "argoproj.io/v1alpha1",
@@ -30,7 +30,7 @@ pub fn namespace(name: &str, annotation: &str) -> Value {
     })
 }
 
-/// Settings that let a test scrape loopback often.
+/// Settings that allow frequent scrapes of loopback.
 pub fn on_loopback() -> Value {
     json!({
         "classes": {"default": {"agent": {"interval": "1s", "flush_interval": "1s", "collection_jitter": "0s"}}},
@@ -44,7 +44,7 @@ pub fn outputs_to(url: &str) -> Value {
     json!({"classes": {"default": {"outputs": {"influxdb_v2": [output]}}}})
 }
 
-/// A document with another over it.
+/// A document merged with another one.
 pub fn merged(mut document: Value, over: Value) -> Value {
     merge(&mut document, over);
     document
@@ -61,10 +61,10 @@ fn merge(document: &mut Value, over: Value) {
     }
 }
 
-/// What the core answers. `accepted` are the declarations that `standalone` accepted before.
+/// The core's answer. `accepted` are the declarations that `standalone` accepted before.
 ///
 /// # Panics
-/// When the request cannot be written.
+/// If the request cannot be serialized.
 pub fn try_render(settings: &Value, sources: &[Value], accepted: &[Value]) -> RenderAnswer {
     let raw = |value: &Value| to_raw_value(value).expect("JSON");
     let settings = raw(settings);
@@ -79,10 +79,10 @@ pub fn try_render(settings: &Value, sources: &[Value], accepted: &[Value]) -> Re
     })
 }
 
-/// What the core answers, where all is well.
+/// The core's answer without errors.
 ///
 /// # Panics
-/// When the settings or a source are refused.
+/// If the settings or a source are refused.
 pub fn render(settings: &Value, sources: &[Value]) -> RenderAnswer {
     let answer = try_render(settings, sources, &[]);
     let bad = answer
@@ -98,17 +98,17 @@ pub fn render(settings: &Value, sources: &[Value]) -> RenderAnswer {
     answer
 }
 
-/// Everything that was rendered.
+/// All rendered configurations and objects.
 pub fn rendered(answer: RenderAnswer) -> Vec<Rendered> {
     let of_sources = answer.sources.into_iter().map(|source| source.rendered);
     let all = of_sources.chain(answer.shared);
     all.filter(|rendered| !rendered.configurations.is_empty()).collect()
 }
 
-/// The one Telegraf that was rendered.
+/// The only rendered Telegraf.
 ///
 /// # Panics
-/// When there is none, or another.
+/// If there is none, or more than one.
 pub fn whole(answer: RenderAnswer) -> Rendered {
     let mut all = rendered(answer);
     assert_eq!(all.len(), 1, "{all:#?}");
@@ -118,7 +118,7 @@ pub fn whole(answer: RenderAnswer) -> Rendered {
 /// A file of the repository.
 ///
 /// # Panics
-/// When it is not there, or not YAML.
+/// If it does not exist, or is not YAML.
 pub fn read_yaml(path: &str) -> Vec<Value> {
     let path = crate::repository(path);
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -127,10 +127,10 @@ pub fn read_yaml(path: &str) -> Vec<Value> {
     documents.map(read).collect()
 }
 
-/// The examples that hold sources, by file.
+/// The examples with sources, by file.
 ///
 /// # Panics
-/// When they cannot be read.
+/// If they cannot be read.
 pub fn examples() -> Vec<(String, Vec<Value>)> {
     let folder = fs::read_dir(crate::repository("examples")).expect("the examples");
     let mut paths: Vec<PathBuf> = folder.flatten().map(|entry| entry.path()).collect();

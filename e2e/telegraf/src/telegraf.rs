@@ -13,17 +13,17 @@ use crate::http::get;
 use crate::process::{Process, eventually};
 use crate::volume::Volume;
 
-/// Where the rendered health output answers.
+/// The address of the rendered health output.
 pub const HEALTH: &str = "127.0.0.1:8888";
 
 /// The secret in Telegraf's environment.
 pub const TOKEN: &str = "the-token-that-must-not-leak-0123456789abcdef";
 
-/// The images whose Telegraf is tested: of the oldest version that settings may name, and of the newest.
+/// The images to test: the oldest supported version, and the newest.
 pub const IMAGES: [&str; 2] = ["docker.io/library/telegraf:1.38", "docker.io/library/telegraf:1.40"];
 
-/// The program that an image holds. A version that is not built is stood in for by the one below it, and what is no
-/// version by the newest.
+/// The program for an image. For a version that is not built, the next lower one is used, and for a tag that is not a
+/// version, the newest.
 fn program(image: &str) -> PathBuf {
     let minor = image
         .rsplit_once(":1.")
@@ -34,10 +34,10 @@ fn program(image: &str) -> PathBuf {
     })
 }
 
-/// Where the Deployment mounts the ConfigMap.
+/// The mount path of the ConfigMap.
 const MOUNTED: &str = "/etc/telegraf";
 
-/// A Telegraf that runs.
+/// A running Telegraf.
 #[derive(Debug)]
 pub struct Telegraf {
     process: Process,
@@ -45,7 +45,7 @@ pub struct Telegraf {
     _port: Port,
 }
 
-/// What a Telegraf is started with.
+/// The command line and environment of a Telegraf.
 #[derive(Clone, Debug)]
 struct Launch {
     program: PathBuf,
@@ -55,7 +55,7 @@ struct Launch {
 }
 
 impl Launch {
-    /// As a Deployment says. Every secret that it refers to holds the token.
+    /// Those of a Deployment. All Secrets contain the token.
     fn of(rendered: &Rendered, name: &str) -> Self {
         let object = |kind: &str| {
             let mut objects = rendered.objects.iter();
@@ -78,7 +78,7 @@ impl Launch {
         }
     }
 
-    /// A file that a test wrote.
+    /// Those for a file of a test.
     fn of_text(image: &str, text: &str) -> Self {
         let arguments = ["--config", "/etc/telegraf/telegraf.conf", "--strict-env-handling"];
         Self {
@@ -97,27 +97,27 @@ impl Launch {
 }
 
 impl Telegraf {
-    /// Starts the one that was rendered, and waits until its health output answers.
+    /// Starts the only rendered Telegraf, and waits until its health output answers.
     ///
     /// # Panics
-    /// When several were rendered, or it ends.
+    /// If several were rendered, or it ends.
     pub fn start(rendered: &Rendered) -> Self {
         assert_eq!(rendered.configurations.len(), 1, "more than one Telegraf");
         Self::start_named(rendered, &rendered.configurations[0].name)
     }
 
-    /// Starts one of those that were rendered.
+    /// Starts one of the rendered Telegrafs.
     ///
     /// # Panics
-    /// When it ends.
+    /// If it ends.
     pub fn start_named(rendered: &Rendered, name: &str) -> Self {
         Self::ready(Launch::of(rendered, name))
     }
 
-    /// Starts one with other arguments for how it watches its configuration.
+    /// Starts one with other arguments for watching its configuration.
     ///
     /// # Panics
-    /// When it ends.
+    /// If it ends.
     pub fn start_watching(rendered: &Rendered, watch: &[&str]) -> Self {
         let mut launch = Launch::of(rendered, &rendered.configurations[0].name);
         let first = launch
@@ -131,10 +131,10 @@ impl Telegraf {
         Self::ready(launch)
     }
 
-    /// Starts the newest with a file that a test wrote.
+    /// Starts the newest version with a file of a test.
     ///
     /// # Panics
-    /// When it ends.
+    /// If it ends.
     pub fn start_text(text: &str) -> Self {
         Self::ready(Launch::of_text(IMAGES[1], text))
     }
@@ -163,10 +163,10 @@ impl Telegraf {
         }
     }
 
-    /// Asks as the kubelet asks.
+    /// Sends a probe like the kubelet's.
     ///
     /// # Errors
-    /// What it answers, when that is not 200.
+    /// The response, if its status is not 200.
     pub fn health(&self) -> Result<(), String> {
         match get(HEALTH, "/") {
             Ok((200, _)) => Ok(()),
@@ -174,32 +174,32 @@ impl Telegraf {
         }
     }
 
-    /// Makes these the files of its ConfigMap, as the kubelet does.
+    /// Updates the files of its ConfigMap as the kubelet does.
     pub fn reconfigure(&mut self, rendered: &Rendered) {
         let name = &rendered.configurations[0].name;
         self.volume.write(&Launch::of(rendered, name).files);
     }
 
-    /// The program.
+    /// The process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 
-    /// All that it has said.
+    /// The log so far.
     pub fn log(&self) -> String {
         self.process.log()
     }
 
-    /// How often it has read its configuration.
+    /// How often it has loaded its configuration.
     pub fn loads(&self) -> usize {
         self.log().matches("Starting Telegraf").count()
     }
 }
 
-/// What the real Telegraf says of a configuration: nothing, when all is well.
+/// The real Telegraf's complaints about a configuration; empty if there are none.
 pub type Verdict = Vec<String>;
 
-/// Has Telegraf check everything that was rendered, and start with it.
+/// Checks all rendered configurations with Telegraf, and starts it with each.
 pub fn judge(rendered: &Rendered) -> Verdict {
     let launches = rendered
         .configurations
@@ -208,7 +208,7 @@ pub fn judge(rendered: &Rendered) -> Verdict {
     launches.flat_map(|launch| verdict(&launch)).collect()
 }
 
-/// Has the Telegraf of an image check a text, and start with it.
+/// Checks a text with the Telegraf of an image, and starts it.
 pub fn check(image: &str, text: &str) -> Verdict {
     verdict(&Launch::of_text(image, text))
 }
@@ -249,7 +249,7 @@ fn said_at_start(launch: &Launch) -> Verdict {
         None => telegraf.health().map(|()| None),
     });
     let started = ended.is_none();
-    // The end in good order is also what shows that all of the start is over.
+    // A regular end also proves that the start was complete.
     let status = *ended.get_or_insert_with(|| telegraf.process.stop());
     let mut complaints = complaints(&telegraf.log());
     if !(started && status.success()) && complaints.is_empty() {
@@ -258,8 +258,7 @@ fn said_at_start(launch: &Launch) -> Verdict {
     complaints
 }
 
-/// Warnings and errors, without those about hosts that are not there and about what 1.38 changed for every configuration:
-/// they are no fault of this one.
+/// Warnings and errors, without those about missing hosts and about changes of 1.38 that concern every configuration.
 fn complaints(log: &str) -> Verdict {
     let world = [
         "Error in plugin: error making HTTP request",
@@ -276,7 +275,7 @@ fn complaints(log: &str) -> Verdict {
         .collect()
 }
 
-/// The port of the health output, which is one for all on a machine: whoever has this may use it.
+/// A lock for the port of the health output, which all Telegrafs on a machine share.
 #[derive(Debug)]
 struct Port(File);
 
@@ -300,7 +299,7 @@ impl Port {
 
 impl Drop for Port {
     fn drop(&mut self) {
-        // The end of the process would do it too.
+        // The end of the process would release it too.
         let _ = self.0.unlock();
     }
 }

@@ -1,11 +1,11 @@
-//! A ConfigMap volume, as the kubelet fills and changes it.
+//! A ConfigMap volume that is updated like the kubelet's.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-/// A folder whose files are links into `..data`, which is a link to a folder of its own for each version. A change is one
+/// A folder whose files are links into `..data`, which is a link to the folder of the current version. An update is one
 /// rename (<https://github.com/kubernetes/kubernetes/blob/master/pkg/volume/util/atomic_writer.go>).
 #[derive(Debug)]
 pub struct Volume {
@@ -14,10 +14,10 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// A volume that is not filled yet.
+    /// An empty volume.
     ///
     /// # Panics
-    /// When the folder cannot be made.
+    /// If the folder cannot be created.
     pub fn new(path: &Path) -> Self {
         fs::create_dir_all(path).expect("a folder for the volume");
         Self {
@@ -26,15 +26,15 @@ impl Volume {
         }
     }
 
-    /// Where it is.
+    /// The path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Makes these the files.
+    /// Replaces the files.
     ///
     /// # Panics
-    /// When the file system does not take them.
+    /// If the file system fails.
     pub fn write(&mut self, files: &BTreeMap<String, String>) {
         let data = self.path.join("..data");
         let old = fs::read_link(&data).ok();

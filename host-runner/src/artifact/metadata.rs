@@ -1,4 +1,4 @@
-//! What a module says about itself as a Kubewarden policy.
+//! A module's metadata as a Kubewarden policy.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,45 +9,45 @@ use wasmparser::{Parser, Payload, Validator};
 
 use super::Error;
 
-/// The custom section that holds it, as JSON.
+/// The custom section that contains the metadata, as JSON.
 const SECTION: &str = "io.kubewarden.metadata";
 
-/// A policy's metadata: `metadata.yml`, and with its protocol's version the module's custom section. Fields that are not
-/// known are passed over, as `kwctl` does.
+/// A policy's metadata: `metadata.yml`, or the module's custom section, which adds the protocol version. Unknown fields
+/// are ignored, as `kwctl` does.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metadata {
-    /// The version of Kubewarden's protocol, which the module itself tells.
+    /// The version of Kubewarden's protocol. The module's `protocol_version` operation answers it.
     #[serde(default)]
     pub protocol_version: Option<String>,
-    /// The requests that the policy is for.
+    /// The requests that the policy validates.
     pub rules: Vec<Rule>,
-    /// What catalogs show, and what reports are sorted by.
+    /// Annotations for catalogs and policy reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,
-    /// Whether the policy changes objects.
+    /// True if the policy can change objects.
     pub mutating: bool,
-    /// Whether the audit scanner can use it.
+    /// True if the audit scanner can run the policy.
     #[serde(default = "yes")]
     pub background_audit: bool,
-    /// How the module is run.
+    /// The execution mode, such as `kubewarden-wapc`.
     #[serde(default = "wapc")]
     pub execution_mode: String,
-    /// What it is asked about.
+    /// The input type.
     #[serde(default)]
     pub policy_type: PolicyType,
-    /// Cluster resources that it reads.
+    /// The cluster resources that the policy reads.
     #[serde(default)]
     pub context_aware_resources: BTreeSet<ContextAwareResource>,
-    /// What it asks of its host.
+    /// The host capabilities that the policy needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_capabilities: Option<BTreeSet<String>>,
-    /// The oldest Kubewarden that can run it.
+    /// The oldest Kubewarden version that can run the policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimum_kubewarden_version: Option<String>,
 }
 
-/// What a policy is asked about.
+/// A policy's input.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PolicyType {
@@ -58,7 +58,7 @@ pub enum PolicyType {
     Raw,
 }
 
-/// Requests, as in a Kubernetes webhook's `rules`.
+/// A rule for requests, as in a Kubernetes webhook's `rules`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rule {
@@ -66,7 +66,7 @@ pub struct Rule {
     pub api_groups: Vec<String>,
     /// The groups' versions.
     pub api_versions: Vec<String>,
-    /// The resources, in plural.
+    /// The resources' plural names.
     pub resources: Vec<String>,
     /// `CREATE`, `UPDATE`, `DELETE`, `CONNECT` or `*`.
     pub operations: Vec<String>,
@@ -76,9 +76,9 @@ pub struct Rule {
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ContextAwareResource {
-    /// Its `apiVersion`.
+    /// The `apiVersion`.
     pub api_version: String,
-    /// Its kind.
+    /// The kind.
     pub kind: String,
 }
 
@@ -91,7 +91,7 @@ fn wapc() -> String {
 }
 
 impl Metadata {
-    /// Holds it against what Kubewarden accepts.
+    /// Checks that Kubewarden accepts the metadata.
     fn check(&self) -> Result<(), Error> {
         const OPERATIONS: &[&str] = &["CREATE", "UPDATE", "DELETE", "CONNECT", "*"];
         let invalid = |why: String| Err(Error::Invalid(why));
@@ -116,7 +116,7 @@ impl Metadata {
                     return invalid(format!("a rule's `{name}` is empty"));
                 }
                 if list.len() > 1 && list.iter().any(|item| item == "*") {
-                    return invalid(format!("a rule's `{name}` has others beside `*`"));
+                    return invalid(format!("a rule's `{name}` has `*` and other values"));
                 }
             }
             if let Some(unknown) = rule
@@ -124,13 +124,13 @@ impl Metadata {
                 .iter()
                 .find(|operation| !OPERATIONS.contains(&operation.as_str()))
             {
-                return invalid(format!("there is no operation `{unknown}`"));
+                return invalid(format!("unknown operation `{unknown}`"));
             }
         }
         Ok(())
     }
 
-    /// What a registry is told about the module: every annotation of one line, and where the source is.
+    /// The manifest's annotations in a registry: all one-line annotations of the metadata, and the source's URL.
     pub(super) fn of_manifest(&self) -> BTreeMap<String, String> {
         const SOURCE: &str = "io.kubewarden.policy.source";
         const OCI_SOURCE: &str = "org.opencontainers.image.source";
@@ -149,7 +149,7 @@ impl Metadata {
 /// The metadata of a module, if it has any.
 ///
 /// # Errors
-/// [`Error::NotWasm`] for other bytes, [`Error::Metadata`] for metadata that Kubewarden would not read.
+/// [`Error::NotWasm`] for other bytes, [`Error::Metadata`] for metadata that Kubewarden cannot decode.
 pub fn metadata(wasm: &[u8]) -> Result<Option<Metadata>, Error> {
     for payload in Parser::new(0).parse_all(wasm) {
         if let Payload::CustomSection(section) = payload.map_err(|source| Error::NotWasm { source })?
@@ -163,7 +163,7 @@ pub fn metadata(wasm: &[u8]) -> Result<Option<Metadata>, Error> {
     Ok(None)
 }
 
-/// The module with metadata in it. `protocol_version` is the module's answer to the operation of that name, and `usage`
+/// Adds metadata to a module. `protocol_version` is the module's answer to the operation of that name, and `usage` is
 /// the text that a catalog shows.
 ///
 /// # Errors

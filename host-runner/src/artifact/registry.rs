@@ -20,19 +20,19 @@ use tokio::io::AsyncWrite;
 use super::signature::{self, Refusal, Signed};
 use super::{Digest, Error, Key, Store, metadata};
 
-/// No module is larger. What a registry sends beyond it, or beyond what its manifest says, is not read.
+/// The maximum size of a module, in bytes. A layer is read up to this size or its manifest's, whichever is smaller.
 const MAX_MODULE: usize = 64 * 1024 * 1024;
 
-/// No document that is signed is larger, in bytes; they have some 300.
+/// The maximum size of a signed document, in bytes. They have about 300.
 const MAX_SIGNED: usize = 64 * 1024;
 
-/// No module has more signatures, or the rest of them is not looked at.
+/// The maximum number of signatures that are verified for one module.
 const MAX_SIGNATURES: usize = 50;
 
-/// A registry that says nothing for this long has stopped.
+/// The timeout while a registry sends nothing.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Where a module is: `registry://HOST[:PORT]/NAME[:TAG][@sha256:DIGEST]`.
+/// A module's address: `registry://HOST[:PORT]/NAME[:TAG][@sha256:DIGEST]`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Location {
     reference: Reference,
@@ -40,12 +40,12 @@ pub struct Location {
 }
 
 impl Location {
-    /// The digest of its manifest, if it says which.
+    /// The manifest's digest, if the address has one.
     pub fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
     }
 
-    /// The same place, by digest.
+    /// The same address with a digest.
     fn at(&self, digest: Digest) -> Self {
         let (registry, repository) = (self.reference.registry(), self.reference.repository());
         Self {
@@ -66,10 +66,10 @@ impl FromStr for Location {
         let address = text
             .strip_prefix("registry://")
             .ok_or_else(|| error("it does not begin with `registry://`".to_owned()))?;
-        // Docker completes `name` to `docker.io/library/name`. Here nobody means that.
+        // Docker completes `name` to `docker.io/library/name`, which is not useful here.
         let host = address.split_once('/').map_or("", |(host, _)| host);
         if !host.contains(['.', ':']) && host != "localhost" {
-            return Err(error("it names no registry: `registry://HOST/NAME`".to_owned()));
+            return Err(error("it has no registry; write `registry://HOST/NAME`".to_owned()));
         }
         let reference: Reference = address
             .parse()
@@ -86,24 +86,24 @@ impl fmt::Display for Location {
     }
 }
 
-/// What was pulled.
+/// A pulled module.
 #[derive(Clone, Debug)]
 pub struct Pulled {
     /// The module.
     pub wasm: Vec<u8>,
-    /// Where it is, by digest.
+    /// Its address with a digest.
     pub at: Location,
 }
 
-/// OCI registries, spoken to over TLS, with the credentials that Docker's configuration has for them.
+/// A client for OCI registries. It uses TLS, and the credentials of Docker's configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
-    /// Hosts, with their port if they have one, that are spoken to without TLS.
+    /// Registries that are accessed without TLS, as `HOST` or `HOST:PORT`.
     pub plain_http: Vec<String>,
 }
 
 impl Registry {
-    /// Pushes an annotated module, and says where it is, by digest.
+    /// Pushes an annotated module, and answers its address with a digest.
     ///
     /// # Errors
     /// [`Error::NotWasm`], [`Error::NotAnnotated`] or [`Error::Metadata`] for a module that Kubewarden could not use,
@@ -128,16 +128,16 @@ impl Registry {
         digest.map(|digest| to.at(digest)).ok_or_else(|| Error::NotAModule {
             at: to.to_string(),
             why: format!(
-                "the registry does not tell the manifest's digest: `{}`",
+                "the registry did not send the manifest's digest: `{}`",
                 pushed.manifest_url
             ),
         })
     }
 
-    /// Pulls the module to run, which has to be named by digest: `registry://HOST/NAME@sha256:DIGEST`.
+    /// Pulls a module to run. The address must have a digest: `registry://HOST/NAME@sha256:DIGEST`.
     ///
     /// # Errors
-    /// As [`Registry::pull`], and when the address is none or names no digest.
+    /// As [`Registry::pull`], and if the address is invalid or has no digest.
     pub fn pull_by_digest(&self, address: &str, store: Option<&Store>) -> Result<Vec<u8>, Error> {
         let location: Location = address.parse()?;
         if location.digest().is_none() {
@@ -146,11 +146,11 @@ impl Registry {
         Ok(self.pull(&location, store)?.wasm)
     }
 
-    /// Pulls a module. What the store has is not fetched, and what is fetched is kept there.
+    /// Pulls a module, from the store if it is there, else from the registry into the store.
     ///
     /// # Errors
-    /// [`Error::Registry`] where the registry cannot be reached or refuses, [`Error::Digest`] where it sends something
-    /// else than what was asked for, [`Error::NotAModule`] where that is no module, [`Error::Write`] for the store.
+    /// [`Error::Registry`] if the registry cannot be reached or refuses, [`Error::Digest`] if it sends other content,
+    /// [`Error::NotAModule`] if the artifact is not a module, [`Error::Write`] if the store is not writable.
     pub fn pull(&self, from: &Location, store: Option<&Store>) -> Result<Pulled, Error> {
         let (wasm, digest) = self.fetch(from, store)?;
         let at = from.at(digest);
@@ -201,11 +201,11 @@ impl Registry {
         Ok((wasm, digest))
     }
 
-    /// Pulls a module that was signed with a key. The registry is asked for the signature each time.
+    /// Pulls a module that was signed with a key. The signature is always fetched from the registry.
     ///
     /// # Errors
-    /// As [`Registry::pull`], and [`Error::NotSigned`], [`Error::OtherKey`] or [`Error::OtherDigest`] where no signature
-    /// says that the key's owner signed this very module.
+    /// As [`Registry::pull`], and [`Error::NotSigned`], [`Error::OtherKey`] or [`Error::OtherDigest`] if no signature of
+    /// this module was made with the key.
     pub fn pull_signed(&self, from: &Location, store: Option<&Store>, key: &Key) -> Result<Pulled, Error> {
         let (wasm, digest) = self.fetch(from, store)?;
         let location = from.at(digest.clone());
@@ -221,7 +221,7 @@ impl Registry {
         }
     }
 
-    /// The signatures beside a module.
+    /// A module's signatures.
     fn signatures(&self, at: &Location, digest: &Digest) -> Result<Vec<Signed>, Error> {
         let tag = digest.to_string().replace(':', "-") + ".sig";
         let (registry, repository) = (at.reference.registry(), at.reference.repository());
@@ -265,7 +265,7 @@ impl Registry {
         }
     }
 
-    /// Whether the registry is one of those that are spoken to without TLS.
+    /// True if the registry is accessed without TLS.
     fn is_plain(&self, at: &Location) -> bool {
         self.plain_http.iter().any(|host| host == at.reference.registry())
     }
@@ -286,7 +286,7 @@ impl Registry {
         .try_into()
     }
 
-    /// An error of the registry, and what may be done about it.
+    /// An error of the registry, with a hint.
     fn failed(&self, what: &'static str, at: &Location, note: Option<String>, source: OciDistributionError) -> Error {
         use OciDistributionError::{
             AuthenticationFailure, RegistryError, RequestError, ServerError, UnauthorizedError,
@@ -330,7 +330,7 @@ fn is_missing(error: &OciDistributionError) -> bool {
     }
 }
 
-/// Runs what talks to a registry. Nothing else happens meanwhile, so one thread does.
+/// Runs requests to a registry on a runtime with one thread. Nothing else runs at the same time.
 fn run<T>(future: impl Future<Output = Result<T, OciDistributionError>>) -> Result<T, OciDistributionError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -350,7 +350,7 @@ fn verify(at: &Location, what: &'static str, expected: &Digest, found: &Digest) 
     })
 }
 
-/// The layer that is the module.
+/// The layer that contains the module.
 fn module_layer(at: &Location, manifest: &[u8]) -> Result<(OciDescriptor, Digest), Error> {
     let not_a_module = |why: String| Error::NotAModule {
         at: at.to_string(),
@@ -369,10 +369,10 @@ fn module_layer(at: &Location, manifest: &[u8]) -> Result<(OciDescriptor, Digest
     }
 }
 
-/// What Docker's configuration has for a registry.
+/// The credentials of Docker's configuration for a registry.
 struct Login {
     auth: RegistryAuth,
-    /// Why there is nothing, where that is surprising.
+    /// Why there are no credentials, if that is unexpected.
     note: Option<String>,
 }
 
@@ -397,7 +397,7 @@ impl Login {
     }
 }
 
-/// Bytes in memory, no more than were announced.
+/// A buffer of limited size.
 struct Bounded {
     bytes: Vec<u8>,
     limit: usize,
@@ -415,7 +415,7 @@ impl Bounded {
 impl AsyncWrite for Bounded {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         if self.bytes.len() + bytes.len() > self.limit {
-            return Poll::Ready(Err(std::io::Error::other("it is longer than its manifest says")));
+            return Poll::Ready(Err(std::io::Error::other("it is longer than the size in its manifest")));
         }
         self.bytes.extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))

@@ -1,7 +1,7 @@
 //! Signatures of modules, as `cosign sign --key` makes them.
 //!
-//! Beside a module with digest `sha256:HEX` a registry has, under the tag `sha256-HEX.sig`, a manifest with one layer for
-//! each signature. The layer is a small JSON document that names the digest; the signature of these bytes is the layer's
+//! For a module with digest `sha256:HEX`, the tag `sha256-HEX.sig` names a manifest with one layer for
+//! each signature. The layer is a small JSON document that contains the digest; the signature of these bytes is the layer's
 //! annotation: <https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>.
 
 use std::fmt;
@@ -15,25 +15,25 @@ use serde::Deserialize;
 
 use super::{Digest, Error};
 
-/// The layers' type.
+/// The media type of a signature's layer.
 pub(super) const MEDIA_TYPE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 
-/// The layers' annotation that holds the signature, in base64.
+/// The layer's annotation with the signature, in base64.
 pub(super) const ANNOTATION: &str = "dev.cosignproject.cosign/signature";
 
-/// What a signed document says that it is.
+/// The type of a signed document.
 const KIND: &str = "cosign container image signature";
 
-/// What a SubjectPublicKeyInfo in DER (RFC 5480) begins with for a P-256 key; an uncompressed point of 65 bytes follows.
+/// The first bytes of a P-256 key as SubjectPublicKeyInfo in DER (RFC 5480). An uncompressed point of 65 bytes follows.
 const P256: &[u8] = &[
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
     0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
-/// What it begins with for an Ed25519 key (RFC 8410); 32 bytes follow.
+/// The first bytes of an Ed25519 key (RFC 8410). 32 bytes follow.
 const ED25519_HEADER: &[u8] = &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
-/// The public key of who signs modules: ECDSA on P-256 with SHA-256, which `cosign generate-key-pair` makes, or Ed25519.
+/// A public key for signatures: ECDSA on P-256 with SHA-256, as from `cosign generate-key-pair`, or Ed25519.
 #[derive(Clone)]
 pub struct Key {
     algorithm: &'static dyn VerificationAlgorithm,
@@ -49,10 +49,10 @@ impl fmt::Debug for Key {
 }
 
 impl Key {
-    /// Reads a key in PEM, such as `cosign.pub`.
+    /// Parses a key in PEM, such as `cosign.pub`.
     ///
     /// # Errors
-    /// [`Error::Key`] for text that is no public key, and for a key of another kind.
+    /// [`Error::Key`] if the text is not a public key, or the key has another type.
     pub fn from_pem(text: &[u8]) -> Result<Self, Error> {
         let der = SubjectPublicKeyInfoDer::from_pem_slice(text)
             .map_err(|_| Error::Key("there is no `-----BEGIN PUBLIC KEY-----`".to_owned()))?;
@@ -65,7 +65,7 @@ impl Key {
                 let bytes = bytes.to_vec();
                 Some(Self { algorithm, bytes })
             })
-            .ok_or_else(|| Error::Key("it is of another kind".to_owned()))
+            .ok_or_else(|| Error::Key("the key has another type".to_owned()))
     }
 
     fn has_signed(&self, document: &[u8], signature: &[u8]) -> bool {
@@ -75,18 +75,18 @@ impl Key {
     }
 }
 
-/// A document, and its signature in base64.
+/// A document with its signature in base64.
 pub(super) struct Signed {
     pub(super) document: Vec<u8>,
     pub(super) signature: String,
 }
 
-/// Why signatures do not say what they should.
+/// Why verification failed.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Refusal {
-    /// None was made with the key.
+    /// No signature was made with the key.
     OtherKey,
-    /// What the key has signed is something else.
+    /// The key signed something else.
     OtherDigest(String),
 }
 
@@ -108,11 +108,11 @@ struct Image {
     digest: String,
 }
 
-/// True if one of the documents was signed with the key, and is about the digest.
+/// True if one of the documents was signed with the key and contains the digest.
 pub(super) fn verify(key: &Key, digest: &Digest, signed: &[Signed]) -> Result<(), Refusal> {
     let mut refusal = Refusal::OtherKey;
     for Signed { document, signature } in signed {
-        // Nothing of a document is read before its signature was.
+        // The signature is verified before the document is decoded.
         let is_signed = STANDARD
             .decode(signature.trim())
             .is_ok_and(|signature| key.has_signed(document, &signature));

@@ -1,4 +1,4 @@
-//! Where pulled modules are kept: files that are called by the digest of what is in them.
+//! The store of pulled modules: files that are named by the digest of their content.
 
 use std::fmt;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::module::private_folder;
 pub struct Digest(String);
 
 impl Digest {
-    /// Of these bytes.
+    /// The digest of some bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
     }
@@ -26,7 +26,7 @@ impl FromStr for Digest {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let hex = text.strip_prefix("sha256:").ok_or("a digest begins with `sha256:`")?;
+        let hex = text.strip_prefix("sha256:").ok_or("a digest starts with `sha256:`")?;
         let digit = |c: char| matches!(c, '0'..='9' | 'a'..='f');
         match hex.len() == 64 && hex.chars().all(digit) {
             true => Ok(Self(hex.to_owned())),
@@ -41,17 +41,17 @@ impl fmt::Display for Digest {
     }
 }
 
-/// A folder of manifests and modules. Every read is verified, so it need not be trusted.
+/// A folder of manifests and modules. Every read is verified, so the folder need not be trusted.
 #[derive(Clone, Debug)]
 pub struct Store(PathBuf);
 
 impl Store {
-    /// In this folder, which is made when the first file is.
+    /// A store in this folder, which is created with the first file.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self(folder.into())
     }
 
-    /// Where the user's own modules are kept, beside their compiled code. None where the cache is turned off.
+    /// The user's store, beside the compiled code. `None` if the cache is turned off.
     pub fn of_user() -> Option<Self> {
         match Cache::of_user() {
             Cache::Folder(folder) => Some(Self::new(folder.join("artifacts"))),
@@ -63,26 +63,26 @@ impl Store {
         self.0.join("sha256").join(&digest.0)
     }
 
-    /// What has this digest, if it is there. A file that was damaged is removed.
+    /// The content with this digest, if it is stored. A damaged file is removed.
     pub fn get(&self, digest: &Digest) -> Option<Vec<u8>> {
         let path = self.path(digest);
         let bytes = fs::read(&path).ok()?;
         if Digest::of(&bytes) == *digest {
             return Some(bytes);
         }
-        // Should it stay, it is found damaged again.
+        // If it cannot be removed, the next read finds it damaged again.
         _ = fs::remove_file(&path);
         None
     }
 
-    /// Keeps bytes under their digest. A reader sees all of them or none.
+    /// Stores bytes under their digest. A reader sees all of them or none.
     ///
     /// # Errors
-    /// [`Error::Write`] where the folder or the file cannot be made.
+    /// [`Error::Write`] if the folder or the file cannot be created.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, Error> {
         let digest = Digest::of(bytes);
         let path = self.path(&digest);
-        // Compiled code lies beside it, and is used only where the folder is the user's own.
+        // Compiled code is stored beside it, and is used only if the folder belongs to the user.
         private_folder(&self.0)
             .and_then(|()| crate::file::replace(&path, bytes))
             .map_err(|source| Error::Write { path, source })?;

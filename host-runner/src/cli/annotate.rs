@@ -8,19 +8,19 @@ use super::Status;
 use super::module::{self, load, read};
 use super::output;
 
-/// Put the metadata that Kubewarden reads into a module
+/// Add Kubewarden metadata to a module
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The module
     #[arg(value_name = "WASM")]
     module: PathBuf,
-    /// Its metadata, in YAML
+    /// The metadata, in YAML
     #[arg(short, long, value_name = "FILE")]
     metadata_path: PathBuf,
-    /// What a catalog shows of how it is used, in Markdown
+    /// Usage instructions for catalogs, in Markdown
     #[arg(short, long, value_name = "FILE")]
     usage_path: Option<PathBuf>,
-    /// Where the annotated module goes
+    /// The file to write the annotated module to
     #[arg(short, long, value_name = "FILE")]
     output_path: PathBuf,
 }

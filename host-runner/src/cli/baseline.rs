@@ -59,9 +59,7 @@ impl BaselineArgs {
     pub(crate) fn apply(&self, report: &mut Report, project: &Project) {
         let file = self.baseline.as_ref().or(project.baseline.as_ref());
         let applied = match file {
-            None if self.write_baseline => {
-                Err(Failure::new("`--write-baseline` needs a file: add `--baseline FILE`"))
-            }
+            None if self.write_baseline => Err(Failure::new("`--write-baseline` needs a file: add `--baseline FILE`")),
             None => return,
             Some(file) if self.write_baseline => write(report, file).and_then(|()| leave_out(report, file)),
             Some(file) => leave_out(report, file),
@@ -75,18 +73,21 @@ fn leave_out(report: &mut Report, file: &Path) -> Result<(), Failure> {
     let name = file.display().to_string();
     let failure = |message: String| Failure::of_file(&name, message);
     let text = fs::read_to_string(file).map_err(|error| failure(format!("cannot read the baseline: {error}")))?;
-    let baseline: Baseline = serde_json::from_str(&text).map_err(|error| {
-        failure(format!("not a baseline: {error}; `--write-baseline` writes one"))
-    })?;
+    let baseline: Baseline = serde_json::from_str(&text)
+        .map_err(|error| failure(format!("not a baseline: {error}; `--write-baseline` writes one")))?;
     if baseline.version != VERSION {
         let version = baseline.version;
-        return Err(failure(format!("the baseline has version {version}; this program reads {VERSION}")));
+        return Err(failure(format!(
+            "the baseline has version {version}; this program reads {VERSION}"
+        )));
     }
     let entries = baseline.warnings.into_iter().map(|entry| (entry.warning, entry.count));
     let mut left: BTreeMap<Warning, usize> = entries.collect();
     let before = report.findings.len();
     report.findings.retain(|finding| {
-        let known = of(finding, file).and_then(|warning| left.get_mut(&warning)).filter(|left| **left > 0);
+        let known = of(finding, file)
+            .and_then(|warning| left.get_mut(&warning))
+            .filter(|left| **left > 0);
         known.map(|left| *left -= 1).is_none()
     });
     report.summary.baseline = before - report.findings.len();
@@ -111,7 +112,10 @@ fn write(report: &Report, file: &Path) -> Result<(), Failure> {
         warnings: warnings.collect(),
     };
     let failure = |error: &dyn std::fmt::Display| {
-        Failure::of_file(&file.display().to_string(), format!("cannot write the baseline: {error}"))
+        Failure::of_file(
+            &file.display().to_string(),
+            format!("cannot write the baseline: {error}"),
+        )
     };
     let text = output::json(&baseline).map_err(|error| failure(&error))?;
     telewarden::file::replace(file, text.as_bytes()).map_err(|error| failure(&error))
@@ -130,11 +134,18 @@ fn of(finding: &Finding, baseline: &Path) -> Option<Warning> {
 /// A path relative to the folder of the baseline, so that it does not depend on the folder that the command runs in.
 fn relative(file: &str, baseline: &Path) -> String {
     // What is no file, such as standard input, has no other path.
-    let real = |path: &Path| fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned());
+    let real = |path: &Path| {
+        fs::canonicalize(path)
+            .or_else(|_| std::path::absolute(path))
+            .unwrap_or_else(|_| path.to_owned())
+    };
     let folder = baseline.parent().filter(|folder| !folder.as_os_str().is_empty());
     let (file, folder) = (real(Path::new(file)), real(folder.unwrap_or(Path::new("."))));
     let relative = file.strip_prefix(&folder).ok();
-    let parts = relative.unwrap_or(&file).components().filter(|part| *part != Component::CurDir);
+    let parts = relative
+        .unwrap_or(&file)
+        .components()
+        .filter(|part| *part != Component::CurDir);
     let parts: Vec<_> = parts.map(|part| part.as_os_str().to_string_lossy()).collect();
     parts.join("/")
 }

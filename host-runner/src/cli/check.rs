@@ -1,10 +1,11 @@
-//! Asking the module about everything that was read, in one call, and finding each answer's place in the files.
+//! Checks everything that was read with one call of the module, and finds each finding's place in the files.
 
 use std::path::PathBuf;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 use telewarden::{Causes, Diagnostic, Error, Module, Outcome, RenderAnswer, RenderRequest, SourceAnswer};
+use telewarden_policy::manifest::Region;
 
 use super::fixes::{Fixer, Fixes};
 use super::ignore;
@@ -14,15 +15,15 @@ use super::project_file::{Project, SettingsArgs};
 use super::rendered::RenderedArgs;
 use super::report::{self, Finding, Report};
 
-/// As many as the core answers for one source. A module that somebody else built may answer more.
+/// The maximum number of findings for one source, as in the core. Other modules may answer more.
 const MAX_FINDINGS: usize = 101;
 
-/// What both `validate` and `render` take.
+/// The arguments of `validate` and `render`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Selection {
-    /// Files or folders; `-`, or no path at all, for standard input
+    /// Files or folders; `-` or no path for standard input
     ///
-    /// A folder is searched for *.yaml, *.yml and *.json, hidden ones aside. Objects of other kinds are passed over.
+    /// In a folder, all *.yaml, *.yml and *.json files are read, except hidden ones. Objects of other kinds are ignored.
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -33,7 +34,7 @@ pub(crate) struct Selection {
     pub(crate) policy: PolicyArgs,
 }
 
-/// What came of it.
+/// The result of a check.
 #[derive(Default)]
 pub(crate) struct Checked {
     pub(crate) report: Report,
@@ -64,7 +65,7 @@ impl Selection {
     }
 }
 
-/// Where an object of the request is from.
+/// The origin of an object in the request.
 struct Origin<'a> {
     text: &'a Text,
     document: usize,
@@ -147,12 +148,8 @@ fn sources(texts: &[Text]) -> (Vec<Origin<'_>>, Vec<&Value>) {
 }
 
 /// Asks the module what a set of sources renders to.
-pub(crate) fn ask(
-    module: &Module,
-    settings: Option<&Settings>,
-    sources: &[&Value],
-) -> Result<RenderAnswer, Error> {
-    // A request cannot fail to be written, but its contract takes JSON that is written already.
+pub(crate) fn ask(module: &Module, settings: Option<&Settings>, sources: &[&Value]) -> Result<RenderAnswer, Error> {
+    // Serializing settings cannot fail. The request takes them as raw JSON.
     let raw = |value: &Value| {
         serde_json::value::to_raw_value(value).map_err(|source| Error::Encode {
             operation: "render".to_owned(),
@@ -175,9 +172,8 @@ pub(crate) fn ask(
 }
 
 impl Text {
-    /// A finding at its place in this file. `item` is its object's number in the document, where that is a List.
-    pub(crate) fn finding(&self, document: usize, item: Option<usize>, diagnostic: &Diagnostic, source: Option<&str>) -> Finding {
-        let region = self.manifest.locate(document, item, diagnostic);
+    /// A finding at its place in this file.
+    pub(crate) fn finding(&self, region: Option<Region>, diagnostic: &Diagnostic, source: Option<&str>) -> Finding {
         Finding {
             file: Some(self.name.clone()),
             template: self.rendered.as_ref().map(|rendered| {
@@ -232,19 +228,18 @@ impl Report {
                 endpoints,
                 ..
             } = source;
-            // Another module may answer about a source that it was not asked about.
+            // Another module may answer about a source that is not in the request.
             let Some(Origin { text, document }) = origins.get(*index) else {
                 continue;
             };
-            let findings = diagnostics
-                .iter()
-                .take(MAX_FINDINGS)
-                .enumerate()
-                .map(|(index, diagnostic)| Finding {
+            let findings = diagnostics.iter().take(MAX_FINDINGS).enumerate();
+            self.findings.extend(findings.map(|(index, diagnostic)| {
+                let region = text.manifest.locate(*document, *item, diagnostic);
+                Finding {
                     fix: fixes.of(number, index).cloned().map(Into::into),
-                    ..text.finding(*document, *item, diagnostic, Some(identity))
-                });
-            self.findings.extend(findings);
+                    ..text.finding(region, diagnostic, Some(identity))
+                }
+            }));
             self.summary.left_out += diagnostics.len().saturating_sub(MAX_FINDINGS);
             self.sources.push(report::Source {
                 source: identity.clone(),
@@ -267,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_finding_holds_does_not_depend_on_its_line() {
+    fn the_size_of_a_finding_does_not_depend_on_its_line() {
         let manifest = Manifest::parse(format!("metadata: {{a: b, annotations: [{}]}}\n", "x, ".repeat(20_000)));
         let text = Text {
             name: "a.yaml".to_owned(),
@@ -284,7 +279,7 @@ mod tests {
                 place: Some(telewarden::Place::pointer(pointer)),
             };
             let excerpt = text
-                .finding(0, None, &diagnostic, None)
+                .finding(text.manifest.locate(0, None, &diagnostic), &diagnostic, None)
                 .excerpt
                 .expect("it has a place");
             assert!(excerpt.text.len() < 500, "{}", excerpt.text.len());

@@ -5,7 +5,7 @@ use clap_complete::Shell;
 use super::Status;
 use super::output;
 
-/// Print a shell's completions
+/// Print completions for a shell
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     shell: Shell,

@@ -12,21 +12,21 @@ use super::output::{self, plain};
 use super::report::human;
 use super::validate::no_source;
 
-/// Say what will be scraped, how often, where it goes, and which objects will exist
+/// Show what is scraped, how often, where metrics are sent, and which objects are created
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     selection: check::Selection,
-    /// How it is said
+    /// The output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// In words
+    /// Text
     Human,
-    /// As a picture: a Mermaid flowchart
+    /// A Mermaid flowchart
     Mermaid,
 }
 
@@ -134,7 +134,7 @@ fn picture(answer: &RenderAnswer) -> String {
     } = DataFlow::of(answer);
     let mut text = "flowchart LR\n".to_owned();
     let mut arrows = String::new();
-    // Text is written to a string, which takes it all.
+    // Writing to a string cannot fail.
     for (number, FlowSource { source, endpoints }) in sources.iter().enumerate() {
         _ = writeln!(text, "  subgraph s{number}[\"{}\"]", label(&[source]));
         for (index, endpoint) in endpoints.iter().enumerate() {
@@ -164,7 +164,7 @@ fn picture(answer: &RenderAnswer) -> String {
     text + &arrows
 }
 
-/// Lines of a label, in which nothing is Mermaid's or HTML's: names may be anybody's.
+/// A label's lines, with Mermaid's and HTML's special characters escaped. Names can contain any text.
 fn label(lines: &[&str]) -> String {
     let escaped = lines.iter().filter(|line| !line.is_empty()).map(|line| {
         let escape = |c: char| match c {

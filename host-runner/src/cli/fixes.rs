@@ -126,7 +126,9 @@ impl<'a> Fixer<'a> {
         self.tries += 1;
         (self.tries <= MAX_TRIES).then_some(())?;
         let answer = check::ask(self.module, self.settings, &[object]).ok()?;
-        let [source] = answer.sources.as_slice() else { return None };
+        let [source] = answer.sources.as_slice() else {
+            return None;
+        };
         // Places move with the text. What a finding says does not.
         let says = |finding: &Diagnostic| (finding.code.clone(), finding.message.clone());
         let mut before: Vec<_> = known.iter().map(says).collect();
@@ -180,7 +182,9 @@ fn holds(text: &Text, mended: &[&Mended]) -> bool {
     let mut expected = text.manifest.documents().to_vec();
     for mended in mended {
         let object = match mended.item {
-            Some(item) => expected[mended.document].get_mut("items").and_then(|items| items.get_mut(item)),
+            Some(item) => expected[mended.document]
+                .get_mut("items")
+                .and_then(|items| items.get_mut(item)),
             None => expected.get_mut(mended.document),
         };
         let Some(object) = object else { return false };

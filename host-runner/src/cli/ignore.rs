@@ -83,7 +83,10 @@ fn ignores(text: &Text) -> Vec<Ignore<'_>> {
         let is_alone = before.trim().is_empty();
         let has_content = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
         let skipped = match is_alone {
-            true => lines[number + 1..].iter().position(has_content).map_or(0, |skipped| skipped + 1),
+            true => lines[number + 1..]
+                .iter()
+                .position(has_content)
+                .map_or(0, |skipped| skipped + 1),
             false => 0,
         };
         let count = |number: usize| u32::try_from(number + 1).unwrap_or(u32::MAX);

@@ -1,4 +1,4 @@
-//! Reading: paths to Kubernetes objects, with the text that they come from.
+//! Reads files and folders into Kubernetes objects, with the text that they come from.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -16,15 +16,15 @@ use walkdir::{DirEntry, WalkDir};
 use super::rendered::RenderedFrom;
 use super::report::Finding;
 
-/// Reading fewer files than this takes less time than looking at a progress bar.
+/// The minimum number of files for a progress bar.
 const FILES_WORTH_A_PROGRESS_BAR: u64 = 200;
 
-/// What was read.
+/// Everything that was read.
 #[derive(Debug, Default)]
 pub(crate) struct Input {
-    /// Texts that hold objects.
+    /// Texts that contain objects.
     pub(crate) texts: Vec<Text>,
-    /// How many files were read, those without objects among them.
+    /// The number of files that were read, including those without objects.
     pub(crate) files: usize,
     pub(crate) skipped: Skipped,
     pub(crate) failures: Vec<Failure>,
@@ -59,7 +59,8 @@ impl Settings {
         if let Some(place) = &mut diagnostic.place {
             place.pointer.insert_str(0, self.within);
         }
-        self.text.finding(self.document, None, &diagnostic, None)
+        let region = self.text.manifest.locate(self.document, None, &diagnostic);
+        self.text.finding(region, &diagnostic, None)
     }
 }
 
@@ -74,7 +75,9 @@ pub(crate) struct Skip {
 impl Skip {
     /// Whether an absolute path, or a folder that it is in, is one of those.
     fn holds(&self, path: &Path) -> bool {
-        let Ok(path) = path.strip_prefix(&self.folder) else { return false };
+        let Ok(path) = path.strip_prefix(&self.folder) else {
+            return false;
+        };
         let options = glob::MatchOptions {
             require_literal_separator: true,
             ..glob::MatchOptions::default()
@@ -88,21 +91,21 @@ impl Skip {
     }
 }
 
-/// Files of a folder that are not what they are called.
+/// Files of a folder that are not valid YAML or JSON.
 #[derive(Clone, Copy, Debug, Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Skipped {
     /// Templates, such as Helm's.
     pub(crate) templates: usize,
-    /// Files that are neither YAML nor JSON.
+    /// Other files.
     pub(crate) not_yaml: usize,
 }
 
-/// Something that could not be read or run.
+/// A failure to read or run something.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Failure {
-    /// The file, if it is about one.
+    /// The file, if the failure concerns one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<String>,
     /// The line, from 1.
@@ -111,9 +114,9 @@ pub(crate) struct Failure {
     /// The column, in characters from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) column: Option<u32>,
-    /// What is wrong.
+    /// The message.
     pub(crate) message: String,
-    /// What is shown of the line.
+    /// The excerpt of the line that is shown.
     #[serde(skip)]
     pub(crate) excerpt: Option<Excerpt>,
 }
@@ -148,7 +151,7 @@ impl Failure {
     }
 }
 
-/// Why a file has no documents.
+/// Why a file cannot be read.
 enum Unreadable {
     Io(io::Error),
     TooLarge,
@@ -156,14 +159,14 @@ enum Unreadable {
     Syntax { text: String, error: SyntaxError },
 }
 
-/// Whether a file was named, or found in a folder that was.
+/// How a file was selected: as an argument, or by a search of a folder.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Origin {
     Named,
     Found,
 }
 
-/// Reads files, folders and, for `-`, standard input. Nothing that is wrong with one of them keeps another from being read.
+/// Reads files, folders and, for `-`, standard input. A failure of one does not stop the others.
 pub(crate) fn read(paths: &[PathBuf], skip: &Skip) -> Input {
     let mut input = Input::default();
     let stdin = [PathBuf::from("-")];
@@ -200,7 +203,7 @@ pub(crate) fn read(paths: &[PathBuf], skip: &Skip) -> Input {
             files.push((path.clone(), Origin::Named));
         }
     }
-    // A file that was named twice, or named and found, is still one file. It cannot be opened where it has no such name.
+    // A file is read once, even if several paths lead to it. A path that cannot be resolved fails later, when it is opened.
     files.retain(|(path, _)| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())));
 
     let progress = progress(files.len() as u64);
@@ -216,13 +219,13 @@ fn progress(files: u64) -> ProgressBar {
     if files < FILES_WORTH_A_PROGRESS_BAR {
         return ProgressBar::hidden();
     }
-    // On standard error, and nothing at all where that is no terminal.
+    // Drawn on standard error, and only if that is a terminal.
     let style = ProgressStyle::with_template("reading {wide_bar} {pos}/{len} files");
     ProgressBar::new(files).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// The YAML and JSON files of a folder and those below, by name. Links to files are followed, links to folders are not: they
-/// may lead in a circle.
+/// The YAML and JSON files of a folder and its subfolders, by name. Links to files are followed. Links to folders are
+/// not, because they can form a cycle.
 fn find<'a>(folder: &'a Path, skip: &'a Skip) -> impl Iterator<Item = walkdir::Result<PathBuf>> + 'a {
     let is_hidden = |entry: &DirEntry| entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
     let root = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
@@ -274,7 +277,7 @@ impl Input {
             Err(Unreadable::Io(error)) => Failure::of_file(&name, format!("cannot read: {error}")),
             Err(Unreadable::TooLarge) => {
                 let limit = MAX_BYTES / (1024 * 1024);
-                Failure::of_file(&name, format!("larger than {limit} MiB, the most that is read"))
+                Failure::of_file(&name, format!("the file is larger than {limit} MiB"))
             }
             Err(Unreadable::Syntax { text, .. }) if origin == Origin::Found && text.contains("{{") => {
                 self.skipped.templates += 1;
@@ -359,7 +362,10 @@ fn settings_of(text: Text) -> Result<Settings, Failure> {
     let is_policy = |document: &Value| {
         let starts = |name: &str, with: &str| document[name].as_str().is_some_and(|text| text.starts_with(with));
         starts("apiVersion", "policies.kubewarden.io/")
-            && matches!(document["kind"].as_str(), Some("ClusterAdmissionPolicy" | "AdmissionPolicy"))
+            && matches!(
+                document["kind"].as_str(),
+                Some("ClusterAdmissionPolicy" | "AdmissionPolicy")
+            )
     };
     let documents = text.manifest.documents();
     if let Some(document) = documents.iter().position(is_policy) {
@@ -368,7 +374,8 @@ fn settings_of(text: Text) -> Result<Settings, Failure> {
         let value = of(&documents[document]);
         if let Some(other) = documents.iter().find(|other| is_policy(other) && of(other) != value) {
             let name = other["metadata"]["name"].as_str().unwrap_or_default();
-            let message = format!("the policies in this file have different settings, see `{name}`: name a file with one");
+            let message =
+                format!("the policies in this file have different settings, see `{name}`: name a file with one");
             return Err(Failure::of_file(&text.name, message));
         }
         return Ok(Settings {
@@ -381,7 +388,7 @@ fn settings_of(text: Text) -> Result<Settings, Failure> {
     let Some(value) = text.manifest.settings() else {
         return Err(Failure::of_file(
             &text.name,
-            "the settings are one document, and this file has several",
+            "the settings must be one document, but this file has several",
         ));
     };
     Ok(Settings {
@@ -398,7 +405,8 @@ fn open(path: &Path) -> Result<File, Unreadable> {
 
 fn read_text(reader: impl Read) -> Result<String, Unreadable> {
     let mut bytes = Vec::new();
-    // One more than is read says that there is more. The file's own length may change, or be none, as a pipe's.
+    // Reads one byte more than the limit to see if there is more. The length from the file system is not reliable: it can
+    // change, and a pipe has none.
     let limit = MAX_BYTES as u64 + 1;
     let read = reader.take(limit).read_to_end(&mut bytes).map_err(Unreadable::Io)?;
     if read as u64 == limit {

@@ -13,7 +13,7 @@ pub(crate) struct Args {
     /// A file, or registry://HOST/NAME[:TAG][@sha256:DIGEST]
     #[arg(value_name = "FILE|ADDRESS")]
     module: String,
-    /// How it is printed
+    /// The output format
     #[arg(short, long, value_enum, default_value_t = Format::Yaml)]
     output: Format,
     #[command(flatten)]

@@ -95,7 +95,12 @@ fn serve(args: &Args) -> Result<(), Box<dyn Error + Send + Sync>> {
 }
 
 /// Runs in the folder that the editor has open, so that its project file is found.
-fn go_to_root(Initialize { root_uri, workspace_folders }: Initialize) {
+fn go_to_root(
+    Initialize {
+        root_uri,
+        workspace_folders,
+    }: Initialize,
+) {
     let first = workspace_folders.into_iter().flatten().next().map(|folder| folder.uri);
     if let Some(root) = first.or(root_uri).and_then(|uri| path_of(&uri)) {
         // A folder that is gone has no project file.
@@ -196,7 +201,11 @@ impl Server<'_> {
         };
         match result {
             Some(result) => Response::new_ok(id, result),
-            None => Response::new_err(id, ErrorCode::InvalidParams as i32, format!("`{method}` has other parameters")),
+            None => Response::new_err(
+                id,
+                ErrorCode::InvalidParams as i32,
+                format!("`{method}` has other parameters"),
+            ),
         }
     }
 
@@ -230,13 +239,18 @@ impl Server<'_> {
 
     fn publish(&self, uri: &str, diagnostics: Vec<Diagnostic>) -> Result<(), Box<dyn Error + Send + Sync>> {
         let uri = uri.to_owned();
-        self.notify("textDocument/publishDiagnostics", &PublishDiagnostics { uri, diagnostics });
+        self.notify(
+            "textDocument/publishDiagnostics",
+            &PublishDiagnostics { uri, diagnostics },
+        );
         Ok(())
     }
 
     fn check_changed(&mut self) -> Result<(), Box<dyn Error + Send + Sync>> {
         for uri in std::mem::take(&mut self.changed) {
-            let Some(document) = self.documents.get(&uri) else { continue };
+            let Some(document) = self.documents.get(&uri) else {
+                continue;
+            };
             let (findings, mut diagnostics) = self.check(&uri, &document.text);
             let lines: Vec<_> = document.text.lines().collect();
             diagnostics.extend(findings.iter().map(|finding| diagnostic(finding, &lines)));
@@ -250,7 +264,9 @@ impl Server<'_> {
 
     /// The findings about a text, and what else is wrong with it.
     fn check(&self, uri: &str, text: &str) -> (Vec<Finding>, Vec<Diagnostic>) {
-        let Some(project) = &self.project else { return Default::default() };
+        let Some(project) = &self.project else {
+            return Default::default();
+        };
         let name = uri.to_owned();
         let manifest = match Manifest::parse(text.to_owned()) {
             Ok(manifest) => manifest,
@@ -283,7 +299,9 @@ impl Server<'_> {
         };
         let (report, ..) = check::check_input(input, project, &self.module, Look::ForFixes);
         let Report { findings, .. } = report;
-        let of_text = findings.into_iter().filter(|finding| finding.file.as_ref() == Some(&name));
+        let of_text = findings
+            .into_iter()
+            .filter(|finding| finding.file.as_ref() == Some(&name));
         (of_text.collect(), Vec::new())
     }
 
@@ -296,20 +314,27 @@ impl Server<'_> {
         };
         let line = Line::read(lines.get(at.position.line as usize)?);
         let column = characters(&lines, at.position);
-        let of_key = line.key.as_ref().filter(|_| (line.column..=line.value).contains(&column)).and_then(|key| {
-            let mut path = outline::above(&lines, at.position.line as usize, line.column);
-            path.push(key.clone());
-            let (root, path) = self.schema_at(&at.text_document.uri, &document.text, &path)?;
-            let number = at.position.line + 1;
-            let range = Range {
-                start: position(&lines, number, count(line.column)),
-                end: position(&lines, number, count(line.value)),
-            };
-            let contents = Markup::markdown(schema::documentation(root, &path)?);
-            Some(Hover { contents, range })
-        });
+        let of_key = line
+            .key
+            .as_ref()
+            .filter(|_| (line.column..=line.value).contains(&column))
+            .and_then(|key| {
+                let mut path = outline::above(&lines, at.position.line as usize, line.column);
+                path.push(key.clone());
+                let (root, path) = self.schema_at(&at.text_document.uri, &document.text, &path)?;
+                let number = at.position.line + 1;
+                let range = Range {
+                    start: position(&lines, number, count(line.column)),
+                    end: position(&lines, number, count(line.value)),
+                };
+                let contents = Markup::markdown(schema::documentation(root, &path)?);
+                Some(Hover { contents, range })
+            });
         let of_finding = || {
-            let finding = document.findings.iter().find(|finding| range(finding, &lines).touches(&here))?;
+            let finding = document
+                .findings
+                .iter()
+                .find(|finding| range(finding, &lines).touches(&here))?;
             let contents = Markup::markdown(rule::document(rules::find(&finding.code)?));
             let range = range(finding, &lines);
             Some(Hover { contents, range })
@@ -337,7 +362,11 @@ impl Server<'_> {
 
         let is_value = line.key.is_some() && column > line.value;
         // Without content there is nothing that says how deep one is but the cursor.
-        let depth = if line.key.is_none() && text.trim().is_empty() { column } else { line.column };
+        let depth = if line.key.is_none() && text.trim().is_empty() {
+            column
+        } else {
+            line.column
+        };
         let mut path = outline::above(&lines, number, depth);
         if is_value {
             path.extend(line.key.clone());
@@ -391,13 +420,18 @@ impl Server<'_> {
         let settings = self.project.as_ref().and_then(|project| project.settings.as_ref());
         let (settings, _) = settings::read(settings.map(|settings| &settings.value));
         let settings = settings.or_else(|| settings::read(None).0);
-        settings.map(|settings| settings.annotation().to_owned()).unwrap_or_default()
+        settings
+            .map(|settings| settings.annotation().to_owned())
+            .unwrap_or_default()
     }
 
     /// The schema that a path of a document leads into, and the rest of the path.
     fn schema_at(&self, uri: &str, text: &str, path: &[String]) -> Option<(&Value, Vec<String>)> {
         let name = self.annotation_name();
-        if let Some(at) = path.windows(2).position(|two| two[0] == "annotations" && two[1] == name) {
+        if let Some(at) = path
+            .windows(2)
+            .position(|two| two[0] == "annotations" && two[1] == name)
+        {
             return Some((&self.annotation, path[at + 2..].to_vec()));
         }
         let is_project_file = uri.rsplit('/').next() == Some(NAME);
@@ -414,7 +448,9 @@ impl Server<'_> {
 
     fn code_actions(&self, asked: &InRange) -> Vec<CodeAction> {
         let uri = &asked.text_document.uri;
-        let Some(document) = self.documents.get(uri) else { return Vec::new() };
+        let Some(document) = self.documents.get(uri) else {
+            return Vec::new();
+        };
         let lines: Vec<_> = document.text.lines().collect();
         let actions = document.findings.iter().filter_map(|finding| {
             let fix = finding.fix.as_ref()?;

@@ -1,4 +1,4 @@
-//! Which module is run, and where modules are found.
+//! Arguments that select the module to run, and its registry.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use telewarden::{Cache, Module, Options};
 
 use super::output;
 
-/// Which registries are spoken to how.
+/// Arguments for access to registries.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RegistryArgs {
-    /// Speak to this registry without TLS; can be given several times
+    /// Access this registry without TLS; can be given several times
     #[arg(
         long,
         value_name = "HOST[:PORT]",
@@ -29,12 +29,12 @@ impl RegistryArgs {
     }
 }
 
-/// The module to run.
+/// Arguments that select the module.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PolicyArgs {
-    /// Run this module instead of the one built in
+    /// Run this module instead of the built-in one
     ///
-    /// A file, or registry://HOST/NAME@sha256:DIGEST. What was pulled once is kept in the cache and verified on every read.
+    /// A file, or registry://HOST/NAME@sha256:DIGEST. A pulled module is cached, and verified each time it is read.
     #[arg(long, value_name = "FILE|ADDRESS")]
     pub(crate) policy: Option<String>,
     #[command(flatten)]
@@ -43,10 +43,10 @@ pub(crate) struct PolicyArgs {
     pub(crate) signer: SignerArgs,
 }
 
-/// Whose signature a module from a registry has to have.
+/// The key that must have signed a module from a registry.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SignerArgs {
-    /// Use only a module from a registry that was signed with this key
+    /// Require a module from a registry that is signed with this key
     ///
     /// A public key in PEM, such as cosign.pub: ECDSA P-256 or Ed25519.
     #[arg(long, value_name = "FILE")]
@@ -64,7 +64,7 @@ impl SignerArgs {
     }
 }
 
-/// Why there is no module.
+/// Why the module could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("cannot read `{}`", path.display())]
@@ -80,7 +80,7 @@ pub(crate) enum Error {
 }
 
 impl PolicyArgs {
-    /// Loads it.
+    /// Loads the module.
     pub(crate) fn load(&self) -> Result<Module, Error> {
         let key = self.signer.key()?;
         match (self.policy.as_deref(), key) {
@@ -103,7 +103,7 @@ impl PolicyArgs {
     }
 }
 
-/// Compiles a module, with the user's own cache of compiled code.
+/// Compiles a module, using the user's cache of compiled code.
 pub(crate) fn load(wasm: &[u8]) -> Result<Module, Error> {
     let options = Options {
         cache: Cache::of_user(),

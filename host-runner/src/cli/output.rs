@@ -1,10 +1,10 @@
-//! Writing to standard output and standard error.
+//! Writes to standard output and standard error.
 //!
-//! Whoever reads may stop reading (`telewarden render . | head`). That is no failure, and there is nobody left to tell.
+//! A closed pipe (`telewarden render . | head`) is not a failure, and is not reported.
 //!
-//! Names, messages and parts of files may be anybody's text. What is for people goes through [`plain`], JSON through
-//! [`json`], and a document on a terminal through [`visible`]: none of it can drive a terminal, or give commands to the
-//! runner of GitHub Actions that reads a job's log.
+//! Names, messages and excerpts can contain any text. Text for people goes through [`plain`], JSON through [`json`], and
+//! a document on a terminal through [`visible`], so that none of it can contain control sequences of a terminal, or
+//! workflow commands for GitHub Actions, which reads the log of a job.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -15,20 +15,20 @@ use telewarden_policy::printable::{is_hidden, printable};
 
 use super::Status;
 
-/// Prints a result as it is.
+/// Prints a result without changes.
 pub(crate) fn print(text: &str) -> Status {
     let mut stdout = io::stdout().lock();
     written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
 }
 
-/// Prints a YAML or TOML document. In a pipe or a file it is exact. On a terminal, characters that are not seen are shown
-/// as escapes, and a note says so.
+/// Prints a YAML or TOML document: unchanged to a pipe or a file. On a terminal, invisible characters are escaped, and a
+/// note says so.
 pub(crate) fn print_document(text: &str) -> Status {
     match visible(text).filter(|_| io::stdout().is_terminal()) {
         Some(visible) => {
             let status = print(&visible);
             say(
-                "note: hidden characters are shown as escapes; what is written into a file or a pipe has the characters",
+                "note: invisible characters are shown as escapes here; a file or a pipe gets the characters themselves",
             );
             status
         }
@@ -47,13 +47,13 @@ pub(crate) fn print_json(value: &impl Serialize) -> Status {
     }
 }
 
-/// JSON, in which every character that is not seen is escaped: the same values, and safe to look at.
+/// JSON with the same values, in which all invisible characters are escaped.
 pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<String> {
     let text = serde_json::to_string_pretty(value)?;
     let mut out = String::with_capacity(text.len() + 1);
     for c in text.chars() {
         if c != '\n' && is_hidden(c) {
-            // Outside of strings there is no such character but the line breaks of the layout.
+            // Outside of strings, the only such characters are the line breaks of the layout.
             for unit in c.encode_utf16(&mut [0; 2]) {
                 out.push_str(&format!("\\u{unit:04x}"));
             }
@@ -62,31 +62,31 @@ pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<String> {
         }
     }
     out.push('\n');
-    // As in `plain`; two `#` and a bracket are together in strings alone.
+    // As in `plain`. `##[` occurs only in strings.
     Ok(out.replace("##[", "##\\u005b"))
 }
 
-/// Prints a result for people, in colour where that is wanted.
+/// Prints a result for people, with colours if enabled.
 pub(crate) fn print_styled(text: &str) -> Status {
     let mut stdout = AutoStream::auto(io::stdout().lock());
     written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
 }
 
-/// Prints one line of what is said beside the result.
+/// Prints one line to standard error.
 pub(crate) fn say(text: impl Display) {
     say_styled(plain(&text.to_string()));
 }
 
-/// Foreign text as one line for people.
+/// Untrusted text as one printable line.
 ///
-/// GitHub's runner takes `##[` for the beginning of a command wherever it stands in a line, and `::` at a line's
-/// beginning: <https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs>. No line of ours begins with
-/// foreign text.
+/// GitHub's runner recognizes commands by `##[` anywhere in a line, and by `::` at its start:
+/// <https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs>. No line of our output starts with
+/// untrusted text.
 pub(crate) fn plain(text: &str) -> String {
     printable(text).replace("##[", "##\\u{5b}")
 }
 
-/// A document with its hidden characters as escapes, if it has any. Line breaks and tabs are its own.
+/// A document with its invisible characters escaped, if it has any. Line breaks and tabs stay.
 fn visible(text: &str) -> Option<String> {
     let is_layout = |c| matches!(c, '\n' | '\t');
     text.contains(|c| is_hidden(c) && !is_layout(c)).then(|| {
@@ -98,14 +98,14 @@ fn visible(text: &str) -> Option<String> {
     })
 }
 
-/// Prints what a renderer made, beside the result.
+/// Prints rendered text to standard error.
 pub(crate) fn say_styled(text: impl Display) {
     let mut stderr = AutoStream::auto(io::stderr().lock());
-    // There is no other place to say that this one is closed.
+    // If standard error is closed, there is no other place to report it.
     _ = writeln!(stderr, "{text}");
 }
 
-/// Prints why something could not be done, with its causes.
+/// Prints an error with its causes.
 pub(crate) fn say_error(error: &dyn std::error::Error) {
     say(format_args!("error: {}", telewarden::Causes(error)));
 }

@@ -1,7 +1,7 @@
 //! `telewarden policies`
 //!
-//! What is written here decides which requests reach the policy at all. Argo CD writes an Application's whole object
-//! whenever its status changes, many times a minute; none of that may cost a call.
+//! The manifests decide which requests reach the policy. Argo CD writes the whole Application whenever its status
+//! changes, many times a minute. These requests must not reach the policy.
 
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
@@ -12,24 +12,24 @@ use super::output;
 use super::project_file::SettingsArgs;
 use super::report::human;
 
-/// Print the ClusterAdmissionPolicies that have Kubewarden run the policy
+/// Print the manifests for Kubewarden
 ///
-/// One each for Applications, ApplicationSets and Namespaces. Their matchConditions let only those requests through of
-/// which an annotation of ours, the destination or the project changed.
+/// There is one ClusterAdmissionPolicy each for Applications, ApplicationSets and Namespaces. Their matchConditions
+/// select requests that change one of telewarden's annotations, the destination or the project.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     settings: SettingsArgs,
-    /// Where Kubewarden finds the module
+    /// The module's address, for Kubewarden
     #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_MODULE)]
     module: String,
-    /// The PolicyServer that runs it
+    /// The PolicyServer that runs the policies
     #[arg(long, value_name = "NAME", default_value = "default")]
     policy_server: String,
-    /// Whether what is wrong is refused, or only reported
+    /// Refuse invalid objects, or only report them
     #[arg(long, value_enum, default_value_t = Mode::Protect)]
     mode: Mode,
-    /// Print the policies for these alone; can be given several times
+    /// Print only the policies for this kind; can be given several times
     #[arg(long, value_enum)]
     only: Vec<Kind>,
 }
@@ -41,9 +41,9 @@ const DEFAULT_MODULE: &str = concat!(
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum Mode {
-    /// What is wrong is refused
+    /// Invalid objects are refused
     Protect,
-    /// What is wrong is accepted, and reported in the policy server's log and metrics
+    /// Invalid objects are accepted, and reported in the policy server's log and metrics
     Monitor,
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Args) -> Status {
             return Status::CouldNotRun;
         }
     };
-    // A policy whose settings are wrong takes its PolicyServer down with it.
+    // A PolicyServer does not start if the settings of one of its policies are invalid.
     let (_, findings) = telewarden_policy::settings::read(Some(&settings));
     let errors: Vec<_> = findings.iter().filter(|finding| finding.is_error()).collect();
     if !errors.is_empty() {
@@ -107,14 +107,14 @@ fn policy(kind: Kind, settings: &Value, args: &Args) -> Value {
         Kind::Applicationsets => ("argoproj.io", "v1alpha1", "applicationsets"),
         Kind::Namespaces => ("", "v1", "namespaces"),
     };
-    // An ApplicationSet is never written to.
+    // The policy never changes an ApplicationSet.
     let mutation = settings["mutation"].as_str().unwrap_or("none");
     let mutating = mutation != "none" && kind != Kind::Applicationsets;
     let rule = |resources: &[&str], operations: &[&str]| json!({"apiGroups": [group], "apiVersions": [version], "resources": resources, "operations": operations});
     let mut rules = vec![rule(&[resource], &["CREATE", "UPDATE"])];
     if kind == Kind::Namespaces {
-        // The API server keeps annotations that come through these. They need a rule without CREATE: Kubewarden's audit
-        // scanner reads the others, and skips a policy with a resource that it cannot list.
+        // Requests to these subresources can change annotations. They need a rule without CREATE: Kubewarden's audit
+        // scanner uses all rules with CREATE, and skips a policy with a resource that it cannot list.
         rules.push(rule(&["namespaces/status", "namespaces/finalize"], &["UPDATE"]));
     }
     json!({
@@ -132,8 +132,8 @@ fn policy(kind: Kind, settings: &Value, args: &Args) -> Value {
             "backgroundAudit": true,
             "rules": rules,
             "matchConditions": conditions(kind, settings["annotation"].as_str()),
-            // The operator checks again what it applies, so nothing that is wrong runs because nobody refused it, and a
-            // PolicyServer that is down holds up no deployment. What the policy itself writes must not be forged.
+            // The operator checks everything again before it applies it, so with `Ignore` a failed PolicyServer delays no
+            // deployment and lets nothing invalid run. With mutation, annotations of the policy could be forged, hence `Fail`.
             "failurePolicy": if mutating { "Fail" } else { "Ignore" },
             "timeoutSeconds": 5,
             "settings": settings,
@@ -141,7 +141,7 @@ fn policy(kind: Kind, settings: &Value, args: &Args) -> Value {
     })
 }
 
-/// The conditions, in CEL. All of them have to hold; each names what it lets through.
+/// The match conditions, in CEL. A request must meet all of them. Each is named after the requests that meet it.
 fn conditions(kind: Kind, key: Option<&str>) -> Vec<Map<String, Value>> {
     let annotated = match kind {
         Kind::Applicationsets => "spec.template.metadata",
@@ -192,16 +192,16 @@ fn conditions(kind: Kind, key: Option<&str>) -> Vec<Map<String, Value>> {
     conditions.map(condition).into()
 }
 
-/// That `k` is the name of an annotation of ours.
+/// A CEL expression: `k` is the name of one of telewarden's annotations.
 fn ours(key: Option<&str>) -> String {
     match key.filter(|key| !key.starts_with(PREFIX)) {
         None => format!("k.startsWith('{PREFIX}')"),
-        // The settings were checked: a name has no quote.
+        // The settings are valid, so the name contains no quote.
         Some(key) => format!("(k.startsWith('{PREFIX}') || k == '{key}')"),
     }
 }
 
-/// That a path is there, and every step to it.
+/// A CEL expression: a field and all its parents exist.
 fn has(root: &str, path: &str) -> String {
     let mut at = root.to_owned();
     let steps = path.split('.').map(|step| {

@@ -78,7 +78,9 @@ impl Project {
     /// Gives the findings of rules the severity that the project file has for them.
     pub(crate) fn judge(&self, report: &mut Report) {
         let level = |code: &str| self.levels.get(code).copied();
-        report.findings.retain(|finding| level(&finding.code) != Some(Level::Off));
+        report
+            .findings
+            .retain(|finding| level(&finding.code) != Some(Level::Off));
         for finding in &mut report.findings {
             if level(&finding.code) == Some(Level::Error) {
                 finding.severity = Severity::Error;
@@ -203,7 +205,8 @@ impl Reader<'_> {
             help: None,
             place: Some(place),
         };
-        let finding = self.text.finding(0, None, &diagnostic, None);
+        let region = self.text.manifest.locate(0, None, &diagnostic);
+        let finding = self.text.finding(region, &diagnostic, None);
         self.failures.push(Failure {
             line: finding.line,
             column: finding.column,
@@ -214,12 +217,17 @@ impl Reader<'_> {
 
     fn patterns(&mut self, value: &Value) -> Vec<glob::Pattern> {
         let Value::Array(items) = value else {
-            self.fail("/skip", "`skip` must be a list of paths, such as `[\"charts/*/templates\"]`");
+            self.fail(
+                "/skip",
+                "`skip` must be a list of paths, such as `[\"charts/*/templates\"]`",
+            );
             return Vec::new();
         };
         let mut patterns = Vec::new();
         for (index, item) in items.iter().enumerate() {
-            let pattern = item.as_str().map(|text| text.trim_start_matches("./").trim_end_matches('/'));
+            let pattern = item
+                .as_str()
+                .map(|text| text.trim_start_matches("./").trim_end_matches('/'));
             match pattern.map(glob::Pattern::new) {
                 Some(Ok(pattern)) => patterns.push(pattern),
                 Some(Err(error)) => self.fail(&format!("/skip/{index}"), &format!("invalid pattern: {error}")),
@@ -232,13 +240,19 @@ impl Reader<'_> {
     fn levels(&mut self, value: &Value) -> BTreeMap<&'static str, Level> {
         let mut levels = BTreeMap::new();
         let Value::Object(entries) = value else {
-            self.fail("/rules", "`rules` must be a map from rules to levels, such as `{TW405: error}`");
+            self.fail(
+                "/rules",
+                "`rules` must be a map from rules to levels, such as `{TW405: error}`",
+            );
             return levels;
         };
         for (code, level) in entries {
             let pointer = format!("/rules/{code}");
             let Some(rule) = rules::find(code) else {
-                self.fail_at_key(&pointer, &format!("there is no rule `{code}`: `telewarden rule` lists them"));
+                self.fail_at_key(
+                    &pointer,
+                    &format!("there is no rule `{code}`: `telewarden rule` lists them"),
+                );
                 continue;
             };
             let level = match level {
@@ -253,7 +267,10 @@ impl Reader<'_> {
                 }
             };
             if rule.severity == Severity::Error && level != Level::Error {
-                self.fail(&pointer, &format!("{} is an error: only warnings can be turned off", rule.code));
+                self.fail(
+                    &pointer,
+                    &format!("{} is an error: only warnings can be turned off", rule.code),
+                );
                 continue;
             }
             levels.insert(rule.code, level);

@@ -8,7 +8,7 @@ use super::Status;
 use super::module::{self, RegistryArgs, SignerArgs};
 use super::output;
 
-/// Pull a module from an OCI registry into the cache, and print its address with the digest
+/// Pull a module from an OCI registry into the cache, and print its address with its digest
 ///
 /// Credentials come from Docker's configuration: `docker login HOST`.
 #[derive(Debug, clap::Args)]
@@ -16,7 +16,7 @@ pub(crate) struct Args {
     /// registry://HOST[:PORT]/NAME[:TAG][@sha256:DIGEST]
     #[arg(value_name = "ADDRESS")]
     from: String,
-    /// Write the module to this file too
+    /// Also write the module to this file
     #[arg(short, long, value_name = "FILE")]
     output_path: Option<PathBuf>,
     #[command(flatten)]

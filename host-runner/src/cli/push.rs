@@ -8,7 +8,7 @@ use super::Status;
 use super::module::{self, RegistryArgs, read};
 use super::output;
 
-/// Push an annotated module to an OCI registry, and print its address with the digest
+/// Push an annotated module to an OCI registry, and print its address with its digest
 ///
 /// Credentials come from Docker's configuration: `docker login HOST`.
 #[derive(Debug, clap::Args)]

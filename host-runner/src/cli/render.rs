@@ -14,30 +14,30 @@ use super::output;
 use super::report::{Report, count, human};
 use super::validate::no_source;
 
-/// Print the Kubernetes objects, or the Telegraf configuration, that annotations ask for
+/// Print the rendered Kubernetes objects, or the Telegraf configuration
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     selection: check::Selection,
-    /// What is printed
+    /// The output format
     #[arg(short, long, value_enum, default_value_t = Format::Yaml)]
     output: Format,
-    /// Write one file for each object, or each configuration, into this folder
+    /// Write one file for each object or configuration to this folder
     #[arg(long, value_name = "DIR")]
     out_dir: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum Format {
-    /// Objects, one document each
+    /// Objects, one YAML document each
     Yaml,
-    /// Objects, in a `v1` List
+    /// Objects in a `v1` List
     Json,
-    /// The Telegraf configuration alone
+    /// Only the Telegraf configuration
     Toml,
 }
 
-/// Why something that was rendered was not written.
+/// Why rendered output could not be written.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error("cannot write `{}`", path.display())]
@@ -83,7 +83,7 @@ pub(crate) fn run(args: &Args) -> Status {
     status.max(written)
 }
 
-/// Everything that was rendered, in the order of the sources.
+/// All rendered objects, in the order of the sources.
 fn rendered(answer: &RenderAnswer) -> impl Iterator<Item = &Rendered> {
     answer
         .sources
@@ -151,7 +151,7 @@ fn only_configuration(answer: &RenderAnswer) -> Result<&str, Error> {
     }
 }
 
-/// A file to write: its path below the folder, part by part, and its text.
+/// A file to write: the parts of its path in the folder, and its text.
 type OutFile = (Vec<String>, String);
 
 fn object_files(answer: &RenderAnswer, format: Format) -> Result<Vec<OutFile>, Error> {
@@ -169,12 +169,13 @@ fn object_files(answer: &RenderAnswer, format: Format) -> Result<Vec<OutFile>, E
         .collect()
 }
 
-/// A configuration of one file is that file. One of several is a folder, for Telegraf's `--config-directory`.
+/// A configuration with one file becomes that file. One with several becomes a folder, for Telegraf's
+/// `--config-directory`.
 fn configuration_files(answer: &RenderAnswer) -> Vec<OutFile> {
     let mut out = Vec::new();
     for rendered in rendered(answer) {
         for Configuration { name, files } in &rendered.configurations {
-            // No name of Kubernetes' holds `_`, so no two configurations share one.
+            // Names in Kubernetes contain no `_`, so no two configurations have the same file name.
             let stem = match &rendered.namespace {
                 Some(namespace) => format!("{namespace}_{name}"),
                 None => name.clone(),
@@ -202,7 +203,7 @@ fn write_files(folder: &Path, files: Vec<OutFile>) -> Result<Status, Error> {
     Ok(Status::Fine)
 }
 
-/// A path below the folder that no other file of this run has. Names come from the module, which may be anybody's.
+/// A path in the folder that no other file of this run has. Names come from the module, which is not trusted.
 fn free_path(folder: &Path, parts: &[String], taken: &mut HashSet<PathBuf>) -> PathBuf {
     let mut path = folder.to_owned();
     path.extend(parts.iter().map(|part| safe_name(part)));
@@ -217,7 +218,7 @@ fn free_path(folder: &Path, parts: &[String], taken: &mut HashSet<PathBuf>) -> P
     path
 }
 
-/// Letters, digits, `-`, `_` and `.`, not hidden, and not too long for a file system.
+/// A safe file name: letters, digits, `-`, `_` and `.`, not hidden, and not too long for a file system.
 fn safe_name(name: &str) -> String {
     let safe: String = name
         .chars()
@@ -233,7 +234,7 @@ fn safe_name(name: &str) -> String {
     match safe.len() {
         0 => "unnamed".to_owned(),
         1..=240 => safe.to_owned(),
-        // The end tells more than the middle: it has the extension, and what makes long names different.
+        // Keeps the end, which has the extension and distinguishes long names.
         length => format!("{}{}", &safe[..100], &safe[length - 140..]),
     }
 }

@@ -54,8 +54,14 @@ impl RenderedArgs {
     /// Runs the programs, and adds what they print.
     pub(crate) fn read(&self, input: &mut Input) {
         for chart in &self.helm {
-            let values = self.values.iter().flat_map(|file| [OsStr::new("--values"), file.as_os_str()]);
-            let args: Vec<_> = [OsStr::new("template"), chart.as_os_str()].into_iter().chain(values).collect();
+            let values = self
+                .values
+                .iter()
+                .flat_map(|file| [OsStr::new("--values"), file.as_os_str()]);
+            let args: Vec<_> = [OsStr::new("template"), chart.as_os_str()]
+                .into_iter()
+                .chain(values)
+                .collect();
             add(input, "helm template", chart, run("helm", &args));
         }
         for folder in &self.kustomize {

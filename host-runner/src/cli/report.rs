@@ -1,4 +1,4 @@
-//! What is reported: one structure, which `--format` shows in different ways.
+//! The report: one structure with several output formats.
 
 pub(crate) mod github;
 pub(crate) mod human;
@@ -13,22 +13,22 @@ use telewarden_policy::manifest::{Edit, Excerpt};
 use super::Status;
 use super::input::{Failure, Skipped};
 
-/// What `telewarden validate --format json` prints.
+/// The report that `telewarden validate --format json` prints.
 #[derive(Debug, Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "Report of telewarden validate")]
 pub(crate) struct Report {
-    /// The version of this structure, 1. Fields may be added within a version.
+    /// The version of this structure, 1. New fields can be added without a new version.
     pub(crate) version: Version,
-    /// Numbers.
+    /// The totals.
     pub(crate) summary: Summary,
-    /// Every Application, Namespace and ApplicationSet that was read, file by file.
+    /// Every Application, Namespace and ApplicationSet that was read, in the order of the files.
     pub(crate) sources: Vec<Source>,
-    /// What is wrong or doubtful: first about the settings, then source by source.
+    /// The findings: first those of the settings, then those of each source.
     pub(crate) findings: Vec<Finding>,
-    /// What could not be read or run.
+    /// Everything that could not be read or run.
     pub(crate) failures: Vec<Failure>,
-    /// The settings were refused: nothing was checked.
+    /// True if the settings are invalid, so that nothing was checked.
     #[serde(skip)]
     pub(crate) settings_refused: bool,
 }
@@ -38,25 +38,25 @@ pub(crate) struct Report {
 #[schemars(inline, extend("const" = 1))]
 pub(crate) struct Version(u32);
 
-/// Numbers of a report.
+/// The totals of a report.
 #[derive(Debug, Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Summary {
-    /// Files that were read, standard input among them.
+    /// The number of files that were read, including standard input.
     pub(crate) files: usize,
-    /// Files of folders that were passed over.
+    /// The number of files in folders that were skipped.
     pub(crate) skipped: Skipped,
-    /// Applications, Namespaces and ApplicationSets.
+    /// The number of Applications, Namespaces and ApplicationSets.
     pub(crate) sources: usize,
-    /// Those of them that were refused.
+    /// The number of them that were refused.
     pub(crate) refused: usize,
-    /// Endpoints of those that were not.
+    /// The number of endpoints of the others.
     pub(crate) endpoints: usize,
-    /// Findings that are errors.
+    /// The number of errors.
     pub(crate) errors: usize,
-    /// Findings that are warnings.
+    /// The number of warnings.
     pub(crate) warnings: usize,
-    /// Findings that were left out: a module answers at most 101 for one source.
+    /// The number of findings that are not in the report, because a source had too many.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) left_out: usize,
     /// Findings that `telewarden fix` can mend.
@@ -74,18 +74,18 @@ pub(crate) struct Summary {
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Source {
-    /// Which object it is, as `argoproj.io/Application/<namespace>/<name>` or `Namespace/<name>`.
+    /// The object, as `argoproj.io/Application/<namespace>/<name>` or `Namespace/<name>`.
     pub(crate) source: String,
-    /// The file that it is in; `<stdin>` for standard input.
+    /// Its file; `<stdin>` for standard input.
     pub(crate) file: String,
-    /// The file's document that it is in, from 1.
+    /// The number of its document in the file, from 1.
     pub(crate) document: usize,
-    /// Its position in that document, from 1, where that is a List.
+    /// Its position in that document, from 1, if the document is a List.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) item: Option<usize>,
-    /// What became of it.
+    /// The result for this object.
     pub(crate) outcome: Outcome,
-    /// How many endpoints it asks for.
+    /// The number of its endpoints.
     pub(crate) endpoints: usize,
 }
 
@@ -95,17 +95,17 @@ pub(crate) struct Source {
 pub(crate) struct Finding {
     /// The rule, such as `TW103`. `telewarden rule CODE` explains it.
     pub(crate) code: String,
-    /// How bad it is.
+    /// The severity.
     pub(crate) severity: Severity,
-    /// What is wrong.
+    /// The message.
     pub(crate) message: String,
-    /// What to write instead.
+    /// How to correct it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) help: Option<String>,
-    /// The object that it is about, if it is about one.
+    /// The object, if the finding concerns one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) source: Option<String>,
-    /// The annotation that it is in, if it is in one.
+    /// The annotation, if the finding concerns one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) annotation: Option<String>,
     /// The file; `<stdin>` for standard input.
@@ -114,10 +114,10 @@ pub(crate) struct Finding {
     /// The template that it was rendered from, if it was: the file is then what was rendered, and not one on the disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) template: Option<String>,
-    /// The first character's line in the file, from 1.
+    /// The line of the first character, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) line: Option<u32>,
-    /// The first character's column, in characters from 1.
+    /// The column of the first character, in characters from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) column: Option<u32>,
     /// The line of the character after the last.
@@ -129,7 +129,7 @@ pub(crate) struct Finding {
     /// The one certain way to mend it: what `telewarden fix` writes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) fix: Option<Fix>,
-    /// What is shown of the first line.
+    /// The excerpt of the first line that is shown.
     #[serde(skip)]
     pub(crate) excerpt: Option<Excerpt>,
 }
@@ -192,7 +192,7 @@ impl Finding {
 }
 
 impl Report {
-    /// Counts what was added.
+    /// Updates the totals.
     pub(crate) fn count(&mut self) {
         let of = |severity| {
             self.findings
@@ -213,7 +213,7 @@ impl Report {
             .sum();
     }
 
-    /// How the run ended. With `strict` a warning is a finding too.
+    /// The result of the run. With `strict`, warnings count as findings.
     pub(crate) fn status(&self, strict: bool) -> Status {
         if !self.failures.is_empty() || self.settings_refused {
             Status::CouldNotRun
@@ -224,13 +224,13 @@ impl Report {
         }
     }
 
-    /// True when everything could be read, and none of it is ours.
+    /// True if everything could be read and there are no sources.
     pub(crate) fn is_empty(&self) -> bool {
         self.sources.is_empty() && self.findings.is_empty() && self.failures.is_empty()
     }
 }
 
-/// A number of things, in words.
+/// A number with its noun, such as `2 files`.
 pub(crate) fn count(number: usize, one: &str) -> String {
     match number {
         1 => format!("1 {one}"),

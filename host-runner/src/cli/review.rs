@@ -15,9 +15,9 @@ use super::output;
 use super::project_file::SettingsArgs;
 use super::report::human;
 
-/// Answer an AdmissionReview, or an AdmissionRequest alone, as Kubewarden would
+/// Answer an AdmissionReview or an AdmissionRequest as Kubewarden would
 ///
-/// The exit status is 0 when the request is allowed and 1 when it is not.
+/// The exit status is 0 if the request is allowed and 1 if not.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The review or the request, in JSON or YAML; `-` for standard input
@@ -83,13 +83,13 @@ fn review(args: &Args) -> Result<Value, Error> {
         file: args.file.clone(),
     })?;
     let verdict = args.policy.load()?.validate(review.request(), &settings)?;
-    // Text and numbers are always JSON.
+    // Serializing text and numbers cannot fail.
     let verdict = serde_json::to_value(verdict).unwrap_or_default();
     Ok(review.answer(&verdict))
 }
 
-/// Reads the file. An AdmissionRequest alone has neither `apiVersion` nor `kind`, and so is none of the objects that the
-/// other commands look for.
+/// Reads the file. The other commands' reader cannot be used, because an AdmissionRequest has neither `apiVersion` nor
+/// `kind`.
 fn read(file: &Path) -> Result<Manifest, Error> {
     let unreadable = |source| Error::Read {
         file: file.to_owned(),

@@ -23,7 +23,7 @@ pub(crate) fn run(args: &Args) -> Status {
         return output::print(&document(rule));
     }
     output::say(format_args!(
-        "error: there is no rule `{code}`: `telewarden rule` lists them"
+        "error: unknown rule `{code}`; run `telewarden rule` to list all rules"
     ));
     Status::CouldNotRun
 }
@@ -51,7 +51,7 @@ pub(crate) fn document(rule: &RuleDoc) -> String {
         if body.is_empty() {
             continue;
         }
-        // Text is written to a string, which takes it all.
+        // Writing to a string cannot fail.
         _ = match is_yaml {
             true => write!(text, "\n## {heading}\n\n```yaml\n{body}\n```\n"),
             false => write!(text, "\n## {heading}\n\n{body}\n"),

@@ -20,11 +20,11 @@ enum What {
     Settings,
     /// The annotation's value
     Annotation,
-    /// What a host sends to the module's `render`
+    /// A host's request to the module's `render`
     RenderRequest,
-    /// What the module answers
+    /// The module's answer
     RenderAnswer,
-    /// What `telewarden validate --format json` prints
+    /// The report of `telewarden validate --format json`
     ValidateReport,
 }
 

@@ -9,15 +9,15 @@ use super::fix;
 use super::output;
 use super::report::{github, human, sarif};
 
-/// Check annotations, and say where in the files what is wrong
+/// Check annotations, and show each finding at its place in the files
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     selection: check::Selection,
-    /// How findings are printed
+    /// The output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
-    /// Make warnings findings: exit with 1 for them too
+    /// Exit with 1 if there are warnings
     #[arg(long)]
     strict: bool,
     /// Write what has one certain way out into the files first, as `telewarden fix` does
@@ -29,11 +29,11 @@ pub(crate) struct Args {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// For people
+    /// Text
     Human,
-    /// One object, described by `telewarden schema validate-report`
+    /// One JSON object; see `telewarden schema validate-report`
     Json,
-    /// Workflow commands of GitHub Actions
+    /// Workflow commands for GitHub Actions
     Github,
     /// SARIF 2.1.0, for code scanning
     Sarif,
@@ -44,7 +44,9 @@ pub(crate) fn run(args: &Args) -> Status {
         true => fix::write(&check::look(&args.selection, Look::ForFixes)),
         false => Status::Fine,
     };
-    let Checked { mut report, project, .. } = check::look(&args.selection, Look::ForFixes);
+    let Checked {
+        mut report, project, ..
+    } = check::look(&args.selection, Look::ForFixes);
     args.baseline.apply(&mut report, &project);
     let printed = match args.format {
         Format::Human => output::print_styled(&human::findings(&report)),
@@ -64,7 +66,7 @@ pub(crate) fn run(args: &Args) -> Status {
     printed.max(fixed).max(report.status(args.strict || project.strict))
 }
 
-/// That there was nothing to do, and why that may be.
+/// The message for input without sources, with the likely reason.
 pub(crate) fn no_source(report: &super::report::Report) -> String {
     let files = super::report::count(report.summary.files, "file");
     let skipped = human::skipped(report)

@@ -1,29 +1,30 @@
-//! Where compiled code is kept between processes, and whether it can be trusted there.
+//! The cache for compiled code, and whether its folder can be trusted.
 //!
-//! Compiled code is run as it is, outside of any sandbox. A folder is used only where nobody but the user, or root, can have
-//! written into it: the same rule that ssh has for its keys.
+//! Compiled code runs without a sandbox. So the folder is used only if no other user except root can write to it, which
+//! is ssh's rule for its keys too.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where compiled code is kept between processes.
+/// A cache for compiled code.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Cache {
-    /// Nowhere.
+    /// No cache.
     #[default]
     Off,
-    /// In `compiled` in this folder. Both are made with mode 0700 where they do not exist. They are used only if they belong
-    /// to the user or to root, and nobody else can write into them; [`Module::cache_problem`](crate::Module::cache_problem)
-    /// tells. Where they cannot be made or written, the module is compiled each time.
+    /// The folder `compiled` in this folder. Both are created with mode 0700. They are used only if they belong to the user
+    /// or to root and no other user can write to them; otherwise
+    /// [`Module::cache_problem`](crate::Module::cache_problem) has the reason. If they cannot be created or written, the
+    /// module is compiled each time.
     Folder(PathBuf),
 }
 
-/// Why compiled code is not taken from the cache, and not put there. The module was compiled.
+/// Why the cache is not used. The module was compiled without it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CacheProblem {
-    /// The folder belongs to somebody else.
+    /// The folder belongs to another user.
     #[error(
         "compiled code is not kept in `{}`: the folder belongs to user {owner}, who decides what runs; name another one in \
          TELEWARDEN_CACHE",
@@ -32,10 +33,10 @@ pub enum CacheProblem {
     Owner {
         /// The folder.
         path: PathBuf,
-        /// Its owner's number.
+        /// The owner's user ID.
         owner: u32,
     },
-    /// Others can write into the folder.
+    /// Other users can write to the folder.
     #[error(
         "compiled code is not kept in `{}`: others can write into the folder (mode {mode:03o}), and decide what runs; delete \
          it, and it is made anew with mode 700",
@@ -44,14 +45,14 @@ pub enum CacheProblem {
     Writable {
         /// The folder.
         path: PathBuf,
-        /// Its permissions.
+        /// The folder's mode.
         mode: u32,
     },
 }
 
 impl Cache {
-    /// The user's own folder: `TELEWARDEN_CACHE`, else `telewarden` in `XDG_CACHE_HOME`, else in `~/.cache`. An empty
-    /// `TELEWARDEN_CACHE` turns the cache off.
+    /// The user's cache: `TELEWARDEN_CACHE`, else `telewarden` in `XDG_CACHE_HOME`, else `telewarden` in `~/.cache`. An
+    /// empty `TELEWARDEN_CACHE` turns the cache off.
     pub fn of_user() -> Self {
         let variable = |name| {
             std::env::var_os(name)
@@ -70,10 +71,10 @@ impl Cache {
         folder.map_or(Self::Off, Self::Folder)
     }
 
-    /// Wasmtime's cache, where there is one to use.
+    /// Wasmtime's cache, if it can be used.
     pub(super) fn open(&self) -> Result<Option<wasmtime::Cache>, CacheProblem> {
         let Self::Folder(root) = self else { return Ok(None) };
-        // A folder of its own: now and then wasmtime deletes in it whatever it does not know.
+        // A separate folder, because wasmtime sometimes deletes unknown files in it.
         let folder = root.join("compiled");
         if private_folder(&folder).is_err() {
             return Ok(None);
@@ -83,15 +84,15 @@ impl Cache {
         }
         let mut config = wasmtime::CacheConfig::new();
         config.with_directory(folder);
-        // A command that runs for ten milliseconds spends most of them reading its code in. A small window is quicker to
-        // unpack than a small file is to read, and better compression later, in the background, would undo it.
+        // Most of a short command's time is spent loading compiled code. A small window is faster to decompress, and
+        // wasmtime's background recompression would undo it.
         config.with_baseline_compression_level(1);
         config.with_optimized_compression_usage_counter_threshold(u64::MAX);
         Ok(wasmtime::Cache::new(config).ok())
     }
 }
 
-/// Makes a folder, and those that it is in, for the user alone. One that exists stays as it is.
+/// Creates a folder and its parents that only the user can access. An existing folder is not changed.
 pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -111,7 +112,7 @@ fn check(path: &Path) -> Result<(), CacheProblem> {
             metadata.mode() & 0o7777,
             rustix::process::geteuid().as_raw(),
         ),
-        // A folder that cannot be looked at cannot be read from either.
+        // A folder without metadata cannot be read either.
         Err(_) => Ok(()),
     }
 }
@@ -130,7 +131,7 @@ fn judge(path: &Path, owner: u32, mode: u32, user: u32) -> Result<(), CacheProbl
     Ok(())
 }
 
-/// Elsewhere a user's own folder is the user's own.
+/// On other systems, a user's cache folder is private by default.
 #[cfg(not(unix))]
 fn check(_: &Path) -> Result<(), CacheProblem> {
     Ok(())

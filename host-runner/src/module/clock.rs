@@ -1,7 +1,6 @@
-//! Wall time for wasmtime's epochs.
+//! A thread that advances wasmtime's epoch.
 //!
-//! A deadline is a number of ticks, and somebody has to tick. The thread does it only while a call runs: an idle
-//! operator is not woken.
+//! A deadline is a number of ticks. The thread ticks only while a call runs, so that an idle operator does not wake up.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -9,10 +8,10 @@ use std::time::Duration;
 
 use wasmtime::Engine;
 
-/// A call may run this much longer than its deadline. Shorter ticks wake the processor more often.
+/// The length of a tick. A call can exceed its deadline by one tick. Shorter ticks use more CPU.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Ticks for one engine.
+/// The clock of one engine.
 pub(super) struct Clock(Arc<Shared>);
 
 struct Shared {
@@ -28,7 +27,7 @@ struct State {
     dropped: bool,
 }
 
-/// While it lives, the clock ticks.
+/// Keeps the clock running until it is dropped.
 pub(super) struct Running<'a>(&'a Shared);
 
 impl Clock {
@@ -40,7 +39,7 @@ impl Clock {
         }))
     }
 
-    /// At least this long, in ticks. The first tick may be an instant away: hence one more.
+    /// The duration in ticks, rounded up. One is added, because the first tick can come immediately.
     pub(super) fn ticks(&self, time: Duration) -> u64 {
         let ticks = time.as_nanos().div_ceil(TICK.as_nanos());
         u64::try_from(ticks).unwrap_or(u64::MAX / 2) + 1
@@ -61,7 +60,7 @@ impl Clock {
 }
 
 impl Shared {
-    /// Nothing panics while the lock is held, so a poisoned one is as good as any.
+    /// No code panics while it holds the lock, so a poisoned lock is still consistent.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

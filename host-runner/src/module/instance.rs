@@ -1,58 +1,58 @@
-//! One instance of the module, and the functions of waPC that it is given.
+//! One instance of the module, and waPC's host functions.
 //!
 //! waPC is a small protocol: <https://wapc.io/docs/spec/>. The host calls `__guest_call` with the lengths of an operation's
-//! name and of its payload; the guest fetches both, and leaves a response or an error. The crates `wapc` and
+//! name and of its payload; the guest fetches both, and sets a response or an error. The crates `wapc` and
 //! `wasmtime-provider` implement it too, but report every failure as text: `docs/decisions/0005-wapc.md`.
 
 use wasmtime::error::{Result, bail, format_err};
 use wasmtime::{Caller, Engine, Extern, InstancePre, Linker, Memory, Module, ResourceLimiter, Store, Trap};
 
-/// The module of every import.
+/// The module name of all imports.
 const WAPC: &str = "wapc";
 
-/// What a guest exports for its host to call.
+/// The guest's export that runs an operation.
 const GUEST_CALL: &str = "__guest_call";
 
-/// What a guest may export, to be called once before anything else, in this order.
+/// The guest's optional start functions, in the order of their calls.
 const STARTS: [&str; 2] = ["_start", "wapc_init"];
 
-/// Functions that a guest can refer to indirectly. A module of ours has some hundred.
+/// The maximum number of functions in a guest's table. Our module has some hundreds.
 const TABLE_ELEMENTS: usize = 100_000;
 
 /// The state of one call.
 pub(super) struct Guest {
     operation: String,
     payload: Vec<u8>,
-    /// What the guest answers.
+    /// The guest's response.
     response: Vec<u8>,
-    /// What the guest says instead of an answer.
+    /// The guest's error.
     error: Option<String>,
-    /// Why its last host call was refused.
+    /// Why the last host call was refused.
     host_error: String,
     memory_limit: usize,
     memory_refused: bool,
 }
 
-/// Why a call has no answer.
+/// Why a call failed.
 pub(super) enum Failure {
     Deadline,
     OutOfMemory,
     Trap(wasmtime::Error),
     NotAGuest(wasmtime::Error),
-    /// The guest reports an error of its own.
+    /// The guest set an error.
     Guest(String),
 }
 
-/// What a call may use.
+/// Limits of a call.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
-    /// Epochs until it is stopped.
+    /// The deadline in epochs.
     pub(super) ticks: u64,
-    /// Bytes of memory.
+    /// The memory limit in bytes.
     pub(super) memory: usize,
 }
 
-/// Calls an operation on an instance of its own.
+/// Calls an operation in a new instance.
 pub(super) fn call(
     engine: &Engine,
     guest: &InstancePre<Guest>,
@@ -71,14 +71,14 @@ pub(super) fn call(
     };
     let mut store = Store::new(engine, state);
     store.limiter(|guest| guest);
-    // One deadline for all of it: start functions are part of the call that they are run for.
+    // The deadline covers the start functions too.
     store.set_epoch_deadline(limits.ticks);
     let answered = start_and_call(&mut store, guest);
     let Guest { response, error, .. } = store.into_data();
     match (answered?, error) {
         (true, _) => Ok(response),
         (false, error) => {
-            let message = error.unwrap_or_else(|| "it does not say why".to_owned());
+            let message = error.unwrap_or_else(|| "no reason given".to_owned());
             Err(Failure::Guest(message))
         }
     }
@@ -104,7 +104,7 @@ fn start_and_call(store: &mut Store<Guest>, guest: &InstancePre<Guest>) -> Resul
         let payload = length(store.data().payload.len())?;
         Ok((operation, payload))
     });
-    // More than a module can address is more than it may use.
+    // The limit cannot be larger than a module's address space.
     let lengths = lengths.map_err(|_| Failure::OutOfMemory)?;
     let answered = guest_call.call(&mut *store, lengths);
     answered
@@ -112,7 +112,7 @@ fn start_and_call(store: &mut Store<Guest>, guest: &InstancePre<Guest>) -> Resul
         .map_err(|error| failure(store.data(), error))
 }
 
-/// A guest that is refused memory ends itself as it ends itself on any defect. That it was refused tells them apart.
+/// The reason of a trap. A guest that was refused memory traps too, so it is recognized by the refusal.
 fn failure(guest: &Guest, error: wasmtime::Error) -> Failure {
     if matches!(error.downcast_ref(), Some(Trap::Interrupt)) {
         Failure::Deadline
@@ -139,7 +139,7 @@ impl ResourceLimiter for Guest {
     }
 }
 
-/// Joins a module with the functions of waPC.
+/// Links a module with waPC's host functions.
 pub(super) fn link(engine: &Engine, module: &Module) -> Result<InstancePre<Guest>> {
     let is_guest = matches!(module.get_export(GUEST_CALL), Some(ty) if ty.func().is_some());
     if !is_guest {
@@ -171,7 +171,7 @@ pub(super) fn link(engine: &Engine, module: &Module) -> Result<InstancePre<Guest
             Ok(())
         },
     )?;
-    // What a module logs is not passed on: its answer has all that there is to say.
+    // Log messages of the module are dropped.
     linker.func_wrap(WAPC, "__console_log", |_: u32, _: u32| ())?;
     linker.func_wrap(
         WAPC,
@@ -188,13 +188,13 @@ pub(super) fn link(engine: &Engine, module: &Module) -> Result<InstancePre<Guest
             let binding = read_text(&mut caller, binding, binding_length)?;
             let namespace = read_text(&mut caller, namespace, namespace_length)?;
             let operation = read_text(&mut caller, operation, operation_length)?;
-            // The module is given what it needs with the request. Whatever it asks for, the answer is no.
+            // All host calls are refused, because a request contains everything that the module needs.
             caller.data_mut().host_error =
                 format!("host call `{binding}/{namespace}/{operation}` refused: this host has no capabilities");
             Ok(0_u32)
         },
     )?;
-    // No host call has a response.
+    // Host calls have no response.
     linker.func_wrap(WAPC, "__host_response", |_: u32| ())?;
     linker.func_wrap(WAPC, "__host_response_len", || 0_u32)?;
     linker.func_wrap(WAPC, "__host_error", |mut caller: Caller<'_, Guest>, pointer: u32| {
@@ -213,7 +213,7 @@ fn memory(caller: &mut Caller<'_, Guest>) -> Result<Memory> {
         .ok_or_else(|| format_err!("the module exports no memory"))
 }
 
-/// Writes a part of the call's state into the module's memory.
+/// Copies a part of the call's state to the module's memory.
 fn write(caller: &mut Caller<'_, Guest>, pointer: u32, part: impl FnOnce(&Guest) -> &[u8]) -> Result<()> {
     let (memory, guest) = memory(caller)?.data_and_store_mut(caller);
     let bytes = part(guest);
@@ -222,7 +222,7 @@ fn write(caller: &mut Caller<'_, Guest>, pointer: u32, part: impl FnOnce(&Guest)
         .get_mut(start..start.saturating_add(bytes.len()))
         .ok_or_else(|| {
             format_err!(
-                "the module asked for {} bytes at {pointer}, which are not all in its memory",
+                "the module requested {} bytes at {pointer}, which is outside of its memory",
                 bytes.len()
             )
         })?
@@ -236,7 +236,7 @@ fn read<'a>(caller: &'a mut Caller<'_, Guest>, pointer: u32, length: u32) -> Res
     memory
         .data(caller)
         .get(start..start.saturating_add(length as usize))
-        .ok_or_else(|| format_err!("the module passed {length} bytes at {pointer}, which are not all in its memory"))
+        .ok_or_else(|| format_err!("the module passed {length} bytes at {pointer}, which is outside of its memory"))
 }
 
 fn read_text(caller: &mut Caller<'_, Guest>, pointer: u32, length: u32) -> Result<String> {

@@ -1,10 +1,10 @@
-//! `apply`: renders local files and applies them once, for people without the operator.
+//! `apply`: renders local files and applies the result once, without the operator.
 //!
-//! What it applies has an instance label of its own, so that no operator takes it for its own. There is no AppProject here
-//! to ask: whoever applies does so with their own rights.
+//! The objects have another instance label than an operator's, so that no operator changes them. AppProjects are not
+//! checked, because users apply with their own rights.
 //!
-//! In `standalone` all sources share one Telegraf. Sources that are not given stay as they were accepted last, unless they
-//! are pruned.
+//! In `standalone` all sources share one Telegraf. Sources that are not given stay as last accepted, unless they are
+//! pruned.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -33,7 +33,7 @@ use crate::settings::Settings;
 use crate::writer::Writer;
 use crate::yaml;
 
-/// Applies what local files render to.
+/// Renders local files and applies the result.
 pub(crate) async fn apply(arguments: Apply) -> Result<ExitCode, Error> {
     let sources: Arc<[Box<RawValue>]> = read_all(&arguments.paths)?.into();
     let module = module::load(&arguments.policy).await?;
@@ -41,7 +41,7 @@ pub(crate) async fn apply(arguments: Apply) -> Result<ExitCode, Error> {
         Some(path) => yaml::settings(read(path)?, &path.display().to_string())?,
         None => Value::Object(Default::default()),
     };
-    // Whatever is no map the module refuses.
+    // The module refuses documents that are not maps.
     if let Some(document) = document.as_object_mut() {
         document.insert("instance".to_owned(), Value::String(arguments.instance.clone()));
     }
@@ -92,7 +92,7 @@ pub(crate) async fn apply(arguments: Apply) -> Result<ExitCode, Error> {
     Ok(if undone { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Calls the module about the given sources.
+/// Renders the given sources.
 struct Renderer {
     module: Module,
     settings: Arc<Settings>,
@@ -118,7 +118,7 @@ impl Renderer {
     }
 }
 
-/// `standalone`: brings the one Telegraf to what all sources render to, the remembered ones included.
+/// `standalone`: applies the shared Telegraf for all sources, including stored ones.
 async fn apply_shared(
     writer: &Writer,
     renderer: &Renderer,
@@ -132,7 +132,7 @@ async fn apply_shared(
     if !needed.is_empty() {
         *answer = renderer.render(needed).await?;
     }
-    // Without objects the one Telegraf does not fit into a ConfigMap: what runs keeps running.
+    // Without objects, the shared configuration does not fit into a ConfigMap. The running one stays.
     let Some(rendered) = answer.shared.as_ref().filter(|rendered| !rendered.objects.is_empty()) else {
         return Ok(());
     };
@@ -155,7 +155,7 @@ async fn apply_shared(
     apply_objects(writer, live.objects, &rendered.objects, prune).await?;
     if prune {
         for file in &lost {
-            println!("file {} dropped{}", printable(file), note(writer));
+            println!("file {} deleted{}", printable(file), note(writer));
         }
         for source in remembered.keys().filter(|source| !stays(source, answer)) {
             if !writer.dry_run {
@@ -166,8 +166,7 @@ async fn apply_shared(
     Ok(())
 }
 
-/// The remembered declarations that take part: those of sources that are refused, and of sources that are not given
-/// unless these are pruned.
+/// The stored declarations to render: those of refused sources, and without `prune` those of sources that are not given.
 fn needed(remembered: &Declarations, answer: &RenderAnswer, prune: bool) -> Vec<Arc<RawValue>> {
     let takes_part = |source: &str| {
         let given = answer.sources.iter().find(|given| given.source == source);
@@ -177,7 +176,7 @@ fn needed(remembered: &Declarations, answer: &RenderAnswer, prune: bool) -> Vec<
     needed.map(|(_, declaration)| declaration.clone()).collect()
 }
 
-/// Whether a source is one whose declaration stays remembered when the others are pruned.
+/// True if the declaration of a source stays stored when others are pruned.
 fn stays(source: &str, answer: &RenderAnswer) -> bool {
     let given = answer.sources.iter().find(|given| given.source == source);
     given.is_some_and(|given| matches!(given.outcome, Outcome::Rendered | Outcome::Refused))
@@ -187,7 +186,7 @@ fn note(writer: &Writer) -> &'static str {
     if writer.dry_run { " (dry run)" } else { "" }
 }
 
-/// Prints what went wrong. True if something did.
+/// Prints an error. Answers whether there is one.
 fn failed(source: &str, applied: Result<(), Error>) -> bool {
     if let Err(error) = &applied {
         eprintln!("{}: {}", printable(source), printable(&error.chain()));
@@ -195,13 +194,13 @@ fn failed(source: &str, applied: Result<(), Error>) -> bool {
     applied.is_err()
 }
 
-/// `standalone`: the files that the one Telegraf reads now and would no longer.
+/// `standalone`: the files of the shared Telegraf that would be deleted.
 fn lost_files(files: &BTreeSet<String>, objects: &[Value]) -> Vec<String> {
     let stay = |file: &str| objects.iter().any(|object| !object["data"][file].is_null());
     files.iter().filter(|file| !stay(file)).cloned().collect()
 }
 
-/// Brings what is in the cluster to what was rendered.
+/// Applies rendered objects.
 async fn apply_objects(
     writer: &Writer,
     live: BTreeMap<ObjectId, Arc<Live>>,
@@ -215,7 +214,7 @@ async fn apply_objects(
     let changes = if prune {
         owned.prune().await?
     } else {
-        owned.keep_the_rest()
+        owned.keep_others()
     };
     for object in objects {
         let id = ObjectId::of(object)?;
@@ -234,14 +233,14 @@ async fn apply_objects(
     Ok(())
 }
 
-/// What is in the cluster of a source.
+/// The existing objects of a source.
 struct LiveObjects {
     objects: BTreeMap<ObjectId, Arc<Live>>,
-    /// The names of the files in the ConfigMaps that are rendered again.
+    /// The names of the files in the existing ConfigMaps.
     files: BTreeSet<String>,
 }
 
-/// What is in the cluster of what a source rendered: the same objects, and, if the rest is to be pruned, the rest.
+/// The existing versions of rendered objects and, with `prune`, all other objects of the source.
 async fn live_objects(writer: &Writer, source: &str, rendered: &[Value], prune: bool) -> Result<LiveObjects, Error> {
     let mut live = LiveObjects {
         objects: BTreeMap::new(),
@@ -270,7 +269,7 @@ async fn live_objects(writer: &Writer, source: &str, rendered: &[Value], prune: 
     Ok(live)
 }
 
-/// Prints findings. True if one of them is an error.
+/// Prints findings. Answers whether one of them is an error.
 pub(super) fn print_diagnostics(about: &str, diagnostics: &[Diagnostic]) -> bool {
     for line in describe(diagnostics).lines() {
         eprintln!("{}: {}", printable(about), printable(line));
@@ -289,14 +288,14 @@ pub(super) fn read(path: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
-/// Every document of every file, folders in the order of their names.
+/// Reads every document of every file. Files in folders are sorted by name.
 pub(super) fn read_all(paths: &[PathBuf]) -> Result<Vec<Box<RawValue>>, Error> {
     let mut documents = Vec::new();
     read_into(paths, &mut BTreeSet::new(), &mut documents)?;
     Ok(documents)
 }
 
-/// The same. A folder that was `visited` before, by whatever path, is passed over: links may go round in circles.
+/// The same. A folder that was already `visited` is skipped, because links can form cycles.
 fn read_into(
     paths: &[PathBuf],
     visited: &mut BTreeSet<PathBuf>,
@@ -353,14 +352,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_rendered_any_more_is_lost() {
+    fn a_file_that_is_no_longer_rendered_is_lost() {
         let files = BTreeSet::from(["a.conf".to_owned(), "b.conf".to_owned()]);
         let objects = [json!({"data": {"a.conf": ""}}), json!({"data": {"c.conf": ""}})];
         assert_eq!(lost_files(&files, &objects), ["b.conf"]);
     }
 
     #[test]
-    fn remembered_sources_take_part_unless_they_are_pruned_or_rendered() {
+    fn stored_declarations_are_rendered_unless_pruned_or_replaced() {
         let remembered: Declarations = ["refused", "rendered", "idle", "not given"]
             .map(|source| {
                 (

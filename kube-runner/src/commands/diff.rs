@@ -1,4 +1,4 @@
-//! `diff`: what `run` would change.
+//! `diff`: prints the changes that `run` would make.
 
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ use crate::owned::Change;
 use crate::queue::Until;
 use crate::yaml;
 
-/// Prints what `run` would change.
+/// Prints the changes that `run` would make.
 pub(crate) async fn diff(arguments: Diff) -> Result<ExitCode, Error> {
     let status = Status::new();
     let Diff { policy, cluster } = arguments;
@@ -25,7 +25,7 @@ pub(crate) async fn diff(arguments: Diff) -> Result<ExitCode, Error> {
         (0, true) => ExitCode::SUCCESS,
         (0, false) => ExitCode::from(1),
         (undone, _) => {
-            tracing::error!(undone, "not everything could be compared");
+            tracing::error!(undone, "some sources could not be compared");
             ExitCode::from(2)
         }
     })

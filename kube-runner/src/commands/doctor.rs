@@ -156,7 +156,14 @@ fn why(error: kube::Error) -> String {
     }
 }
 
-fn of_reference(Reference { kind, namespace, name, key }: &Reference) -> String {
+fn of_reference(
+    Reference {
+        kind,
+        namespace,
+        name,
+        key,
+    }: &Reference,
+) -> String {
     let kind = match kind {
         ReferenceKind::Secret => "Secret",
         ReferenceKind::ConfigMap => "ConfigMap",
@@ -192,9 +199,12 @@ impl Look<'_> {
         } = wanted;
         let services: Api<Service> = Api::namespaced(self.client.clone(), namespace);
         let question = format!("Service {namespace}/{name}");
-        let Some(found) = counts.asked(&question, services.get_opt(name).await) else { return };
+        let Some(found) = counts.asked(&question, services.get_opt(name).await) else {
+            return;
+        };
         let Some(service) = found else {
-            let what_to_do = format!("it does not exist, and {url} has no other meaning; `kubectl get services -n {namespace}`");
+            let what_to_do =
+                format!("it does not exist, and {url} has no other meaning; `kubectl get services -n {namespace}`");
             return counts.print(&question, Answer::No(what_to_do));
         };
         counts.print(&question, Answer::Yes);
@@ -203,15 +213,20 @@ impl Look<'_> {
         let ports: Vec<_> = spec.ports.iter().flatten().map(|port| port.port).collect();
         let is_headless = spec.cluster_ip.as_deref() == Some("None");
         let question = format!("port {port} of Service {namespace}/{name}");
-        counts.print(&question, match () {
-            // Its pods are spoken to directly, on any port that they have.
-            () if is_headless => Answer::Unknown("the service is headless: the port is one of its pods'".to_owned()),
-            () if ports.contains(&i32::from(*port)) => Answer::Yes,
-            () => {
-                let ports: Vec<_> = ports.iter().map(ToString::to_string).collect();
-                Answer::No(format!("it has {}; write one of them into {url}", ports.join(", ")))
-            }
-        });
+        counts.print(
+            &question,
+            match () {
+                // Its pods are spoken to directly, on any port that they have.
+                () if is_headless => {
+                    Answer::Unknown("the service is headless: the port is one of its pods'".to_owned())
+                }
+                () if ports.contains(&i32::from(*port)) => Answer::Yes,
+                () => {
+                    let ports: Vec<_> = ports.iter().map(ToString::to_string).collect();
+                    Answer::No(format!("it has {}; write one of them into {url}", ports.join(", ")))
+                }
+            },
+        );
         if spec.type_.as_deref() == Some("ExternalName") {
             return;
         }
@@ -219,7 +234,9 @@ impl Look<'_> {
         let question = format!("ready endpoints of Service {namespace}/{name}");
         let slices: Api<EndpointSlice> = Api::namespaced(self.client.clone(), namespace);
         let of_service = ListParams::default().labels(&format!("kubernetes.io/service-name={name}"));
-        let Some(slices) = counts.asked(&question, slices.list(&of_service).await) else { return };
+        let Some(slices) = counts.asked(&question, slices.list(&of_service).await) else {
+            return;
+        };
         let endpoints: Vec<_> = slices.into_iter().flat_map(|slice| slice.endpoints).collect();
         // Absent means ready.
         let is_ready = |conditions: Option<bool>| conditions.unwrap_or(true);

@@ -8,7 +8,7 @@ use crate::http::{self, Status};
 use crate::operator::operate;
 use crate::queue::Until;
 
-/// Watches the cluster and keeps it as rendered.
+/// Watches the cluster and reconciles it.
 pub(crate) async fn run(arguments: Run) -> Result<ExitCode, Error> {
     let listener = match arguments.once {
         true => None,
@@ -25,7 +25,7 @@ pub(crate) async fn run(arguments: Run) -> Result<ExitCode, Error> {
     Ok(match outcome.undone {
         0 => ExitCode::SUCCESS,
         undone if arguments.once => {
-            tracing::error!(undone, "sources are left undone");
+            tracing::error!(undone, "some sources could not be reconciled");
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,

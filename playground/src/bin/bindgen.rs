@@ -1,4 +1,4 @@
-//! Makes the JavaScript around the module: `bindgen MODULE FOLDER`.
+//! Generates the JavaScript bindings of the module: `bindgen MODULE FOLDER`.
 
 use std::error::Error;
 
@@ -11,8 +11,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let mut bindgen = Bindgen::new();
     bindgen.input_path(module).out_name("telewarden").typescript(true);
-    // One that a browser loads as it is; Node and bundlers do too, with the few lines of npm/. The module's address stands
-    // in the JavaScript, where bundlers find it.
+    // The target `web` works in browsers directly, and with the files of npm/ in Node and bundlers. The JavaScript contains
+    // the module's URL, so that bundlers find it.
     bindgen.web(true)?.omit_default_module_path(false);
     bindgen.generate(folder)?;
     Ok(())

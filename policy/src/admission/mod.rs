@@ -30,7 +30,7 @@ use crate::source::{Kind, Object, TypeMeta};
 use rendered_annotations::RenderedAnnotations;
 use request::{Payload, RelevantFields, Request, annotation_key};
 
-/// What `validate` answers.
+/// The answer of `validate`.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ValidateAnswer {
     /// Whether the request is accepted.
@@ -52,7 +52,7 @@ pub struct ValidateAnswer {
     pub audit_annotations: BTreeMap<String, String>,
 }
 
-/// What `validate_settings` answers.
+/// The answer of `validate_settings`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SettingsAnswer {
     /// Whether the settings are valid.

@@ -75,7 +75,7 @@ impl RenderedAnnotations {
         };
         let problem = |name: &str| {
             let place = Place::annotation(name, None);
-            Problem::WrittenAnnotation { name: name.to_owned() }.at(place)
+            Problem::PolicyOnlyAnnotation { name: name.to_owned() }.at(place)
         };
         [DIGEST, RESOURCES].into_iter().filter(forged).map(problem).collect()
     }

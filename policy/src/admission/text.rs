@@ -62,7 +62,7 @@ pub(super) fn warnings(findings: &[Diagnostic]) -> Vec<String> {
     at_most(warnings.map(|finding| shorten(&format!("{}: {}", finding.code, finding.message))))
 }
 
-/// What an object could not be created with any more.
+/// The findings that would make the creation of an object fail.
 pub(super) fn no_longer_allowed(findings: &[Diagnostic]) -> Vec<String> {
     let errors = findings.iter().filter(|finding| finding.is_error());
     at_most(errors.map(|finding| shorten(&format!("no longer allowed, {}: {}", finding.code, finding.message))))

@@ -28,7 +28,7 @@ impl EndpointUrl {
     ) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         if text.len() > MAX_URL {
-            problems.push(Problem::NotAUrl {
+            problems.push(Problem::InvalidUrl {
                 text: shortened(text),
                 why: format!("it is longer than {MAX_URL} characters"),
             });
@@ -50,7 +50,7 @@ impl EndpointUrl {
             Ok(uri) => uri,
             Err(error) => {
                 if problems.is_empty() {
-                    problems.push(Problem::NotAUrl {
+                    problems.push(Problem::InvalidUrl {
                         text: shortened(text),
                         why: error.to_string(),
                     });
@@ -187,7 +187,7 @@ fn check_spelling(host: &str) -> Result<(), Problem> {
         return Ok(());
     }
     let refuse = |why, instead: Option<String>| {
-        Err(Problem::HostSpelling {
+        Err(Problem::NonCanonicalHost {
             host: shortened(host),
             why,
             instead: instead.filter(|host| check_spelling(host).is_ok()),

@@ -24,18 +24,18 @@ pub(super) fn read(
             for item in items {
                 match &item.data {
                     Data::Map(entries) => read_entries(entries, context, endpoints, findings),
-                    _ => findings.push(wrong_shape("an entry of the list", "`name: URL`", item)),
+                    _ => findings.push(wrong_type("an entry of the list", "`name: URL`", item)),
                 }
             }
         }
         Data::Map(entries) => read_entries(entries, context, endpoints, findings),
         Data::Null => {}
-        _ => findings.push(wrong_shape("the annotation", "a list of `- name: URL`", &root)),
+        _ => findings.push(wrong_type("the annotation", "a list of `- name: URL`", &root)),
     }
 }
 
-fn wrong_shape(what: &str, expected: &'static str, node: &Node) -> Diagnostic {
-    let problem = Problem::WrongShape {
+fn wrong_type(what: &str, expected: &'static str, node: &Node) -> Diagnostic {
+    let problem = Problem::WrongType {
         what: what.to_owned(),
         expected,
         found: node.kind(),
@@ -79,7 +79,7 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
             }
             _ => {
                 let what = format!("endpoint `{}`", key.text);
-                findings.push(wrong_shape(&what, "a URL, or a map with `url` and options", node));
+                findings.push(wrong_type(&what, "a URL, or a map with `url` and options", node));
                 None
             }
         };
@@ -105,14 +105,14 @@ pub(super) fn read_urls(
     let mut given = entries.iter().filter(|(key, _)| URL_KEYS.contains(&key.text.as_str()));
     let (key, node) = given.next()?;
     if let Some((again, _)) = given.find(|(again, _)| again.text != key.text) {
-        findings.push(Problem::UrlTwice {}.at(again.place()));
+        findings.push(Problem::UrlAndUrls {}.at(again.place()));
     }
     let expected = match key.text.as_str() {
         "url" => "a URL",
         _ => "a list of URLs",
     };
     let wrong = |node: &Node| {
-        let problem = Problem::OptionShape {
+        let problem = Problem::WrongOptionType {
             name: key.text.clone(),
             expected,
             found: node.kind(),

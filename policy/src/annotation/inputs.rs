@@ -85,7 +85,7 @@ fn read_instance(
     let (text, place, named) = match alias {
         Some((_, node)) if let Data::Text(text) = &node.data => (text.clone(), node.place(), true),
         Some((key, node)) => {
-            let problem = Problem::OptionShape {
+            let problem = Problem::WrongOptionType {
                 name: key.text.clone(),
                 expected: "text",
                 found: node.kind(),
@@ -143,7 +143,7 @@ fn read_other(
         };
         if !is_good {
             let name = name.text.clone();
-            findings.report(Problem::NotWithPlugin { name }, node.place());
+            findings.report(Problem::UnsupportedPluginValue { name }, node.place());
             continue;
         }
         read_entry(&mut table, name, node, findings);
@@ -187,7 +187,7 @@ fn read_entry(table: &mut Table, key: &located::Key, node: &Node, findings: &mut
 fn read_value(name: &str, node: &Node, findings: &mut Findings) -> Option<Value> {
     let refuse = |findings: &mut Findings| {
         let name = name.to_owned();
-        findings.push(Problem::NotWithPlugin { name }.at(node.place()));
+        findings.push(Problem::UnsupportedPluginValue { name }.at(node.place()));
         None
     };
     match &node.data {

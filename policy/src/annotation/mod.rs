@@ -230,7 +230,7 @@ struct Endpoints {
     urls: BTreeMap<String, String>,
     /// The number of URLs in the annotations.
     url_count: usize,
-    /// How many patterns the endpoints' own options hold.
+    /// The number of patterns in the endpoints' own options.
     patterns: usize,
     /// An annotation that names endpoints.
     annotation: Option<Place>,
@@ -246,7 +246,7 @@ impl Endpoints {
         self.count <= settings.endpoints.max
     }
 
-    /// Reports what is too much for one source.
+    /// Reports limits that the source exceeds.
     fn check_limits(&self, settings: &Settings, findings: &mut Findings) {
         let max = settings.endpoints.max;
         let place = || {
@@ -267,7 +267,7 @@ impl Endpoints {
         }
     }
 
-    /// Takes note of an endpoint's name. `None`, and a finding, when it cannot be used.
+    /// Checks and records an endpoint's name. Answers `None` after reporting an invalid one.
     fn name(&mut self, text: &str, place: &Place, findings: &mut Findings) -> Option<EndpointName> {
         let unsafe_text = refuse_unsafe_text(text, Origin::Annotation, place, findings);
         let name = EndpointName::new(text);
@@ -332,7 +332,7 @@ impl Endpoints {
         settings.endpoints.bounds().check(own, findings);
     }
 
-    /// An endpoint's options over those that count for all, and what only holds for them together.
+    /// Merges an endpoint's options with the default ones, and checks them together.
     fn complete(
         &mut self,
         context: &Context<'_>,
@@ -350,7 +350,7 @@ impl Endpoints {
             && !urls.is_empty()
             && urls.iter().all(|url| url.scheme() == "http")
         {
-            findings.report(Problem::NothingToVerify {}, place.clone());
+            findings.report(Problem::NoEffectWithoutTls {}, place.clone());
         }
         let own_names: Vec<_> = own.keys().copied().collect();
         let mut options = context.defaults.clone();
@@ -363,7 +363,7 @@ impl Endpoints {
         options
     }
 
-    /// Reports filters by a metric's name where every metric has the same. A filter for all endpoints is one mistake.
+    /// Reports filters by metric name if all metrics have the same name. A filter for all endpoints is reported once.
     fn check_name_filters(&mut self, options: &Options, own: &[&'static str], findings: &mut Findings) {
         let is_inherited = !own.contains(&"metric_version");
         for (name, problem) in name_filter(options) {
@@ -373,7 +373,7 @@ impl Endpoints {
                 continue;
             } else {
                 self.inherited_filter_is_reported |= is_inherited;
-                // A filter of the settings is good there: it is the version that does not go with it.
+                // A filter of the settings was checked there, so the endpoint's `metric_version` is the problem.
                 let of_annotation = options.get(name).and_then(|setting| setting.place.annotation_key());
                 match of_annotation {
                     Some(_) => name,
@@ -387,7 +387,7 @@ impl Endpoints {
     }
 }
 
-/// Reports options that set a tag which the settings set or choose by.
+/// Reports options that set a reserved tag.
 fn check_reserved_tags(options: &Options, settings: &Settings, findings: &mut Findings) {
     let is_reserved = |tag: &str| settings.inputs.reserved_tags.contains(tag);
     if let Some(Setting {

@@ -84,12 +84,12 @@ pub(super) struct OtherAnnotations<'a> {
     options: Options,
     /// The names of the environment variables that were set.
     variables: BTreeSet<String>,
-    /// How much tags and variables take, in bytes.
+    /// The size of tags and variables in bytes.
     repeated: usize,
 }
 
-/// The most that global tags and environment variables of a source may take, in bytes, their names included: each endpoint's
-/// input, or its pod, has all of them. Each counts [`EACH_REPEATED`] more, for what is written around it.
+/// The maximum size of a source's tags and environment variables in bytes, with their names. They are repeated in each
+/// endpoint's input or pod. For each, [`EACH_REPEATED`] bytes are added for the text around it.
 const MAX_REPEATED: usize = 16 * 1024;
 const EACH_REPEATED: usize = 64;
 
@@ -123,7 +123,7 @@ impl<'a> OtherAnnotations<'a> {
             return;
         }
         if !self.has_endpoints {
-            findings.report(Problem::NothingToScrape {}, Place::annotation_name(annotation));
+            findings.report(Problem::NoEffectWithoutEndpoints {}, Place::annotation_name(annotation));
             return;
         }
         let place = Place::annotation(annotation, None);
@@ -132,7 +132,10 @@ impl<'a> OtherAnnotations<'a> {
         }
         if settings.topology.is_shared() && needs_own_telegraf(name) {
             let name = annotation.to_owned();
-            findings.report(Problem::NotShared { name }, Place::annotation_name(annotation));
+            findings.report(
+                Problem::NoEffectInStandalone { name },
+                Place::annotation_name(annotation),
+            );
             return;
         }
         let declaration = &mut self.declaration;
@@ -357,7 +360,7 @@ impl Reader<'_> {
         let name = self.annotation.to_owned();
         let Some(quantity) = Quantity::parse(self.text) else {
             let text = self.text.chars().take(100).collect();
-            self.report(Problem::NotAQuantity { name, text });
+            self.report(Problem::InvalidQuantity { name, text });
             return None;
         };
         if quantity > *ceiling {
@@ -388,7 +391,7 @@ impl Reader<'_> {
             self.value_problem(TAG_VALUE);
             return None;
         }
-        // Checked with every other annotation's text.
+        // The text is checked with those of all other annotations.
         Literal::new(self.text).ok().map(|text| (key, text.into()))
     }
 

@@ -106,7 +106,7 @@ mod tests {
     }
 
     fn warning() -> Diagnostic {
-        Problem::NothingToVerify {}.diagnostic()
+        Problem::NoEffectWithoutTls {}.diagnostic()
     }
 
     #[test]

@@ -210,7 +210,7 @@ fn list(items: &[impl AsRef<str>]) -> String {
 }
 
 rules! {
-    TW001 NotYaml { error: String } Error {
+    TW001 InvalidYaml { error: String } Error {
         summary: "Invalid YAML.",
         message: "invalid YAML: {error}",
         help: help("write `- my-service: \"http://service.namespace.svc:8080/metrics\"`, one line for each endpoint"),
@@ -268,7 +268,7 @@ rules! {
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  a: http://a.argocd.svc:8080/metrics\n  ---\n  b: http://b.argocd.svc:8080/metrics\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  a: http://a.argocd.svc:8080/metrics\n  b: http://b.argocd.svc:8080/metrics\n",
     }
-    TW008 NotToml { error: String } Error {
+    TW008 InvalidToml { error: String } Error {
         summary: "Invalid TOML in the `inputs` annotation.",
         message: "invalid TOML: {error}",
         help: help("write tables such as `[[inputs.prometheus]]` with `urls = [\"http://service.namespace.svc:8080/metrics\"]`"),
@@ -294,7 +294,7 @@ rules! {
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: \"http://redis.argocd.svc:9121/metrics?t=${INFLUX_TOKEN}\"\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: \"http://redis.argocd.svc:9121/metrics?t=%24\"\n",
     }
-    TW011 WrongShape { what: String, expected: &'static str, found: &'static str } Error {
+    TW011 WrongType { what: String, expected: &'static str, found: &'static str } Error {
         summary: "A value has the wrong type.",
         message: "{what} is {found}, but must be {expected}",
         help: None,
@@ -368,7 +368,7 @@ rules! {
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
-    TW105 NotAUrl { text: String, why: String } Error {
+    TW105 InvalidUrl { text: String, why: String } Error {
         summary: "Invalid URL.",
         message: "invalid URL `{text}`: {why}",
         help: help("write it as `http://service.namespace.svc:8080/metrics`; other characters are percent-encoded"),
@@ -410,7 +410,7 @@ rules! {
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics#top\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
-    TW110 HostSpelling { host: String, why: &'static str, instead: Option<String> } Error {
+    TW110 NonCanonicalHost { host: String, why: &'static str, instead: Option<String> } Error {
         summary: "The host is not in canonical form.",
         message: "the host `{host}` {why}",
         help: instead.map(|host| format!("write `{host}`")),
@@ -452,7 +452,7 @@ rules! {
         example: "",
         instead: "",
     }
-    TW115 NothingToVerify { } Warning {
+    TW115 NoEffectWithoutTls { } Warning {
         summary: "A TLS option is set for an endpoint without TLS.",
         message: "`insecure_skip_verify` has no effect on an `http` URL",
         help: help("remove it, or write `https`"),
@@ -460,7 +460,7 @@ rules! {
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      insecure_skip_verify: true\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: https://redis.argocd.svc:9121/metrics\n      insecure_skip_verify: true\n",
     }
-    TW116 UrlTwice { } Error {
+    TW116 UrlAndUrls { } Error {
         summary: "An endpoint has both `url` and `urls`.",
         message: "`url` and `urls` exclude each other",
         help: help("put all URLs into `urls`"),
@@ -488,7 +488,7 @@ rules! {
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      intervall: 30s\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 30s\n",
     }
-    TW202 OptionShape { name: String, expected: &'static str, found: &'static str } Error {
+    TW202 WrongOptionType { name: String, expected: &'static str, found: &'static str } Error {
         summary: "An option's value has the wrong type.",
         message: "`{name}` is {found}, but must be {expected}",
         help: None,
@@ -496,7 +496,7 @@ rules! {
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      fieldinclude: redis_*\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      fieldinclude: [\"redis_*\"]\n",
     }
-    TW203 NotADuration { name: String, text: String } Error {
+    TW203 InvalidDuration { name: String, text: String } Error {
         summary: "Invalid duration.",
         message: "`{name}`: invalid duration `{text}`",
         help: help("write a number with a unit, such as `30s`, `1m30s` or `500ms`"),
@@ -539,7 +539,7 @@ rules! {
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {\"the tier\": cache}\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {the_tier: cache}\n",
     }
-    TW208 OutOfRange { name: String, text: String, expected: &'static str } Error {
+    TW208 InvalidOptionValue { name: String, text: String, expected: &'static str } Error {
         summary: "Invalid option value.",
         message: "`{name}` cannot be `{text}`",
         help: help(format!("write {expected}")),
@@ -563,7 +563,7 @@ rules! {
         example: "telegraf.influxdata.com/inputs: |\n  [[outputs.file]]\n  files = [\"stdout\"]\n",
         instead: "telegraf.influxdata.com/inputs: |\n  [[inputs.prometheus]]\n  urls = [\"http://redis.argocd.svc:9121/metrics\"]\n",
     }
-    TW211 NotWithPlugin { name: String } Error {
+    TW211 UnsupportedPluginValue { name: String } Error {
         summary: "Unsupported value for an input plugin.",
         message: "`{name}` cannot be passed on to Telegraf",
         help: help("use text, numbers, booleans, lists of one type, and tables"),
@@ -685,7 +685,7 @@ rules! {
         example: "",
         instead: "",
     }
-    TW309 NotAQuantity { name: String, text: String } Error {
+    TW309 InvalidQuantity { name: String, text: String } Error {
         summary: "Invalid quantity.",
         message: "`{name}`: invalid quantity `{text}`",
         help: help("write it as `100m` (CPU) or `64Mi` (memory)"),
@@ -718,7 +718,7 @@ rules! {
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/metric-version: two\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/metric-version: \"2\"\n",
     }
-    TW313 NotShared { name: String } Error {
+    TW313 NoEffectInStandalone { name: String } Error {
         summary: "An annotation needs a separate Telegraf, but all sources share one.",
         message: "`{name}` has no effect: all sources share one Telegraf",
         help: help("remove it; the settings choose `topology: standalone`"),
@@ -726,15 +726,15 @@ rules! {
         example: "",
         instead: "",
     }
-    TW314 NothingToScrape { } Warning {
+    TW314 NoEffectWithoutEndpoints { } Warning {
         summary: "Annotations have no effect without endpoints.",
-        message: "no effect: there are no endpoints",
+        message: "the annotation has no effect: there are no endpoints",
         help: help("add the endpoints, or remove the annotation"),
         why: "The annotation with the endpoints is probably missing, or its name is mistyped.",
         example: "telegraf.influxdata.com/interval: 30s\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/interval: 30s\n",
     }
-    TW315 WrittenAnnotation { name: String } Error {
+    TW315 PolicyOnlyAnnotation { name: String } Error {
         summary: "An annotation that the policy writes is set by hand.",
         message: "only the policy may set `{name}`",
         help: help("remove the annotation"),
@@ -760,7 +760,7 @@ rules! {
         example: "",
         instead: "",
     }
-    TW402 NotANamespace { name: String } Error {
+    TW402 InvalidNamespace { name: String } Error {
         summary: "Invalid namespace name.",
         message: "invalid namespace name `{name}`",
         help: help("use 1 to 63 of the characters a-z, 0-9 and `-`; start and end with a letter or digit"),
@@ -802,7 +802,7 @@ rules! {
         example: "",
         instead: "",
     }
-    TW407 Undecided { } Warning {
+    TW407 UncheckedPlaceholder { } Warning {
         summary: "An annotation with placeholders cannot be checked yet.",
         message: "this contains a placeholder, and is checked when the ApplicationSet creates Applications",
         help: None,
@@ -829,7 +829,7 @@ rules! {
     }
 
     TW410 DuplicateSource { source: String } Warning {
-        summary: "The same object is given twice.",
+        summary: "Duplicate object.",
         message: "`{source}` is given twice; only the first is used",
         help: help("remove one of the two"),
         why: "Both would render objects with the same names. In a folder of manifests, the second is often a copy.",
@@ -838,7 +838,7 @@ rules! {
     }
 
     TW411 OutputAddress { source: String, address: String } Error {
-        summary: "A name changes the address of an output.",
+        summary: "The source's name changes the address of an output.",
         message: "the names of `{source}` would change an output's address to `{address}`",
         help: help("rename it, or ask the administrator for outputs without this name"),
         why: "The settings insert the name into an output's URL. A dot in the name would change the host, and metrics and \
@@ -872,7 +872,7 @@ rules! {
         example: "classes: {default: {outputs: {}}}\n",
         instead: "classes: {default: {outputs: {file: [{files: [stdout]}]}}}\n",
     }
-    TW503 NoSuchClass { class: String, known: Vec<String> } Error {
+    TW503 UnknownDefaultClass { class: String, known: Vec<String> } Error {
         summary: "The default class does not exist.",
         message: "there is no class `{class}`",
         help: help(format!("known: {}", list(&known))),
@@ -973,7 +973,7 @@ rules! {
         example: "pod: {labels: {\"app.kubernetes.io/instance\": argocd}}\n",
         instead: "pod: {labels: {team: square}}\n",
     }
-    TW515 MutationShared { } Error {
+    TW515 MutationInStandalone { } Error {
         summary: "`mutation: resources` is set with `topology: standalone`.",
         message: "`mutation: resources` cannot be used with `topology: standalone`",
         help: help("use `mutation: digest` or `mutation: none`, or another topology"),

@@ -19,7 +19,7 @@ pub(crate) fn from_toml(annotation: &str, text: &str, findings: &mut Findings) -
         for error in errors {
             let spot = lines.spot(error.span().unwrap_or(0..0));
             let error = error.message().trim().replace('\n', "; ");
-            findings.report(Problem::NotToml { error }, spot.place());
+            findings.report(Problem::InvalidToml { error }, spot.place());
         }
         return None;
     }
@@ -38,9 +38,9 @@ pub(crate) fn from_toml(annotation: &str, text: &str, findings: &mut Findings) -
 struct Lines<'a> {
     pointer: Rc<str>,
     text: &'a str,
-    /// Where each line begins.
+    /// The offset of each line.
     starts: Vec<usize>,
-    /// How many characters begin before each block of [`BLOCK`] bytes.
+    /// The number of characters before each block of [`BLOCK`] bytes.
     characters: Vec<usize>,
 }
 
@@ -64,7 +64,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// How many characters are before an offset that is a character's boundary.
+    /// The number of characters before an offset, which must be at a character's boundary.
     fn characters_before(&self, offset: usize) -> usize {
         let block = offset / BLOCK;
         self.characters[block] + count_characters(&self.text.as_bytes()[block * BLOCK..offset])
@@ -96,12 +96,12 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// How many characters begin in a run of UTF-8.
+/// The number of characters that start in a run of UTF-8.
 fn count_characters(bytes: &[u8]) -> usize {
     bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count()
 }
 
-/// Makes the tree, up to the limits of depth and number.
+/// Builds the tree, up to the limits for depth and number.
 struct Builder<'a> {
     lines: Lines<'a>,
     values: usize,

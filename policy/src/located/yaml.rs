@@ -34,7 +34,7 @@ pub(crate) fn from_yaml(annotation: &str, text: &str, findings: &mut Findings) -
                 let at = position(error.marker());
                 let place = Place::annotation(annotation, Some(Range { start: at, end: at }));
                 let error = error.info().to_owned();
-                reader.findings.push(Problem::NotYaml { error }.at(place));
+                reader.findings.push(Problem::InvalidYaml { error }.at(place));
                 return None;
             }
         }
@@ -42,7 +42,7 @@ pub(crate) fn from_yaml(annotation: &str, text: &str, findings: &mut Findings) -
     reader.root
 }
 
-/// A collection that has begun and not ended.
+/// A collection that has not ended yet.
 enum Open {
     List(Spot, Vec<Node>),
     Map(Spot, Vec<(Key, Node)>, Option<Key>),
@@ -50,7 +50,7 @@ enum Open {
 
 struct Reader<'a> {
     pointer: Rc<str>,
-    /// How many values and keys there were.
+    /// The number of values and keys so far.
     values: usize,
     open: Vec<Open>,
     root: Option<Node>,
@@ -136,7 +136,7 @@ impl Reader<'_> {
                         what: "a merge key (`<<`)",
                     }),
                     Some(_) => None,
-                    None => Some(Problem::WrongShape {
+                    None => Some(Problem::WrongType {
                         what: "a key".to_owned(),
                         expected: "text",
                         found: node.kind(),

@@ -89,7 +89,10 @@ mod tests {
     #[case::byte_order_mark("\u{feff}ä: 1\na: 30\n", "30s", "\u{feff}ä: 1\na: \"30s\"\n")]
     #[case::carriage_returns("b: 1\r\na: 30\r\n", "30s", "b: 1\r\na: \"30s\"\r\n")]
     fn a_value_becomes_text(#[case] text: &str, #[case] replacement: &str, #[case] expected: &str) {
-        assert_eq!(replaced(text, Place::pointer("/a"), replacement).as_deref(), Some(expected));
+        assert_eq!(
+            replaced(text, Place::pointer("/a"), replacement).as_deref(),
+            Some(expected)
+        );
     }
 
     #[rstest]
@@ -138,7 +141,10 @@ mod tests {
             };
             manifest.edit(0, None, &suggestion).expect("an edit")
         };
-        assert_eq!(manifest.edited(&[edit("/b"), edit("/a")]).as_deref(), Some("a: \"x\"\nb: \"x\"\n"));
+        assert_eq!(
+            manifest.edited(&[edit("/b"), edit("/a")]).as_deref(),
+            Some("a: \"x\"\nb: \"x\"\n")
+        );
         assert_eq!(manifest.edited(&[edit("/a"), edit("/a")]), None);
     }
 }

@@ -1,27 +1,27 @@
-//! A part of one line of a file, to show people where a finding is.
+//! Excerpts of one line of a file, which show the place of a finding.
 
 use crate::printable::printable;
 
-/// How many characters are shown before the place.
+/// The maximum number of characters before the place.
 const BEFORE: usize = 80;
 
-/// How many characters are shown from the beginning of the place on.
+/// The maximum number of characters from the start of the place on.
 const FROM: usize = 120;
 
-/// A part of one line, around a place in it. Its size does not depend on how long the line is. The text is
-/// [printable](crate::printable), and `…` stands where it was cut off.
+/// An excerpt of one line around a place. Its size does not depend on the length of the line. The text is
+/// [printable](crate::printable), with `…` where it was cut.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Excerpt {
-    /// What is shown of the line.
+    /// The text of the excerpt.
     pub text: String,
     /// The first byte of the place in the text.
     pub start: usize,
-    /// The byte after the place's last; equal to `start` for a place between two characters.
+    /// The byte after the place. Equal to `start` for a place between two characters.
     pub end: usize,
 }
 
 impl Excerpt {
-    /// The part of a text around a character, by line and column from 1. None if there is no such line.
+    /// The excerpt of a text around a character, by line and column from 1. `None` if there is no such line.
     pub fn of_text(text: &str, line: u32, column: u32) -> Option<Self> {
         let line = text.lines().nth((line as usize).checked_sub(1)?)?;
         let line: Vec<char> = line.chars().take(column as usize + FROM + 1).collect();
@@ -29,8 +29,8 @@ impl Excerpt {
         Some(Self::of_line(&line, start, usize::MAX))
     }
 
-    /// The part of a line around the characters from `start` to `end`. `line` need not hold more than
-    /// [`needed`](Self::needed) characters.
+    /// The excerpt of a line around the characters from `start` to `end`. Only the first [`needed`](Self::needed) characters
+    /// of the line are read.
     pub(super) fn of_line(line: &[char], start: usize, end: usize) -> Self {
         let start = start.min(line.len());
         let end = end.clamp(start, line.len());
@@ -56,7 +56,7 @@ impl Excerpt {
         }
     }
 
-    /// How many characters of a line are looked at, where the place begins at this one.
+    /// The number of characters of a line that are read for a place at this character.
     pub(super) fn needed(start: usize) -> usize {
         start + FROM + 1
     }

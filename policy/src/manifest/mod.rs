@@ -1,7 +1,7 @@
-//! Kubernetes objects and settings as people keep them: YAML or JSON, one document or several, with places in the text.
+//! Kubernetes objects and settings in files: YAML or JSON with one or more documents, and places in the text.
 //!
-//! The module is handed JSON, and answers with JSON pointers. Whoever starts from a text reads it here, and finds here
-//! where in it an answer's place is.
+//! The module reads JSON and answers with JSON pointers. A host that starts with a text reads it here, and converts the
+//! places of an answer to places in the text.
 
 mod edit;
 mod excerpt;
@@ -22,7 +22,7 @@ pub use writer::write;
 use yaml::documents;
 pub use yaml::{MAX_BYTES, SyntaxError};
 
-/// A run of characters in a text.
+/// A range of characters in a text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Region {
     /// The first character.
@@ -31,17 +31,17 @@ pub struct Region {
     pub end: Position,
 }
 
-/// A text and the documents in it.
+/// A text and its documents.
 #[derive(Debug)]
 pub struct Manifest {
     text: String,
     documents: Vec<Value>,
-    /// Read when the first place is asked for: most texts have no findings.
+    /// Computed when the first place is needed, because most texts have no findings.
     tree: OnceCell<Option<Tree>>,
 }
 
 impl Manifest {
-    /// Reads a text. With an error it is given back.
+    /// Parses a text. An error contains the text.
     pub fn parse(text: String) -> Result<Self, (String, SyntaxError)> {
         match documents(&text) {
             Ok(documents) => Ok(Self {
@@ -53,7 +53,7 @@ impl Manifest {
         }
     }
 
-    /// The settings that it is, unless it has several documents. Nothing but comments stands for the defaults.
+    /// The settings in the text. `None` if it has several documents. A text without a document means the defaults.
     pub fn settings(&self) -> Option<Value> {
         match self.documents.as_slice() {
             [] | [Value::Null] => Some(Value::Object(Default::default())),
@@ -62,21 +62,21 @@ impl Manifest {
         }
     }
 
-    /// Every document, also those that are no objects: places are counted in documents.
+    /// All documents, including those that are not objects, because places are counted in documents.
     pub fn documents(&self) -> &[Value] {
         &self.documents
     }
 
-    /// The documents that say what they are, with their numbers. Which kinds matter the core decides.
+    /// The documents with `apiVersion` and `kind`, with their numbers. The core decides which kinds are relevant.
     pub fn objects(&self) -> impl Iterator<Item = (usize, &Value)> {
         let says = |value: &Value| value["apiVersion"].is_string() && value["kind"].is_string();
         let documents = self.documents.iter().enumerate();
         documents.filter(move |(_, value)| says(value))
     }
 
-    /// Where in the text a finding is. `item` is its object's number in the document, where that is a List.
+    /// The place of a finding in the text. `item` is the object's number in the document, if that is a List.
     pub fn locate(&self, document: usize, item: Option<usize>, finding: &Diagnostic) -> Option<Region> {
-        // Without a place it is about the whole object, which begins somewhere.
+        // A finding without a place is about the whole object, and is placed at its start.
         let mut place = finding.place.clone().unwrap_or_else(|| Place::pointer(""));
         if let Some(item) = item {
             place.pointer.insert_str(0, &format!("/items/{item}"));
@@ -107,14 +107,19 @@ impl Manifest {
         edit::apply(&self.text, edits)
     }
 
-    /// What to show people of the line that a region begins in. What that costs does not depend on the line's length.
+    /// The place of a finding in the settings. `None` if the finding has no place.
+    pub fn locate_setting(&self, finding: &Diagnostic) -> Option<Region> {
+        self.locate(0, None, finding).filter(|_| finding.place.is_some())
+    }
+
+    /// The excerpt of the first line of a region. Its cost does not depend on the length of the line.
     pub fn excerpt(&self, region: Region) -> Option<Excerpt> {
         self.tree()?.excerpt(region)
     }
 
     fn tree(&self) -> Option<&Tree> {
         let tree = self.tree.get_or_init(|| {
-            // JSON is read by another library. Where the two do not agree what a document is, no place can be trusted.
+            // JSON is read by another library. If the two find different documents, no place is reliable.
             Tree::parse(&self.text).filter(|tree| tree.documents() == self.documents.len())
         });
         tree.as_ref()

@@ -1,8 +1,8 @@
-//! Where in a file something is that the module names by JSON pointer, and by line and column of an annotation's text.
+//! Converts places of the module (a JSON pointer, and line and column in an annotation's text) to places in a file.
 //!
-//! The module sees an annotation as text. In a file that text is a YAML scalar: indented, quoted, escaped, folded. Each
-//! character of the text is found again by walking the scalar beside the text that it was decoded to. Where the two do
-//! not agree the place is the scalar's first line: a place may be coarse, never wrong.
+//! For the module, an annotation is plain text. In a file, the text is a YAML scalar, which can be indented, quoted,
+//! escaped and folded. The scalar and its decoded text are read side by side to find the place of each character. If they
+//! do not match, the place is the scalar's first line: a place can be coarse, but never wrong.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -40,26 +40,26 @@ enum Kind {
     Alias(Option<usize>),
 }
 
-/// The characters of the file that one character of a scalar's text is written with.
+/// The characters of the file that represent one character of a scalar's text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Run {
     at: usize,
     len: usize,
 }
 
-/// A node, and the key that it is the value of.
+/// A node and its key.
 #[derive(Clone, Copy)]
 struct Found {
     node: usize,
     key: Option<usize>,
-    /// False where only an ancestor is there.
+    /// False if only an ancestor was found.
     whole: bool,
 }
 
 impl Tree {
-    /// Reads a text; nothing if it is not YAML.
+    /// Parses a text. The result is empty if the text is not YAML.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        // It would count as a character of the first line.
+        // A byte order mark would count as a character of the first line.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut tree = Self {
             chars: text.chars().collect(),
@@ -76,7 +76,7 @@ impl Tree {
 
     fn read(&mut self, text: &str) -> Option<()> {
         let mut anchors = BTreeMap::new();
-        // Collections that are open, each with the key that waits for its value.
+        // The open collections, each with the key whose value is next.
         let mut open: Vec<(usize, Option<usize>)> = Vec::new();
         let mut parser = Parser::new_from_str(text);
         while let Some(event) = parser.next_event() {
@@ -124,12 +124,12 @@ impl Tree {
         Some(())
     }
 
-    /// How many documents there are, for who counted them in another way.
+    /// The number of documents, to compare with another reader's.
     pub(super) fn documents(&self) -> usize {
         self.documents.len()
     }
 
-    /// Where a place is. `text` is what the module was given at the pointer, if that was text.
+    /// Converts a place. `text` is the value that the module read at the pointer, if it is text.
     pub(super) fn locate(&self, document: usize, place: &Place, text: Option<&str>) -> Option<Region> {
         let found = self.resolve(*self.documents.get(document)?, &place.pointer);
         if !found.whole || place.key {
@@ -146,7 +146,7 @@ impl Tree {
         })
     }
 
-    /// What to show of the line that a region begins in.
+    /// The excerpt of the first line of a region.
     pub(super) fn excerpt(&self, region: Region) -> Option<Excerpt> {
         let Region { start, end } = region;
         let line_start = *self.lines.get((start.line as usize).checked_sub(1)?)?;
@@ -156,7 +156,7 @@ impl Tree {
             .find(|at| self.line_break(*at) > 0)
             .unwrap_or_else(|| self.chars.len().min(line_start + Excerpt::needed(column)));
         let line = self.chars.get(line_start..line_end)?;
-        // The rest of what spans lines is left to the reader: its beginning is where to look.
+        // Of a region of several lines, only the first is marked.
         let end = if end.line == start.line {
             (end.column as usize).saturating_sub(1)
         } else {
@@ -210,7 +210,7 @@ impl Tree {
         }
     }
 
-    /// An alias' node. It comes before the alias, so this ends.
+    /// Resolves aliases. A node comes before its aliases, so this ends.
     fn follow(&self, mut node: usize) -> usize {
         while let Kind::Alias(Some(target)) = self.nodes[node].kind {
             node = target;
@@ -237,7 +237,7 @@ impl Tree {
 
     fn is_one_line(&self, node: usize) -> bool {
         match self.nodes[node].kind {
-            // The place of a block scalar is its first line of content, which is not all of it.
+            // The parser's range of a block scalar is only its first line of content.
             Kind::Scalar {
                 style: ScalarStyle::Literal | ScalarStyle::Folded,
                 ..
@@ -258,7 +258,7 @@ impl Tree {
         end.max(start) - blank
     }
 
-    /// The end of the line that a character is in, without its line break.
+    /// The end of the line of a character, without the line break.
     fn line_end(&self, at: usize) -> usize {
         (at..self.chars.len())
             .find(|at| self.line_break(*at) > 0)
@@ -291,7 +291,7 @@ impl Tree {
         let Kind::Scalar { text, .. } = &self.nodes[node].kind else {
             return None;
         };
-        // JSON is read by another library: what that did not see this one cannot place.
+        // JSON is read by another library, whose text can differ.
         if seen.is_some_and(|seen| seen != text) {
             return None;
         }
@@ -339,13 +339,13 @@ impl Tree {
             .clone()
     }
 
-    /// Where each character of a scalar's text is written.
+    /// The place of each character of a scalar's text.
     fn align(&self, node: usize) -> Option<Vec<Run>> {
         let Node { start, ref kind, .. } = self.nodes[node];
         let Kind::Scalar { text, style } = kind else {
             return None;
         };
-        // A carriage return alone is a line break for YAML and none for an editor.
+        // A single carriage return is a line break in YAML, but not in an editor.
         let mut ends = self.chars.iter().zip(self.chars.iter().skip(1).chain([&'\n']));
         if ends.any(|(c, next)| *c == '\r' && *next != '\n') || text.contains('\r') {
             return None;
@@ -369,7 +369,7 @@ impl Tree {
         let indentation = start - self.lines[first_line];
         let mut runs = Vec::with_capacity(text.len());
 
-        // Blank lines that come first are text in both styles.
+        // Leading blank lines are text in both styles.
         let blank = text.iter().take_while(|c| **c == '\n').count();
         if blank == text.len() {
             return None;
@@ -396,7 +396,7 @@ impl Tree {
                 break;
             }
 
-            // The line breaks up to the next line that has content.
+            // The line breaks up to the next line with content.
             let mut breaks = Vec::new();
             while at < self.chars.len() && self.line_break(at) > 0 {
                 let len = self.line_break(at);
@@ -406,7 +406,7 @@ impl Tree {
             }
             let newlines = rest.iter().take_while(|c| **c == '\n').count();
             if newlines == rest.len() {
-                // The last: the file may end without the line break that the text ends with.
+                // At the end, the file may lack the text's last line break.
                 let end = Run {
                     at: self.chars.len(),
                     len: 0,
@@ -415,7 +415,7 @@ impl Tree {
             } else if newlines == breaks.len() {
                 runs.extend(breaks);
             } else if folded && newlines + 1 == breaks.len() && newlines > 0 {
-                // The first of several is folded away: the others are the blank lines' own.
+                // Folding removes the first of several line breaks. The others belong to the blank lines.
                 runs.extend(breaks.into_iter().skip(1));
             } else if folded && breaks.len() == 1 && rest[0] == ' ' {
                 runs.extend(breaks);
@@ -457,7 +457,7 @@ impl Tree {
                     at += 2;
                 }
                 ('\\', Some('"')) => match self.chars.get(at + 1)? {
-                    // The line goes on in the next.
+                    // The line continues on the next one.
                     '\r' | '\n' => {
                         let (end, breaks) = self.white(at + 1);
                         runs.extend(breaks.into_iter().skip(1));
@@ -477,12 +477,12 @@ impl Tree {
                 _ => self.take(&mut runs, &mut at, expected)?,
             }
         }
-        // Escapes are stepped over unread. If a step was wrong the quote is not where it should be.
+        // Escapes are skipped, not decoded. After a wrong step, the closing quote would not be found here.
         let ends_well = quote.is_none_or(|quote| self.chars.get(at) == Some(&quote));
         (ends_well && runs.len() == text.len()).then_some(runs)
     }
 
-    /// A character that is written as itself.
+    /// A character that represents itself.
     fn take(&self, runs: &mut Vec<Run>, at: &mut usize, expected: char) -> Option<()> {
         (*self.chars.get(*at)? == expected).then(|| {
             runs.push(Run { at: *at, len: 1 });
@@ -490,7 +490,7 @@ impl Tree {
         })
     }
 
-    /// The end of the white space at a place, and the line breaks in it.
+    /// The end of the white space at a place, and its line breaks.
     fn white(&self, start: usize) -> (usize, Vec<Run>) {
         let mut at = start;
         let mut breaks = Vec::new();
@@ -510,7 +510,7 @@ impl Tree {
         self.chars[at..].iter().take_while(|c| **c == ' ').count()
     }
 
-    /// How long the line break at a place is; zero where there is none.
+    /// The length of the line break at a place; zero if there is none.
     fn line_break(&self, at: usize) -> usize {
         match (self.chars.get(at), self.chars.get(at + 1)) {
             (Some('\r'), Some('\n')) => 2,
@@ -520,7 +520,7 @@ impl Tree {
     }
 }
 
-/// A position as a character of a text; the text's end is one too. A column behind a line's end is that end.
+/// A position as the index of a character, or the end of the text. A column after a line's end means that end.
 pub(crate) fn index(text: &str, position: Position) -> Option<usize> {
     let mut index = 0;
     let mut lines = text.split('\n');

@@ -1,12 +1,12 @@
-//! JSON as the YAML that people read: blocks, text without quotes where that is safe, and long text in lines.
+//! Writes JSON as readable YAML: blocks, text without quotes if that is safe, and long text as block scalars.
 //!
-//! What cannot be written plainly is written as JSON, which is YAML too.
+//! All other values are written as JSON, which is valid YAML.
 
 use std::fmt::Write;
 
 use serde_json::Value;
 
-/// Writes documents, one after the other.
+/// Writes several documents.
 pub fn write<'a>(documents: impl IntoIterator<Item = &'a Value>) -> String {
     let mut text = String::new();
     for document in documents {
@@ -18,10 +18,10 @@ pub fn write<'a>(documents: impl IntoIterator<Item = &'a Value>) -> String {
     text
 }
 
-/// What stands before a node in its line.
+/// What precedes a node in its line.
 #[derive(Clone, Copy, PartialEq)]
 enum Place {
-    /// Nothing but indentation, or `- `.
+    /// Only indentation, or `- `.
     Line,
     /// A key and its colon.
     Key,
@@ -36,7 +36,7 @@ fn node(text: &mut String, value: &Value, depth: usize, place: Place) {
                 }
                 scalar(text, key, None);
                 text.push(':');
-                // A list stands below its key, as people write it.
+                // A list starts on the line after its key.
                 let deeper = depth + usize::from(!value.is_array());
                 node(text, value, deeper, Place::Key);
             }
@@ -56,7 +56,7 @@ fn node(text: &mut String, value: &Value, depth: usize, place: Place) {
             }
             match leaf {
                 Value::String(content) => scalar(text, content, Some(depth)),
-                // Numbers, `true`, `null`, and what is empty: as in JSON. Text is written to a string, which takes it all.
+                // Numbers, `true`, `null` and empty collections are written as JSON. Writing to a string cannot fail.
                 other => _ = write!(text, "{other}"),
             }
             if !text.ends_with('\n') {
@@ -73,7 +73,7 @@ fn line(text: &mut String, depth: usize) {
     text.extend(std::iter::repeat_n("  ", depth));
 }
 
-/// A key, or, where there is room for lines at a depth, a text.
+/// Writes a key, or a text, which can be a block scalar if a depth is given.
 fn scalar(text: &mut String, content: &str, depth: Option<usize>) {
     match depth {
         _ if is_plain(content) => text.push_str(content),
@@ -92,11 +92,11 @@ fn scalar(text: &mut String, content: &str, depth: Option<usize>) {
     }
 }
 
-/// Whether a text stands for itself without quotes, in every version of YAML.
+/// True if a text needs no quotes in any version of YAML.
 fn is_plain(content: &str) -> bool {
     let is_word = |c: char| c.is_ascii_alphanumeric() || "_./-@%+()=,".contains(c);
     let letters_first = content.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '_');
-    // What older versions, or a reader's own, take for something else.
+    // Older versions of YAML and some readers give these another type.
     let words = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     letters_first
         && content.len() < 200
@@ -108,7 +108,7 @@ fn is_plain(content: &str) -> bool {
         && !words.contains(&content.to_ascii_lowercase().as_str())
 }
 
-/// Whether a text can be written in lines of its own.
+/// True if a text can be written as a block scalar.
 fn is_block(content: &str) -> bool {
     let trimmed = content.strip_suffix('\n').unwrap_or(content);
     trimmed.contains('\n')
@@ -117,7 +117,7 @@ fn is_block(content: &str) -> bool {
         && content.chars().all(|c| c == '\n' || is_printable(c))
 }
 
-/// Whether a character stands for itself, in a line, for every reader.
+/// True if every reader reads the character in a line as itself.
 fn is_printable(c: char) -> bool {
     matches!(c, ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}' | '\u{10000}'..)
         && !matches!(c, '\u{2028}' | '\u{2029}')
@@ -130,7 +130,7 @@ fn quoted(text: &mut String, content: &str) {
             '"' | '\\' => text.extend(['\\', c]),
             '\n' => text.push_str("\\n"),
             c if is_printable(c) => text.push(c),
-            // Whatever is not printable is in the plane that four digits reach.
+            // All characters that are not printable fit into four digits.
             c => _ = write!(text, "\\u{:04x}", c as u32),
         }
     }

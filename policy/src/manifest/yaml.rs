@@ -1,23 +1,23 @@
-//! YAML and JSON text as the JSON that the Kubernetes API would be sent.
+//! Converts YAML and JSON text to the JSON that kubectl would send to the Kubernetes API.
 
 use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 use serde_json::{Map, Number, Value};
 
-/// A file may be this large. What Kubernetes stores is at most 1.5 MiB an object; this is a List of many.
+/// The maximum size of a text. Kubernetes stores at most 1.5 MiB for an object, but a List can have many.
 pub const MAX_BYTES: usize = 32 * 1024 * 1024;
 
-/// What anchors and aliases may add to a document, in nodes and characters, beyond three times its own text.
+/// How many nodes and characters aliases may add to a document, beyond three times the size of its text.
 const ALIAS_BUDGET: usize = 1024 * 1024;
 
-/// As deep as `serde_json` reads.
+/// The maximum depth, as in `serde_json`.
 const MAX_DEPTH: usize = 127;
 
-/// Why a text is not YAML, and where.
+/// An error of syntax and its position.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SyntaxError {
-    /// What is wrong, without the place.
+    /// The message without the position.
     pub message: String,
     /// Line and column, from 1.
     pub position: Option<(u32, u32)>,
@@ -25,7 +25,7 @@ pub struct SyntaxError {
 
 /// The documents of a text.
 pub(super) fn documents(text: &str) -> Result<Vec<Value>, SyntaxError> {
-    // Most JSON is YAML, but not all: `"\ud83d\ude00"` is one character there and an error here.
+    // Not all JSON is YAML: `"\ud83d\ude00"` is one character in JSON and an error in YAML.
     if text.trim_start().starts_with(['{', '['])
         && let Ok(value) = serde_json::from_str(text)
     {
@@ -43,7 +43,7 @@ pub(super) fn documents(text: &str) -> Result<Vec<Value>, SyntaxError> {
         let (event, span) = event.map_err(|error| at(error.marker(), scan_error(&error)))?;
         reader.take(event).map_err(|message| at(&span.start, message))?;
     }
-    // A text of comments is a document too.
+    // A text with only comments is a document too.
     if reader.documents.is_empty() {
         reader.documents.push(Value::Null);
     }
@@ -62,20 +62,20 @@ fn at(marker: &Marker, message: String) -> SyntaxError {
     }
 }
 
-/// What was read so far. There is no recursion in it: a text decides how deep it is.
+/// The state of the reader. It does not recurse, because the text controls the depth.
 struct Reader {
     documents: Vec<Value>,
-    /// The collections that are open, outermost first, each with its anchor.
+    /// The open collections, outermost first, each with its anchor.
     open: Vec<(Open, usize)>,
     anchors: BTreeMap<usize, Value>,
-    /// An alias can refer to a node that holds aliases, or one large node can be referred to many times: a few KiB of text
-    /// that mean gigabytes.
+    /// The remaining budget for aliases. An alias can refer to a node with aliases, and many aliases to one large node, so
+    /// that a few KiB of text expand to gigabytes.
     budget: usize,
 }
 
 enum Open {
     Sequence(Vec<Value>),
-    /// The entries, and the key that waits for its value.
+    /// The entries, and the key whose value is next.
     Mapping(Map<String, Value>, Option<String>),
 }
 
@@ -120,7 +120,7 @@ impl Reader {
         }
     }
 
-    /// A node that is whole.
+    /// Adds a complete node.
     fn add(&mut self, value: Value, anchor: usize) -> Result<(), String> {
         if anchor != 0 {
             spend(&value, &mut self.budget)?;
@@ -135,7 +135,7 @@ impl Reader {
                     let name = match value {
                         Value::String(name) => name,
                         Value::Array(_) | Value::Object(_) => return Err("a key that is not text".to_owned()),
-                        // `1: x` and `true: x`, as kubectl reads them.
+                        // `1: x` and `true: x`, as in kubectl.
                         other => other.to_string(),
                     };
                     if map.contains_key(&name) {
@@ -149,7 +149,7 @@ impl Reader {
     }
 }
 
-/// Pays for a copy of a node; gives back how deep it is.
+/// Takes the cost of a copied node from the budget. Answers its depth.
 fn spend(value: &Value, budget: &mut usize) -> Result<usize, String> {
     let mut pay = |cost: usize| {
         *budget = budget.checked_sub(cost).ok_or("its aliases stand for too much text")?;
@@ -175,8 +175,8 @@ fn spend(value: &Value, budget: &mut usize) -> Result<usize, String> {
     Ok(deepest)
 }
 
-/// What a scalar means: <https://yaml.org/spec/1.2.2/#103-core-schema>. A local tag, such as `!Ref`, counts for nothing:
-/// Kubernetes knows none.
+/// A scalar's value by the core schema, <https://yaml.org/spec/1.2.2/#103-core-schema>. Local tags such as `!Ref` are
+/// ignored.
 fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, String> {
     let plain = style == ScalarStyle::Plain;
     let Some(tag) = tag.filter(|tag| tag.is_yaml_core_schema()) else {
@@ -213,7 +213,7 @@ fn resolve(text: &str) -> Result<Value, String> {
     })
 }
 
-/// A number, if the text is one; an error for those that JSON has not.
+/// Parses a number. An error if JSON cannot represent it.
 fn number(text: &str) -> Option<Result<Number, f64>> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
@@ -240,7 +240,7 @@ fn number(text: &str) -> Option<Result<Number, f64>> {
         _ => {}
     }
     if digits.bytes().all(|digit| digit.is_ascii_digit()) {
-        // `007` is a name, not seven.
+        // `007` is text.
         if digits.len() > 1 && digits.starts_with('0') {
             return None;
         }
@@ -252,7 +252,7 @@ fn number(text: &str) -> Option<Result<Number, f64>> {
     value.is_finite().then(|| float(if negative { -value } else { value }))
 }
 
-/// `<<: *defaults`. What a mapping says itself goes before what it merges, and the first merged goes before the next.
+/// Applies merge keys (`<<: *defaults`). A mapping's own keys take precedence, then those of the first merged mapping.
 fn merge(map: &mut Map<String, Value>) {
     let merged = match map.get("<<") {
         Some(Value::Object(_)) => map.shift_remove("<<").into_iter().collect(),
@@ -327,7 +327,7 @@ mod tests {
         assert!(said.contains(contained), "{said}");
     }
 
-    /// Every manifest that is about, and what is made of characters that mean something.
+    /// All example manifests, and texts of special characters.
     mod as_another_library_reads {
         use proptest::prelude::*;
 

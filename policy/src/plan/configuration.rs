@@ -1,4 +1,4 @@
-//! What a Telegraf is configured with: endpoints and class to one table for each file.
+//! Telegraf's configuration: converts endpoints and a class to one table for each file.
 
 use super::Accepted;
 use crate::annotation::{Endpoint, Input};
@@ -9,10 +9,10 @@ use crate::source::Source;
 use crate::telegraf::{Key, Literal, Table, Value, key, literal, metric_version};
 use crate::well_known::ROUTING_TAG;
 
-/// The port on which `outputs.health` answers the probes.
+/// The port of `outputs.health`, for the pod's probes.
 pub(crate) const HEALTH_PORT: u16 = 8888;
 
-/// The whole configuration of a Telegraf that serves one source, or one endpoint of it.
+/// The complete configuration of a Telegraf for one source, or for one endpoint of it.
 pub(super) fn of_source(accepted: &Accepted<'_>, endpoints: &[&Endpoint], settings: &Settings) -> Table {
     let Accepted {
         source,
@@ -41,7 +41,7 @@ pub(super) fn of_source(accepted: &Accepted<'_>, endpoints: &[&Endpoint], settin
     table
 }
 
-/// A class's outputs alone, for those who only ask where they go.
+/// Only a class's outputs, to determine their addresses.
 pub(super) fn outputs_of(class: &Class) -> Table {
     let mut table = Table::new();
     add_outputs(&mut table, fill_plugins(&class.outputs, &Names::NONE));
@@ -57,7 +57,7 @@ pub(super) fn shared_by_all(class: &Class, settings: &Settings) -> Table {
     table
 }
 
-/// The part of `standalone` that is one source's own: its inputs, and the outputs that differ by source.
+/// The part of one source in `standalone`: its inputs, and the outputs that differ by source.
 pub(super) fn part_of_source(accepted: &Accepted<'_>, settings: &Settings) -> Table {
     let Accepted {
         source,
@@ -78,7 +78,7 @@ pub(super) fn part_of_source(accepted: &Accepted<'_>, settings: &Settings) -> Ta
     table
 }
 
-/// Outputs in `standalone`: with a source's identity those that differ by source, which take its metrics alone; without one
+/// Outputs in `standalone`. With a source's identity: those that differ by source, restricted to its metrics. Without:
 /// those that are the same for all sources.
 fn outputs_in_standalone(class: &Class, names: &Names<'_>, source: Option<&Literal>) -> Table {
     plugin_tables(&class.outputs, |instance| {
@@ -87,7 +87,7 @@ fn outputs_in_standalone(class: &Class, names: &Names<'_>, source: Option<&Liter
         }
         let mut output = fill_table(instance, names);
         if let Some(source) = source {
-            // Telegraf lets a metric pass that matches any of the tags, so there is no other: `settings/check.rs` refuses
+            // A metric passes if it matches any tag of `tagpass`, so there must be no other tag. `settings/check.rs` refuses
             // one.
             let tagpass = sorted_map([(key(ROUTING_TAG), Value::list([source.clone()]))]);
             output.insert(key("tagpass"), Value::Table(tagpass));
@@ -97,15 +97,15 @@ fn outputs_in_standalone(class: &Class, names: &Names<'_>, source: Option<&Liter
     })
 }
 
-/// What is done about an input's tags besides what its endpoint says.
+/// How an input's tags are changed, in addition to its endpoint's options.
 struct InputTags {
-    /// Tags that the endpoint's own override.
+    /// Default tags, which the endpoint's own tags override.
     more: Table,
-    /// Tags that nothing overrides.
+    /// Tags that override all others.
     fixed: Table,
-    /// Scraped labels that would choose an output. A metric that brings one is dropped.
+    /// Scraped labels by which outputs select. A metric with such a label is dropped.
     dropped: Vec<Key>,
-    /// Scraped labels that would stand in the place of a tag of the settings. They are removed.
+    /// Scraped labels that would override a tag of the settings. They are removed.
     removed: Vec<Key>,
 }
 
@@ -126,7 +126,7 @@ impl InputTags {
     }
 }
 
-/// Agent, tags and processors of a class.
+/// Adds the agent, tags, processors and aggregators of a class.
 fn of_class(class: &Class, names: &Names<'_>, internal: bool, settings: &Settings) -> Table {
     let mut table = Table::new();
     for (name, part) in [("agent", &class.agent), ("global_tags", &class.global_tags)] {
@@ -160,7 +160,7 @@ fn fill_plugins(plugins: &Plugins, names: &Names<'_>) -> Table {
     plugin_tables(plugins, |instance| Some(fill_table(instance, names)))
 }
 
-/// The instances of plugins that are kept, by plugin. A plugin without any is left out.
+/// Filters the instances of plugins. Plugins without instances are removed.
 fn plugin_tables(plugins: &Plugins, keep: impl Fn(&TemplateTable) -> Option<Table>) -> Table {
     let kept = plugins.iter().filter_map(|(plugin, instances)| {
         let instances: Vec<_> = instances.iter().filter_map(&keep).collect();
@@ -201,7 +201,7 @@ fn add_inputs(table: &mut Table, source: &Source<'_>, endpoints: &[&Endpoint], t
     }
 }
 
-/// One input's plugin and table.
+/// The plugin and the table of one input.
 fn input(source: &Source<'_>, endpoint: &Endpoint, tags: &InputTags, settings: &Settings) -> (Key, Table) {
     let names = source.names(settings, endpoint.name.as_str());
     let (plugin, mut table) = match &endpoint.input {
@@ -216,7 +216,7 @@ fn input(source: &Source<'_>, endpoint: &Endpoint, tags: &InputTags, settings: &
         }
         Input::Other { plugin, table } => (plugin.clone(), table.clone()),
     };
-    // Telegraf names an input by its alias in what it logs.
+    // Telegraf shows the alias in its log.
     table.insert(key("alias"), literal(endpoint.name.as_str()).into());
     let mut own = tags.more.clone();
     if let Some(Value::Table(of_endpoint)) = table.remove(&key("tags")) {
@@ -234,7 +234,7 @@ fn input(source: &Source<'_>, endpoint: &Endpoint, tags: &InputTags, settings: &
     (plugin, table)
 }
 
-/// Has an input drop metrics that bring one of the tags: a scraped label beats an input's tag.
+/// Drops metrics with one of the labels, because a scraped label overrides an input's tag.
 fn drop_metrics_with(table: &mut Table, tags: &[Key]) {
     if tags.is_empty() {
         return;
@@ -247,7 +247,7 @@ fn drop_metrics_with(table: &mut Table, tags: &[Key]) {
     table.insert(key("tagdrop"), Value::Table(tagdrop));
 }
 
-/// Has an input or an output remove tags, besides those that it removes already.
+/// Adds tags to the `tagexclude` of an input or output.
 fn exclude_tags(table: &mut Table, tags: impl IntoIterator<Item = Key>) {
     let mut excluded = match table.remove(&key("tagexclude")) {
         Some(Value::List(excluded)) => excluded,
@@ -259,7 +259,7 @@ fn exclude_tags(table: &mut Table, tags: impl IntoIterator<Item = Key>) {
     }
 }
 
-/// The measurement's name, where it is not the metric's or the plugin's own.
+/// The measurement's name, if the configuration sets it.
 fn measurement(endpoint: &Endpoint, names: &Names<'_>, settings: &Settings) -> Option<String> {
     match &endpoint.input {
         Input::Prometheus {
@@ -269,7 +269,7 @@ fn measurement(endpoint: &Endpoint, names: &Names<'_>, settings: &Settings) -> O
     }
 }
 
-/// An endpoint, for people.
+/// An endpoint for display.
 pub(crate) fn describe(accepted: &Accepted<'_>, endpoint: &Endpoint, settings: &Settings) -> EndpointAnswer {
     let class = accepted.class_settings;
     let names = accepted.source.names(settings, endpoint.name.as_str());

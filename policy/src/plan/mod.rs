@@ -1,4 +1,4 @@
-//! What a set of accepted sources needs, before any of it is a Kubernetes object: workloads.
+//! Plans workloads for accepted sources. A workload contains everything that its Kubernetes objects are made from.
 //!
 //! ```text
 //!  settings ─┐
@@ -7,8 +7,8 @@
 //!            └─▶ standalone.rs    one part for each source, and one workload for all parts
 //! ```
 //!
-//! A topology is one file here and one name in [`Topology`]. The objects are made in [`resources`](crate::resources), from
-//! one workload at a time.
+//! A topology is one file here and one variant of [`Topology`]. [`resources`](crate::resources) makes the objects of each
+//! workload.
 
 mod application;
 pub(crate) mod configuration;
@@ -33,8 +33,8 @@ pub(crate) use peers::{Peer, Peers, has_open_output};
 pub(crate) use pod::Pod;
 pub(crate) use standalone::{MAX_CONFIG_MAP, Part, Standalone};
 
-/// A source that nothing is wrong with, and what it declares. Only the checks in [`render`](crate::render) make one, so that
-/// nothing is planned from a source that was refused.
+/// A source without errors, and its declaration. Only the checks in [`render`](crate::render) create one, so that nothing
+/// is planned for a refused source.
 #[derive(Debug)]
 pub(crate) struct Accepted<'a> {
     pub(crate) source: Source<'a>,
@@ -44,16 +44,16 @@ pub(crate) struct Accepted<'a> {
 }
 
 impl Accepted<'_> {
-    /// What placeholders stand for.
+    /// The values of placeholders.
     pub(crate) fn names<'s>(&'s self, settings: &'s Settings) -> Names<'s> {
         self.source.names(settings, "")
     }
 }
 
-/// Whom a workload is for.
+/// The owner of a workload.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Owner<'a> {
-    /// A source, or one endpoint of it.
+    /// A source, or one of its endpoints.
     Source {
         identity: &'a Identity,
         endpoint: Option<&'a str>,
@@ -62,7 +62,7 @@ pub(crate) enum Owner<'a> {
     All,
 }
 
-/// One Telegraf: everything that its objects are made from.
+/// One Telegraf, with everything that its objects are made from.
 #[derive(Debug)]
 pub(crate) struct Workload<'a> {
     pub(crate) owner: Owner<'a>,
@@ -70,10 +70,10 @@ pub(crate) struct Workload<'a> {
     pub(crate) name: String,
     /// The namespace of its objects.
     pub(crate) namespace: &'a str,
-    /// What placeholders in labels and annotations of the pods stand for.
+    /// The values of placeholders in the pods' labels and annotations.
     pub(crate) names: Names<'a>,
     pub(crate) files: ConfigFiles,
-    /// Whom Telegraf connects to.
+    /// Telegraf's connections.
     pub(crate) peers: Peers,
     pub(crate) pod: Pod,
 }
@@ -81,9 +81,9 @@ pub(crate) struct Workload<'a> {
 /// The files of a Telegraf's configuration, by name.
 #[derive(Debug)]
 pub(crate) enum ConfigFiles {
-    /// One file, which Telegraf reads by its name.
+    /// One file, which Telegraf reads by its path.
     One(BTreeMap<String, String>),
-    /// Any number of files: Telegraf reads the directory.
+    /// Any number of files in a directory that Telegraf reads.
     Directory(BTreeMap<String, String>),
 }
 
@@ -99,7 +99,7 @@ impl ConfigFiles {
     }
 }
 
-/// The workloads that a source has for itself. In `standalone` there is none: the source is a [`Part`].
+/// The workloads of a single source. In `standalone` there are none, because a source is a [`Part`] of the shared one.
 pub(crate) fn of_source<'a>(accepted: &'a Accepted<'a>, settings: &'a Settings) -> Vec<Workload<'a>> {
     match settings.topology {
         Topology::Application => vec![application::workload(accepted, settings)],
@@ -108,8 +108,8 @@ pub(crate) fn of_source<'a>(accepted: &'a Accepted<'a>, settings: &'a Settings) 
     }
 }
 
-/// A Telegraf in the source's namespace that scrapes some of its endpoints. `only` is the name of the endpoint that it is for,
-/// if it is for one alone.
+/// A Telegraf in the source's namespace that scrapes some of its endpoints. `only` is the endpoint's name, if it scrapes
+/// only one.
 fn of_endpoints<'a>(
     accepted: &'a Accepted<'a>,
     only: Option<&'a str>,

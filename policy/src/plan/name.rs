@@ -4,19 +4,19 @@ use crate::digest::sha256;
 use crate::settings::Settings;
 use crate::source::Identity;
 
-/// The longest name: also a label's value has 63 characters at most.
+/// The maximum length of a name. It is also a label's value, which has at most 63 characters.
 const MAX: usize = 63;
 
 /// The name of the ConfigMap and the Deployment of a source, or of one of its endpoints.
 pub(super) fn object_name(identity: &Identity, endpoint: Option<&str>, settings: &Settings) -> String {
     let (plain, ambiguous) = match (identity, endpoint) {
         (Identity::Namespace { .. }, None) => ("telegraf".to_owned(), false),
-        // An Application of another namespace may have the same name and the same destination.
+        // An Application in another namespace can have the same name and destination.
         (Identity::Application { namespace, name }, None) => (
             format!("telegraf-{name}"),
             *namespace != settings.sources.argocd_namespace,
         ),
-        // An Application called like the Namespace may have an endpoint of the same name.
+        // An Application with the Namespace's name can have an endpoint with the same name.
         (Identity::Namespace { name }, Some(endpoint)) => (format!("telegraf-{name}-{endpoint}"), true),
         (Identity::Application { namespace, name }, Some(endpoint)) => {
             let two_readings = name.contains('-') || endpoint.contains('-');
@@ -33,14 +33,14 @@ pub(super) fn object_name(identity: &Identity, endpoint: Option<&str>, settings:
 /// The name of the objects of `standalone`.
 pub(super) const SHARED_NAME: &str = "telegraf";
 
-/// The name of a source's file in `standalone`. A ConfigMap's keys have 253 characters at most.
+/// The name of a source's file in `standalone`. A ConfigMap's keys have at most 253 characters.
 pub(super) fn file_name(identity: &Identity) -> String {
     let plain = match identity {
         Identity::Application { namespace, name } => format!("application.{namespace}.{name}"),
         Identity::Namespace { name } => format!("namespace.{name}"),
     };
     match plain.len() {
-        // Names hold dots, so that two of them could be one file.
+        // Names can contain dots, so two sources could have the same file name.
         0..=200 if plain.matches('.').count() <= 2 => format!("{plain}.conf"),
         _ => {
             let cut: String = plain.chars().take(200).collect();
@@ -56,7 +56,7 @@ pub(crate) fn label_value(text: &str) -> String {
     })
 }
 
-/// A text within 63 of the known characters. Whenever it was changed, or is ambiguous, it ends in a hash of the whole.
+/// Converts a text to at most 63 allowed characters. A changed or ambiguous text ends in a hash of the original.
 fn usable(plain: &str, whole: &str, ambiguous: bool, known: fn(char) -> bool) -> String {
     let replaced: String = plain.chars().map(|c| if known(c) { c } else { '-' }).collect();
     let unchanged = replaced == plain && plain.len() <= MAX && !plain.ends_with(['-', '_', '.']);
@@ -68,15 +68,15 @@ fn usable(plain: &str, whole: &str, ambiguous: bool, known: fn(char) -> bool) ->
     format!("{}-{hash}", cut.trim_end_matches(['-', '_', '.']))
 }
 
-/// How many hexadecimal digits of a hash a name holds: 80 bits, so that nobody finds a name that gives somebody else's.
+/// The number of hexadecimal digits of a hash in a name: 80 bits, so that nobody can find a name with the same hash.
 const HASH: usize = 20;
 
-/// The beginning of a hash.
+/// The first digits of a hash.
 fn short(whole: &str) -> String {
     sha256(whole)[..HASH].to_owned()
 }
 
-/// True for a text that could have been made by [`usable`] from another one.
+/// True for a text that [`usable`] could have made from another one.
 fn ends_like_a_hash(text: &str) -> bool {
     let Some((_, end)) = text.rsplit_once('-') else {
         return false;

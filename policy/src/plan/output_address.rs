@@ -1,7 +1,7 @@
 //! Addresses of outputs that differ by source.
 //!
-//! An administrator who writes `http://influxdb.{namespace}.svc:8086` means one label of a host, and no more. A name that
-//! would change which host, port or path is meant is refused.
+//! With `http://influxdb.{namespace}.svc:8086`, an administrator expects one label of a host. Names that would change the
+//! host, port or path in another way are refused.
 
 use fluent_uri::Uri;
 
@@ -9,7 +9,7 @@ use super::Accepted;
 use crate::diagnostic::{Findings, Place, Problem};
 use crate::settings::{Names, Settings, Template, texts};
 
-/// Names that change nothing about an address.
+/// Names that do not change the parts of an address.
 const NEUTRAL: Names<'static> = Names {
     application: "a",
     namespace: "a",
@@ -18,7 +18,7 @@ const NEUTRAL: Names<'static> = Names {
     cluster_domain: "a",
 };
 
-/// Reports an output whose address is not what the administrator wrote once the names of the source are in it.
+/// Reports outputs whose address is changed by the names of the source.
 pub(crate) fn check_output_addresses(accepted: &Accepted<'_>, settings: &Settings, findings: &mut Findings) {
     let names = accepted.names(settings);
     let outputs = accepted.class_settings.outputs.values().flatten();
@@ -34,16 +34,16 @@ pub(crate) fn check_output_addresses(accepted: &Accepted<'_>, settings: &Setting
     }
 }
 
-/// The address with the names in it, if they make another one of it.
+/// The address with the names, if they change it.
 fn changed(template: &Template, names: &Names<'_>) -> Option<String> {
     let neutral = template.fill(&NEUTRAL);
-    // A text that is no address, or holds a variable of Telegraf's, is the administrator's own.
+    // A text that is not an address, or contains a variable of Telegraf, is not checked.
     let neutral = Shape::of(&neutral)?;
     let filled = template.fill(names);
     (Shape::of(&filled).as_ref() != Some(&neutral)).then_some(filled)
 }
 
-/// What an address has besides the names in it.
+/// The parts of an address without the names.
 #[derive(Debug, Eq, PartialEq)]
 struct Shape {
     scheme: String,

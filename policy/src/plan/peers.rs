@@ -1,4 +1,4 @@
-//! Whom a Telegraf connects to: the endpoints that it scrapes, and the outputs that it writes to.
+//! The peers of a Telegraf: the endpoints that it scrapes, and its outputs.
 
 use std::net::IpAddr;
 
@@ -10,20 +10,20 @@ use crate::telegraf::{Table, Value, key};
 
 use super::configuration;
 
-/// Where Telegraf connects to.
+/// A destination of Telegraf's connections.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Peer {
     /// Pods of a namespace.
     Namespace(String),
     /// A port of an address.
     Address(IpAddr, i32),
-    /// A port anywhere outside of the private networks.
+    /// A port of any address outside of the private networks.
     External(i32),
-    /// Nobody knows.
+    /// An unknown destination.
     Anywhere,
 }
 
-/// Peers in their order, each once. A list, since another kind of set is 4 KB of the module.
+/// A sorted set of peers. It is a list, because another type of set would add 4 KB to the module.
 #[derive(Debug, Default)]
 pub(crate) struct Peers(Vec<Peer>);
 
@@ -49,7 +49,7 @@ impl Peers {
     }
 }
 
-/// The peers of a Telegraf: of the endpoints that it scrapes, and of its configuration's outputs.
+/// The peers of a Telegraf, from its endpoints and its configuration's outputs.
 pub(super) fn of_telegraf(endpoints: &[&Endpoint], configuration: &Table, settings: &Settings) -> Peers {
     let mut peers = of_outputs(configuration, settings);
     for endpoint in endpoints {
@@ -67,14 +67,14 @@ pub(super) fn of_telegraf(endpoints: &[&Endpoint], configuration: &Table, settin
     peers
 }
 
-/// True if the address of one of a class's outputs is not known, so that a NetworkPolicy leaves everything open.
+/// True if the address of one of a class's outputs is unknown, so that a NetworkPolicy must allow all destinations.
 pub(crate) fn has_open_output(class: &Class, settings: &Settings) -> bool {
     of_outputs(&configuration::outputs_of(class), settings)
         .as_slice()
         .contains(&Peer::Anywhere)
 }
 
-/// Where connections to a host go. `monitoring.influx` may be a service and a host outside, and so is both.
+/// The peers of a host. `monitoring.influx` can be a service or an external host, so both are added.
 fn peers_of(host: &str, port: i32, cluster_domain: &str) -> Vec<Peer> {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     if let Ok(address) = address {
@@ -86,8 +86,8 @@ fn peers_of(host: &str, port: i32, cluster_domain: &str) -> Vec<Peer> {
     namespace.into_iter().chain(external).collect()
 }
 
-/// Where the outputs connect to, by the URLs in their options. An output without a URL connects to nobody (a file), or to
-/// somebody who is not known.
+/// The peers of outputs, from the URLs in their options. An output without a URL has no connections (a file), or unknown
+/// ones.
 pub(super) fn of_outputs(configuration: &Table, settings: &Settings) -> Peers {
     let cluster_domain = settings.endpoints.cluster_domain.as_str();
     let mut peers = Peers::default();

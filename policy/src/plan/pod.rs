@@ -1,11 +1,11 @@
-//! How the pod of a Telegraf differs from that of another: the annotations over the settings.
+//! A Telegraf's pod: the settings, overridden by annotations.
 
 use k8s_openapi::api::core::v1::EnvVar;
 
 use crate::annotation::{Declaration, ResourceOverrides, SecretEnv};
 use crate::settings::{ResourceList, Settings};
 
-/// What is known of a pod's container.
+/// The parts of a pod that depend on the source.
 #[derive(Debug)]
 pub(crate) struct Pod {
     pub(crate) image: String,
@@ -17,7 +17,7 @@ pub(crate) struct Pod {
 }
 
 impl Pod {
-    /// The pod as the settings have it.
+    /// The pod of the settings, without annotations.
     pub(crate) fn of_settings(settings: &Settings) -> Self {
         Self::of(&Declaration::default(), settings)
     }
@@ -36,7 +36,8 @@ impl Pod {
     }
 }
 
-/// The annotations' resources over the settings'. What is given alone moves the other where they would cross.
+/// Merges the annotations' resources with the settings'. If an annotation sets only the request or only the limit, the
+/// other is adjusted so that the request is not above the limit.
 fn resources(
     asked_requests: &ResourceOverrides,
     asked_limits: &ResourceOverrides,

@@ -1,7 +1,7 @@
-//! `topology: standalone`: one Telegraf for all sources, in a namespace of its own.
+//! `topology: standalone`: one Telegraf for all sources, in a separate namespace.
 //!
-//! Each source is one file: its inputs, and the outputs that take its metrics alone. A source's part depends on that source
-//! and the settings, and on nothing else: what one source writes changes no other part.
+//! Each source has one file, with its inputs and the outputs that are restricted to its metrics. The file depends only on
+//! the source and the settings, so a source cannot change the file of another one.
 
 use std::collections::BTreeMap;
 
@@ -11,26 +11,26 @@ use crate::settings::{Names, Settings};
 use crate::source::Identity;
 use crate::telegraf::to_toml;
 
-/// What all sources share. Telegraf reads files in the order of their names, and what `[agent]` says counts only for what is
-/// read after it: this name is before every source's.
+/// The name of the file that all sources share. Telegraf reads files in the order of their names, and `[agent]` applies
+/// only to files that are read later, so this name must sort before those of the sources.
 const SHARED_FILE: &str = "00-telegraf.conf";
 
-/// The most that a ConfigMap holds, in bytes, with some room for its metadata:
+/// The maximum size of all files in a ConfigMap, in bytes, with some room for its metadata:
 /// <https://kubernetes.io/docs/concepts/configuration/configmap/#motivation>.
 pub(crate) const MAX_CONFIG_MAP: usize = 1_048_576 - 4096;
 
-/// The most that one source may take of it, in bytes.
+/// The maximum size of one source's file, in bytes.
 const MAX_PART: usize = MAX_CONFIG_MAP / 8;
 
-/// The most that all sources of one tenant may take of it, in bytes.
+/// The maximum size of all files of one tenant, in bytes.
 const MAX_TENANT: usize = MAX_CONFIG_MAP / 4;
 
-/// What one source adds.
+/// One source's part of the shared Telegraf.
 #[derive(Debug)]
 pub(crate) struct Part {
     identity: Identity,
-    /// Whose room it takes: the namespace of an Application, or, of one in Argo CD's own namespace and of a Namespace, the
-    /// namespace that is scraped.
+    /// The tenant whose limit applies: an Application's namespace or, for Namespaces and for Applications in Argo CD's
+    /// namespace, the scraped namespace.
     tenant: String,
     file_name: String,
     file: String,
@@ -56,26 +56,26 @@ impl Part {
         }
     }
 
-    /// How much room it needs, in bytes.
+    /// The size in bytes.
     fn size(&self) -> usize {
         self.file_name.len() + self.file.len()
     }
 }
 
-/// The Telegraf of all sources, while its parts are put together.
+/// The shared Telegraf, to which parts are added.
 #[derive(Debug)]
 pub(crate) struct Standalone<'a> {
     settings: &'a Settings,
-    /// `None` for a source that was taken out again.
+    /// The parts by source. `None` for a removed part.
     parts: BTreeMap<Identity, Option<Part>>,
-    /// In bytes.
+    /// The size in bytes.
     size: usize,
     shared_file: String,
     shared_peers: Peers,
 }
 
 impl<'a> Standalone<'a> {
-    /// A Telegraf without any source.
+    /// The Telegraf without sources.
     pub(crate) fn new(settings: &'a Settings) -> Self {
         let class = &settings.classes[&settings.default_class];
         let shared = configuration::shared_by_all(class, settings);
@@ -89,10 +89,10 @@ impl<'a> Standalone<'a> {
         }
     }
 
-    /// Adds a source's part, or replaces the one that it has.
+    /// Adds or replaces a source's part.
     ///
     /// # Errors
-    /// When there is no room for it: the size that all would have, and the limit, in bytes. What was there stays.
+    /// If there is no room for it: the resulting size and the limit, in bytes. The previous part stays.
     pub(crate) fn add(&mut self, part: Part) -> Result<(), (usize, usize)> {
         let size = self.size - self.size_of(&part.identity) + part.size();
         if part.size() > MAX_PART {
@@ -117,16 +117,16 @@ impl<'a> Standalone<'a> {
         part.map_or(0, Part::size)
     }
 
-    /// Takes a source's part out.
+    /// Removes a source's part.
     pub(crate) fn remove(&mut self, identity: &Identity) {
         self.size -= self.size_of(identity);
-        // A map that can also lose an entry is 3 KB of the module.
+        // Removing the entry would add 3 KB of code to the module.
         if let Some(part) = self.parts.get_mut(identity) {
             *part = None;
         }
     }
 
-    /// The workload that they come to.
+    /// The workload of all parts.
     pub(crate) fn workload(self) -> Workload<'a> {
         let namespace = self.settings.standalone.namespace.as_str();
         let mut files = BTreeMap::new();

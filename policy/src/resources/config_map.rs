@@ -1,4 +1,4 @@
-//! The ConfigMap that carries a configuration.
+//! The ConfigMap with a configuration.
 
 use super::metadata::metadata;
 use super::object::ConfigMap;

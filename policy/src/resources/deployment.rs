@@ -1,4 +1,4 @@
-//! The Deployment that runs Telegraf, as Pod Security "restricted" wants it
+//! The Deployment that runs Telegraf. It meets Pod Security "restricted"
 //! (<https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted>).
 
 use k8s_openapi::api::apps::v1::{DeploymentStrategy, RollingUpdateDeployment};
@@ -17,7 +17,7 @@ use crate::plan::{ConfigFiles, Pod, Workload, label_value};
 use crate::settings::{Reload, ResourceList, Settings};
 use crate::sorted_map::sorted_map;
 
-/// Where the ConfigMap is mounted.
+/// The mount path of the ConfigMap.
 const DIRECTORY: &str = "/etc/telegraf";
 
 /// A Deployment of one Telegraf that reads the ConfigMap of the same name.
@@ -43,7 +43,7 @@ pub(super) fn deployment(workload: &Workload<'_>, settings: &Settings) -> Deploy
         replicas: 1,
         revision_history_limit: 2,
         selector: pod_selector(name),
-        // The new one has to be ready before the old one goes: a scrape too many is better than one too few.
+        // The new pod must be ready before the old one stops, because an extra scrape is better than a missing one.
         strategy: DeploymentStrategy {
             type_: Some("RollingUpdate".to_owned()),
             rolling_update: Some(RollingUpdateDeployment {
@@ -68,7 +68,7 @@ fn pod_spec(workload: &Workload<'_>, settings: &Settings) -> PodSpec {
     let pod = &settings.pod;
     PodSpec {
         automount_service_account_token: false,
-        // Telegraf would see every service of the namespace in its environment.
+        // Otherwise Telegraf's environment contains every service of the namespace.
         enable_service_links: false,
         containers: vec![container(workload, settings)],
         node_selector: pod.node_selector.clone(),
@@ -149,7 +149,7 @@ fn arguments(files: &ConfigFiles, reload: Reload) -> Vec<String> {
         ConfigFiles::Directory(_) => vec!["--config-directory".to_owned(), DIRECTORY.to_owned()],
     };
     if reload == Reload::Watch {
-        // A ConfigMap volume changes by a symlink swap, which the watch for the file itself does not see; polling does.
+        // A ConfigMap volume changes by a symlink swap, which `inotify` does not report for the file. Polling detects it.
         arguments.extend(["--watch-config", "poll", "--watch-interval", "10s"].map(str::to_owned));
     }
     arguments

@@ -1,4 +1,4 @@
-//! The administrator's own objects for each source.
+//! The administrator's extra objects for each source.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ fn merge(metadata: &mut Value, field: &str, ours: BTreeMap<String, String>) {
 
 fn fill(value: &Value, names: &Names<'_>) -> Value {
     match value {
-        // Every text was parsed when the settings were checked.
+        // All texts were parsed when the settings were checked.
         Value::String(text) => match Template::parse(text, Scope::Source) {
             Ok(template) => Value::String(template.fill(names)),
             Err(_) => value.clone(),

@@ -1,4 +1,4 @@
-//! To whom an object belongs, as labels and annotations.
+//! Labels and annotations that identify an object's owner.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::sorted_map::sorted_map;
 use crate::source::Identity;
 use crate::well_known::{ALL_SOURCES, FIELD_MANAGER, INSTANCE, MANAGED_BY, PREFIX, SOURCE};
 
-/// The labels by which an operator finds its own objects again, and people theirs.
+/// The labels by which operators and people find objects.
 pub(super) fn owner_labels(owner: Owner<'_>, settings: &Settings) -> BTreeMap<String, String> {
     let mut labels = sorted_map([
         ("app.kubernetes.io/name".to_owned(), "telegraf".to_owned()),
@@ -32,7 +32,7 @@ pub(super) fn owner_labels(owner: Owner<'_>, settings: &Settings) -> BTreeMap<St
     labels
 }
 
-/// What Argo CD and an operator have to know about an object.
+/// The annotations for Argo CD and the operator.
 pub(super) fn owner_annotations(owner: Owner<'_>) -> BTreeMap<String, String> {
     let source = match owner {
         Owner::Source { identity, .. } => identity.to_string(),
@@ -58,8 +58,8 @@ pub(super) fn metadata(workload: &Workload<'_>, settings: &Settings) -> Metadata
     }
 }
 
-/// The label that a Deployment's pods alone have. A Deployment's selector cannot be changed, so it holds nothing else that
-/// settings or sources could change.
+/// The label that only this Deployment's pods have. A Deployment's selector is immutable, so it must not depend on
+/// anything that settings or sources can change.
 pub(super) fn pod_labels(name: &str) -> BTreeMap<String, String> {
     sorted_map([
         ("app.kubernetes.io/name".to_owned(), "telegraf".to_owned()),

@@ -1,4 +1,4 @@
-//! The Kubernetes objects of a workload. Nothing here knows a topology.
+//! The Kubernetes objects of a workload. They do not depend on the topology.
 //!
 //! They are safe to have beside Argo CD: nothing that it tracks by is ever set, and it is told to leave alone what it
 //! does not know (<https://argo-cd.readthedocs.io/en/stable/user-guide/compare-options/>).

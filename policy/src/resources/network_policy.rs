@@ -1,7 +1,7 @@
-//! The NetworkPolicy that bounds what Telegraf can reach.
+//! The NetworkPolicy that restricts Telegraf's connections.
 //!
-//! `endpoints.hosts` bounds what is configured; `inputs.prometheus` follows redirects, and only the network can stop those.
-//! A NetworkPolicy sees pods and their ports, not services and theirs, so inside the cluster it names namespaces
+//! `endpoints.hosts` restricts the configured hosts. `inputs.prometheus` also follows redirects, and only the network can
+//! stop those. A NetworkPolicy applies to pods and their ports, not to services, so inside the cluster it has namespaces
 //! (<https://kubernetes.io/docs/concepts/services-networking/network-policies/>).
 
 use std::net::IpAddr;
@@ -34,7 +34,7 @@ pub(super) fn network_policy(workload: &Workload<'_>, settings: &Settings) -> Ne
     let spec = NetworkPolicySpec {
         pod_selector: Some(pod_selector(&workload.name)),
         policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
-        // Nobody connects to Telegraf but the kubelet, which no policy keeps out.
+        // Only the kubelet connects to Telegraf, and policies do not apply to it.
         ingress: Some(Vec::new()),
         egress: Some(egress),
     };
@@ -72,7 +72,7 @@ fn to_block(cidr: String, except: Option<Vec<String>>, number: i32) -> NetworkPo
     }
 }
 
-/// Telegraf looks names up.
+/// The rule for DNS.
 fn dns(dns: &Dns) -> Vec<NetworkPolicyEgressRule> {
     let rule = |to, number| NetworkPolicyEgressRule {
         to: Some(to),
@@ -85,7 +85,7 @@ fn dns(dns: &Dns) -> Vec<NetworkPolicyEgressRule> {
             ..LabelSelector::default()
         })
     };
-    // Both selectors stand in one peer: two peers would be one or the other.
+    // Both selectors are in one peer, so that both must match.
     let servers = NetworkPolicyPeer {
         namespace_selector: labels(namespace),
         pod_selector: labels(sorted_map(dns.pods.clone())),
@@ -103,7 +103,7 @@ fn dns(dns: &Dns) -> Vec<NetworkPolicyEgressRule> {
     rules
 }
 
-/// The network that holds one address alone.
+/// The network of a single address.
 fn host_network(address: IpAddr) -> String {
     let bits = if address.is_ipv4() { 32 } else { 128 };
     format!("{address}/{bits}")

@@ -1,9 +1,9 @@
-//! Objects as they are applied.
+//! Kubernetes objects, as they are rendered.
 //!
-//! What decides how Telegraf runs and what it reaches (the container, security contexts, tolerations, a NetworkPolicy's
-//! rules) is `k8s-openapi`'s; the frame around it is ours. `k8s-openapi`'s own frame brings timestamps along
-//! (`creationTimestamp`, a status' conditions, the claim templates of volumes), which nobody here sets, and with them a
-//! calendar: 130 KB of the module. A test reads every object back as `k8s-openapi`'s whole type and finds nothing lost.
+//! Containers, security contexts, tolerations and a NetworkPolicy's rules are types of `k8s-openapi`. The types around
+//! them are defined here, because those of `k8s-openapi` contain timestamps (`creationTimestamp`, conditions, volume claim
+//! templates), whose calendar code would add 130 KB to the module. A test decodes every object with the full types of
+//! `k8s-openapi` and checks that nothing is lost.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Serialize;
 
-/// An object's metadata, as far as it is rendered.
+/// The fields of an object's metadata that are rendered.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Metadata {
@@ -84,7 +84,7 @@ impl NetworkPolicy {
     }
 }
 
-/// A Deployment's `spec`, as far as it is rendered.
+/// The fields of a Deployment's `spec` that are rendered.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DeploymentSpec {
@@ -95,14 +95,14 @@ pub(crate) struct DeploymentSpec {
     pub(super) template: PodTemplate,
 }
 
-/// A Deployment's pods.
+/// A Deployment's pod template.
 #[derive(Debug, Serialize)]
 pub(crate) struct PodTemplate {
     pub(super) metadata: Metadata,
     pub(super) spec: PodSpec,
 }
 
-/// A pod's `spec`, as far as it is rendered.
+/// The fields of a pod's `spec` that are rendered.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PodSpec {

@@ -25,7 +25,7 @@ pub(super) fn check(settings: &mut Settings, reader: &mut Reader<'_>) {
 fn default_class(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
     let class = &settings.default_class;
     if !settings.classes.contains_key(class) && !reader.is_wrong(&root.name("classes")) {
-        let problem = Problem::NoSuchClass {
+        let problem = Problem::UnknownDefaultClass {
             class: class.clone(),
             known: settings.classes.keys().cloned().collect(),
         };
@@ -35,7 +35,7 @@ fn default_class(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) 
 
 fn mutation(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
     if settings.mutation == Mutation::Resources && settings.topology.is_shared() {
-        reader.report(&root.name("mutation"), Problem::MutationShared {});
+        reader.report(&root.name("mutation"), Problem::MutationInStandalone {});
     }
 }
 

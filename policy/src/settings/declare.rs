@@ -58,7 +58,7 @@ macro_rules! settings {
             ) -> Option<Self> {
                 let section = reader.map(written, path)?;
                 let read = Self {
-                    $($setting: reader.setting::<$kind>(section, camel_case!($setting), default, path),)*
+                    $($setting: $crate::settings::kind::read_setting::<$kind>(section, camel_case!($setting), default, path, reader),)*
                     $($($derived: Default::default(),)*)?
                 };
                 reader.report_unknown(section, &Self::DEFAULT, path);

@@ -2,89 +2,89 @@
 //!
 //! The document's reader, the JSON Schema (`schemas/settings.schema.json`) and the reference in `docs/settings.md` are made
 //! from these declarations. The structs are what the document becomes: every name, pattern and template in them is known to
-//! be usable. What is a matter of two settings is in `check.rs`.
+//! be valid. Rules that concern several settings are in `check.rs`.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
-
 use super::kind::{
-    AnnotationName, Classes, Count, Domain, EndpointOptions, ExtraResource, Image, InstanceName, NameSet,
-    NamespaceName, OfEndpoint, OfTelegraf, OneOrMore, Outputs, Plugins, PodAnnotations, PodLabel, PodLabels,
-    PodToleration, Port, Size, Table, Tags, TextMap, TextWith, Variable, VariablePrefix,
+    AnnotationName, Count, Domain, EndpointOptions, ExtraResource, Image, InstanceName, NameSet, NamespaceName,
+    OfEndpoint, OfTelegraf, OneOrMore, Outputs, Plugins, PodAnnotations, PodLabel, PodLabels, PodToleration, Port,
+    Sections, Size, Table, Tags, TextMap, TextWith, Variable, VariablePrefix,
 };
 use super::pattern::{HostPattern, NamePattern};
 use super::quantity::Quantity;
+use super::topology::Topology;
 use crate::telegraf::{Duration, Key};
 
 settings! {
-    /// Settings of telewarden: the same document for Kubewarden (`spec.settings`), the command and the operator. All of it is
-    /// optional; maps are merged with the defaults, lists replace them.
+    /// Settings of telewarden: the same document for Kubewarden (`spec.settings`), the command and the operator. All settings
+    /// are optional. Maps are merged with the defaults; lists replace them.
     pub struct Settings {
         /// The annotation that holds the endpoints.
         annotation: AnnotationName = "telegraf.influxdata.com/rubin-telegraf-operator",
-        /// How many Telegrafs there are.
+        /// How many Telegraf instances are deployed.
         topology: Topology = "application",
-        /// For `topology: standalone`.
+        /// Settings for `topology: standalone`.
         standalone: Standalone,
-        /// The class of a source that names none.
+        /// The class of sources without a `class` annotation.
         default_class: String = "default",
-        /// Where metrics go, by name. Every class starts from the built-in one; its `outputs`, `processors` and `aggregators`
-        /// are taken as a whole.
-        classes: Classes,
-        /// How endpoints become Telegraf inputs.
+        /// Where metrics are sent, by name. Every class is merged with the built-in one, except its `outputs`, `processors` and
+        /// `aggregators`, which replace those of the built-in class.
+        classes: Sections<Class>,
+        /// How endpoints are rendered as Telegraf inputs.
         inputs: Inputs,
-        /// What may be scraped.
+        /// Limits for endpoints.
         endpoints: Endpoints,
-        /// Which objects are read.
+        /// The objects that are read.
         sources: Sources,
         /// The pods that run Telegraf.
         pod: Pod,
-        /// What annotations may ask for.
+        /// What annotations may set.
         allow: Allow,
-        /// How a changed configuration reaches a running Telegraf.
+        /// How a running Telegraf gets a changed configuration.
         reload: Reload = "watch",
-        /// Render a NetworkPolicy that lets Telegraf reach DNS, the namespaces of its endpoints and its outputs only. Inside
-        /// the cluster it names namespaces and no ports, because a Service's port may differ from its pods'.
+        /// Render a NetworkPolicy that allows Telegraf to connect only to DNS, the namespaces of its endpoints, and its outputs.
+        /// For destinations in the cluster it contains namespaces and no ports, because a Service's port can differ from the
+        /// port of its pods.
         network_policy: bool = false,
         /// The cluster's DNS servers, for `networkPolicy`.
         dns: Dns,
-        /// Namespaced objects that every source gets, in its namespace: an ExternalSecret, a VaultSecret. In `standalone` there
-        /// is one of each, for the one Telegraf. Texts may hold `{application}`, `{namespace}` and `{bucket}`.
+        /// Namespaced objects that are rendered for every source in its namespace, such as an ExternalSecret or a VaultSecret.
+        /// In `standalone` they are rendered once. Texts can contain `{application}`, `{namespace}` and `{bucket}`.
         extra_resources: Vec<ExtraResource> = [],
-        /// A label of everything rendered. An operator prunes only what has its own.
+        /// A label of all rendered objects. An operator prunes only objects with its own instance.
         instance: InstanceName = "telewarden",
-        /// What admission adds to an object. Anything but `none` needs `spec.mutating: true` in the policy, and lets the
-        /// ApplicationSet controller and the policy fight over Applications that it owns.
+        /// What admission adds to an object. All values except `none` need `spec.mutating: true` in the policy. The
+        /// ApplicationSet controller reverts the changes to Applications that it owns, again and again.
         mutation: Mutation = "none",
     }
 
-    /// The DNS servers that the NetworkPolicy lets Telegraf reach: pods of a namespace, and addresses.
+    /// The DNS servers that the NetworkPolicy allows: pods of a namespace, and addresses.
     pub(crate) struct Dns {
-        /// Their namespace.
+        /// The namespace of the DNS pods.
         namespace: NamespaceName = "kube-system",
-        /// The label of the pods, as `name=value`; empty for all pods of the namespace.
+        /// The label of the DNS pods, as `name=value`. If empty, all pods of the namespace.
         pods: PodLabel = "k8s-app=kube-dns",
-        /// The port of the pods; on OpenShift 5353.
+        /// The port of the DNS pods. On OpenShift: 5353.
         port: Port = 53,
-        /// Addresses that answer at port 53 besides them, such as `169.254.20.10` of a node-local cache.
+        /// Other DNS servers, with port 53, such as a node-local cache at `169.254.20.10`.
         addresses: Vec<IpAddr> = [],
     }
 
-    /// The one Telegraf of `topology: standalone`.
+    /// The shared Telegraf of `topology: standalone`.
     pub(crate) struct Standalone {
-        /// Its namespace.
+        /// Telegraf's namespace.
         namespace: NamespaceName = "telegraf",
     }
 
-    /// Where metrics go: Telegraf's configuration as data, with the names that it has in TOML. Texts may hold
-    /// `{application}`, `{namespace}` and `{bucket}`, and Telegraf's own `${VARIABLE}`.
+    /// Where metrics are sent: Telegraf's configuration as data, with the names that it has in TOML. Texts can contain
+    /// `{application}`, `{namespace}` and `{bucket}`, and Telegraf's `${VARIABLE}`.
     pub(crate) struct Class {
-        /// The sources that may choose it: patterns for an Application's or Namespace's name, or for `namespace/name`; `*`
-        /// stands for any characters.
+        /// The sources that may use this class: patterns for the name of an Application or Namespace, or for
+        /// `namespace/name`. `*` matches any characters.
         allow: Vec<NamePattern> = ["*"],
-        /// Tags of every metric.
+        /// Tags of all metrics.
         global_tags: Table<OfTelegraf> = {},
         /// Telegraf's `[agent]`.
         agent: Table<OfTelegraf> = {
@@ -113,91 +113,91 @@ settings! {
         },
     }
 
-    /// How endpoints become Telegraf inputs.
+    /// How endpoints are rendered as Telegraf inputs.
     pub(crate) struct Inputs {
-        /// The measurement's name. It has no effect with `metric_version: 1`, where the name is the metric's.
+        /// The measurement's name. It has no effect with `metric_version: 1`, which uses the metric's name.
         name_override: TextWith<OfEndpoint> = "prometheus_{endpoint}",
-        /// Tags of every metric that annotations cannot set. Texts may hold `{endpoint}` too.
+        /// Tags of all metrics, which annotations cannot set. Texts can also contain `{endpoint}`.
         tags: Tags = {"prometheus_app": "{bucket}"},
-        /// Options of an endpoint that sets none, with the names that they have in the annotation.
+        /// Default options of endpoints, with the names that they have in the annotation.
         defaults: EndpointOptions = {"metric_version": 2, "content_length_limit": "5MB"},
-        /// Input plugins that the `inputs` annotation may use. Others than `prometheus` are only checked for variables: they
-        /// are your own responsibility.
+        /// Input plugins that the `inputs` annotation may use. Options of plugins other than `prometheus` are only checked for
+        /// variables, so allow only plugins that are safe.
         allowed_plugins: NameSet = ["prometheus"],
-        /// Remove a scraped label that is called like one of the class's `globalTags`, so that the global tag counts.
+        /// Remove scraped labels with the name of one of the class's `globalTags`, so that they cannot override it.
         protect_global_tags: bool = true,
 
         @derived
-        /// Tags that annotations cannot set: those of `tags`, those that an output chooses by, and, if they are protected,
-        /// the classes' global tags.
+        /// Tags that annotations cannot set: those of `tags`, those that outputs select by, and, if protected, the classes'
+        /// global tags.
         reserved_tags: BTreeSet<String>,
-        /// Tags that an output chooses metrics or destinations by.
+        /// Tags by which an output selects metrics or destinations.
         choosing_tags: Vec<Key>,
     }
 
-    /// What may be scraped.
+    /// Limits for endpoints.
     pub(crate) struct Endpoints {
-        /// The most endpoints that a source may have.
+        /// The maximum number of endpoints of a source.
         max: Count = 64,
-        /// The shortest interval, as a Telegraf duration.
+        /// The minimum interval, as a Telegraf duration.
         min_interval: Duration = "10s",
-        /// The longest interval, as a Telegraf duration.
+        /// The maximum interval, as a Telegraf duration.
         max_interval: Duration = "24h",
-        /// The shortest timeout of a scrape, as a Telegraf duration.
+        /// The minimum timeout of a scrape, as a Telegraf duration.
         min_timeout: Duration = "100ms",
-        /// The longest timeout of a scrape, as a Telegraf duration. A timeout is never longer than the interval either.
+        /// The maximum timeout of a scrape, as a Telegraf duration. A timeout also cannot be longer than the interval.
         max_timeout: Duration = "60s",
-        /// The largest `content_length_limit` that an endpoint may ask for, such as `20MB`.
+        /// The maximum `content_length_limit` of an endpoint, such as `20MB`.
         max_content_length: Size = "20MB",
-        /// The URL schemes that may be used.
+        /// The allowed URL schemes.
         schemes: OneOrMore<Scheme> = ["http", "https"],
         /// The cluster's DNS domain.
         cluster_domain: Domain = "cluster.local",
-        /// The hosts that may be scraped. `*` stands for one or more labels; texts may hold `{namespace}`, `{application}`
-        /// and `{clusterDomain}`. `["*"]` opens it.
+        /// The allowed hosts, as patterns. `*` matches one or more labels. Texts can contain `{namespace}`, `{application}` and
+        /// `{clusterDomain}`. `["*"]` allows all hosts.
         hosts: OneOrMore<HostPattern> = ["*.{namespace}.svc", "*.{namespace}.svc.{clusterDomain}"],
     }
 
-    /// Which objects are read.
+    /// The objects that are read.
     pub(crate) struct Sources {
-        /// Argo CD Applications.
+        /// Read Argo CD Applications.
         applications: bool = true,
-        /// Namespaces.
+        /// Read Namespaces.
         namespaces: bool = true,
-        /// Argo CD's own namespace, where its AppProjects are, and Applications that are served.
+        /// Argo CD's namespace. Its AppProjects are read, and its Applications are served.
         argocd_namespace: NamespaceName = "argocd",
-        /// The namespaces whose Applications are served besides those in Argo CD's own.
+        /// Other namespaces whose Applications are served.
         application_namespaces: Vec<NamespaceName> = [],
-        /// Let `{bucket}` be the same for sources of the same name: for an Application outside of Argo CD's own namespace,
-        /// and for a Namespace. Otherwise theirs are `<namespace>:<name>` and `Namespace:<name>`.
+        /// Use the name alone as `{bucket}` for Applications outside of Argo CD's namespace and for Namespaces, so that sources
+        /// with the same name share a bucket. Otherwise it is `<namespace>:<name>` or `Namespace:<name>`.
         shared_buckets: bool = false,
     }
 
     /// The pods that run Telegraf.
     pub(crate) struct Pod {
-        /// Telegraf's image, 1.38 or later, with a tag or a digest.
+        /// Telegraf's image, with a tag or a digest. Version 1.38 or later.
         image: Image = "docker.io/library/telegraf:1.40-alpine",
-        /// What Telegraf may use.
+        /// Resource requests and limits.
         resources: Resources,
-        /// Environment variables, as in a container. The outputs' `${VARIABLE}` are these.
+        /// Environment variables, as in a container. Outputs can use them as `${VARIABLE}`.
         env: Vec<Variable> = [
             {"name": "INFLUX_TOKEN", "valueFrom": {"secretKeyRef": {"name": "telegraf", "key": "influx-token"}}}
         ],
-        /// Labels of the pods. Texts may hold `{application}`, `{namespace}` and `{bucket}`.
+        /// Labels of the pods. Texts can contain `{application}`, `{namespace}` and `{bucket}`.
         labels: PodLabels = {},
-        /// Annotations of the pods. Texts may hold `{application}`, `{namespace}` and `{bucket}`.
+        /// Annotations of the pods. Texts can contain `{application}`, `{namespace}` and `{bucket}`.
         annotations: PodAnnotations = {},
-        /// Labels of the nodes that may run it.
+        /// The node selector of the pods.
         node_selector: TextMap = {},
-        /// Taints of nodes that it tolerates.
+        /// The tolerations of the pods.
         tolerations: Vec<PodToleration> = [],
     }
 
-    /// Requests and limits, as in a container.
+    /// Resource requests and limits, as in a container.
     pub(crate) struct Resources {
-        /// What is set aside for it.
+        /// The resource requests.
         requests: ResourceList = {"cpu": "50m", "memory": "64Mi"},
-        /// What it cannot go beyond.
+        /// The resource limits.
         limits: ResourceList = {"cpu": "500m", "memory": "256Mi"},
     }
 
@@ -210,44 +210,32 @@ settings! {
         memory: Quantity,
     }
 
-    /// What annotations may ask for.
+    /// What annotations may set.
     pub(crate) struct Allow {
-        /// Images, as patterns in which `*` stands for any characters. Empty: none.
+        /// Images that annotations may set, as patterns in which `*` matches any characters. If empty, none.
         image: Vec<NamePattern> = [],
-        /// Environment variables, also from ConfigMaps and Secrets of the namespace.
+        /// Allow annotations to set environment variables, also from ConfigMaps and Secrets of the namespace.
         env: bool = false,
-        /// What the names of the variables that `secret-env` brings start with. A Secret's keys are called as its author
-        /// likes: without a prefix one could be called `HTTP_PROXY`.
+        /// The prefix of the variables that the `secret-env` annotation sets. The keys of a Secret can have any name; without a
+        /// prefix, a key could set `HTTP_PROXY`.
         secret_env_prefix: VariablePrefix = "SECRET_",
-        /// The most that requests and limits may be.
+        /// The maximum of requests and limits.
         max_resources: ResourceList = {"cpu": "1", "memory": "1Gi"},
     }
 }
 
 choices! {
-    /// How many Telegrafs there are.
-    #[derive(Deserialize, Serialize)]
-    #[serde(rename_all = "camelCase")]
-    pub enum Topology {
-        /// One for each source, in its namespace.
-        Application,
-        /// One for each endpoint, in the source's namespace.
-        Endpoint,
-        /// One for all sources, in a namespace of its own.
-        Standalone,
-    }
-
     /// A URL scheme that Telegraf can scrape.
     pub enum Scheme {
-        /// Plain HTTP.
+        /// HTTP without TLS.
         Http,
         /// HTTP over TLS.
         Https,
     }
 
-    /// How a changed configuration reaches a running Telegraf.
+    /// How a running Telegraf gets a changed configuration.
     pub enum Reload {
-        /// Telegraf watches its file and reloads it.
+        /// Telegraf watches its files and reloads them.
         Watch,
         /// The Deployment rolls out new pods.
         Rollout,

@@ -9,12 +9,11 @@ use k8s_openapi::serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value as Json};
 
 use super::constant::Constant;
-use super::document::{Class, Topology};
 use super::path::Path;
 use super::pattern::{HostPattern, NamePattern};
 use super::quantity::Quantity;
 use super::reader::Reader;
-use super::template::{self, Scope, Template, TemplateTable};
+use super::template::{self, Scope, Scopes, Template, TemplateTable};
 use super::{check_image, is_dns_label, is_qualified_name, is_reserved_metadata};
 use crate::diagnostic::Problem;
 use crate::located::{Data, from_json};
@@ -35,6 +34,23 @@ pub(crate) trait Kind {
     /// Reads the default.
     fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
         Self::read(&Json::from(default), default, path, reader).expect("a default is right")
+    }
+}
+
+/// Reads a setting of a section. The default is used if the setting is missing, null or invalid, so that all other
+/// settings can still be read.
+pub(crate) fn read_setting<K: Kind>(
+    section: &Map<String, Json>,
+    name: &'static str,
+    defaults: &Constant,
+    path: &Path<'_>,
+    reader: &mut Reader<'_>,
+) -> K::Value {
+    let (path, default) = (path.name(name), defaults.get(name));
+    let written = section.get(name).filter(|written| !written.is_null());
+    match written.and_then(|written| K::read(written, default, &path, reader)) {
+        Some(value) => value,
+        None => K::read_default(default, &path, reader),
     }
 }
 
@@ -154,14 +170,14 @@ texts! {
         true => Ok(text.to_owned()),
         false => Err(Problem::Pattern { pattern: text.to_owned(), why: "is not a DNS domain in lower case" }),
     };
-    Duration => Duration = |text, path| Duration::parse(text).ok_or_else(|| Problem::NotADuration {
+    Duration => Duration = |text, path| Duration::parse(text).ok_or_else(|| Problem::InvalidDuration {
         name: path.to_string(),
         text: text.to_owned(),
     });
     Size => i64 = |text, path| parse_size(text).filter(|bytes| *bytes > 0).ok_or_else(|| {
         expected(text, path, "a size such as `20MB`")
     });
-    Quantity => Quantity = |text, path| Quantity::parse(text).ok_or_else(|| Problem::NotAQuantity {
+    Quantity => Quantity = |text, path| Quantity::parse(text).ok_or_else(|| Problem::InvalidQuantity {
         name: path.to_string(),
         text: text.to_owned(),
     });
@@ -271,7 +287,7 @@ impl Kind for TextMap {
 
 /// The scope of a text: the placeholders that it may contain.
 pub(crate) trait Placeholders {
-    fn scope(topology: Topology) -> Scope;
+    fn scope(scopes: Scopes) -> Scope;
 }
 
 /// Those of a source and its endpoint.
@@ -284,20 +300,20 @@ pub(crate) struct OfTelegraf;
 pub(crate) struct OfOutput;
 
 impl Placeholders for OfEndpoint {
-    fn scope(_: Topology) -> Scope {
+    fn scope(_: Scopes) -> Scope {
         Scope::Endpoint
     }
 }
 
 impl Placeholders for OfTelegraf {
-    fn scope(topology: Topology) -> Scope {
-        topology.scope_of_telegraf()
+    fn scope(scopes: Scopes) -> Scope {
+        scopes.telegraf
     }
 }
 
 impl Placeholders for OfOutput {
-    fn scope(topology: Topology) -> Scope {
-        topology.scope_of_outputs()
+    fn scope(scopes: Scopes) -> Scope {
+        scopes.outputs
     }
 }
 
@@ -309,7 +325,7 @@ impl<P: Placeholders> Kind for TextWith<P> {
 
     fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Template> {
         let text = reader.text(written, path)?;
-        reader.template(text, P::scope(reader.topology), path)
+        reader.template(text, P::scope(reader.scopes), path)
     }
 }
 
@@ -386,7 +402,7 @@ impl<P: Placeholders> Kind for Table<P> {
 
     fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<TemplateTable> {
         let merged = default.merged_with(reader.map(written, path)?);
-        let scope = P::scope(reader.topology);
+        let scope = P::scope(reader.scopes);
         Some(template::read_table(&merged, scope, path, reader.findings))
     }
 }
@@ -404,7 +420,7 @@ impl<P: Placeholders> Kind for Plugins<P> {
     type Value = Instances;
 
     fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Instances> {
-        plugins(written, P::scope(reader.topology), path, reader)
+        plugins(written, P::scope(reader.scopes), path, reader)
     }
 }
 
@@ -412,7 +428,7 @@ impl Kind for Outputs {
     type Value = Instances;
 
     fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Instances> {
-        let outputs = plugins(written, OfOutput::scope(reader.topology), path, reader)?;
+        let outputs = plugins(written, OfOutput::scope(reader.scopes), path, reader)?;
         let is_empty = |value: &Json| matches!(value, Json::Array(instances) if instances.is_empty());
         let written = written.as_object()?;
         if written.values().all(is_empty) {
@@ -452,30 +468,30 @@ fn plugins(written: &Json, scope: Scope, path: &Path<'_>, reader: &mut Reader<'_
     Some(plugins)
 }
 
-/// The classes. Each is merged with the built-in class.
-pub(crate) struct Classes;
+/// Sections by name, each merged with the built-in section `default`.
+pub(crate) struct Sections<S>(PhantomData<S>);
 
-impl Kind for Classes {
-    type Value = BTreeMap<String, Class>;
+impl<S: Kind> Kind for Sections<S> {
+    type Value = BTreeMap<String, S::Value>;
 
-    const DEFAULT: Constant = Constant::Map(&[("default", Class::DEFAULT)]);
+    const DEFAULT: Constant = Constant::Map(&[("default", S::DEFAULT)]);
 
     fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
-        let mut classes = BTreeMap::new();
+        let mut sections = BTreeMap::new();
         let written = reader.map(written, path)?;
-        for (name, class) in written {
+        for (name, section) in written {
             let path = path.name(name);
-            let class = match Class::read(class, &Class::DEFAULT, &path, reader) {
-                Some(class) => class,
-                None => Class::read_default(&Class::DEFAULT, &path, reader),
+            let section = match S::read(section, &S::DEFAULT, &path, reader) {
+                Some(section) => section,
+                None => S::read_default(&S::DEFAULT, &path, reader),
             };
-            classes.insert(name.clone(), class);
+            sections.insert(name.clone(), section);
         }
         if !written.contains_key("default") {
-            let class = Class::read_default(&Class::DEFAULT, &path.name("default"), reader);
-            classes.insert("default".to_owned(), class);
+            let section = S::read_default(&S::DEFAULT, &path.name("default"), reader);
+            sections.insert("default".to_owned(), section);
         }
-        Some(classes)
+        Some(sections)
     }
 
     fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
@@ -665,11 +681,24 @@ mod schema {
     schema_of!(Table<P>: Map<String, Json>, P);
     schema_of!(Plugins<P>: BTreeMap<String, Vec<Map<String, Json>>>, P);
     schema_of!(Outputs: BTreeMap<String, Vec<Map<String, Json>>>);
-    schema_of!(Classes: BTreeMap<String, Class>);
     schema_of!(EndpointOptions: Map<String, Json>);
     schema_of!(Variable: EnvVar);
     schema_of!(PodToleration: Toleration);
     schema_of!(ExtraResource: Map<String, Json>);
+
+    impl<S: JsonSchema> JsonSchema for Sections<S> {
+        fn inline_schema() -> bool {
+            BTreeMap::<String, S>::inline_schema()
+        }
+
+        fn schema_name() -> Cow<'static, str> {
+            BTreeMap::<String, S>::schema_name()
+        }
+
+        fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+            BTreeMap::<String, S>::json_schema(generator)
+        }
+    }
 
     impl<K: JsonSchema> JsonSchema for OneOrMore<K> {
         fn inline_schema() -> bool {

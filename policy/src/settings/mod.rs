@@ -3,9 +3,9 @@
 //! | file | what it knows |
 //! | --- | --- |
 //! | `document.rs` | every setting: name, kind, default, documentation |
-//! | `kind.rs` | what may be written for a kind of setting, and what it becomes |
-//! | `check.rs` | what is a matter of several settings |
-//! | `reader.rs`, `path.rs`, `constant.rs`, `declare.rs` | how the declarations become a reader |
+//! | `kind.rs` | the kinds of settings: the allowed values, and the types that they are parsed to |
+//! | `check.rs` | rules that concern several settings |
+//! | `reader.rs`, `path.rs`, `constant.rs`, `declare.rs` | the macros and types behind the declarations |
 //!
 //! [`read`] reports all problems of a document at once, and answers [`Settings`], in which all names, patterns and
 //! templates are valid.
@@ -36,11 +36,12 @@ use crate::diagnostic::{Diagnostic, Findings, Place, Problem};
 use crate::telegraf::{Key, OptionBounds};
 
 pub(crate) use document::{Class, Dns, Endpoints, ResourceList, Sources};
-pub use document::{Mutation, Reload, Scheme, Settings, Topology};
+pub use document::{Mutation, Reload, Scheme, Settings};
 pub(crate) use pattern::{HostPattern, NamePattern};
 pub(crate) use quantity::Quantity;
 pub use report::report;
 pub(crate) use template::{Names, Scope, Template, TemplateTable, TemplateValue, fill_table, has_placeholder, texts};
+pub use topology::Topology;
 
 impl Settings {
     /// The annotation that contains the endpoints.
@@ -104,7 +105,7 @@ fn read_document(document: Option<&Json>, findings: &mut Findings) -> Option<Set
     let document = document.unwrap_or(&Json::Null);
     let topology = document.get("topology").and_then(Json::as_str);
     let topology = topology.and_then(Topology::from_name).unwrap_or(Topology::Application);
-    let mut reader = Reader::new(findings, topology);
+    let mut reader = Reader::new(findings, topology.scopes());
     let mut settings = match document {
         Json::Null => Settings::read_default(&Settings::DEFAULT, &Path::ROOT, &mut reader),
         Json::Object(_) => Settings::read(document, &Settings::DEFAULT, &Path::ROOT, &mut reader)?,
@@ -187,7 +188,7 @@ mod tests {
         format!("{one:?}") == format!("{other:?}")
     }
 
-    /// Pointers to every value in the defaults that is not within a list or an open map.
+    /// Pointers to every value in the defaults that is not in a list or an open map.
     fn pointers(constant: &constant::Constant, pointer: &str, found: &mut Vec<String>) {
         for (name, value) in constant.entries() {
             let pointer = format!("{pointer}/{name}");

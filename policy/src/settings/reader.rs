@@ -5,28 +5,26 @@
 use serde_json::{Map, Value as Json};
 
 use super::constant::Constant;
-use super::document::Topology;
-use super::kind::Kind;
 use super::path::Path;
-use super::template::{Scope, Template};
+use super::template::{Scope, Scopes, Template};
 use crate::diagnostic::{Findings, Place, Problem};
 use crate::telegraf::nearest;
 
 /// The context for reading a setting.
 pub(crate) struct Reader<'a> {
     pub(crate) findings: &'a mut Findings,
-    /// The placeholders that a class may contain depend on it.
-    pub(crate) topology: Topology,
+    /// The placeholders that a class may contain.
+    pub(crate) scopes: Scopes,
     /// Pointers to invalid values.
     wrong: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(findings: &'a mut Findings, topology: Topology) -> Self {
+    pub(crate) fn new(findings: &'a mut Findings, scopes: Scopes) -> Self {
         let wrong = Vec::new();
         Self {
             findings,
-            topology,
+            scopes,
             wrong,
         }
     }
@@ -55,23 +53,6 @@ impl<'a> Reader<'a> {
     pub(crate) fn is_any_wrong_in(&self, path: &Path<'_>) -> bool {
         let section = path.pointer() + "/";
         self.wrong.iter().any(|pointer| pointer.starts_with(&section))
-    }
-
-    /// Reads a setting of a section. The default is used if the setting is missing, null or invalid, so that all other
-    /// settings can still be read.
-    pub(crate) fn setting<K: Kind>(
-        &mut self,
-        section: &Map<String, Json>,
-        name: &'static str,
-        defaults: &Constant,
-        path: &Path<'_>,
-    ) -> K::Value {
-        let (path, default) = (path.name(name), defaults.get(name));
-        let written = section.get(name).filter(|written| !written.is_null());
-        match written.and_then(|written| K::read(written, default, &path, self)) {
-            Some(value) => value,
-            None => K::read_default(default, &path, self),
-        }
     }
 
     /// Reports unknown settings of a section.

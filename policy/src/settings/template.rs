@@ -24,10 +24,10 @@ pub(crate) enum Placeholder {
     ClusterDomain,
 }
 
-/// Which placeholders a text may hold.
+/// The placeholders that a text may contain.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Scope {
-    /// None: the text is for all sources together.
+    /// None, because the text applies to all sources together.
     All,
     /// Those of a source.
     Source,
@@ -57,7 +57,7 @@ impl Scope {
 
     fn known(self) -> &'static str {
         match self {
-            Self::All => "none, for all sources share it",
+            Self::All => "none, because all sources share it",
             Self::Source => "`{application}`, `{namespace}`, `{bucket}`",
             Self::Endpoint => "`{application}`, `{namespace}`, `{bucket}`, `{endpoint}`",
             Self::Host => "`{application}`, `{namespace}`, `{bucket}`, `{clusterDomain}`",
@@ -65,7 +65,16 @@ impl Scope {
     }
 }
 
-/// What the placeholders are filled with.
+/// The scopes of a class's texts, which depend on the topology.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scopes {
+    /// Of the agent, tags, processors and aggregators.
+    pub(crate) telegraf: Scope,
+    /// Of the outputs.
+    pub(crate) outputs: Scope,
+}
+
+/// The values of placeholders.
 #[derive(Clone, Debug)]
 pub(crate) struct Names<'a> {
     pub(crate) application: &'a str,
@@ -76,7 +85,7 @@ pub(crate) struct Names<'a> {
 }
 
 impl Names<'_> {
-    /// No names, for texts that have no placeholders or are looked at without them.
+    /// Empty values, for texts without placeholders.
     pub(crate) const NONE: Self = Self {
         application: "",
         namespace: "",
@@ -97,10 +106,10 @@ enum Part {
 }
 
 impl Template {
-    /// Reads `{name}` as a placeholder and `{{` as a brace. Telegraf's own `${NAME}` and `@{store:key}` are left alone.
+    /// Parses `{name}` as a placeholder and `{{` as a brace. Telegraf's `${NAME}` and `@{store:key}` are not changed.
     ///
     /// # Errors
-    /// The name of a placeholder that is not known in this scope.
+    /// If a placeholder is not known in this scope.
     pub(crate) fn parse(text: &str, scope: Scope) -> Result<Self, Problem> {
         let mut parts = Vec::new();
         let mut literal = String::new();
@@ -139,7 +148,7 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// The text with its placeholders filled.
+    /// The text with the values of its placeholders.
     pub(crate) fn fill(&self, names: &Names<'_>) -> String {
         let mut out = String::new();
         for part in &self.0 {
@@ -160,7 +169,7 @@ impl Template {
         self.fill(&Names::NONE)
     }
 
-    /// True if it holds any placeholder.
+    /// True if it contains placeholders.
     pub(crate) fn has_placeholder(&self) -> bool {
         self.0.iter().any(|part| matches!(part, Part::Placeholder(_)))
     }
@@ -181,7 +190,7 @@ pub(crate) enum TemplateValue {
 /// A table of Telegraf's configuration whose texts are templates.
 pub(crate) type TemplateTable = BTreeMap<Key, TemplateValue>;
 
-/// The values with their texts filled.
+/// The values with all placeholders filled.
 pub(crate) fn fill_table(table: &TemplateTable, names: &Names<'_>) -> Table {
     sorted_map(table.iter().map(|(key, value)| (key.clone(), fill_value(value, names))))
 }
@@ -198,7 +207,7 @@ fn fill_value(value: &TemplateValue, names: &Names<'_>) -> Value {
     }
 }
 
-/// True if any text of the table holds a placeholder.
+/// True if a text of the table contains placeholders.
 pub(crate) fn has_placeholder(table: &TemplateTable) -> bool {
     texts(table).iter().any(|text| text.has_placeholder())
 }
@@ -224,7 +233,7 @@ pub(crate) fn texts(table: &TemplateTable) -> Vec<&Template> {
     out
 }
 
-/// Reads a map of the settings as a table. Whatever cannot be written as Telegraf's TOML is added to the findings.
+/// Reads a map of the settings as a table. Values that Telegraf's TOML cannot represent are reported.
 pub(crate) fn read_table(
     map: &serde_json::Map<String, Json>,
     scope: Scope,

@@ -1,10 +1,26 @@
-//! What the topologies differ in, besides their plans in `plan/`.
+//! The topologies: how many Telegraf instances there are, and what the settings of each can contain. The workloads are
+//! planned in `plan/`.
 
-use super::document::Topology;
-use super::template::Scope;
+use serde::{Deserialize, Serialize};
+
+use super::template::{Scope, Scopes};
+
+choices! {
+    /// How many Telegraf instances are deployed.
+    #[derive(Deserialize, Serialize)]
+    #[serde(rename_all = "camelCase")]
+    pub enum Topology {
+        /// One for each source, in its namespace.
+        Application,
+        /// One for each endpoint, in the source's namespace.
+        Endpoint,
+        /// One for all sources, in a separate namespace.
+        Standalone,
+    }
+}
 
 impl Topology {
-    /// True if all sources share one Telegraf, so that none has objects of its own.
+    /// True if all sources share one Telegraf, so that no source has separate objects.
     pub(crate) fn is_shared(self) -> bool {
         match self {
             Self::Application | Self::Endpoint => false,
@@ -12,20 +28,14 @@ impl Topology {
         }
     }
 
-    /// The placeholders that are known where the agent, tags and processors of a Telegraf are configured.
-    pub(super) fn scope_of_telegraf(self) -> Scope {
-        match self {
-            Self::Application => Scope::Source,
-            Self::Endpoint => Scope::Endpoint,
-            Self::Standalone => Scope::All,
-        }
-    }
-
-    /// The placeholders that are known in outputs.
-    pub(super) fn scope_of_outputs(self) -> Scope {
-        match self {
-            Self::Application | Self::Standalone => Scope::Source,
-            Self::Endpoint => Scope::Endpoint,
-        }
+    /// The placeholders that a class can contain. Outputs with placeholders are written once for each source, even if all
+    /// sources share a Telegraf.
+    pub(super) fn scopes(self) -> Scopes {
+        let (telegraf, outputs) = match self {
+            Self::Application => (Scope::Source, Scope::Source),
+            Self::Endpoint => (Scope::Endpoint, Scope::Endpoint),
+            Self::Standalone => (Scope::All, Scope::Source),
+        };
+        Scopes { telegraf, outputs }
     }
 }

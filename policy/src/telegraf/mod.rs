@@ -13,10 +13,10 @@ mod writer;
 
 pub(crate) use bounds::{OptionBounds, fit_timeout};
 pub use duration::Duration;
-#[cfg(feature = "host")]
-pub(crate) use options::near;
 #[cfg(any(feature = "schema", feature = "host"))]
 pub(crate) use options::OPTIONS;
+#[cfg(feature = "host")]
+pub(crate) use options::near;
 #[cfg(feature = "schema")]
 pub(crate) use options::{CONTENT_TYPES, Shape};
 pub(crate) use options::{

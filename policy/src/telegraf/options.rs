@@ -2,9 +2,9 @@
 //!
 //! Names and meanings are Telegraf's
 //! (<https://github.com/influxdata/telegraf/tree/master/plugins/inputs/prometheus> and, for the filters,
-//! <https://docs.influxdata.com/telegraf/v1/configuration/#metric-filtering>). Left out is what reads files of the pod
-//! (`tls_ca`, `bearer_token`, `password`), what scrapes hosts that nobody checked (`kubernetes_services`,
-//! `monitor_kubernetes_pods`, `consul`, `http_service_discovery`), and what sends anything (`http_headers`, `http_proxy_url`).
+//! <https://docs.influxdata.com/telegraf/v1/configuration/#metric-filtering>). Not included are options that read files of
+//! the pod (`tls_ca`, `bearer_token`, `password`), bypass the allowed hosts (`kubernetes_services`,
+//! `monitor_kubernetes_pods`, `consul`, `http_service_discovery`), or send data (`http_headers`, `http_proxy_url`).
 
 use std::collections::BTreeMap;
 
@@ -337,7 +337,7 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
 }
 
 fn not_a_duration(rule: &OptionRule, text: &str, node: &Node, findings: &mut Findings) -> Option<Value> {
-    let problem = Problem::NotADuration {
+    let problem = Problem::InvalidDuration {
         name: rule.name.to_owned(),
         text: text.to_owned(),
     };
@@ -352,7 +352,7 @@ fn out_of_range(
     node: &Node,
     findings: &mut Findings,
 ) -> Option<Value> {
-    let problem = Problem::OutOfRange {
+    let problem = Problem::InvalidOptionValue {
         name: rule.name.to_owned(),
         text: text.to_owned(),
         expected,
@@ -362,7 +362,7 @@ fn out_of_range(
 }
 
 fn wrong_shape(name: &str, expected: &'static str, node: &Node, findings: &mut Findings) -> Option<Value> {
-    let problem = Problem::OptionShape {
+    let problem = Problem::WrongOptionType {
         name: name.to_owned(),
         expected,
         found: node.kind(),

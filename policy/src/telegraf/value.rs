@@ -30,7 +30,7 @@ pub struct Literal(String);
 pub enum NotLiteral {
     /// Telegraf would replace what follows this.
     Replaced(&'static str),
-    /// It holds a control character.
+    /// It contains a control character.
     Control(char),
 }
 

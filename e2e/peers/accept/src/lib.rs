@@ -1,4 +1,4 @@
-//! A policy that accepts without reading: what the host and the way to the module cost.
+//! A policy that accepts without reading, to measure the cost of the host and of calls.
 
 use kubewarden_policy_sdk::{accept_request, protocol_version_guest};
 use wapc_guest::register_function;

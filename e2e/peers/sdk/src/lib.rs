@@ -1,4 +1,4 @@
-//! A policy that reads a request the way that Kubewarden's SDK offers, looks at the object's annotations, and accepts.
+//! A policy that decodes a request with Kubewarden's SDK, reads the object's annotations, and accepts.
 
 use kubewarden_policy_sdk::request::ValidationRequest;
 use kubewarden_policy_sdk::settings::Validatable;

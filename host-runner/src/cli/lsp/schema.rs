@@ -21,7 +21,10 @@ pub(super) struct Known {
 /// The keys that a map at a path can have.
 pub(super) fn keys(root: &Value, path: &[String]) -> Vec<Known> {
     let schemas = resolve(root, path);
-    let properties = schemas.iter().filter_map(|schema| schema["properties"].as_object()).flatten();
+    let properties = schemas
+        .iter()
+        .filter_map(|schema| schema["properties"].as_object())
+        .flatten();
     let options = properties.map(|(label, _)| {
         let mut inner = path.to_vec();
         inner.push(label.clone());
@@ -79,7 +82,11 @@ fn describe(name: &str, schemas: &[&Value]) -> Option<String> {
     if let Some(default) = first("default") {
         _ = write!(text, "\n\nDefault: `{default}`");
     }
-    let examples: Vec<_> = first("examples").and_then(Value::as_array).into_iter().flatten().collect();
+    let examples: Vec<_> = first("examples")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .collect();
     if !examples.is_empty() {
         let examples: Vec<_> = examples.iter().map(|example| format!("`{example}`")).collect();
         _ = write!(text, "\n\nFor example {}", examples.join(", "));
@@ -112,7 +119,9 @@ fn resolve<'a>(root: &'a Value, path: &[String]) -> Vec<&'a Value> {
         for schema in schemas {
             let inner = match name.as_str() {
                 ITEM => schema.get("items"),
-                name => schema["properties"].get(name).or_else(|| schema.get("additionalProperties")),
+                name => schema["properties"]
+                    .get(name)
+                    .or_else(|| schema.get("additionalProperties")),
             };
             if let Some(inner) = inner {
                 expand(root, inner, &mut next);
@@ -130,7 +139,9 @@ fn expand<'a>(root: &'a Value, schema: &'a Value, into: &mut Vec<&'a Value>) {
         return;
     }
     into.push(schema);
-    let target = schema["$ref"].as_str().and_then(|target| root.pointer(target.strip_prefix('#')?));
+    let target = schema["$ref"]
+        .as_str()
+        .and_then(|target| root.pointer(target.strip_prefix('#')?));
     if let Some(target) = target {
         expand(root, target, into);
     }
@@ -146,7 +157,10 @@ mod tests {
     use super::*;
 
     fn path(text: &str) -> Vec<String> {
-        text.split('/').filter(|step| !step.is_empty()).map(str::to_owned).collect()
+        text.split('/')
+            .filter(|step| !step.is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 
     #[test]
@@ -155,7 +169,10 @@ mod tests {
         let names = |at: &str| -> Vec<String> { keys(&root, &path(at)).into_iter().map(|key| key.label).collect() };
         for at in ["*/web", "web"] {
             let names = names(at);
-            assert!(names.contains(&"interval".to_owned()) && names.contains(&"url".to_owned()), "{names:?}");
+            assert!(
+                names.contains(&"interval".to_owned()) && names.contains(&"url".to_owned()),
+                "{names:?}"
+            );
         }
         assert!(names("").is_empty());
         assert_eq!(values(&root, &path("web/metric_version")), ["1", "2"]);
@@ -171,7 +188,11 @@ mod tests {
         let found = keys(&root, &path("endpoints"));
         let hosts = found.iter().find(|key| key.label == "hosts").expect("it is there");
         assert!(!hosts.is_nested && hosts.documentation.is_some());
-        assert!(keys(&root, &[]).iter().any(|key| key.label == "classes" && key.is_nested));
+        assert!(
+            keys(&root, &[])
+                .iter()
+                .any(|key| key.label == "classes" && key.is_nested)
+        );
         assert!(values(&root, &path("topology")).contains(&"standalone".to_owned()));
     }
 }

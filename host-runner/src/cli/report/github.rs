@@ -1,4 +1,4 @@
-//! For GitHub Actions: workflow commands, which GitHub shows beside the lines of a pull request.
+//! Workflow commands of GitHub Actions, which GitHub shows as annotations on the lines of a pull request.
 //!
 //! <https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands>
 
@@ -19,7 +19,7 @@ fn finding(finding: &Finding) -> String {
         Severity::Error => "error",
         Severity::Warning => "warning",
     };
-    // GitHub takes columns only where one line is meant.
+    // GitHub accepts columns only for a single line.
     let one_line = finding.end_line == finding.line;
     let message = match &finding.help {
         Some(help) => format!("{}\nhelp: {}", plain(&finding.message), plain(help)),
@@ -71,12 +71,12 @@ fn command(name: &str, properties: &[(&str, Option<String>)], message: &str) -> 
     format!("::{name}{space}{}::{}\n", properties.join(","), escape(message))
 }
 
-/// As `escapeData` of `@actions/core`: what is not escaped could begin a command of its own.
+/// Escapes like `escapeData` of `@actions/core`. Unescaped text could start another command.
 fn escape(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// As `escapeProperty` of `@actions/core`.
+/// Escapes like `escapeProperty` of `@actions/core`.
 fn escape_property(text: &str) -> String {
     escape(text).replace(':', "%3A").replace(',', "%2C")
 }

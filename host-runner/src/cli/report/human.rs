@@ -1,4 +1,4 @@
-//! For people: each finding as rustc shows one.
+//! Text for people, in the style of rustc.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, Title};
 use telewarden::Severity;
@@ -8,7 +8,7 @@ use super::{Finding, Report, count};
 use crate::cli::input::Failure;
 use crate::cli::output::plain;
 
-/// Every finding, with what explains them at the end.
+/// All findings, failures and the summary.
 pub(crate) fn findings(report: &Report) -> String {
     let renderer = Renderer::styled();
     let mut text = String::new();
@@ -29,7 +29,7 @@ pub(crate) fn findings(report: &Report) -> String {
     text
 }
 
-/// Something that could not be read or run.
+/// A failure to read or run something.
 pub(crate) fn failure(failure: &Failure) -> String {
     let place = Place {
         file: failure.file.as_deref(),
@@ -62,7 +62,7 @@ fn group<'a>(finding: &Finding) -> Group<'a> {
     }
 }
 
-/// Where a finding or a failure is.
+/// The place of a finding or a failure.
 struct Place<'a> {
     file: Option<&'a str>,
     line: Option<u32>,
@@ -104,10 +104,10 @@ impl<'a> Place<'a> {
     }
 }
 
-/// A part of one line, with the place marked.
+/// An excerpt of one line, with the place marked.
 fn snippet<'a>(file: &str, excerpt: &Excerpt, line: u32) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
     let text = plain(&excerpt.text);
-    // `plain` makes the text longer. Both ends of the place move with what comes before them.
+    // `plain` can make the text longer, so both ends of the place are computed from the plain text before them.
     let moved = |byte: usize| plain(&excerpt.text[..byte]).len();
     let place = moved(excerpt.start)..moved(excerpt.end);
     Snippet::source(text)
@@ -116,8 +116,8 @@ fn snippet<'a>(file: &str, excerpt: &Excerpt, line: u32) -> Snippet<'a, annotate
         .annotation(AnnotationKind::Primary.span(place))
 }
 
-/// Renders a group. The renderer counts columns in what it is shown, which may be a part of the line: its second line, which
-/// names the place, gets the column in the file.
+/// Renders a group. The renderer counts columns from the start of the excerpt, so the column in the second line, which
+/// names the place, is replaced with the column in the file.
 fn render(renderer: &Renderer, group: Group<'_>, place: &Place<'_>) -> String {
     let text = renderer.render(&[group]);
     let (Some(file), Some(line), Some(column), Some(excerpt)) = (place.file, place.line, place.column, place.excerpt)
@@ -135,7 +135,7 @@ fn render(renderer: &Renderer, group: Group<'_>, place: &Place<'_>) -> String {
     }
 }
 
-/// The last line: what was read, and what was found.
+/// The summary in the last line.
 pub(crate) fn summary(report: &Report) -> String {
     let summary = &report.summary;
     if report.settings_refused || (report.sources.is_empty() && !report.failures.is_empty()) {
@@ -172,7 +172,7 @@ pub(crate) fn summary(report: &Report) -> String {
     parts.join("; ")
 }
 
-/// What was passed over in folders.
+/// The files that were skipped in folders.
 pub(crate) fn skipped(report: &Report) -> Option<String> {
     let skipped = report.summary.skipped;
     let what: Vec<_> = [(skipped.templates, "template"), (skipped.not_yaml, "file")]

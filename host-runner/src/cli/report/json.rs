@@ -1,8 +1,8 @@
-//! For programs: the report itself, as `schemas/validate-report.schema.json` describes it.
+//! The report as JSON, with the schema `schemas/validate-report.schema.json`.
 
 use super::Report;
 
-/// Its schema.
+/// The schema.
 pub(crate) fn schema() -> schemars::Schema {
     schemars::generate::SchemaSettings::draft2020_12()
         .for_serialize()

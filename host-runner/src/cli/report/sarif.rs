@@ -1,4 +1,4 @@
-//! For code scanning: SARIF 2.1.0.
+//! SARIF 2.1.0, for code scanning.
 //!
 //! <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>
 
@@ -13,7 +13,7 @@ use super::{Finding, Fix, Report};
 use crate::cli::input::Failure;
 use crate::cli::output::plain;
 
-/// What stands for itself in a path of a URI (RFC 3986, `pchar` and `/`).
+/// The characters that are escaped in the path of a URI: all except `pchar` and `/` (RFC 3986).
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')
@@ -59,7 +59,7 @@ pub(crate) fn log(report: &Report) -> Value {
     })
 }
 
-/// A message. In one, `[text](target)` is a link, so brackets are escaped (section 3.11.6).
+/// A message. Brackets are escaped, because `[text](target)` is a link (section 3.11.6).
 fn message(text: &str) -> String {
     text.replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]")
 }
@@ -95,7 +95,7 @@ fn result(finding: &Finding, rule: Option<usize>) -> Value {
         let mut location = json!({"physicalLocation": {"artifactLocation": artifact(file)}});
         if !rendered
             && let (Some(line), Some(column), Some(end_line), Some(end_column)) =
-            (finding.line, finding.column, finding.end_line, finding.end_column)
+                (finding.line, finding.column, finding.end_line, finding.end_column)
         {
             location["physicalLocation"]["region"] = json!({
                 "startLine": line,
@@ -153,14 +153,14 @@ fn notification(failure: &Failure) -> Value {
     notification
 }
 
-/// A file as a URI: relative to the repository's root, which is where this is run, or absolute.
+/// A file as a URI: absolute, or relative to the working directory, which should be the repository's root.
 fn artifact(file: &str) -> Value {
     let encode = |path: &str| utf8_percent_encode(path, PATH).to_string();
     let path = Path::new(file);
     if path.is_absolute() {
         return json!({"uri": format!("file://{}", encode(file))});
     }
-    // `./a` and `a` are one file, and should be one alert.
+    // `./a` and `a` are the same file, and must give the same alert.
     let parts: Vec<_> = path
         .components()
         .filter(|component| *component != Component::CurDir)

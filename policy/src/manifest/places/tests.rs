@@ -1,4 +1,4 @@
-//! Each scalar style is written by a small writer that notes where it puts each character. What is located must be there.
+//! A small writer writes each scalar style and records the place of each character. The located places must be the same.
 
 use proptest::prelude::*;
 use rstest::rstest;
@@ -9,7 +9,7 @@ use super::*;
 
 const POINTER: &str = "/metadata/annotations/example.org~1text";
 
-/// What is marked with `«` and `»` in a file, and the file without the marks.
+/// The region marked with `«` and `»` in a file, and the file without the marks.
 fn marked(file: &str) -> (String, Region) {
     let position = |before: &str| {
         let line = before.split('\n').next_back().unwrap_or_default();
@@ -42,7 +42,7 @@ fn annotation(range: Option<Range>) -> Place {
     }
 }
 
-/// Locates as the command does: with the text that the module was given.
+/// Locates as the command does, with the text that the module read.
 fn locate(file: &str, document: usize, place: &Place) -> Option<Region> {
     let documents = yaml::documents(file).expect("the file is YAML");
     let tree = Tree::parse(file).expect("the file is YAML");
@@ -168,7 +168,7 @@ fn a_lone_carriage_return_is_only_its_line() {
     assert_eq!(region.map(|region| region.start), Some(Position { line: 1, column: 4 }));
 }
 
-/// Writes one scalar and notes where each character of its text begins.
+/// Writes one scalar and records the place of each character of its text.
 struct Writer {
     file: String,
     at: Position,
@@ -186,7 +186,7 @@ impl Writer {
         writer
     }
 
-    /// Characters of the file that are no text.
+    /// Writes characters of the file that represent no text.
     fn put(&mut self, raw: &str) {
         for c in raw.chars() {
             self.file.push(c);
@@ -201,14 +201,14 @@ impl Writer {
         }
     }
 
-    /// Characters of the file that stand for one of the text.
+    /// Writes the characters of the file that represent one character of the text.
     fn note(&mut self, raw: &str) {
         self.noted.push(self.at);
         self.put(raw);
     }
 }
 
-/// Lets the writer choose: a bit for each character.
+/// The writer's choices: one bit for each character.
 struct Choices(u64);
 
 impl Choices {
@@ -248,7 +248,7 @@ fn write_literal(writer: &mut Writer, text: &str, indentation: usize, choices: &
     }
 }
 
-/// Text of words: no line begins or ends with a space, and no two spaces meet.
+/// Text of words, without spaces at the ends of lines or in a row.
 fn write_folded(writer: &mut Writer, text: &str, indentation: usize, choices: &mut Choices) {
     let indentation = " ".repeat(4 + indentation);
     writer.put(">-\n");
@@ -306,7 +306,7 @@ fn write_double_quoted(writer: &mut Writer, text: &str, indentation: usize, choi
     writer.put("\"");
     let mut break_before_next = false;
     for c in text.chars() {
-        // The line may be broken anywhere with a backslash; what comes next must not look like indentation then.
+        // A backslash can break the line anywhere, but the next character must not look like indentation.
         if break_before_next && !c.is_whitespace() && choices.next() {
             writer.put("\\\n");
             writer.put(&indentation);
@@ -336,7 +336,7 @@ fn write_plain(writer: &mut Writer, text: &str, indentation: usize, choices: &mu
     writer.put("\n");
 }
 
-/// Any text that a block or a quoted scalar can hold, with what YAML treats specially in it.
+/// Any text that a block or quoted scalar can represent, with YAML's special characters.
 fn any_text() -> impl Strategy<Value = String> {
     let special = "[a-c \n:#'\"\\\\{}|>&*!%@,é漢😀-]{1,40}";
     prop_oneof![

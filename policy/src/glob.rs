@@ -1,46 +1,58 @@
-//! The two kinds of pattern that AppProjects are written in, read as the libraries that Argo CD uses read them.
+//! Patterns for texts, in three syntaxes: the settings' own, in which only `*` is special, and the two of Argo CD's
+//! AppProjects.
 //!
-//! Matching goes through the text once with all positions that are still possible, so that no pattern takes
-//! exponential time.
+//! A match takes time in proportion to the pattern's length times the text's: it goes through the pattern once, with the
+//! set of all positions in the text where the part so far can end.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// A pattern that was understood.
+/// A parsed pattern.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Pattern(Vec<Part>);
+pub(crate) struct Glob(Vec<Part>);
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Part {
     Character(char),
     /// `?`
     One,
-    /// `*` and, since namespaces and servers are not split at separators, `**`.
+    /// `*`. There are no separators that it stops at, so `**` means the same.
     Any,
-    /// `[a-z]`, `[abc]`, `[!abc]`: one character within, or outside of, these ranges.
+    /// `[a-z]`, `[abc]`, `[!abc]`: one character inside or outside of these ranges.
     Ranges {
         ranges: Vec<(char, char)>,
         not: bool,
     },
     /// `{a,b}`
-    Either(Vec<Pattern>),
+    Either(Vec<Glob>),
 }
 
-/// Braces within braces; nobody writes as many, and a parser that recurses needs an end.
+/// The deepest nesting of braces. The parser recurses, so it needs a limit.
 const MAX_DEPTH: usize = 16;
 
-impl Pattern {
-    /// A pattern for destinations and namespaces, as <https://github.com/gobwas/glob> reads it, with its leniencies: an
-    /// open brace is closed by the end. `None` when that library would refuse it.
-    pub(super) fn glob(text: &str) -> Option<Self> {
+impl Glob {
+    /// A pattern of the settings: `*` stands for any characters, all others for themselves.
+    pub(crate) fn stars(text: &str) -> Self {
+        let part = |character| match character {
+            '*' => Part::Any,
+            character => Part::Character(character),
+        };
+        Self(text.chars().map(part).collect())
+    }
+
+    /// A pattern for destinations and namespaces of an AppProject. Argo CD parses them with
+    /// <https://github.com/gobwas/glob>, which accepts a brace that is not closed. Answers `None` if that library
+    /// refuses the pattern.
+    pub(crate) fn gobwas(text: &str) -> Option<Self> {
         let mut rest = text.chars().peekable();
         let mut pattern = Self::default();
-        read_glob(&mut pattern, &mut rest, 0)?;
+        read_gobwas(&mut pattern, &mut rest, 0)?;
         Some(pattern)
     }
 
-    /// A pattern for groups and kinds, as Go's `filepath.Match` reads it. `None` when that would refuse it.
-    pub(super) fn path(text: &str) -> Option<Self> {
+    /// A pattern for groups and kinds of an AppProject, with the syntax of Go's `filepath.Match`. Answers `None` if that
+    /// function refuses it.
+    pub(crate) fn path(text: &str) -> Option<Self> {
         let mut rest = text.chars().peekable();
         let mut pattern = Self::default();
         while let Some(character) = rest.next() {
@@ -56,14 +68,14 @@ impl Pattern {
     }
 
     /// True if the whole text matches.
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         let text: Vec<char> = text.chars().collect();
         let mut start = vec![false; text.len() + 1];
         start[0] = true;
         self.ends(&text, start)[text.len()]
     }
 
-    /// Where the pattern may end in a text, given where it may start.
+    /// The positions in the text where the pattern can end, if it starts at one of `starts`.
     fn ends(&self, text: &[char], starts: Vec<bool>) -> Vec<bool> {
         self.0.iter().fold(starts, |starts, part| part.ends(text, &starts))
     }
@@ -93,7 +105,7 @@ impl Part {
         ends
     }
 
-    /// Whether a part that stands for one character stands for this one.
+    /// True if this part stands for the one character.
     fn is(&self, character: char) -> bool {
         match self {
             Self::Character(only) => *only == character,
@@ -104,19 +116,19 @@ impl Part {
     }
 }
 
-/// Reads up to the end, or, within braces, up to the comma or brace that ends an alternative.
-fn read_glob(pattern: &mut Pattern, rest: &mut Peekable<Chars<'_>>, depth: usize) -> Option<()> {
+/// Reads to the end or, inside braces, to the comma or brace that ends the alternative.
+fn read_gobwas(pattern: &mut Glob, rest: &mut Peekable<Chars<'_>>, depth: usize) -> Option<()> {
     while let Some(character) = rest.next_if(|next| depth == 0 || !matches!(next, ',' | '}')) {
         pattern.0.push(match character {
             '*' => Part::Any,
             '?' => Part::One,
-            '[' => read_glob_class(rest)?,
+            '[' => read_gobwas_class(rest)?,
             '{' if depth == MAX_DEPTH => return None,
             '{' => {
                 let mut either = Vec::new();
                 loop {
-                    let mut alternative = Pattern::default();
-                    read_glob(&mut alternative, rest, depth + 1)?;
+                    let mut alternative = Glob::default();
+                    read_gobwas(&mut alternative, rest, depth + 1)?;
                     either.push(alternative);
                     if rest.next() != Some(',') {
                         break;
@@ -134,8 +146,8 @@ fn read_glob(pattern: &mut Pattern, rest: &mut Peekable<Chars<'_>>, depth: usize
     Some(())
 }
 
-/// One range or one list of characters: `[a-z0-9]` is neither.
-fn read_glob_class(rest: &mut Peekable<Chars<'_>>) -> Option<Part> {
+/// Reads one range or one list of characters. A class that mixes both, such as `[a-z0-9]`, is invalid.
+fn read_gobwas_class(rest: &mut Peekable<Chars<'_>>) -> Option<Part> {
     let not = rest.next_if_eq(&'!').is_some();
     let mut ahead = rest.clone();
     let (low, between) = (ahead.next()?, ahead.next());
@@ -157,7 +169,7 @@ fn read_glob_class(rest: &mut Peekable<Chars<'_>>) -> Option<Part> {
     (rest.next() == Some(']') && !ranges.is_empty()).then_some(Part::Ranges { ranges, not })
 }
 
-/// Ranges and characters, at least one.
+/// Reads ranges and characters, at least one.
 fn read_path_class(rest: &mut Peekable<Chars<'_>>) -> Option<Part> {
     let not = rest.next_if_eq(&'^').is_some();
     let mut ranges = Vec::new();
@@ -186,6 +198,22 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
+    #[case("team-*", "team-a", true)]
+    #[case("team-*", "ateam-a", false)]
+    #[case("*-prod", "x-prod", true)]
+    #[case("a*b*c", "abc", true)]
+    #[case("a*b*c", "acb", false)]
+    #[case("a*a", "a", false)]
+    #[case("*", "", true)]
+    #[case("exact", "exact", true)]
+    #[case("exact", "exactly", false)]
+    #[case("[a]?{b}\\", "[a]?{b}\\", true)]
+    #[case("[a]", "a", false)]
+    fn only_stars_are_special_in_the_settings(#[case] pattern: &str, #[case] text: &str, #[case] expected: bool) {
+        assert_eq!(Glob::stars(pattern).matches(text), expected);
+    }
+
+    #[rstest]
     #[case("", "", true)]
     #[case("", "a", false)]
     #[case("team-*", "team-a", true)]
@@ -209,8 +237,8 @@ mod tests {
     #[case("\\*", "*", true)]
     #[case("\\*", "a", false)]
     #[case("a\\", "a", true)]
-    fn globs_match_as_in_argo_cd(#[case] pattern: &str, #[case] text: &str, #[case] expected: bool) {
-        assert_eq!(Pattern::glob(pattern).unwrap().matches(text), expected);
+    fn gobwas_patterns_match_as_in_argo_cd(#[case] pattern: &str, #[case] text: &str, #[case] expected: bool) {
+        assert_eq!(Glob::gobwas(pattern).unwrap().matches(text), expected);
     }
 
     #[rstest]
@@ -220,8 +248,8 @@ mod tests {
     #[case("[c-a]")]
     #[case("[a-z0-9]")]
     #[case("{[")]
-    fn globs_that_argo_cd_cannot_read_are_none(#[case] pattern: &str) {
-        assert_eq!(Pattern::glob(pattern), None);
+    fn gobwas_patterns_that_argo_cd_refuses_are_refused(#[case] pattern: &str) {
+        assert_eq!(Glob::gobwas(pattern), None);
     }
 
     #[rstest]
@@ -234,8 +262,8 @@ mod tests {
     #[case("[a-cA-D]*", "Deployment", true)]
     #[case("{a,b}", "a", false)] // no braces here
     #[case("*.k8s.io", "networking.k8s.io", true)]
-    fn paths_match_as_in_go(#[case] pattern: &str, #[case] text: &str, #[case] expected: bool) {
-        assert_eq!(Pattern::path(pattern).unwrap().matches(text), expected);
+    fn path_patterns_match_as_in_go(#[case] pattern: &str, #[case] text: &str, #[case] expected: bool) {
+        assert_eq!(Glob::path(pattern).unwrap().matches(text), expected);
     }
 
     #[rstest]
@@ -244,13 +272,13 @@ mod tests {
     #[case("[-a]")]
     #[case("[a-]")]
     #[case("a\\")]
-    fn paths_that_go_cannot_read_are_none(#[case] pattern: &str) {
-        assert_eq!(Pattern::path(pattern), None);
+    fn path_patterns_that_go_refuses_are_refused(#[case] pattern: &str) {
+        assert_eq!(Glob::path(pattern), None);
     }
 
     #[test]
-    fn many_stars_take_no_time() {
-        let pattern = Pattern::glob(&"*a".repeat(2_000)).unwrap();
+    fn many_stars_are_matched_without_backtracking() {
+        let pattern = Glob::gobwas(&"*a".repeat(2_000)).unwrap();
         assert!(!pattern.matches(&"a".repeat(1_999)));
         assert!(pattern.matches(&"a".repeat(2_000)));
     }
