@@ -20,12 +20,12 @@ pub fn suggest(object: &Value, settings: &Settings, finding: &Diagnostic) -> Opt
         (Rule::UnknownOption, option as Suggest),
         (Rule::UnknownAnnotation, annotation),
         (Rule::NotText, text),
-        (Rule::OptionShape, shape),
-        (Rule::NotADuration, duration),
-        (Rule::NotAUrl, url),
+        (Rule::WrongOptionType, shape),
+        (Rule::InvalidDuration, duration),
+        (Rule::InvalidUrl, url),
         (Rule::Scheme, url),
         (Rule::NoHost, url),
-        (Rule::HostSpelling, url),
+        (Rule::NonCanonicalHost, url),
         (Rule::HostNotAllowed, url),
     ];
     let (_, suggest) = rules.iter().find(|(rule, _)| finding.is(*rule))?;
