@@ -41,7 +41,7 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Render local files and apply them once, without an operator
     Apply(Apply),
-    /// Say whether the cluster has what the sources in files need; exit 1 if not, 2 if it cannot be asked. Writes nothing
+    /// Check that the cluster has the objects that sources in files need; exit 1 if not, 2 on errors
     Doctor(Doctor),
 }
 

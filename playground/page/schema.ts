@@ -51,7 +51,7 @@ function above(text: Text, number: number, column: number): string[] {
             limit = column;
         }
         for (const dash of [...dashes].reverse()) {
-            // Another item of the same list is not above.
+            // Another item of the same list is not a parent.
             if (dash + 0.5 >= limit) continue;
             path.unshift(ITEM);
             // The list may stand right below its key; of what is in that column, only the key is above.

@@ -62,10 +62,10 @@ pub struct Place {
     pub range: Option<Range>,
 }
 
-/// A change that mends a finding, for hosts that read and write files.
+/// A change that fixes a finding, for hosts that read and write files.
 ///
-/// A place with a range means these characters of an annotation's text. A place without a range means the whole key, or the
-/// whole value, which then becomes text.
+/// A place with a range is a part of an annotation's text. A place without a range is a whole key, or a whole value that
+/// becomes text.
 #[cfg(feature = "host")]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Suggestion {

@@ -1,6 +1,6 @@
-//! What the rendered Telegraf needs to find in a cluster: namespaces, services, and entries of Secrets and ConfigMaps.
+//! The objects that a rendered Telegraf needs in a cluster: namespaces, services, and entries of Secrets and ConfigMaps.
 //!
-//! A host looks them up, and says what is missing. What each one is follows from the answer of `render`.
+//! They are read from the answer of `render`. A host looks them up in the cluster and reports the missing ones.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::annotation::service_namespace;
 use crate::protocol::{Rendered, SourceAnswer};
 use crate::settings::Settings;
 
-/// What one source needs.
+/// The objects that one source needs.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Needs {
     /// Namespaces of the rendered objects.
@@ -20,7 +20,7 @@ pub struct Needs {
     pub services: BTreeSet<ServicePort>,
     /// URLs that name no service of the cluster.
     pub elsewhere: BTreeSet<String>,
-    /// Objects that the pods refer to and that are not rendered.
+    /// Objects that the pods refer to, apart from rendered ones.
     pub references: BTreeSet<Reference>,
 }
 

@@ -1,7 +1,7 @@
-//! What mends a finding, where there is one certain way out.
+//! Suggestions: the fix of a finding, if only one fix is plausible.
 //!
-//! A suggestion is a proposal: a host applies it, asks the module again, and writes it only if the finding is gone and no
-//! other one came. So this module need not repeat the rules; it has to find the text that is probably meant.
+//! A host applies a suggestion, calls the module again, and writes it only if the finding is gone and there is no new error.
+//! So this code does not repeat the rules. It only finds the text that the author probably meant.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use crate::settings::{Names, Scheme, Settings, is_dns_label};
 use crate::source::{self, Kind, Object};
 use crate::telegraf::{OPTIONS, near};
 
-/// What mends a finding about an object, if one text is certain to be meant.
+/// The fix of a finding about an object, if only one fix is plausible.
 pub fn suggest(object: &Value, settings: &Settings, finding: &Diagnostic) -> Option<Suggestion> {
     let place = finding.place.as_ref()?;
     let rules = [
@@ -41,7 +41,7 @@ pub fn suggest(object: &Value, settings: &Settings, finding: &Diagnostic) -> Opt
 }
 
 impl Suggestion {
-    /// The object as it is with the suggestion. None if the object does not have the place.
+    /// The object with the suggestion applied. `None` if the object does not have the place.
     pub fn applied(&self, object: &Value) -> Option<Value> {
         let mut object = object.clone();
         let Place { pointer, key, range } = &self.place;
@@ -84,7 +84,7 @@ impl Context<'_> {
         parts(text, self.place.range?).map(|(_, written, _)| written)
     }
 
-    /// The text that they stand for, and the quotes that are around it.
+    /// The same without quotes, and the quotes.
     fn unquoted(&self) -> Option<(&str, &str)> {
         let written = self.written()?;
         let quote = ["\"", "'"].into_iter().find(|quote| {
@@ -93,7 +93,7 @@ impl Context<'_> {
         });
         let quote = quote.unwrap_or_default();
         let content = written.strip_prefix(quote)?.strip_suffix(quote)?;
-        // No escapes, so that what is written is what is meant.
+        // Without escapes, the written text is the value.
         (!content.contains(['"', '\'', '\\', '\n'])).then_some((content, quote))
     }
 
@@ -135,7 +135,7 @@ fn text(context: &Context<'_>) -> Option<String> {
     let name = context.annotation()?;
     let endpoints = name == INPUTS || name == context.settings.annotation;
     match context.object.pointer(&context.place.pointer)? {
-        // Only numbers that have one spelling.
+        // An integer has only one spelling.
         Value::Number(number) if !number.is_f64() => {
             let unit = if name.ends_with("/interval") { "s" } else { "" };
             (!endpoints).then(|| format!("{number}{unit}"))
@@ -196,9 +196,9 @@ fn with_scheme_and_namespace(text: &str, settings: &Settings, names: &Names<'_>)
     (!host.is_empty() && host.chars().all(in_host) && port.is_none_or(is_port)).then_some(())?;
     let scheme = match scheme {
         Some(scheme) => scheme,
-        // A word alone may be anything.
+        // A single word may be anything.
         None if port.is_none() && path.is_empty() && !host.contains('.') => return None,
-        // A port that is usually spoken to with TLS.
+        // The port suggests TLS.
         None if port.is_some_and(|port| port.ends_with("443")) => return None,
         None if settings.endpoints.schemes.contains(&Scheme::Http) => "http".to_owned(),
         None => "https".to_owned(),
@@ -208,8 +208,7 @@ fn with_scheme_and_namespace(text: &str, settings: &Settings, names: &Names<'_>)
     Some(format!("{scheme}://{host}{port}{path}"))
 }
 
-/// The host, or the service of the source's namespace that it names without that namespace, in the one way that the
-/// settings allow.
+/// The host if the settings allow it, else the host with the source's namespace if the settings allow that.
 fn allowed_host(host: &str, settings: &Settings, names: &Names<'_>) -> Option<String> {
     let is_allowed = |host: &String| {
         let patterns = settings.endpoints.hosts.iter();

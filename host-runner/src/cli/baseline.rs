@@ -1,6 +1,6 @@
-//! Warnings that a repository begins with: a file that lists them, so that only new ones are reported.
+//! Baselines: files that list known warnings, so that only new ones are reported.
 //!
-//! A warning is known by its file, its rule, its source and what it says, not by its line.
+//! A warning is identified by its file, rule, source and message, not by its line.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,10 +17,10 @@ use super::report::{Finding, Report, count};
 /// The baseline.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BaselineArgs {
-    /// Leave out the warnings that this file lists
+    /// Do not report the warnings in this file
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
-    /// Write all warnings into the file of `--baseline`; later runs report only new ones
+    /// Write all warnings to the file of `--baseline`, so that later runs report only new ones
     #[arg(long)]
     write_baseline: bool,
 }
@@ -41,7 +41,7 @@ struct Entry {
     count: usize,
 }
 
-/// What one warning is known by.
+/// The identity of a warning.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 struct Warning {
     /// Relative to the folder of the baseline.
@@ -55,7 +55,7 @@ struct Warning {
 const VERSION: u32 = 1;
 
 impl BaselineArgs {
-    /// Takes warnings out of a report that the baseline holds, or writes them into it.
+    /// Removes the warnings in the baseline from a report. With `--write-baseline`, writes the baseline first.
     pub(crate) fn apply(&self, report: &mut Report, project: &Project) {
         let file = self.baseline.as_ref().or(project.baseline.as_ref());
         let applied = match file {
@@ -121,7 +121,7 @@ fn write(report: &Report, file: &Path) -> Result<(), Failure> {
     telewarden::file::replace(file, text.as_bytes()).map_err(|error| failure(&error))
 }
 
-/// What a finding is known by. None for an error: those are always reported.
+/// The identity of a warning. `None` for an error, which is always reported.
 fn of(finding: &Finding, baseline: &Path) -> Option<Warning> {
     (finding.severity == Severity::Warning).then(|| Warning {
         file: relative(finding.file.as_deref().unwrap_or_default(), baseline),
@@ -133,7 +133,7 @@ fn of(finding: &Finding, baseline: &Path) -> Option<Warning> {
 
 /// A path relative to the folder of the baseline, so that it does not depend on the folder that the command runs in.
 fn relative(file: &str, baseline: &Path) -> String {
-    // What is no file, such as standard input, has no other path.
+    // Standard input and the like have no real path.
     let real = |path: &Path| {
         fs::canonicalize(path)
             .or_else(|_| std::path::absolute(path))

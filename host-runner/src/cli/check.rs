@@ -39,22 +39,22 @@ pub(crate) struct Selection {
 pub(crate) struct Checked {
     pub(crate) report: Report,
     pub(crate) answer: RenderAnswer,
-    /// The texts that hold objects.
+    /// The texts that contain objects.
     pub(crate) texts: Vec<Text>,
     pub(crate) project: Project,
 }
 
-/// What is looked for beside findings.
+/// Whether fixes are searched for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Look {
-    /// Findings alone.
+    /// Only findings.
     ForFindings,
-    /// Findings, and what mends them.
+    /// Findings and their fixes.
     ForFixes,
 }
 
 impl Selection {
-    /// Reads what was selected. Standard input is read where nothing else is.
+    /// Reads the selected input. Without any, standard input is read.
     fn read(&self, skip: &Skip) -> Input {
         let mut input = match self.paths.is_empty() && !self.rendered.is_empty() {
             true => Input::default(),
@@ -71,12 +71,12 @@ struct Origin<'a> {
     document: usize,
 }
 
-/// Reads, asks, and reports.
+/// Checks the selected input.
 pub(crate) fn check(selection: &Selection) -> Checked {
     look(selection, Look::ForFindings)
 }
 
-/// As [`check`], and looks for what mends the findings where that is asked for.
+/// Checks the selected input, and searches for fixes if required.
 pub(crate) fn look(selection: &Selection, look: Look) -> Checked {
     match selection.settings.load() {
         Ok(project) => {
@@ -98,7 +98,7 @@ pub(crate) fn look(selection: &Selection, look: Look) -> Checked {
             }
         }
         Err(of_settings) => {
-            // What cannot be read is said together with what is wrong with the settings.
+            // Unreadable input is reported together with invalid settings.
             let mut report = Report::of(&selection.read(&Skip::default()));
             report.failures.extend(of_settings);
             Checked {
@@ -109,7 +109,7 @@ pub(crate) fn look(selection: &Selection, look: Look) -> Checked {
     }
 }
 
-/// Asks the module about what was read, and reports.
+/// Calls the module with the input, and reports its answer.
 pub(crate) fn check_input(
     input: Input,
     project: &Project,
@@ -147,7 +147,7 @@ fn sources(texts: &[Text]) -> (Vec<Origin<'_>>, Vec<&Value>) {
     objects.unzip()
 }
 
-/// Asks the module what a set of sources renders to.
+/// Calls the module's `render`.
 pub(crate) fn ask(module: &Module, settings: Option<&Settings>, sources: &[&Value]) -> Result<RenderAnswer, Error> {
     // Serializing settings cannot fail. The request takes them as raw JSON.
     let raw = |value: &Value| {

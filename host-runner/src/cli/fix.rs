@@ -13,15 +13,15 @@ use super::output;
 use super::report::{count, human};
 use super::validate::no_source;
 
-/// Write what has one certain way out into the files: misspelt options, values without quotes, incomplete URLs
+/// Fix findings in files: misspelled options, missing quotes, incomplete URLs
 ///
-/// Nothing but the place itself is changed; comments, quotes and layout stay. What is written was validated. What may mean
-/// several things is left alone, and reported as `validate` reports it.
+/// Findings with only one plausible fix are fixed. Each fix is validated first. Comments, quotes and layout are kept. The other
+/// findings are reported as by `validate`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     selection: check::Selection,
-    /// Print what would be written as a unified diff, and write nothing; exit with 1 if that is something
+    /// Print the changes as a unified diff and write nothing; exit with 1 if there are changes
     #[arg(long)]
     diff: bool,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Args {
 struct Change<'a> {
     text: &'a Text,
     new: String,
-    /// How many places differ.
+    /// The number of places that change.
     places: usize,
 }
 

@@ -1,7 +1,7 @@
-//! What mends findings: the core's suggestions, each tried on the module before it is offered.
+//! The fixes of findings: suggestions of the core that were tested with the module.
 //!
-//! A suggestion is taken if the module then no longer has the finding, and has no error that it did not have before.
-//! The file with all of them is read again: it must hold exactly the objects that the module was asked about.
+//! A suggestion is accepted if the module then no longer reports the finding, and reports no new error. The file with all
+//! changes is parsed again, and must contain exactly the objects that the module was called with.
 
 use std::collections::HashMap;
 
@@ -14,10 +14,10 @@ use telewarden_policy::suggestion::suggest;
 use super::check;
 use super::input::{Settings, Text};
 
-/// The most suggestions that are tried in one run. Each is a call of the module.
+/// The most suggestions that are tested in one run. Each test is a call of the module.
 const MAX_TRIES: usize = 2000;
 
-/// What mends which finding, by the numbers of its source in the answer and of the finding in the source.
+/// The fixes, by the index of the source in the answer and the index of the finding in the source.
 #[derive(Debug, Default)]
 pub(crate) struct Fixes(HashMap<(usize, usize), Edit>);
 
@@ -27,7 +27,7 @@ impl Fixes {
     }
 }
 
-/// Tries suggestions.
+/// Tests suggestions.
 pub(crate) struct Fixer<'a> {
     module: &'a Module,
     settings: Option<&'a Settings>,
@@ -35,8 +35,8 @@ pub(crate) struct Fixer<'a> {
     tries: usize,
 }
 
-/// An object as it is with what was taken so far.
-struct Mended {
+/// An object with the suggestions that were accepted so far.
+struct Fixed {
     document: usize,
     item: Option<usize>,
     object: Value,
@@ -54,40 +54,40 @@ impl<'a> Fixer<'a> {
         }
     }
 
-    /// What mends the findings of an answer. `asked` are the texts and the documents that its sources are from.
+    /// The fixes of an answer's findings. `asked` are the texts and documents of its sources.
     pub(crate) fn find(mut self, asked: &[(&Text, usize)], answer: &RenderAnswer) -> Fixes {
-        let mut by_text: Vec<(&Text, Vec<Mended>)> = Vec::new();
+        let mut by_text: Vec<(&Text, Vec<Fixed>)> = Vec::new();
         for (number, source) in answer.sources.iter().enumerate() {
             let Some((text, document)) = asked.get(source.index) else {
                 continue;
             };
             if text.rendered.is_some() {
-                // Its template is what has to change.
+                // Its template must be changed instead.
                 continue;
             }
-            let Some(mended) = self.mend(text, *document, source.item, number, &source.diagnostics) else {
+            let Some(fixed) = self.fix(text, *document, source.item, number, &source.diagnostics) else {
                 continue;
             };
             match by_text.last_mut() {
-                Some((last, of_text)) if std::ptr::eq(*last, *text) => of_text.push(mended),
-                _ => by_text.push((text, vec![mended])),
+                Some((last, of_text)) if std::ptr::eq(*last, *text) => of_text.push(fixed),
+                _ => by_text.push((text, vec![fixed])),
             }
         }
-        let edits = by_text.into_iter().flat_map(|(text, mended)| confirmed(text, mended));
+        let edits = by_text.into_iter().flat_map(|(text, fixed)| confirmed(text, fixed));
         Fixes(edits.collect())
     }
 
-    /// The suggestions for one object that stood the test. None if there are none.
-    fn mend(
+    /// The accepted suggestions for one object. `None` if there are none.
+    fn fix(
         &mut self,
         text: &Text,
         document: usize,
         item: Option<usize>,
         number: usize,
         diagnostics: &[Diagnostic],
-    ) -> Option<Mended> {
+    ) -> Option<Fixed> {
         let original = object(text.manifest.documents().get(document)?, item)?;
-        let mut mended = Mended {
+        let mut fixed = Fixed {
             document,
             item,
             object: original.clone(),
@@ -95,7 +95,7 @@ impl<'a> Fixer<'a> {
         };
         let mut known = diagnostics.to_vec();
         let mut taken = Vec::new();
-        // From the end of a text to its beginning: what comes before keeps its place.
+        // From the end of a text to its start, so that the places of the others stay the same.
         let mut order: Vec<_> = diagnostics.iter().enumerate().collect();
         order.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.place.as_ref().and_then(|place| place.range)));
         for (index, finding) in order {
@@ -105,23 +105,23 @@ impl<'a> Fixer<'a> {
                 continue;
             };
             if taken.contains(&suggestion) {
-                // Two findings with one cause.
-                mended.edits.push(((number, index), edit));
+                // Two findings have the same cause.
+                fixed.edits.push(((number, index), edit));
                 continue;
             }
-            let Some(object) = suggestion.applied(&mended.object) else {
+            let Some(object) = suggestion.applied(&fixed.object) else {
                 continue;
             };
             if let Some(left) = self.better(&object, finding, &known) {
-                (mended.object, known) = (object, left);
-                mended.edits.push(((number, index), edit));
+                (fixed.object, known) = (object, left);
+                fixed.edits.push(((number, index), edit));
                 taken.push(suggestion);
             }
         }
-        (!mended.edits.is_empty()).then_some(mended)
+        (!fixed.edits.is_empty()).then_some(fixed)
     }
 
-    /// The findings about a changed object, if the one that was to be mended is gone, and no error is new.
+    /// The findings about a changed object, if the given one is gone and there is no new error.
     fn better(&mut self, object: &Value, finding: &Diagnostic, known: &[Diagnostic]) -> Option<Vec<Diagnostic>> {
         self.tries += 1;
         (self.tries <= MAX_TRIES).then_some(())?;
@@ -129,7 +129,7 @@ impl<'a> Fixer<'a> {
         let [source] = answer.sources.as_slice() else {
             return None;
         };
-        // Places move with the text. What a finding says does not.
+        // Places change with the text, so findings are compared by message.
         let says = |finding: &Diagnostic| (finding.code.clone(), finding.message.clone());
         let mut before: Vec<_> = known.iter().map(says).collect();
         before.remove(before.iter().position(|known| *known == says(finding))?);
@@ -154,10 +154,10 @@ pub(crate) fn object(document: &Value, item: Option<usize>) -> Option<&Value> {
     }
 }
 
-/// The edits of a text, if the text with them holds the objects that the module was asked about. Where all of them
-/// together do not, those of each object that do.
-fn confirmed(text: &Text, mended: Vec<Mended>) -> Vec<((usize, usize), Edit)> {
-    let all: Vec<_> = mended.iter().collect();
+/// The edits of a text, if the changed text contains the objects that the module was called with. If all edits together
+/// fail, the edits of each object that do not.
+fn confirmed(text: &Text, fixed: Vec<Fixed>) -> Vec<((usize, usize), Edit)> {
+    let all: Vec<_> = fixed.iter().collect();
     let kept = match holds(text, &all) {
         true => all,
         false => {
@@ -171,29 +171,29 @@ fn confirmed(text: &Text, mended: Vec<Mended>) -> Vec<((usize, usize), Edit)> {
             kept
         }
     };
-    kept.into_iter().flat_map(|mended| mended.edits.clone()).collect()
+    kept.into_iter().flat_map(|fixed| fixed.edits.clone()).collect()
 }
 
-fn holds(text: &Text, mended: &[&Mended]) -> bool {
-    let edits = different(mended.iter().flat_map(|mended| &mended.edits).map(|(_, edit)| edit));
+fn holds(text: &Text, fixed: &[&Fixed]) -> bool {
+    let edits = different(fixed.iter().flat_map(|fixed| &fixed.edits).map(|(_, edit)| edit));
     let Some(edited) = text.manifest.edited(&edits) else {
         return false;
     };
     let mut expected = text.manifest.documents().to_vec();
-    for mended in mended {
-        let object = match mended.item {
-            Some(item) => expected[mended.document]
+    for fixed in fixed {
+        let object = match fixed.item {
+            Some(item) => expected[fixed.document]
                 .get_mut("items")
                 .and_then(|items| items.get_mut(item)),
-            None => expected.get_mut(mended.document),
+            None => expected.get_mut(fixed.document),
         };
         let Some(object) = object else { return false };
-        *object = mended.object.clone();
+        *object = fixed.object.clone();
     }
     Manifest::parse(edited).is_ok_and(|manifest| manifest.documents() == expected)
 }
 
-/// Each edit once: findings with one cause have the same.
+/// The edits without duplicates. Findings with the same cause have the same edit.
 pub(crate) fn different<'a>(edits: impl Iterator<Item = &'a Edit>) -> Vec<Edit> {
     let mut different: Vec<Edit> = Vec::new();
     for edit in edits {

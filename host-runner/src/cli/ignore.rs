@@ -1,7 +1,7 @@
 //! Comments that silence warnings: `# telewarden: ignore TW405 because the hub has an operator of its own`.
 //!
-//! A comment beside something counts for its line; one on a line of its own counts for the next line that has something
-//! else. In an annotation that is a block of YAML, the same works within the block.
+//! A comment after content applies to its line. A comment on its own line applies to the next line with content. Comments in
+//! an annotation that is a YAML block work in the same way.
 
 use telewarden::{Position, Severity};
 use telewarden_policy::diagnostic::{Problem, rules};
@@ -16,15 +16,15 @@ const MARK: &str = "telewarden: ignore";
 struct Ignore<'a> {
     text: &'a Text,
     code: String,
-    /// Where the code is, and the line that it counts for, from 1.
+    /// The place of the code, and the line that it applies to, from 1.
     region: Region,
     line: u32,
-    /// What came of it.
+    /// The number of warnings that it silenced.
     silenced: usize,
     met_error: bool,
 }
 
-/// Takes warnings out of the report that a comment silences, and adds one for each comment that silences nothing.
+/// Removes the warnings that comments silence, and adds a warning for each comment without effect.
 pub(crate) fn apply(report: &mut Report, texts: &[Text]) {
     let mut ignores: Vec<_> = texts.iter().flat_map(ignores).collect();
     report.findings.retain(|finding| {
@@ -111,8 +111,8 @@ fn ignores(text: &Text) -> Vec<Ignore<'_>> {
     found
 }
 
-/// What is before the comment of a line, and the codes in the comment with their columns, from 0. A comment without a code
-/// has an empty one.
+/// The text before a line's comment, and the codes in the comment with their columns, from 0. For a comment without a code,
+/// one empty code.
 fn comment(line: &str) -> Option<(&str, Vec<(usize, String)>)> {
     let (before, comment) = line.match_indices('#').find_map(|(at, _)| {
         let starts = at == 0 || line[..at].ends_with([' ', '\t']);

@@ -8,7 +8,7 @@ use super::Status;
 use super::output;
 use super::project_file::NAME;
 
-/// Write a telewarden.yaml with comments, which the other commands find in this folder and those below it
+/// Write a telewarden.yaml with comments
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The folder

@@ -36,7 +36,7 @@ pub(crate) struct Text {
     pub(crate) name: String,
     /// The file, if it is one.
     pub(crate) path: Option<PathBuf>,
-    /// What it was rendered from, if it was.
+    /// The chart or overlay that it was rendered from, if any.
     pub(crate) rendered: Option<RenderedFrom>,
     pub(crate) manifest: Manifest,
 }
@@ -46,9 +46,9 @@ pub(crate) struct Text {
 pub(crate) struct Settings {
     pub(crate) value: Value,
     pub(crate) text: Text,
-    /// The document of the file that they are in, from 0.
+    /// The index of their document in the file.
     pub(crate) document: usize,
-    /// Where in that document they are, as a JSON pointer.
+    /// Their place in the document, as a JSON pointer.
     pub(crate) within: &'static str,
 }
 
@@ -64,7 +64,7 @@ impl Settings {
     }
 }
 
-/// Files and folders that are passed over where a folder is searched.
+/// Paths to skip in folders.
 #[derive(Debug, Default)]
 pub(crate) struct Skip {
     /// The folder that the patterns are relative to, absolute and without links.
@@ -73,7 +73,7 @@ pub(crate) struct Skip {
 }
 
 impl Skip {
-    /// Whether an absolute path, or a folder that it is in, is one of those.
+    /// True if a pattern matches an absolute path or one of its parents.
     fn holds(&self, path: &Path) -> bool {
         let Ok(path) = path.strip_prefix(&self.folder) else {
             return false;
@@ -304,7 +304,7 @@ impl Input {
 }
 
 impl Input {
-    /// Adds what a program printed.
+    /// Adds the output of a program.
     pub(crate) fn add_text(&mut self, name: &str, text: String, rendered: RenderedFrom) {
         self.files += 1;
         match Manifest::parse(text) {
@@ -357,7 +357,7 @@ fn read_named(path: &Path, name: &str, what: &str) -> Result<Text, Failure> {
     })
 }
 
-/// The settings that a text holds: a document of settings, or policies of Kubewarden's that agree on them.
+/// The settings in a text: a settings document, or Kubewarden policies with equal settings.
 fn settings_of(text: Text) -> Result<Settings, Failure> {
     let is_policy = |document: &Value| {
         let starts = |name: &str, with: &str| document[name].as_str().is_some_and(|text| text.starts_with(with));

@@ -1,6 +1,6 @@
 //! `telewarden lsp`: the language server.
 //!
-//! An annotation is a text within YAML, and a YAML schema does not reach into texts. Editors ask this server about it.
+//! An annotation is text that contains a YAML document. YAML schemas do not apply to it, so editors need this server.
 
 mod messages;
 mod outline;
@@ -34,16 +34,16 @@ use super::project_file::{NAME, Project, SettingsArgs};
 use super::report::{Finding, Report};
 use super::rule;
 
-/// Run the language server, which editors start: findings, explanations, completion and fixes as one types
+/// Run the language server for editors
 ///
-/// It speaks the Language Server Protocol on standard input and output. docs/editors.md has the settings of some editors.
+/// It uses the Language Server Protocol on standard input and output. docs/editors.md explains how to configure editors.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     settings: SettingsArgs,
     #[command(flatten)]
     policy: PolicyArgs,
-    /// The default, and the only way: many editors pass it
+    /// Has no effect; many editors pass it
     #[arg(long, hide = true)]
     stdio: bool,
 }
@@ -67,7 +67,7 @@ fn serve(args: &Args) -> Result<(), Box<dyn Error + Send + Sync>> {
         id,
         json!({
             "capabilities": {
-                // Whole texts: they are small.
+                // Full texts on each change.
                 "textDocumentSync": {"openClose": true, "change": 1, "save": true},
                 "hoverProvider": true,
                 "completionProvider": {"triggerCharacters": [" ", ":", "/"]},
@@ -94,7 +94,7 @@ fn serve(args: &Args) -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 
-/// Runs in the folder that the editor has open, so that its project file is found.
+/// Changes to the editor's folder, so that its project file is found.
 fn go_to_root(
     Initialize {
         root_uri,
@@ -103,7 +103,7 @@ fn go_to_root(
 ) {
     let first = workspace_folders.into_iter().flatten().next().map(|folder| folder.uri);
     if let Some(root) = first.or(root_uri).and_then(|uri| path_of(&uri)) {
-        // A folder that is gone has no project file.
+        // If the folder does not exist, there is no project file.
         _ = std::env::set_current_dir(root);
     }
 }
@@ -129,7 +129,7 @@ struct Document {
 impl Server<'_> {
     fn run(&mut self) -> Result<(), Box<dyn Error + Send + Sync>> {
         loop {
-            // Who types faster than is checked waits for the last text alone.
+            // While messages arrive, only the latest text is checked.
             let message = match self.connection.receiver.try_recv() {
                 Ok(message) => message,
                 Err(_) => {
@@ -145,7 +145,7 @@ impl Server<'_> {
                     if self.connection.handle_shutdown(&request)? {
                         return Ok(());
                     }
-                    // What is answered is about the newest text.
+                    // Requests are about the latest text.
                     self.check_changed()?;
                     let response = self.answer(request);
                     self.connection.sender.send(response.into())?;
@@ -174,7 +174,7 @@ impl Server<'_> {
                 }
             }
             "textDocument/didSave" => {
-                // It may have been the project file, or the settings.
+                // The project file or the settings may have changed.
                 self.load_project();
                 self.changed = self.documents.keys().cloned().collect();
             }
@@ -233,7 +233,7 @@ impl Server<'_> {
 
     fn notify(&self, method: &str, params: &impl Serialize) {
         let notification = Notification::new(method.to_owned(), params);
-        // Nobody is left to tell where the editor is gone.
+        // If the editor has exited, nobody reads the message.
         _ = self.connection.sender.send(notification.into());
     }
 
@@ -262,7 +262,7 @@ impl Server<'_> {
         Ok(())
     }
 
-    /// The findings about a text, and what else is wrong with it.
+    /// The findings about a text, and its syntax error.
     fn check(&self, uri: &str, text: &str) -> (Vec<Finding>, Vec<Diagnostic>) {
         let Some(project) = &self.project else {
             return Default::default();
@@ -271,7 +271,7 @@ impl Server<'_> {
         let manifest = match Manifest::parse(text.to_owned()) {
             Ok(manifest) => manifest,
             Err((text, error)) => {
-                // Of other YAML, and of templates, others say what is wrong.
+                // Syntax errors of other YAML files and of templates are not reported.
                 let is_ours = text.contains(PREFIX) && !text.contains("{{");
                 let lines: Vec<_> = text.lines().collect();
                 let syntax = error.position.filter(|_| is_ours).map(|(line, column)| {
@@ -361,7 +361,7 @@ impl Server<'_> {
         };
 
         let is_value = line.key.is_some() && column > line.value;
-        // Without content there is nothing that says how deep one is but the cursor.
+        // In an empty line, the cursor determines the indentation.
         let depth = if line.key.is_none() && text.trim().is_empty() {
             column
         } else {
@@ -479,7 +479,7 @@ fn read<T: DeserializeOwned>(params: Value) -> Option<T> {
     serde_json::from_value(params).ok()
 }
 
-/// Structures of text and numbers are always JSON.
+/// Serializing these types cannot fail.
 fn json(value: &impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }
@@ -509,7 +509,7 @@ fn count(column: usize) -> u32 {
     u32::try_from(column + 1).unwrap_or(u32::MAX)
 }
 
-/// A place that is counted in lines and characters from 1, as the protocol counts.
+/// A line and a column, both from 1, as a position of the protocol.
 fn position(lines: &[&str], line: u32, column: u32) -> Position {
     let line = line.saturating_sub(1);
     let text = lines.get(line as usize).copied().unwrap_or_default();

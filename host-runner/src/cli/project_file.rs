@@ -1,4 +1,4 @@
-//! `telewarden.yaml`: what a repository sets for every run of the command in it.
+//! The project file, `telewarden.yaml`: the configuration of the command for a repository.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,29 +14,29 @@ use super::report::Report;
 /// The name of the file.
 pub(crate) const NAME: &str = "telewarden.yaml";
 
-/// Where the settings are from.
+/// The source of the settings.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct SettingsArgs {
-    /// The administrator's settings, in YAML; the defaults without
+    /// The administrator's settings, in YAML [default: those of telewarden.yaml, else built-in settings]
     ///
-    /// A file with settings, or with a ClusterAdmissionPolicy that has some.
+    /// A settings document, or a ClusterAdmissionPolicy.
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
-    /// Do not look for telewarden.yaml in this folder and those above it
+    /// Do not read telewarden.yaml from this folder or its parents
     #[arg(long)]
     pub(crate) no_config: bool,
 }
 
-/// What a run works with: the project file, and the options that go before it.
+/// The configuration of a run: the project file, and the options that override it.
 #[derive(Debug, Default)]
 pub(crate) struct Project {
     pub(crate) settings: Option<Settings>,
     pub(crate) skip: Skip,
-    /// Warnings count as findings.
+    /// Warnings make the exit status 1.
     pub(crate) strict: bool,
-    /// A file of warnings that are known.
+    /// The file with known warnings.
     pub(crate) baseline: Option<PathBuf>,
-    /// What becomes of the findings of a rule, by code.
+    /// The levels of rules, by code.
     levels: BTreeMap<&'static str, Level>,
 }
 
@@ -75,7 +75,7 @@ impl SettingsArgs {
 }
 
 impl Project {
-    /// Gives the findings of rules the severity that the project file has for them.
+    /// Applies the levels of rules to a report.
     pub(crate) fn judge(&self, report: &mut Report) {
         let level = |code: &str| self.levels.get(code).copied();
         report
@@ -89,7 +89,7 @@ impl Project {
     }
 }
 
-/// The project file of a folder: in it, or above it. A repository's root is the last folder that is looked into.
+/// Finds the project file in a folder or its parents, up to the root of the repository.
 fn find(folder: &Path) -> Option<PathBuf> {
     for folder in folder.ancestors() {
         let file = folder.join(NAME);
@@ -103,7 +103,7 @@ fn find(folder: &Path) -> Option<PathBuf> {
     None
 }
 
-/// Reads a project file. `with_settings` is false where an option names other settings.
+/// Reads a project file. `with_settings` is false if an option names other settings.
 fn read(file: &Path, with_settings: bool) -> Result<Project, Vec<Failure>> {
     let folder = file.parent().unwrap_or(Path::new("")).to_owned();
     let name = display(file);
@@ -169,7 +169,7 @@ fn read(file: &Path, with_settings: bool) -> Result<Project, Vec<Failure>> {
     }
 }
 
-/// A path as people would write it in the folder that they are in.
+/// A path relative to the working folder, if it is below that.
 fn relative(path: &Path) -> PathBuf {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(&here).unwrap_or(path).to_owned()

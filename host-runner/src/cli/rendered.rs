@@ -1,4 +1,4 @@
-//! Charts and overlays: what `helm` and `kustomize` make of them. Both are programs of the user's, on `PATH`.
+//! Charts and overlays, rendered with the user's own `helm` and `kustomize`.
 
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -7,25 +7,25 @@ use std::process::{Command, Stdio};
 
 use super::input::{Failure, Input};
 
-/// What is rendered before it is read.
+/// Input that must be rendered first.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct RenderedArgs {
-    /// Read what `helm template` makes of this chart; can be given several times
+    /// Check the output of `helm template` for this chart; can be given several times
     ///
-    /// A folder, an archive, or whatever else helm takes for a chart.
+    /// A folder, an archive, or any other chart reference of Helm.
     #[arg(long, value_name = "CHART")]
     helm: Vec<PathBuf>,
-    /// Values for the charts of `--helm`; can be given several times
+    /// A values file for the charts of `--helm`; can be given several times
     #[arg(long, value_name = "FILE", requires = "helm")]
     values: Vec<PathBuf>,
-    /// Read what `kustomize build` makes of this folder; can be given several times
+    /// Check the output of `kustomize build` for this folder; can be given several times
     ///
-    /// `kubectl kustomize` is used where there is no kustomize.
+    /// Without kustomize, `kubectl kustomize` is used.
     #[arg(long, value_name = "DIR")]
     kustomize: Vec<PathBuf>,
 }
 
-/// What a text was rendered from.
+/// The chart or overlay that a text was rendered from.
 #[derive(Clone, Debug)]
 pub(crate) struct RenderedFrom {
     /// The chart or the folder.
@@ -33,7 +33,7 @@ pub(crate) struct RenderedFrom {
 }
 
 impl RenderedFrom {
-    /// The file that a line, from 1, was rendered from: helm says so in a comment above each document.
+    /// The template that a line, from 1, was rendered from. Helm writes it in a comment above each document.
     pub(crate) fn template(&self, text: &str, line: u32) -> String {
         let lines = text.lines().take(line as usize);
         let source = lines.filter_map(|line| line.strip_prefix("# Source: ")).last();
@@ -51,7 +51,7 @@ impl RenderedArgs {
         self.helm.is_empty() && self.kustomize.is_empty()
     }
 
-    /// Runs the programs, and adds what they print.
+    /// Runs the programs, and adds their output.
     pub(crate) fn read(&self, input: &mut Input) {
         for chart in &self.helm {
             let values = self
@@ -86,7 +86,7 @@ fn add(input: &mut Input, command: &str, path: &Path, printed: Result<String, Un
     match printed {
         Ok(text) => input.add_text(&name, text, from),
         Err(Unrendered::NoProgram(program)) => input.failures.push(Failure::new(format!(
-            "cannot run `{program}`: it is not on PATH; install it, or pipe what it prints: `{name} | telewarden validate -`"
+            "cannot run `{program}`: it is not on PATH; install it, or pipe its output: `{name} | telewarden validate -`"
         ))),
         Err(Unrendered::Io(error)) => input.failures.push(Failure::new(format!("cannot run `{name}`: {error}"))),
         Err(Unrendered::Failed(message)) => input
@@ -95,7 +95,7 @@ fn add(input: &mut Input, command: &str, path: &Path, printed: Result<String, Un
     }
 }
 
-/// Why nothing was rendered.
+/// Why rendering failed.
 enum Unrendered {
     NoProgram(&'static str),
     Io(std::io::Error),
@@ -110,7 +110,7 @@ fn run(program: &'static str, args: &[&OsStr]) -> Result<String, Unrendered> {
     })?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        // What helm says first is what is wrong; after it come hints.
+        // The first lines contain the error.
         let said: String = said.trim().chars().take(1000).collect();
         return Err(Unrendered::Failed(said.replace('\n', " ")));
     }

@@ -59,13 +59,13 @@ pub(crate) struct Summary {
     /// The number of findings that are not in the report, because a source had too many.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) left_out: usize,
-    /// Findings that `telewarden fix` can mend.
+    /// The number of findings that `telewarden fix` can fix.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) fixable: usize,
-    /// Warnings that a comment in a file silences.
+    /// The number of warnings that comments silence.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) ignored: usize,
-    /// Warnings that the baseline holds.
+    /// The number of warnings in the baseline, which are not reported.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) baseline: usize,
 }
@@ -111,7 +111,7 @@ pub(crate) struct Finding {
     /// The file; `<stdin>` for standard input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<String>,
-    /// The template that it was rendered from, if it was: the file is then what was rendered, and not one on the disk.
+    /// The template, if the finding is in rendered text. `file` is then the command that rendered it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) template: Option<String>,
     /// The line of the first character, from 1.
@@ -126,7 +126,7 @@ pub(crate) struct Finding {
     /// The column of the character after the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) end_column: Option<u32>,
-    /// The one certain way to mend it: what `telewarden fix` writes.
+    /// The fix, as `telewarden fix` writes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) fix: Option<Fix>,
     /// The excerpt of the first line that is shown.

@@ -20,7 +20,7 @@ pub(crate) struct Args {
     /// Exit with 1 if there are warnings
     #[arg(long)]
     strict: bool,
-    /// Write what has one certain way out into the files first, as `telewarden fix` does
+    /// Fix findings in the files first, as `telewarden fix` does
     #[arg(long)]
     fix: bool,
     #[command(flatten)]

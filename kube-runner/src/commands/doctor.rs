@@ -1,4 +1,4 @@
-//! `doctor`: whether a cluster has what the sources of files need. It reads, and writes nothing.
+//! `doctor`: checks that a cluster has the objects that sources need. It only reads.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ enum Answer {
     Unknown(String),
 }
 
-/// Answers every question about the sources of files.
+/// Checks the sources in files.
 pub(crate) async fn doctor(arguments: Doctor) -> Result<ExitCode, Error> {
     let sources = read_all(&arguments.paths)?;
     let module = module::load(&arguments.policy).await?;
@@ -203,8 +203,7 @@ impl Look<'_> {
             return;
         };
         let Some(service) = found else {
-            let what_to_do =
-                format!("it does not exist, and {url} has no other meaning; `kubectl get services -n {namespace}`");
+            let what_to_do = format!("it does not exist; compare {url} with `kubectl get services -n {namespace}`");
             return counts.print(&question, Answer::No(what_to_do));
         };
         counts.print(&question, Answer::Yes);
@@ -216,7 +215,7 @@ impl Look<'_> {
         counts.print(
             &question,
             match () {
-                // Its pods are spoken to directly, on any port that they have.
+                // Clients connect to its pods directly, on any port.
                 () if is_headless => {
                     Answer::Unknown("the service is headless: the port is one of its pods'".to_owned())
                 }
@@ -260,7 +259,7 @@ impl Look<'_> {
             name,
             key,
         } = reference;
-        // Of a Secret only the names of its entries are looked at.
+        // Only the keys of a Secret are used.
         let keys: Option<Vec<String>> = match kind {
             ReferenceKind::Secret => {
                 let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
@@ -275,7 +274,7 @@ impl Look<'_> {
         };
         Ok(match (keys, key) {
             (None, _) => Answer::No(format!(
-                "it does not exist: Telegraf's pod does not start without it; create it in {namespace}, or see what should"
+                "it does not exist, and Telegraf's pod does not start without it; create it in namespace {namespace}"
             )),
             (Some(keys), Some(key)) if !keys.contains(key) => {
                 Answer::No(format!("the key is missing; it has {}", keys.join(", ")))

@@ -1,25 +1,24 @@
-//! Changes to a text, each at its place: nothing around it is written anew.
+//! Changes of parts of a text. The rest of the text is not changed.
 
 use saphyr_parser::ScalarStyle;
 
 use super::Region;
 
-/// A change to a text: the characters to take out, and what to write there.
+/// A change of a text: the characters to remove, and the text to insert.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Edit {
-    /// The first character to take out, counted from the first of the text that is no byte order mark.
+    /// The index of the first character to remove. A byte order mark is not counted.
     pub(super) start: usize,
     /// The character after the last.
     pub(super) end: usize,
-    /// What to write there.
+    /// The text to insert.
     pub text: String,
     /// The same place, in lines and columns.
     pub region: Region,
 }
 
-/// A text as it is written in a scalar of a style. `plain` says that a plain scalar stays plain; otherwise it is quoted.
-/// `is_part` says that this is a part of the scalar, which has its quotes already. None where the style cannot hold the
-/// text.
+/// Writes a text as a scalar of a style, with escapes. With `plain`, a plain scalar stays plain; otherwise it is quoted. With
+/// `is_part`, the text becomes a part of a scalar, so no quotes are added. `None` if the style cannot hold the text.
 pub(super) fn written(text: &str, style: ScalarStyle, plain: bool, is_part: bool) -> Option<String> {
     (!text.contains(char::is_control)).then_some(())?;
     let quoted = |quote: char, escaped: String| match is_part {
@@ -29,7 +28,7 @@ pub(super) fn written(text: &str, style: ScalarStyle, plain: bool, is_part: bool
     match style {
         ScalarStyle::Literal | ScalarStyle::Folded => is_part.then(|| text.to_owned()),
         ScalarStyle::Plain if plain => {
-            // What would end a plain scalar, or begin a comment.
+            // These end a plain scalar or start a comment.
             let breaks = text.contains(": ") || text.contains(" #") || text.contains(['{', '}', '[', ']', ',']);
             (!breaks).then(|| text.to_owned())
         }

@@ -90,8 +90,8 @@ impl Manifest {
         &self.text
     }
 
-    /// The change of the text that a suggestion means. None where the text does not have the place, or cannot hold the
-    /// replacement there. `item` is the object's number in the document, where that is a List.
+    /// The change of the text for a suggestion. `None` if the text does not have the place, or cannot hold the replacement
+    /// there. `item` is the object's position in the document if that is a List.
     pub fn edit(&self, document: usize, item: Option<usize>, suggestion: &Suggestion) -> Option<Edit> {
         let mut place = suggestion.place.clone();
         if let Some(item) = item {
@@ -102,7 +102,7 @@ impl Manifest {
             .edit(document, &place, seen.and_then(Value::as_str), &suggestion.replacement)
     }
 
-    /// The text with some changes, in any order. None if two of them overlap.
+    /// The text with changes, which can be in any order. `None` if two of them overlap.
     pub fn edited(&self, edits: &[Edit]) -> Option<String> {
         edit::apply(&self.text, edits)
     }

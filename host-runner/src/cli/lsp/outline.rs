@@ -1,15 +1,15 @@
-//! Where one is in a YAML text, told from indentation. That holds for YAML, for YAML within YAML as an annotation is, and
-//! for text that is not finished.
+//! Determines the path of a place in a YAML text from its indentation. This also works for YAML in an annotation, and for
+//! incomplete text.
 
 /// A step of a path that is an item of a list.
 pub(super) const ITEM: &str = "*";
 
-/// One line, as far as it says where one is.
+/// The structure of one line.
 #[derive(Debug, PartialEq)]
 pub(super) struct Line {
     /// The columns of the dashes that begin it.
     dashes: Vec<usize>,
-    /// Where its content begins.
+    /// The column of its content.
     pub(super) column: usize,
     pub(super) key: Option<String>,
     /// The column after the key's colon.
@@ -43,7 +43,7 @@ impl Line {
     }
 }
 
-/// The key that a text begins with, and how many characters it takes, its colon included.
+/// The key at the start of a text, and its length in characters, including the colon.
 fn key(chars: &[char]) -> Option<(String, usize)> {
     let (key, end): (String, usize) = match *chars.first()? {
         quote @ ('"' | '\'') => {
@@ -65,7 +65,7 @@ fn key(chars: &[char]) -> Option<(String, usize)> {
 /// The keys above a column of a line, outermost first. Lines are counted from 0.
 pub(super) fn above(lines: &[&str], number: usize, column: usize) -> Vec<String> {
     let mut path = Vec::new();
-    // Twice the column: a list may stand right below its key, and of what is in its column only the key is above.
+    // Doubled columns: a list can have the same indentation as its key, which is still its parent.
     let mut limit = 2 * column;
     let mut climb = |line: &Line, own: bool, limit: &mut usize| {
         if let Some(key) = line.key.as_ref().filter(|_| !own && 2 * line.column < *limit) {
@@ -73,7 +73,7 @@ pub(super) fn above(lines: &[&str], number: usize, column: usize) -> Vec<String>
             *limit = 2 * line.column;
         }
         for dash in line.dashes.iter().rev() {
-            // Another item of the same list is not above.
+            // Another item of the same list is not a parent.
             if 2 * dash + 1 < *limit {
                 path.push(ITEM.to_owned());
                 *limit = 2 * dash + 1;

@@ -1,4 +1,4 @@
-//! What JSON Schemas say about a place: which keys and values it may have, and what they mean.
+//! The keys, values and documentation that a JSON Schema has for a place.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::outline::ITEM;
 
-/// What can be written at a place.
+/// A key that a schema allows.
 #[derive(Debug, PartialEq)]
 pub(super) struct Known {
     pub(super) label: String,

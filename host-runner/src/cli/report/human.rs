@@ -166,7 +166,7 @@ pub(crate) fn summary(report: &Report) -> String {
         parts.push(format!("{} in the baseline", count(summary.baseline, "warning")));
     }
     if summary.fixable > 0 {
-        parts.push(format!("`telewarden fix` mends {}", summary.fixable));
+        parts.push(format!("{} fixable with `telewarden fix`", summary.fixable));
     }
     parts.extend(skipped(report));
     parts.join("; ")
