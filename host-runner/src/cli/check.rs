@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use telewarden::{Causes, Diagnostic, Error, Module, Outcome, RenderAnswer, RenderRequest, SourceAnswer};
-use telewarden_policy::manifest::Region;
+use telewarden_policy::diagnostic::Rule;
+use telewarden_policy::manifest::{Expansion, Generated, Region};
 
 use super::fixes::{Fixer, Fixes};
 use super::ignore;
-use super::input::{self, Failure, Input, Settings, Skip, Text};
+use super::input::{self, Failure, Input, Reading, Settings, Skip, Text};
 use super::module::PolicyArgs;
+use super::output;
 use super::project_file::{Project, SettingsArgs};
 use super::rendered::RenderedArgs;
 use super::report::{self, Finding, Report};
@@ -23,13 +25,23 @@ const MAX_FINDINGS: usize = 101;
 pub(crate) struct Selection {
     /// Files or folders; `-` or no path for standard input
     ///
-    /// In a folder, all *.yaml, *.yml and *.json files are read, except hidden ones. Objects of other kinds are ignored.
+    /// In a folder, all *.yaml, *.yml and *.json files are read, except hidden ones. Objects of other kinds are ignored. A file that
+    /// is neither YAML nor JSON is an error, unless it is a template, such as Helm's.
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) rendered: RenderedArgs,
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
+    /// Pass over files of folders that are neither YAML nor JSON
+    #[arg(long)]
+    allow_unparsable: bool,
+    /// Check ApplicationSets as they are, without the Applications that their lists come to
+    #[arg(long)]
+    no_expand: bool,
+    /// Name the files that are passed over
+    #[arg(short, long)]
+    verbose: bool,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
 }
@@ -55,20 +67,40 @@ pub(crate) enum Look {
 
 impl Selection {
     /// Reads the selected input. Without any, standard input is read.
-    fn read(&self, skip: &Skip) -> Input {
+    fn read(&self, annotation: &str, skip: &Skip) -> Input {
+        let reading = Reading {
+            allow_unparsable: self.allow_unparsable,
+            annotation: annotation.to_owned(),
+        };
         let mut input = match self.paths.is_empty() && !self.rendered.is_empty() {
             true => Input::default(),
-            false => input::read(&self.paths, skip),
+            false => input::read(&self.paths, &reading, skip),
         };
         self.rendered.read(&mut input);
+        if self.verbose {
+            let files = input.skipped.files.iter();
+            files.for_each(|file| output::say(format_args!("note: passed over `{file}`")));
+        }
         input
     }
 }
 
 /// The origin of an object in the request.
+#[derive(Clone, Copy)]
 struct Origin<'a> {
     text: &'a Text,
     document: usize,
+    /// The ApplicationSet's Application that it is, if it is one.
+    generated: Option<(&'a Expanded<'a>, &'a Generated)>,
+}
+
+/// An ApplicationSet, and what it comes to.
+struct Expanded<'a> {
+    text: &'a Text,
+    document: usize,
+    /// Its number in the document, where that is a List.
+    item: Option<usize>,
+    expansion: Expansion,
 }
 
 /// Checks the selected input.
@@ -80,10 +112,9 @@ pub(crate) fn check(selection: &Selection) -> Checked {
 pub(crate) fn look(selection: &Selection, look: Look) -> Checked {
     match selection.settings.load() {
         Ok(project) => {
-            let input = selection.read(&project.skip);
-            let module = selection.policy.load();
-            let (report, answer, texts) = match module {
-                Ok(module) => check_input(input, &project, &module, look),
+            let input = selection.read(&project.annotation(), &project.skip);
+            let (report, answer, texts) = match selection.policy.load() {
+                Ok(module) => check_input(input, &project, &module, look, !selection.no_expand),
                 Err(error) => {
                     let mut report = Report::of(&input);
                     report.failures.push(Failure::new(Causes(&error).to_string()));
@@ -99,7 +130,8 @@ pub(crate) fn look(selection: &Selection, look: Look) -> Checked {
         }
         Err(of_settings) => {
             // Unreadable input is reported together with invalid settings.
-            let mut report = Report::of(&selection.read(&Skip::default()));
+            let annotation = Project::default().annotation();
+            let mut report = Report::of(&selection.read(&annotation, &Skip::default()));
             report.failures.extend(of_settings);
             Checked {
                 report,
@@ -109,40 +141,97 @@ pub(crate) fn look(selection: &Selection, look: Look) -> Checked {
     }
 }
 
-/// Calls the module with the input, and reports its answer.
+/// Calls the module with the input, and reports its answer. With `expand`, the Applications of ApplicationSets are checked too.
 pub(crate) fn check_input(
     input: Input,
     project: &Project,
     module: &Module,
     look: Look,
+    expand: bool,
 ) -> (Report, RenderAnswer, Vec<Text>) {
     let mut report = Report::of(&input);
     let texts = input.texts;
     let settings = project.settings.as_ref();
-    let (origins, sources) = sources(&texts);
-    let answer = ask(module, settings, &sources).unwrap_or_else(|error| {
-        report.failures.push(Failure::new(Causes(&error).to_string()));
-        RenderAnswer::default()
-    });
-    let fixes = match look {
-        Look::ForFindings => Fixes::default(),
-        Look::ForFixes => {
-            let asked: Vec<_> = origins.iter().map(|origin| (origin.text, origin.document)).collect();
-            Fixer::new(module, settings).find(&asked, &answer)
-        }
+    let annotation = project.annotation();
+    let expanded = match expand {
+        true => self::expand(&texts, &annotation),
+        false => Vec::new(),
     };
-    report.add_answer(&answer, settings, &origins, &fixes);
-    drop(origins);
-    ignore::apply(&mut report, &texts);
-    project.judge(&mut report);
-    report.count();
-    (report, answer, texts)
+    let (origins, sources) = sources(&texts, &expanded);
+    match ask(module, settings, &sources) {
+        Ok(answer) => {
+            let fixes = match look {
+                Look::ForFindings => Fixes::default(),
+                Look::ForFixes => {
+                    // An Application of an ApplicationSet is not in the file.
+                    let in_file =
+                        |origin: &Origin<'_>| origin.generated.is_none().then_some((origin.text, origin.document));
+                    let asked: Vec<_> = origins.iter().map(in_file).collect();
+                    Fixer::new(module, settings).find(&asked, &answer)
+                }
+            };
+            report.add_answer(&answer, settings, &origins, &expanded, &fixes);
+            report.add_misplaced(&texts, &annotation);
+            drop((origins, sources, expanded));
+            ignore::apply(&mut report, &texts);
+            project.judge(&mut report);
+            report.count();
+            (report, answer, texts)
+        }
+        Err(error) => {
+            report.failures.push(Failure::new(Causes(&error).to_string()));
+            report.count();
+            (report, RenderAnswer::default(), Vec::new())
+        }
+    }
 }
 
-fn sources(texts: &[Text]) -> (Vec<Origin<'_>>, Vec<&Value>) {
+/// Every ApplicationSet, with its Applications.
+fn expand<'a>(texts: &'a [Text], annotation: &str) -> Vec<Expanded<'a>> {
+    let mut expanded = Vec::new();
+    for text in texts {
+        for (document, value) in text.manifest.objects() {
+            let items = value["items"].as_array().map(Vec::len);
+            let items = items.map_or(vec![None], |count| (0..count).map(Some).collect());
+            for item in items {
+                expanded.extend(
+                    text.manifest
+                        .expand(document, item, annotation)
+                        .map(|expansion| Expanded {
+                            text,
+                            document,
+                            item,
+                            expansion,
+                        }),
+                );
+            }
+        }
+    }
+    expanded
+}
+
+/// Every object, and behind it the Applications that it comes to.
+fn sources<'a>(texts: &'a [Text], expanded: &'a [Expanded<'a>]) -> (Vec<Origin<'a>>, Vec<&'a Value>) {
     let objects = texts.iter().flat_map(|text| {
-        let objects = text.manifest.objects();
-        objects.map(move |(document, value)| (Origin { text, document }, value))
+        text.manifest.objects().flat_map(move |(document, value)| {
+            let origin = Origin {
+                text,
+                document,
+                generated: None,
+            };
+            let of_object = expanded
+                .iter()
+                .filter(move |set| std::ptr::eq(set.text, text) && set.document == document);
+            let generated = of_object.flat_map(move |set| {
+                let applications = set.expansion.applications.iter();
+                applications.map(move |generated| {
+                    let generated = Some((set, generated));
+                    let application = generated.map_or(value, |(_, generated)| &generated.application);
+                    (Origin { generated, ..origin }, application)
+                })
+            });
+            std::iter::once((origin, value)).chain(generated)
+        })
     });
     objects.unzip()
 }
@@ -172,7 +261,18 @@ pub(crate) fn ask(module: &Module, settings: Option<&Settings>, sources: &[&Valu
 }
 
 impl Text {
-    /// A finding at its place in this file.
+    /// A finding about an object, at its place in this file. `item` is the object's number in a List.
+    fn finding_of_object(
+        &self,
+        document: usize,
+        item: Option<usize>,
+        diagnostic: &Diagnostic,
+        source: Option<&str>,
+    ) -> Finding {
+        self.finding(self.manifest.locate(document, item, diagnostic), diagnostic, source)
+    }
+
+    /// A finding at a place in this file.
     pub(crate) fn finding(&self, region: Option<Region>, diagnostic: &Diagnostic, source: Option<&str>) -> Finding {
         Finding {
             file: Some(self.name.clone()),
@@ -199,7 +299,7 @@ impl Report {
             ..Self::default()
         };
         report.summary.files = input.files;
-        report.summary.skipped = input.skipped;
+        report.summary.skipped = input.skipped.clone();
         report.count();
         report
     }
@@ -209,6 +309,7 @@ impl Report {
         answer: &RenderAnswer,
         settings: Option<&Settings>,
         origins: &[Origin<'_>],
+        expanded: &[Expanded<'_>],
         fixes: &Fixes,
     ) {
         for diagnostic in &answer.diagnostics {
@@ -218,6 +319,8 @@ impl Report {
                 _ => Finding::new(diagnostic),
             });
         }
+        // The findings about an ApplicationSet's Applications, which are all at places of the ApplicationSet.
+        let mut repeated = Repeated::default();
         for (number, source) in answer.sources.iter().enumerate() {
             let SourceAnswer {
                 index,
@@ -228,19 +331,48 @@ impl Report {
                 endpoints,
                 ..
             } = source;
-            // Another module may answer about a source that is not in the request.
-            let Some(Origin { text, document }) = origins.get(*index) else {
+            // Another module may answer about a source that it was not asked about.
+            let Some(Origin {
+                text,
+                document,
+                generated,
+            }) = origins.get(*index).copied()
+            else {
                 continue;
             };
-            let findings = diagnostics.iter().take(MAX_FINDINGS).enumerate();
-            self.findings.extend(findings.map(|(index, diagnostic)| {
-                let region = text.manifest.locate(*document, *item, diagnostic);
-                Finding {
-                    fix: fixes.of(number, index).cloned().map(Into::into),
-                    ..text.finding(region, diagnostic, Some(identity))
-                }
-            }));
+            let kept = diagnostics.iter().take(MAX_FINDINGS);
             self.summary.left_out += diagnostics.len().saturating_sub(MAX_FINDINGS);
+            let item = match generated {
+                Some((set, generated)) => {
+                    for diagnostic in kept {
+                        let diagnostic = generated.in_set(diagnostic);
+                        let finding = text.finding_of_object(document, set.item, &diagnostic, Some(identity));
+                        repeated.add(finding, &mut self.findings);
+                    }
+                    set.item
+                }
+                None => {
+                    let is_here = |set: &&Expanded<'_>| {
+                        std::ptr::eq(set.text, text) && set.document == document && set.item == *item
+                    };
+                    let set = expanded.iter().find(is_here);
+                    let is_open = |diagnostic: &Diagnostic| diagnostic.is(Rule::UncheckedPlaceholder) && set.is_some();
+                    let finding = |diagnostic| text.finding_of_object(document, *item, diagnostic, Some(identity));
+                    let has_open = kept.clone().any(|diagnostic| is_open(diagnostic));
+                    let own = kept.enumerate().filter(|(_, diagnostic)| !is_open(diagnostic));
+                    self.findings.extend(own.map(|(index, diagnostic)| Finding {
+                        fix: fixes.of(number, index).cloned().map(Into::into),
+                        ..finding(diagnostic)
+                    }));
+                    // What cannot be expanded counts where something depends on it.
+                    let of_set = set.into_iter().flat_map(|set| &set.expansion.findings);
+                    let of_set = of_set.filter(|diagnostic| has_open || diagnostic.is_error());
+                    self.findings.extend(of_set.map(finding));
+                    *item
+                }
+            };
+            let is_idle = *outcome == Outcome::Idle && diagnostics.is_empty();
+            self.summary.unannotated.count(identity, is_idle);
             self.sources.push(report::Source {
                 source: identity.clone(),
                 file: text.name.clone(),
@@ -250,6 +382,55 @@ impl Report {
                 endpoints: endpoints.len(),
             });
             self.summary.refused += usize::from(*outcome == Outcome::Refused);
+        }
+        repeated.say(&mut self.findings);
+    }
+
+    /// Adds annotations that are written where nobody reads them.
+    fn add_misplaced(&mut self, texts: &[Text], annotation: &str) {
+        for text in texts {
+            let found = text.manifest.misplaced(annotation);
+            let found = found
+                .iter()
+                .map(|(document, finding)| text.finding_of_object(*document, None, finding, None));
+            self.findings.extend(found);
+        }
+    }
+}
+
+/// Findings about several Applications of an ApplicationSet that are at one place: one cause, and so one finding.
+#[derive(Default)]
+struct Repeated {
+    /// The findings' numbers in the report, and how many more there are like each.
+    more: Vec<(usize, usize)>,
+}
+
+impl Repeated {
+    fn add(&mut self, finding: Finding, findings: &mut Vec<Finding>) {
+        let is_same = |known: &Finding| {
+            known.code == finding.code
+                && known.file == finding.file
+                && (known.line, known.column) == (finding.line, finding.column)
+                && (known.end_line, known.end_column) == (finding.end_line, finding.end_column)
+        };
+        match findings.iter().position(is_same) {
+            None => {
+                self.more.push((findings.len(), 0));
+                findings.push(finding);
+            }
+            // The ApplicationSet's own finding says it already.
+            Some(index) => {
+                if let Some((_, more)) = self.more.iter_mut().find(|(known, _)| *known == index) {
+                    *more += 1;
+                }
+            }
+        }
+    }
+
+    fn say(self, findings: &mut [Finding]) {
+        for (index, more) in self.more.into_iter().filter(|(_, more)| *more > 0) {
+            let others = report::count(more, "other Application");
+            findings[index].message += &format!(" (and {others} of the ApplicationSet)");
         }
     }
 }

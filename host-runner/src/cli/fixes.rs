@@ -54,22 +54,22 @@ impl<'a> Fixer<'a> {
         }
     }
 
-    /// The fixes of an answer's findings. `asked` are the texts and documents of its sources.
-    pub(crate) fn find(mut self, asked: &[(&Text, usize)], answer: &RenderAnswer) -> Fixes {
+    /// The fixes of an answer's findings. `asked` are the texts and documents of its sources, if they are in a file.
+    pub(crate) fn find(mut self, asked: &[Option<(&Text, usize)>], answer: &RenderAnswer) -> Fixes {
         let mut by_text: Vec<(&Text, Vec<Fixed>)> = Vec::new();
         for (number, source) in answer.sources.iter().enumerate() {
-            let Some((text, document)) = asked.get(source.index) else {
+            let Some((text, document)) = asked.get(source.index).copied().flatten() else {
                 continue;
             };
             if text.rendered.is_some() {
                 // Its template must be changed instead.
                 continue;
             }
-            let Some(fixed) = self.fix(text, *document, source.item, number, &source.diagnostics) else {
+            let Some(fixed) = self.fix(text, document, source.item, number, &source.diagnostics) else {
                 continue;
             };
             match by_text.last_mut() {
-                Some((last, of_text)) if std::ptr::eq(*last, *text) => of_text.push(fixed),
+                Some((last, of_text)) if std::ptr::eq(*last, text) => of_text.push(fixed),
                 _ => by_text.push((text, vec![fixed])),
             }
         }

@@ -18,7 +18,7 @@ use telewarden::{Module, Severity};
 use telewarden_policy::annotation::{self, PREFIX};
 use telewarden_policy::diagnostic::rules;
 use telewarden_policy::manifest::Manifest;
-use telewarden_policy::{schema as schemas, settings};
+use telewarden_policy::schema as schemas;
 
 use self::messages::{
     AtPosition, CodeAction, Completion, Diagnostic, DidChange, DidOpen, Hover, InRange, Initialize, Markup, OfDocument,
@@ -297,7 +297,7 @@ impl Server<'_> {
             files: 1,
             ..Input::default()
         };
-        let (report, ..) = check::check_input(input, project, &self.module, Look::ForFixes);
+        let (report, ..) = check::check_input(input, project, &self.module, Look::ForFixes, true);
         let Report { findings, .. } = report;
         let of_text = findings
             .into_iter()
@@ -415,14 +415,9 @@ impl Server<'_> {
         keys.collect()
     }
 
-    /// The annotation whose value names endpoints.
+    /// The annotation with the endpoints.
     fn annotation_name(&self) -> String {
-        let settings = self.project.as_ref().and_then(|project| project.settings.as_ref());
-        let (settings, _) = settings::read(settings.map(|settings| &settings.value));
-        let settings = settings.or_else(|| settings::read(None).0);
-        settings
-            .map(|settings| settings.annotation().to_owned())
-            .unwrap_or_default()
+        self.project.as_ref().map(Project::annotation).unwrap_or_default()
     }
 
     /// The schema that a path of a document leads into, and the rest of the path.

@@ -75,6 +75,15 @@ impl SettingsArgs {
 }
 
 impl Project {
+    /// The annotation with the endpoints.
+    pub(crate) fn annotation(&self) -> String {
+        let read = |settings| telewarden_policy::settings::read(settings).0;
+        let settings = read(self.settings.as_ref().map(|settings| &settings.value)).or_else(|| read(None));
+        settings
+            .map(|settings| settings.annotation().to_owned())
+            .unwrap_or_default()
+    }
+
     /// Applies the levels of rules to a report.
     pub(crate) fn judge(&self, report: &mut Report) {
         let level = |code: &str| self.levels.get(code).copied();

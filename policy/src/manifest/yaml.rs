@@ -50,6 +50,33 @@ pub(super) fn documents(text: &str) -> Result<Vec<Value>, SyntaxError> {
     Ok(reader.documents)
 }
 
+/// The documents of a text that must be JSON: one, or several one after the other.
+#[cfg(feature = "files")]
+pub(super) fn json_documents(text: &str) -> Result<Vec<Value>, SyntaxError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let documents = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    let documents = documents.collect::<Result<Vec<_>, _>>().map_err(|error| {
+        let said = error.to_string();
+        let message = said
+            .rsplit_once(" at line ")
+            .map_or(said.as_str(), |(message, _)| message);
+        let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
+        // The library counts bytes.
+        let before = line.bytes().take(error.column().saturating_sub(1));
+        let column = before.filter(|byte| byte & 0xC0 != 0x80).count() + 1;
+        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        SyntaxError {
+            message: message.to_owned(),
+            position: Some((number(error.line()), number(column))),
+        }
+    })?;
+    Ok(if documents.is_empty() {
+        vec![Value::Null]
+    } else {
+        documents
+    })
+}
+
 fn scan_error(error: &ScanError) -> String {
     error.info().to_owned()
 }
@@ -365,6 +392,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[rstest]
+    #[case::trailing_comma("{\n  \"a\": [1, 2],\n}\n", Err((3, 1)))]
+    #[case::behind_a_wide_character("{\"ä\": \"ö\", }", Err((1, 12)))]
+    #[case::comment("// a\n{}", Err((1, 1)))]
+    #[case::one("{\"a\": 1}\n", Ok(1))]
+    #[case::several("{}\n{}\n", Ok(2))]
+    #[case::none("", Ok(1))]
+    #[cfg(feature = "files")]
+    fn json_is_not_yaml(#[case] text: &str, #[case] expected: Result<usize, (u32, u32)>) {
+        let seen = json_documents(text).map(|documents| documents.len());
+        assert_eq!(seen.map_err(|error| error.position.expect("a place")), expected);
     }
 
     #[test]
