@@ -151,39 +151,11 @@ pub(crate) fn check_input(
 ) -> (Report, RenderAnswer, Vec<Text>) {
     let mut report = Report::of(&input);
     let texts = input.texts;
-    let settings = project.settings.as_ref();
-    let annotation = project.annotation();
-    let expanded = match expand {
-        true => self::expand(&texts, &annotation),
-        false => Vec::new(),
-    };
-    let (origins, sources) = sources(&texts, &expanded);
-    match ask(module, settings, &sources) {
-        Ok(answer) => {
-            let fixes = match look {
-                Look::ForFindings => Fixes::default(),
-                Look::ForFixes => {
-                    // An Application of an ApplicationSet is not in the file.
-                    let in_file =
-                        |origin: &Origin<'_>| origin.generated.is_none().then_some((origin.text, origin.document));
-                    let asked: Vec<_> = origins.iter().map(in_file).collect();
-                    Fixer::new(module, settings).find(&asked, &answer)
-                }
-            };
-            report.add_answer(&answer, settings, &origins, &expanded, &fixes);
-            report.add_misplaced(&texts, &annotation);
-            drop((origins, sources, expanded));
-            ignore::apply(&mut report, &texts);
-            project.judge(&mut report);
-            report.count();
-            (report, answer, texts)
-        }
-        Err(error) => {
-            report.failures.push(Failure::new(Causes(&error).to_string()));
-            report.count();
-            (report, RenderAnswer::default(), Vec::new())
-        }
-    }
+    let answer = report.add_texts(&texts, project, module, look, expand);
+    ignore::apply(&mut report, &texts);
+    project.judge(&mut report);
+    report.count();
+    (report, answer, texts)
 }
 
 /// Every ApplicationSet, with its Applications.
@@ -302,6 +274,45 @@ impl Report {
         report.summary.skipped = input.skipped.clone();
         report.count();
         report
+    }
+
+    /// Calls the module with the objects of texts, and adds its answer.
+    fn add_texts(
+        &mut self,
+        texts: &[Text],
+        project: &Project,
+        module: &Module,
+        look: Look,
+        expand: bool,
+    ) -> RenderAnswer {
+        let settings = project.settings.as_ref();
+        let annotation = project.annotation();
+        let expanded = match expand {
+            true => self::expand(texts, &annotation),
+            false => Vec::new(),
+        };
+        let (origins, sources) = sources(texts, &expanded);
+        let answer = match ask(module, settings, &sources) {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.failures.push(Failure::new(Causes(&error).to_string()));
+                return RenderAnswer::default();
+            }
+        };
+        let fixes = match look {
+            Look::ForFindings => Fixes::default(),
+            Look::ForFixes => {
+                let mut asked = Vec::new();
+                for origin in &origins {
+                    // An Application of an ApplicationSet is not in the file.
+                    asked.push(origin.generated.is_none().then_some((origin.text, origin.document)));
+                }
+                Fixer::new(module, settings).find(&asked, &answer)
+            }
+        };
+        self.add_answer(&answer, settings, &origins, &expanded, &fixes);
+        self.add_misplaced(texts, &annotation);
+        answer
     }
 
     fn add_answer(
