@@ -152,6 +152,8 @@ fn shape(context: &Context<'_>) -> Option<String> {
         "true" | "false" | "1" | "2" if !quote.is_empty() => Some(content.to_owned()),
         "" | "true" | "false" => None,
         text if text.starts_with(['[', '{', '&', '*', '!', '|', '>']) && quote.is_empty() => None,
+        // It may be several texts.
+        text if text.contains([',', ' ', '|']) => None,
         text => Some(format!("[\"{text}\"]")),
     }
 }
@@ -318,6 +320,7 @@ mod tests {
     #[case::two_near_names("a: {urll: 'http://a.shop.svc'}")]
     #[case::no_near_name("a: {url: 'http://a.shop.svc', bearer_token: x}")]
     #[case::no_near_name("a: {url: 'http://a.shop.svc', honor_labels: true}")]
+    #[case::several_patterns("a: {url: 'http://a.shop.svc', fieldinclude: 'x_*,y_*'}")]
     #[case::a_word("a: enabled")]
     #[case::localhost("a: http://localhost:8080/metrics")]
     #[case::another_namespace("a: http://web.other.svc:8080/metrics")]
