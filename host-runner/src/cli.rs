@@ -1,17 +1,25 @@
 //! The command line.
 
 mod annotate;
+mod baseline;
 mod check;
 mod completions;
 mod explain;
+mod fix;
+mod fixes;
+mod ignore;
+mod init;
 mod input;
 mod inspect;
+mod lsp;
 mod module;
 mod output;
 mod policies;
+mod project_file;
 mod pull;
 mod push;
 mod render;
+mod rendered;
 mod report;
 mod review;
 mod rule;
@@ -36,8 +44,11 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Validate(validate::Args),
+    Fix(fix::Args),
     Render(render::Args),
     Explain(explain::Args),
+    Init(init::Args),
+    Lsp(lsp::Args),
     Schema(schema::Args),
     Rule(rule::Args),
     Review(review::Args),
@@ -72,8 +83,11 @@ pub(crate) fn main() -> ExitCode {
     cli.color.write_global();
     match cli.command {
         Command::Validate(args) => validate::run(&args),
+        Command::Fix(args) => fix::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Init(args) => init::run(&args),
+        Command::Lsp(args) => lsp::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Rule(args) => rule::run(&args),
         Command::Review(args) => review::run(&args),

@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Render local files and apply them once, without an operator
     Apply(Apply),
+    /// Check that the cluster has the objects that sources in files need; exit 1 if not, 2 on errors
+    Doctor(Doctor),
 }
 
 /// The module, its limits and the settings.
@@ -154,4 +156,15 @@ pub(crate) struct Apply {
     /// Send dry-run requests only: nothing is written
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// Arguments of `doctor`.
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    /// Files or folders of YAML or JSON; `-` is standard input
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) policy: Policy,
 }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod diff;
+mod doctor;
 mod run;
 
 use std::process::ExitCode;
@@ -15,5 +16,6 @@ pub(crate) async fn dispatch(command: Command) -> Result<ExitCode, Error> {
         Command::Run(arguments) => run::run(arguments).await,
         Command::Diff(arguments) => diff::diff(arguments).await,
         Command::Apply(arguments) => apply::apply(arguments).await,
+        Command::Doctor(arguments) => doctor::doctor(arguments).await,
     }
 }

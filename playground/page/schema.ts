@@ -51,7 +51,8 @@ function above(text: Text, number: number, column: number): string[] {
             limit = column;
         }
         for (const dash of [...dashes].reverse()) {
-            if (dash >= limit) continue;
+            // Another item of the same list is not a parent.
+            if (dash + 0.5 >= limit) continue;
             path.unshift(ITEM);
             // The list may stand right below its key; of what is in that column, only the key is above.
             limit = dash + 0.5;

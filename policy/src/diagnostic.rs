@@ -62,6 +62,19 @@ pub struct Place {
     pub range: Option<Range>,
 }
 
+/// A change that fixes a finding, for hosts that read and write files.
+///
+/// A place with a range is a part of an annotation's text. A place without a range is a whole key, or a whole value that
+/// becomes text.
+#[cfg(feature = "host")]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Suggestion {
+    /// What to replace.
+    pub place: Place,
+    /// The text to write there.
+    pub replacement: String,
+}
+
 /// A run of characters in a text. The end is exclusive.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

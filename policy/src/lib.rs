@@ -16,6 +16,8 @@ pub mod kubectl;
 mod located;
 #[cfg(feature = "host")]
 pub mod manifest;
+#[cfg(feature = "host")]
+pub mod needs;
 mod plan;
 pub mod printable;
 mod project;
@@ -27,6 +29,8 @@ pub mod schema;
 pub mod settings;
 mod sorted_map;
 mod source;
+#[cfg(feature = "host")]
+pub mod suggestion;
 pub mod telegraf;
 pub mod well_known;
 

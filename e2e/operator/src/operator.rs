@@ -38,9 +38,14 @@ fn run_with(arguments: &[&str]) -> Command {
 impl Cluster {
     /// Runs a command of the operator.
     pub fn command(&self, arguments: &[&str]) -> Output {
+        self.command_of(SERVICE_ACCOUNT, arguments)
+    }
+
+    /// Runs a command of the operator to its end, with a token.
+    pub fn command_of(&self, token: &str, arguments: &[&str]) -> Output {
         let output = program()
             .args(arguments)
-            .env("KUBECONFIG", self.kubeconfig(SERVICE_ACCOUNT))
+            .env("KUBECONFIG", self.kubeconfig(token))
             .stdin(Stdio::null())
             .output();
         output.expect("run the operator")

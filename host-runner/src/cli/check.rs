@@ -4,13 +4,17 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
-use telewarden::{Causes, Diagnostic, Error, Outcome, RenderAnswer, RenderRequest, SourceAnswer};
+use telewarden::{Causes, Diagnostic, Error, Module, Outcome, RenderAnswer, RenderRequest, SourceAnswer};
 use telewarden_policy::diagnostic::Rule;
 use telewarden_policy::manifest::{Expansion, Generated, Region};
 
-use super::input::{self, Failure, Input, Reading, Settings, Text};
-use super::module::{self, PolicyArgs};
+use super::fixes::{Fixer, Fixes};
+use super::ignore;
+use super::input::{self, Failure, Input, Reading, Settings, Skip, Text};
+use super::module::PolicyArgs;
 use super::output;
+use super::project_file::{Project, SettingsArgs};
+use super::rendered::RenderedArgs;
 use super::report::{self, Finding, Report};
 
 /// The maximum number of findings for one source, as in the core. Other modules may answer more.
@@ -25,9 +29,10 @@ pub(crate) struct Selection {
     /// is neither YAML nor JSON is an error, unless it is a template, such as Helm's.
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// The administrator's settings, in YAML [default: built-in settings]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) settings: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) rendered: RenderedArgs,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
     /// Pass over files of folders that are neither YAML nor JSON
     #[arg(long)]
     allow_unparsable: bool,
@@ -42,9 +47,42 @@ pub(crate) struct Selection {
 }
 
 /// The result of a check.
+#[derive(Default)]
 pub(crate) struct Checked {
     pub(crate) report: Report,
     pub(crate) answer: RenderAnswer,
+    /// The texts that contain objects.
+    pub(crate) texts: Vec<Text>,
+    pub(crate) project: Project,
+}
+
+/// Whether fixes are searched for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Look {
+    /// Only findings.
+    ForFindings,
+    /// Findings and their fixes.
+    ForFixes,
+}
+
+impl Selection {
+    /// Reads the selected input. Without any, standard input is read.
+    fn read(&self, annotation: &str, skip: &Skip) -> Input {
+        let reading = Reading {
+            allow_unparsable: self.allow_unparsable,
+            annotation: annotation.to_owned(),
+        };
+        let mut input = match self.paths.is_empty() && !self.rendered.is_empty() {
+            true => Input::default(),
+            false => input::read(&self.paths, &reading, skip),
+        };
+        self.rendered.read(&mut input);
+        if self.verbose {
+            let files = input.skipped.files.iter();
+            files.for_each(|file| output::say(format_args!("note: passed over `{file}`")));
+        }
+        input
+    }
 }
 
 /// The origin of an object in the request.
@@ -65,59 +103,59 @@ struct Expanded<'a> {
     expansion: Expansion,
 }
 
-/// Reads, asks, and reports.
+/// Checks the selected input.
 pub(crate) fn check(selection: &Selection) -> Checked {
-    let settings = selection.settings.as_deref().map(input::read_settings).transpose();
-    let written = settings.as_ref().ok().and_then(Option::as_ref);
-    let (read, _) = telewarden_policy::settings::read(written.map(|settings| &settings.value));
-    let annotation = read.or_else(|| telewarden_policy::settings::read(None).0);
-    let annotation = annotation
-        .map(|settings| settings.annotation().to_owned())
-        .unwrap_or_default();
-    let reading = Reading {
-        allow_unparsable: selection.allow_unparsable,
-        annotation,
-    };
-    let Input {
-        texts,
-        files,
-        skipped,
-        failures,
-    } = input::read(&selection.paths, &reading);
-    if selection.verbose {
-        skipped
-            .files
-            .iter()
-            .for_each(|file| output::say(format_args!("note: passed over `{file}`")));
-    }
-    let mut report = Report {
-        failures,
-        ..Report::default()
-    };
-    report.summary.files = files;
-    report.summary.skipped = skipped;
+    look(selection, Look::ForFindings)
+}
 
-    let mut answer = RenderAnswer::default();
-    match settings {
-        Ok(settings) => {
-            let expanded = match selection.no_expand {
-                true => Vec::new(),
-                false => expand(&texts, &reading.annotation),
-            };
-            let (origins, sources) = sources(&texts, &expanded);
-            match ask(selection, settings.as_ref(), &sources) {
-                Ok(answered) => {
-                    report.add_answer(&answered, settings.as_ref(), &origins, &expanded);
-                    report.add_misplaced(&texts, &reading.annotation);
-                    answer = answered;
+/// Checks the selected input, and searches for fixes if required.
+pub(crate) fn look(selection: &Selection, look: Look) -> Checked {
+    match selection.settings.load() {
+        Ok(project) => {
+            let input = selection.read(&project.annotation(), &project.skip);
+            let (report, answer, texts) = match selection.policy.load() {
+                Ok(module) => check_input(input, &project, &module, look, !selection.no_expand),
+                Err(error) => {
+                    let mut report = Report::of(&input);
+                    report.failures.push(Failure::new(Causes(&error).to_string()));
+                    (report, RenderAnswer::default(), Vec::new())
                 }
-                Err(error) => report.failures.push(Failure::new(Causes(&error).to_string())),
+            };
+            Checked {
+                report,
+                answer,
+                texts,
+                project,
             }
         }
-        Err(failure) => report.failures.push(failure),
+        Err(of_settings) => {
+            // Unreadable input is reported together with invalid settings.
+            let annotation = Project::default().annotation();
+            let mut report = Report::of(&selection.read(&annotation, &Skip::default()));
+            report.failures.extend(of_settings);
+            Checked {
+                report,
+                ..Checked::default()
+            }
+        }
     }
+}
+
+/// Calls the module with the input, and reports its answer. With `expand`, the Applications of ApplicationSets are checked too.
+pub(crate) fn check_input(
+    input: Input,
+    project: &Project,
+    module: &Module,
+    look: Look,
+    expand: bool,
+) -> (Report, RenderAnswer, Vec<Text>) {
+    let mut report = Report::of(&input);
+    let texts = input.texts;
+    let answer = report.add_texts(&texts, project, module, look, expand);
+    ignore::apply(&mut report, &texts);
+    project.judge(&mut report);
     report.count();
-    Checked { report, answer }
+    (report, answer, texts)
 }
 
 /// Every ApplicationSet, with its Applications.
@@ -170,7 +208,8 @@ fn sources<'a>(texts: &'a [Text], expanded: &'a [Expanded<'a>]) -> (Vec<Origin<'
     objects.unzip()
 }
 
-fn ask(selection: &Selection, settings: Option<&Settings>, sources: &[&Value]) -> Result<RenderAnswer, module::Error> {
+/// Calls the module's `render`.
+pub(crate) fn ask(module: &Module, settings: Option<&Settings>, sources: &[&Value]) -> Result<RenderAnswer, Error> {
     // Serializing settings cannot fail. The request takes them as raw JSON.
     let raw = |value: &Value| {
         serde_json::value::to_raw_value(value).map_err(|source| Error::Encode {
@@ -184,14 +223,13 @@ fn ask(selection: &Selection, settings: Option<&Settings>, sources: &[&Value]) -
         .map(|source| raw(source))
         .collect::<Result<Vec<Box<RawValue>>, _>>()?;
 
-    let answer = selection.policy.load()?.render(&RenderRequest {
+    module.render(&RenderRequest {
         protocol: telewarden::PROTOCOL,
         settings: settings.as_deref(),
         sources: sources.iter().map(AsRef::as_ref).collect(),
         cluster: None,
         accepted: Default::default(),
-    })?;
-    Ok(answer)
+    })
 }
 
 impl Text {
@@ -206,15 +244,14 @@ impl Text {
         self.finding(self.manifest.locate(document, item, diagnostic), diagnostic, source)
     }
 
-    /// A finding about the settings, at its place in this file.
-    pub(crate) fn finding_of_settings(&self, diagnostic: &Diagnostic) -> Finding {
-        self.finding(self.manifest.locate_setting(diagnostic), diagnostic, None)
-    }
-
     /// A finding at a place in this file.
-    fn finding(&self, region: Option<Region>, diagnostic: &Diagnostic, source: Option<&str>) -> Finding {
+    pub(crate) fn finding(&self, region: Option<Region>, diagnostic: &Diagnostic, source: Option<&str>) -> Finding {
         Finding {
             file: Some(self.name.clone()),
+            template: self.rendered.as_ref().map(|rendered| {
+                let line = region.map_or(1, |region| region.start.line);
+                rendered.template(self.manifest.text(), line)
+            }),
             excerpt: region.and_then(|region| self.manifest.excerpt(region)),
             line: region.map(|region| region.start.line),
             column: region.map(|region| region.start.column),
@@ -228,23 +265,74 @@ impl Text {
 }
 
 impl Report {
+    fn of(input: &Input) -> Self {
+        let mut report = Self {
+            failures: input.failures.clone(),
+            ..Self::default()
+        };
+        report.summary.files = input.files;
+        report.summary.skipped = input.skipped.clone();
+        report.count();
+        report
+    }
+
+    /// Calls the module with the objects of texts, and adds its answer.
+    fn add_texts(
+        &mut self,
+        texts: &[Text],
+        project: &Project,
+        module: &Module,
+        look: Look,
+        expand: bool,
+    ) -> RenderAnswer {
+        let settings = project.settings.as_ref();
+        let annotation = project.annotation();
+        let expanded = match expand {
+            true => self::expand(texts, &annotation),
+            false => Vec::new(),
+        };
+        let (origins, sources) = sources(texts, &expanded);
+        let answer = match ask(module, settings, &sources) {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.failures.push(Failure::new(Causes(&error).to_string()));
+                return RenderAnswer::default();
+            }
+        };
+        let fixes = match look {
+            Look::ForFindings => Fixes::default(),
+            Look::ForFixes => {
+                let mut asked = Vec::new();
+                for origin in &origins {
+                    // An Application of an ApplicationSet is not in the file.
+                    asked.push(origin.generated.is_none().then_some((origin.text, origin.document)));
+                }
+                Fixer::new(module, settings).find(&asked, &answer)
+            }
+        };
+        self.add_answer(&answer, settings, &origins, &expanded, &fixes);
+        self.add_misplaced(texts, &annotation);
+        answer
+    }
+
     fn add_answer(
         &mut self,
         answer: &RenderAnswer,
         settings: Option<&Settings>,
         origins: &[Origin<'_>],
         expanded: &[Expanded<'_>],
+        fixes: &Fixes,
     ) {
         for diagnostic in &answer.diagnostics {
             self.settings_refused |= diagnostic.is_error();
             self.findings.push(match settings {
-                Some(Settings { text, .. }) if diagnostic.place.is_some() => text.finding_of_settings(diagnostic),
+                Some(settings) if diagnostic.place.is_some() => settings.finding(diagnostic),
                 _ => Finding::new(diagnostic),
             });
         }
         // The findings about an ApplicationSet's Applications, which are all at places of the ApplicationSet.
         let mut repeated = Repeated::default();
-        for source in &answer.sources {
+        for (number, source) in answer.sources.iter().enumerate() {
             let SourceAnswer {
                 index,
                 item,
@@ -282,8 +370,11 @@ impl Report {
                     let is_open = |diagnostic: &Diagnostic| diagnostic.is(Rule::UncheckedPlaceholder) && set.is_some();
                     let finding = |diagnostic| text.finding_of_object(document, *item, diagnostic, Some(identity));
                     let has_open = kept.clone().any(|diagnostic| is_open(diagnostic));
-                    self.findings
-                        .extend(kept.filter(|diagnostic| !is_open(diagnostic)).map(finding));
+                    let own = kept.enumerate().filter(|(_, diagnostic)| !is_open(diagnostic));
+                    self.findings.extend(own.map(|(index, diagnostic)| Finding {
+                        fix: fixes.of(number, index).cloned().map(Into::into),
+                        ..finding(diagnostic)
+                    }));
                     // What cannot be expanded counts where something depends on it.
                     let of_set = set.into_iter().flat_map(|set| &set.expansion.findings);
                     let of_set = of_set.filter(|diagnostic| has_open || diagnostic.is_error());
@@ -367,6 +458,8 @@ mod tests {
         let manifest = Manifest::parse(format!("metadata: {{a: b, annotations: [{}]}}\n", "x, ".repeat(20_000)));
         let text = Text {
             name: "a.yaml".to_owned(),
+            path: None,
+            rendered: None,
             manifest: manifest.expect("it is YAML"),
         };
         let finding = |pointer: &str| {

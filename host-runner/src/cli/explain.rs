@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Status {
     {
         return output::print(&document(rule));
     }
-    let Checked { report, answer } = check::check(&args.selection);
+    let Checked { report, answer, .. } = check::check(&args.selection);
     let printed = match args.format {
         Format::Human => output::print(&words(&answer)),
         Format::Mermaid => output::print(&picture(&answer)),

@@ -9,9 +9,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use telewarden::Diagnostic;
 use telewarden_policy::diagnostic::{Problem, Rule, rules};
 use telewarden_policy::manifest::{Excerpt, MAX_BYTES, Manifest, SyntaxError, is_template};
 use walkdir::{DirEntry, WalkDir};
+
+use super::rendered::RenderedFrom;
+use super::report::Finding;
 
 /// What standard input is called where a file's name is expected.
 pub(crate) const STDIN: &str = "<stdin>";
@@ -43,6 +47,10 @@ pub(crate) struct Input {
 #[derive(Debug)]
 pub(crate) struct Text {
     pub(crate) name: String,
+    /// The file, if it is one.
+    pub(crate) path: Option<PathBuf>,
+    /// The chart or overlay that it was rendered from, if any.
+    pub(crate) rendered: Option<RenderedFrom>,
     pub(crate) manifest: Manifest,
 }
 
@@ -51,6 +59,49 @@ pub(crate) struct Text {
 pub(crate) struct Settings {
     pub(crate) value: Value,
     pub(crate) text: Text,
+    /// The index of their document in the file.
+    pub(crate) document: usize,
+    /// Their place in the document, as a JSON pointer.
+    pub(crate) within: &'static str,
+}
+
+impl Settings {
+    /// A finding about them, at its place in the file.
+    pub(crate) fn finding(&self, diagnostic: &Diagnostic) -> Finding {
+        let mut diagnostic = diagnostic.clone();
+        if let Some(place) = &mut diagnostic.place {
+            place.pointer.insert_str(0, self.within);
+        }
+        let region = self.text.manifest.locate(self.document, None, &diagnostic);
+        self.text.finding(region, &diagnostic, None)
+    }
+}
+
+/// Paths to skip in folders.
+#[derive(Debug, Default)]
+pub(crate) struct Skip {
+    /// The folder that the patterns are relative to, absolute and without links.
+    pub(crate) folder: PathBuf,
+    pub(crate) patterns: Vec<glob::Pattern>,
+}
+
+impl Skip {
+    /// True if a pattern matches an absolute path or one of its parents.
+    fn holds(&self, path: &Path) -> bool {
+        let Ok(path) = path.strip_prefix(&self.folder) else {
+            return false;
+        };
+        let options = glob::MatchOptions {
+            require_literal_separator: true,
+            ..glob::MatchOptions::default()
+        };
+        let mut parts = path.ancestors().filter(|part| !part.as_os_str().is_empty());
+        parts.any(|part| {
+            self.patterns
+                .iter()
+                .any(|pattern| pattern.matches_path_with(part, options))
+        })
+    }
 }
 
 /// Files of a folder that are not valid YAML or JSON.
@@ -109,7 +160,7 @@ impl Failure {
         }
     }
 
-    fn of_file(name: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn of_file(name: &str, message: impl Into<String>) -> Self {
         Self {
             file: Some(name.to_owned()),
             ..Self::new(message)
@@ -128,7 +179,7 @@ impl Failure {
         }
     }
 
-    fn of_syntax(name: &str, text: &str, SyntaxError { message, position }: SyntaxError) -> Self {
+    pub(crate) fn of_syntax(name: &str, text: &str, SyntaxError { message, position }: SyntaxError) -> Self {
         let (line, column) = position.unzip();
         let excerpt = position.and_then(|(line, column)| Excerpt::of_text(text, line, column));
         Self {
@@ -160,7 +211,7 @@ enum Origin {
 }
 
 /// Reads files, folders and, for `-`, standard input. A failure of one does not stop the others.
-pub(crate) fn read(paths: &[PathBuf], reading: &Reading) -> Input {
+pub(crate) fn read(paths: &[PathBuf], reading: &Reading, skip: &Skip) -> Input {
     let mut input = Input::default();
     let stdin = [PathBuf::from("-")];
     let paths = match paths {
@@ -180,7 +231,7 @@ pub(crate) fn read(paths: &[PathBuf], reading: &Reading) -> Input {
         if path == Path::new("-") {
             files.push((path.clone(), Origin::Named));
         } else if path.is_dir() {
-            for entry in find(path) {
+            for entry in find(path, skip) {
                 match entry {
                     Ok(path) => files.push((path, Origin::Found)),
                     Err(error) => {
@@ -219,12 +270,17 @@ fn progress(files: u64) -> ProgressBar {
 
 /// The YAML and JSON files of a folder and its subfolders, by name. Links to files are followed. Links to folders are
 /// not, because they can form a cycle.
-fn find(folder: &Path) -> impl Iterator<Item = walkdir::Result<PathBuf>> {
+fn find<'a>(folder: &'a Path, skip: &'a Skip) -> impl Iterator<Item = walkdir::Result<PathBuf>> + 'a {
     let is_hidden = |entry: &DirEntry| entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
+    let root = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    let is_skipped = move |entry: &DirEntry| {
+        let below = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+        !skip.patterns.is_empty() && skip.holds(&root.join(below))
+    };
     WalkDir::new(folder)
         .sort_by_file_name()
         .into_iter()
-        .filter_entry(move |entry| !is_hidden(entry))
+        .filter_entry(move |entry| !is_hidden(entry) && !is_skipped(entry))
         .filter_map(|entry| match entry {
             Ok(entry) => {
                 let path = entry.into_path();
@@ -254,7 +310,13 @@ impl Input {
         let failure = match read.and_then(|text| parse(text, is_json)) {
             Ok(manifest) => {
                 if manifest.objects().next().is_some() || manifest.may_hold(&reading.annotation) {
-                    self.texts.push(Text { name, manifest });
+                    let path = (!is_stdin).then(|| path.to_owned());
+                    self.texts.push(Text {
+                        name,
+                        path,
+                        rendered: None,
+                        manifest,
+                    });
                 }
                 return;
             }
@@ -292,30 +354,100 @@ impl Input {
     }
 }
 
-/// Reads the settings, a single document.
+impl Input {
+    /// Adds the output of a program.
+    pub(crate) fn add_text(&mut self, name: &str, text: String, rendered: RenderedFrom) {
+        self.files += 1;
+        match Manifest::parse(text) {
+            Ok(manifest) if manifest.objects().next().is_some() => self.texts.push(Text {
+                name: name.to_owned(),
+                path: None,
+                rendered: Some(rendered),
+                manifest,
+            }),
+            Ok(_) => {}
+            Err((text, error)) => {
+                let mut failure = Failure::of_syntax(name, &text, error);
+                failure.message = format!("not YAML: {}", failure.message);
+                self.failures.push(failure);
+            }
+        }
+    }
+}
+
+/// Reads the settings: a document of settings, or policies of Kubewarden's.
 pub(crate) fn read_settings(path: &Path) -> Result<Settings, Failure> {
-    let name = path.display().to_string();
+    read_named(path, &path.display().to_string(), "the settings").and_then(settings_of)
+}
+
+/// Reads a file for its documents.
+pub(crate) fn read_document(path: &Path, name: &str) -> Result<Text, Failure> {
+    read_named(path, name, "the file")
+}
+
+fn read_named(path: &Path, name: &str, what: &str) -> Result<Text, Failure> {
+    let plural = if what.ends_with('s') { "are" } else { "is" };
     let manifest = open(path)
         .and_then(read_text)
         .and_then(|text| parse(text, false))
         .map_err(|error| match error {
-            Unreadable::Io(error) => Failure::of_file(&name, format!("cannot read the settings: {error}")),
-            Unreadable::TooLarge => Failure::of_file(&name, "the settings are too large"),
-            Unreadable::NotText => Failure::of_file(&name, "the settings are not YAML: they are not UTF-8 text"),
+            Unreadable::Io(error) => Failure::of_file(name, format!("cannot read {what}: {error}")),
+            Unreadable::TooLarge => Failure::of_file(name, format!("{what} {plural} too large")),
+            Unreadable::NotText => Failure::of_file(name, format!("{what} {plural} not YAML: no UTF-8 text")),
             Unreadable::Syntax { text, error, .. } => {
-                let mut failure = Failure::of_syntax(&name, &text, error);
-                failure.message = format!("the settings are not YAML: {}", failure.message);
+                let mut failure = Failure::of_syntax(name, &text, error);
+                failure.message = format!("{what} {plural} not YAML: {}", failure.message);
                 failure
             }
         })?;
-    let Some(value) = manifest.settings() else {
+    Ok(Text {
+        name: name.to_owned(),
+        path: Some(path.to_owned()),
+        rendered: None,
+        manifest,
+    })
+}
+
+/// The settings in a text: a settings document, or Kubewarden policies with equal settings.
+fn settings_of(text: Text) -> Result<Settings, Failure> {
+    let is_policy = |document: &Value| {
+        let starts = |name: &str, with: &str| document[name].as_str().is_some_and(|text| text.starts_with(with));
+        starts("apiVersion", "policies.kubewarden.io/")
+            && matches!(
+                document["kind"].as_str(),
+                Some("ClusterAdmissionPolicy" | "AdmissionPolicy")
+            )
+    };
+    let documents = text.manifest.documents();
+    if let Some(document) = documents.iter().position(is_policy) {
+        const WITHIN: &str = "/spec/settings";
+        let of = |policy: &Value| policy.pointer(WITHIN).cloned().unwrap_or_default();
+        let value = of(&documents[document]);
+        if let Some(other) = documents.iter().find(|other| is_policy(other) && of(other) != value) {
+            let name = other["metadata"]["name"].as_str().unwrap_or_default();
+            let message =
+                format!("the policies in this file have different settings, see `{name}`: name a file with one");
+            return Err(Failure::of_file(&text.name, message));
+        }
+        return Ok(Settings {
+            value,
+            text,
+            document,
+            within: WITHIN,
+        });
+    }
+    let Some(value) = text.manifest.settings() else {
         return Err(Failure::of_file(
-            &name,
+            &text.name,
             "the settings must be one document, but this file has several",
         ));
     };
-    let text = Text { name, manifest };
-    Ok(Settings { value, text })
+    Ok(Settings {
+        value,
+        text,
+        document: 0,
+        within: "",
+    })
 }
 
 fn open(path: &Path) -> Result<File, Unreadable> {

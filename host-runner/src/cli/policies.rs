@@ -3,16 +3,14 @@
 //! The manifests decide which requests reach the policy. Argo CD writes the whole Application whenever its status
 //! changes, many times a minute. These requests must not reach the policy.
 
-use std::path::PathBuf;
-
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use telewarden::Diagnostic;
 use telewarden_policy::annotation::PREFIX;
 
 use super::Status;
-use super::input;
 use super::output;
+use super::project_file::SettingsArgs;
 use super::report::{Finding, Report, human};
 
 /// Print the manifests for Kubewarden
@@ -21,9 +19,8 @@ use super::report::{Finding, Report, human};
 /// select requests that change one of telewarden's annotations, the destination or the project.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The settings of the policies, in YAML [default: built-in settings]
-    #[arg(long, value_name = "FILE")]
-    settings: Option<PathBuf>,
+    #[command(flatten)]
+    settings: SettingsArgs,
     /// The module's address, for Kubewarden
     #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_MODULE)]
     module: String,
@@ -62,10 +59,12 @@ enum Kind {
 }
 
 pub(crate) fn run(args: &Args) -> Status {
-    let settings = match args.settings.as_deref().map(input::read_settings).transpose() {
-        Ok(settings) => settings,
-        Err(failure) => {
-            output::say_styled(human::failure(&failure));
+    let settings = match args.settings.load() {
+        Ok(project) => project.settings,
+        Err(failures) => {
+            failures
+                .iter()
+                .for_each(|failure| output::say_styled(human::failure(failure)));
             return Status::CouldNotRun;
         }
     };
@@ -76,7 +75,7 @@ pub(crate) fn run(args: &Args) -> Status {
     let is_refused = findings.iter().any(Diagnostic::is_error);
     let mut report = Report::default();
     report.findings.extend(findings.iter().map(|finding| match &settings {
-        Some(settings) => settings.text.finding_of_settings(finding),
+        Some(settings) => settings.finding(finding),
         None => Finding::new(finding),
     }));
     if !report.findings.is_empty() {

@@ -52,7 +52,7 @@ enum Error {
 }
 
 pub(crate) fn run(args: &Args) -> Status {
-    let Checked { report, answer } = check::check(&args.selection);
+    let Checked { report, answer, .. } = check::check(&args.selection);
     let written = match (&args.out_dir, args.output) {
         (Some(folder), Format::Toml) => write_files(folder, configuration_files(&answer)),
         (Some(folder), format) => object_files(&answer, format).and_then(|files| write_files(folder, files)),

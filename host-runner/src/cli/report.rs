@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use telewarden::{Diagnostic, Outcome, Severity};
 use telewarden_policy::diagnostic::rules;
-use telewarden_policy::manifest::Excerpt;
+use telewarden_policy::manifest::{Edit, Excerpt};
 
 use super::Status;
 use super::input::{Failure, Skipped};
@@ -62,6 +62,15 @@ pub(crate) struct Summary {
     /// The number of findings that are not in the report, because a source had too many.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) left_out: usize,
+    /// The number of findings that `telewarden fix` can fix.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) fixable: usize,
+    /// The number of warnings that comments silence.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) ignored: usize,
+    /// The number of warnings in the baseline, which are not reported.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) baseline: usize,
 }
 
 /// Numbers of objects that have no annotation of telewarden, or whose kind the settings turn off.
@@ -135,6 +144,9 @@ pub(crate) struct Finding {
     /// The file; `<stdin>` for standard input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<String>,
+    /// The template, if the finding is in rendered text. `file` is then the command that rendered it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) template: Option<String>,
     /// The line of the first character, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) line: Option<u32>,
@@ -147,9 +159,43 @@ pub(crate) struct Finding {
     /// The column of the character after the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) end_column: Option<u32>,
+    /// The fix, as `telewarden fix` writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fix: Option<Fix>,
     /// The excerpt of the first line that is shown.
     #[serde(skip)]
     pub(crate) excerpt: Option<Excerpt>,
+}
+
+/// A change of the finding's file. Other findings may need the same.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Fix {
+    /// The first character's line in the file, from 1.
+    pub(crate) line: u32,
+    /// The first character's column, in characters from 1.
+    pub(crate) column: u32,
+    /// The line of the character after the last.
+    pub(crate) end_line: u32,
+    /// The column of the character after the last.
+    pub(crate) end_column: u32,
+    /// What to write there.
+    pub(crate) replacement: String,
+    #[serde(skip)]
+    pub(crate) edit: Edit,
+}
+
+impl From<Edit> for Fix {
+    fn from(edit: Edit) -> Self {
+        Self {
+            line: edit.region.start.line,
+            column: edit.region.start.column,
+            end_line: edit.region.end.line,
+            end_column: edit.region.end.column,
+            replacement: edit.text.clone(),
+            edit,
+        }
+    }
 }
 
 fn is_zero(number: &usize) -> bool {
@@ -168,10 +214,12 @@ impl Finding {
             source: None,
             annotation: None,
             file: None,
+            template: None,
             line: None,
             column: None,
             end_line: None,
             end_column: None,
+            fix: None,
             excerpt: None,
         }
     }
@@ -189,6 +237,7 @@ impl Report {
         self.version = Version(1);
         self.summary.errors = of(Severity::Error);
         self.summary.warnings = of(Severity::Warning);
+        self.summary.fixable = self.findings.iter().filter(|finding| finding.fix.is_some()).count();
         self.summary.sources = self.sources.len();
         self.summary.endpoints = self
             .sources

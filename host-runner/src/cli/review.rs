@@ -9,9 +9,10 @@ use telewarden_policy::admission::review::Review;
 use telewarden_policy::manifest::Manifest;
 
 use super::Status;
-use super::input::{self, Failure};
+use super::input::Failure;
 use super::module::{self, PolicyArgs};
 use super::output;
+use super::project_file::SettingsArgs;
 use super::report::human;
 
 /// Answer an AdmissionReview or an AdmissionRequest as Kubewarden would
@@ -22,9 +23,8 @@ pub(crate) struct Args {
     /// The review or the request, in JSON or YAML; `-` for standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The administrator's settings, in YAML [default: built-in settings]
-    #[arg(long, value_name = "FILE")]
-    settings: Option<PathBuf>,
+    #[command(flatten)]
+    settings: SettingsArgs,
     #[command(flatten)]
     policy: PolicyArgs,
 }
@@ -36,7 +36,7 @@ enum Error {
     #[error("`{}` is not YAML: {message}", file.display())]
     Syntax { file: PathBuf, message: String },
     #[error("cannot read the settings")]
-    Settings(Failure),
+    Settings(Vec<Failure>),
     #[error("`{}` holds {found} documents; one AdmissionReview or AdmissionRequest is reviewed at a time", file.display())]
     Documents { file: PathBuf, found: usize },
     #[error("`{}` is neither an AdmissionReview nor an AdmissionRequest: it has no `uid` and `operation`", file.display())]
@@ -57,8 +57,10 @@ pub(crate) fn run(args: &Args) -> Status {
             };
             status.max(output::print_json(&answer))
         }
-        Err(Error::Settings(failure)) => {
-            output::say_styled(human::failure(&failure));
+        Err(Error::Settings(failures)) => {
+            failures
+                .iter()
+                .for_each(|failure| output::say_styled(human::failure(failure)));
             Status::CouldNotRun
         }
         Err(error) => {
@@ -74,10 +76,8 @@ fn review(args: &Args) -> Result<Value, Error> {
         let (file, found) = (args.file.clone(), manifest.documents().len());
         return Err(Error::Documents { file, found });
     };
-    let settings = match args.settings.as_deref().map(input::read_settings).transpose() {
-        Ok(settings) => settings.map(|settings| settings.value).unwrap_or_default(),
-        Err(failure) => return Err(Error::Settings(failure)),
-    };
+    let project = args.settings.load().map_err(Error::Settings)?;
+    let settings = project.settings.map(|settings| settings.value).unwrap_or_default();
 
     let review = Review::read(document.clone()).ok_or_else(|| Error::NoRequest {
         file: args.file.clone(),

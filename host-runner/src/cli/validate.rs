@@ -3,7 +3,9 @@
 use clap::ValueEnum;
 
 use super::Status;
-use super::check::{self, Checked};
+use super::baseline::BaselineArgs;
+use super::check::{self, Checked, Look};
+use super::fix;
 use super::output;
 use super::report::{github, human, sarif};
 
@@ -18,6 +20,11 @@ pub(crate) struct Args {
     /// Exit with 1 if there are warnings
     #[arg(long)]
     strict: bool,
+    /// Fix findings in the files first, as `telewarden fix` does
+    #[arg(long)]
+    fix: bool,
+    #[command(flatten)]
+    baseline: BaselineArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -33,7 +40,14 @@ enum Format {
 }
 
 pub(crate) fn run(args: &Args) -> Status {
-    let Checked { report, .. } = check::check(&args.selection);
+    let fixed = match args.fix {
+        true => fix::write(&check::look(&args.selection, Look::ForFixes)),
+        false => Status::Fine,
+    };
+    let Checked {
+        mut report, project, ..
+    } = check::look(&args.selection, Look::ForFixes);
+    args.baseline.apply(&mut report, &project);
     let printed = match args.format {
         Format::Human => output::print_styled(&human::findings(&report)),
         Format::Json => output::print_json(&report),
@@ -49,7 +63,7 @@ pub(crate) fn run(args: &Args) -> Status {
     } else {
         output::say(human::summary(&report));
     }
-    printed.max(report.status(args.strict))
+    printed.max(fixed).max(report.status(args.strict || project.strict))
 }
 
 /// The message for input without sources, with the likely reason.

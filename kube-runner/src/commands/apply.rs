@@ -277,14 +277,14 @@ async fn live_objects(writer: &Writer, source: &str, rendered: &[Value], prune: 
 }
 
 /// Prints findings. Answers whether one of them is an error.
-fn print_diagnostics(about: &str, diagnostics: &[Diagnostic]) -> bool {
+pub(super) fn print_diagnostics(about: &str, diagnostics: &[Diagnostic]) -> bool {
     for line in describe(diagnostics).lines() {
         eprintln!("{}: {}", printable(about), printable(line));
     }
     diagnostics.iter().any(Diagnostic::is_error)
 }
 
-fn read(path: &Path) -> Result<String, Error> {
+pub(super) fn read(path: &Path) -> Result<String, Error> {
     let doing = || format!("read {}", path.display());
     let mut text = String::new();
     let read = match path.as_os_str() == "-" {
@@ -296,7 +296,7 @@ fn read(path: &Path) -> Result<String, Error> {
 }
 
 /// Reads every document of every file. Files in folders are sorted by name.
-fn read_all(paths: &[PathBuf]) -> Result<Vec<Box<RawValue>>, Error> {
+pub(super) fn read_all(paths: &[PathBuf]) -> Result<Vec<Box<RawValue>>, Error> {
     let mut documents = Vec::new();
     read_into(paths, &mut BTreeSet::new(), &mut documents)?;
     Ok(documents)

@@ -17,6 +17,8 @@ pub(crate) use endpoint_url::service_namespace;
 #[cfg(feature = "schema")]
 pub(crate) use endpoints::{OF_PROMETHEUS, URL_KEYS};
 pub use other_annotations::PREFIX;
+#[cfg(feature = "host")]
+pub(crate) use other_annotations::known_annotations;
 
 use crate::diagnostic::{Findings, Place, Problem};
 use crate::settings::{Class, NamePattern, Names, Quantity, Settings, TemplateValue, is_dns_label};
@@ -29,6 +31,12 @@ use other_annotations::OtherAnnotations;
 
 /// The annotation that contains Telegraf's own TOML.
 pub(crate) const INPUTS: &str = "telegraf.influxdata.com/inputs";
+
+/// The names of all annotations that are read: the one that names endpoints, and those with a fixed name.
+#[cfg(feature = "host")]
+pub fn names(endpoints: String) -> impl Iterator<Item = String> {
+    std::iter::once(endpoints).chain(known_annotations().map(|name| format!("{PREFIX}{name}")))
+}
 
 /// What a source's annotations declare.
 #[derive(Clone, Debug, Default)]

@@ -38,6 +38,12 @@ const KNOWN: &[&str] = &[
     "secret-env",
 ];
 
+/// The names that are read, without the prefix and without those that only begin a name.
+#[cfg(feature = "host")]
+pub(crate) fn known_annotations() -> impl Iterator<Item = &'static str> {
+    KNOWN.iter().copied().filter(|known| !known.ends_with('-'))
+}
+
 /// The default name of the annotation that contains the endpoints.
 const DEFAULT_ENDPOINTS: &str = "rubin-telegraf-operator";
 

@@ -1066,4 +1066,15 @@ rules! {
         example: "",
         instead: "",
     }
+
+    #[cfg(feature = "files")]
+    TW605 UselessIgnore { code: String, why: &'static str } Warning {
+        summary: "A comment `telewarden: ignore` has no effect.",
+        message: "`ignore {code}` has no effect: {why}",
+        help: help("remove it"),
+        why: "A comment `# telewarden: ignore TW405 because …` silences warnings on its line, or on the next line where it \
+              has a line of its own. Errors cannot be silenced. A comment that silences nothing would hide a later warning.",
+        example: "",
+        instead: "",
+    }
 }

@@ -3,6 +3,7 @@
 //! The module reads JSON and answers with JSON pointers. A host that starts with a text reads it here, and converts the
 //! places of an answer to places in the text.
 
+mod edit;
 mod excerpt;
 #[cfg(feature = "files")]
 mod expand;
@@ -20,11 +21,13 @@ use std::cell::OnceCell;
 
 use serde_json::Value;
 
-use crate::diagnostic::{Diagnostic, Place, Position};
+use crate::diagnostic::{Diagnostic, Place, Position, Suggestion};
+pub use edit::Edit;
 pub use excerpt::Excerpt;
 #[cfg(feature = "files")]
 pub use expand::{Expansion, Generated};
 use places::Tree;
+pub(crate) use places::index;
 #[cfg(feature = "files")]
 pub use template_file::is_template;
 pub use writer::write;
@@ -136,6 +139,28 @@ impl Manifest {
         }
         let seen = self.documents.get(document)?.pointer(&place.pointer);
         self.tree()?.locate(document, &place, seen.and_then(Value::as_str))
+    }
+
+    /// The text as it was read.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The change of the text for a suggestion. `None` if the text does not have the place, or cannot hold the replacement
+    /// there. `item` is the object's position in the document if that is a List.
+    pub fn edit(&self, document: usize, item: Option<usize>, suggestion: &Suggestion) -> Option<Edit> {
+        let mut place = suggestion.place.clone();
+        if let Some(item) = item {
+            place.pointer.insert_str(0, &format!("/items/{item}"));
+        }
+        let seen = self.documents.get(document)?.pointer(&place.pointer);
+        self.tree()?
+            .edit(document, &place, seen.and_then(Value::as_str), &suggestion.replacement)
+    }
+
+    /// The text with changes, which can be in any order. `None` if two of them overlap.
+    pub fn edited(&self, edits: &[Edit]) -> Option<String> {
+        edit::apply(&self.text, edits)
     }
 
     /// The place of a finding in the settings. `None` if the finding has no place.

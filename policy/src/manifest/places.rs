@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
+use super::edit::{self, Edit};
 use super::{Excerpt, Region};
 use crate::diagnostic::{Place, Position, Range};
 
@@ -281,6 +282,12 @@ impl Tree {
     }
 
     fn part(&self, node: usize, range: Range, seen: Option<&str>) -> Option<Region> {
+        let (start, end) = self.span(node, range, seen)?;
+        Some(self.region(start, end))
+    }
+
+    /// The characters of the file that a part of a scalar's text is written with.
+    fn span(&self, node: usize, range: Range, seen: Option<&str>) -> Option<(usize, usize)> {
         let Kind::Scalar { text, .. } = &self.nodes[node].kind else {
             return None;
         };
@@ -297,7 +304,31 @@ impl Tree {
             None => after(first.checked_sub(1)?)?,
         };
         let end = if last > first { after(last - 1)? } else { start };
-        Some(self.region(start, end))
+        Some((start, end))
+    }
+
+    /// How to write another text at a place. `seen` is what the module was given at the pointer, if that was text.
+    pub(super) fn edit(&self, document: usize, place: &Place, seen: Option<&str>, replacement: &str) -> Option<Edit> {
+        let found = self.resolve(*self.documents.get(document)?, &place.pointer);
+        found.whole.then_some(())?;
+        let node = if place.key { found.key? } else { found.node };
+        let Kind::Scalar { style, .. } = &self.nodes[node].kind else {
+            return None;
+        };
+        let (start, end) = match place.range {
+            Some(range) => self.span(node, range, seen)?,
+            None => {
+                self.is_one_line(node).then_some(())?;
+                (self.nodes[node].start, self.trimmed_end(node))
+            }
+        };
+        let is_part = place.range.is_some();
+        Some(Edit {
+            start,
+            end,
+            text: edit::written(replacement, *style, is_part || place.key, is_part)?,
+            region: self.region(start, end),
+        })
     }
 
     fn alignment(&self, node: usize) -> Option<Rc<[Run]>> {
@@ -490,7 +521,7 @@ impl Tree {
 }
 
 /// A position as the index of a character, or the end of the text. A column after a line's end means that end.
-fn index(text: &str, position: Position) -> Option<usize> {
+pub(crate) fn index(text: &str, position: Position) -> Option<usize> {
     let mut index = 0;
     let mut lines = text.split('\n');
     for _ in 1..position.line {

@@ -564,6 +564,25 @@ fn not_literal(reason: NotLiteral) -> Problem {
     }
 }
 
+/// The one known name that a mistyped one certainly means: a few letters differ, and no other name is as similar.
+#[cfg(feature = "host")]
+pub(crate) fn near<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    let plain = |name: &str| name.to_ascii_lowercase().replace('-', "_");
+    let (name, known): (_, Vec<_>) = (plain(name), known.collect());
+    (name.len() <= 64).then_some(())?;
+    let mut near: Vec<_> = known
+        .into_iter()
+        .map(|known| (strsim::damerau_levenshtein(&name, &plain(known)), known))
+        .filter(|(distance, known)| *distance <= (known.len() / 4).max(1))
+        .collect();
+    near.sort();
+    match near.as_slice() {
+        [(distance, _), (second, _), ..] if distance == second => None,
+        [(_, first), ..] => Some(first),
+        [] => None,
+    }
+}
+
 /// The known name that is most similar to a mistyped one, if one is similar enough.
 pub(crate) fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     if name.len() > 64 {

@@ -22,6 +22,11 @@ fn finding(finding: &Finding) -> String {
     // GitHub accepts columns only for a single line.
     let one_line = finding.end_line == finding.line;
     let message = message(&finding.message, finding.help.as_deref(), Some(&finding.url));
+    if let Some(template) = &finding.template {
+        // The lines are those of the rendered text.
+        let properties = [("file", Some(template.clone())), ("title", Some(finding.code.clone()))];
+        return command(name, &properties, &message);
+    }
     command(
         name,
         &[

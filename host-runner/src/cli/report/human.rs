@@ -63,6 +63,9 @@ fn group<'a>(finding: &Finding) -> Group<'a> {
         let note = format!("in {source}{}", annotation.unwrap_or_default());
         group = group.element(Level::NOTE.message(plain(&note)));
     }
+    if let Some(template) = &finding.template {
+        group = group.element(Level::NOTE.message(plain(&format!("rendered from {template}"))));
+    }
     match &finding.help {
         Some(help) => group.element(Level::HELP.message(plain(help))),
         None => group,
@@ -165,6 +168,15 @@ pub(crate) fn summary(report: &Report) -> String {
     }
     if summary.errors + summary.warnings == 0 {
         parts.push("no findings".to_owned());
+    }
+    if summary.ignored > 0 {
+        parts.push(format!("{} ignored", count(summary.ignored, "warning")));
+    }
+    if summary.baseline > 0 {
+        parts.push(format!("{} in the baseline", count(summary.baseline, "warning")));
+    }
+    if summary.fixable > 0 {
+        parts.push(format!("{} fixable with `telewarden fix`", summary.fixable));
     }
     parts.extend(unannotated(report));
     parts.extend(skipped(report));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use telewarden::Severity;
 use telewarden_policy::diagnostic::rules::{self, RuleDoc};
 
-use super::{Finding, Report};
+use super::{Finding, Fix, Report};
 use crate::cli::input::{Failure, STDIN};
 use crate::cli::output::plain;
 
@@ -94,10 +94,13 @@ fn result(finding: &Finding, rule: Option<usize>) -> Value {
         "level": level(finding.severity),
         "message": {"text": message(&text)},
     });
-    if let Some(file) = &finding.file {
+    // The lines of rendered text are not those of its template.
+    let is_rendered = finding.template.is_some();
+    if let Some(file) = finding.template.as_ref().or(finding.file.as_ref()) {
         let mut location = json!({"physicalLocation": {"artifactLocation": artifact(file)}});
-        if let (Some(line), Some(column), Some(end_line), Some(end_column)) =
-            (finding.line, finding.column, finding.end_line, finding.end_column)
+        if !is_rendered
+            && let (Some(line), Some(column), Some(end_line), Some(end_column)) =
+                (finding.line, finding.column, finding.end_line, finding.end_column)
         {
             location["physicalLocation"]["region"] = json!({
                 "startLine": line,
@@ -110,8 +113,31 @@ fn result(finding: &Finding, rule: Option<usize>) -> Value {
             location["logicalLocations"] = json!([{"fullyQualifiedName": source, "kind": "resource"}]);
         }
         result["locations"] = json!([location]);
+        if let Some(fix) = &finding.fix {
+            result["fixes"] = json!([sarif_fix(fix, file)]);
+        }
     }
     result
+}
+
+/// Section 3.55.
+fn sarif_fix(fix: &Fix, file: &str) -> Value {
+    let description = format!("write {}", plain(&fix.replacement));
+    json!({
+        "description": {"text": message(&description)},
+        "artifactChanges": [{
+            "artifactLocation": artifact(file),
+            "replacements": [{
+                "deletedRegion": {
+                    "startLine": fix.line,
+                    "startColumn": fix.column,
+                    "endLine": fix.end_line,
+                    "endColumn": fix.end_column,
+                },
+                "insertedContent": {"text": fix.replacement},
+            }],
+        }],
+    })
 }
 
 /// What is wrong, what to do, and where to read more, a line each.

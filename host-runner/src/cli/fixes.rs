@@ -1,0 +1,205 @@
+//! The fixes of findings: suggestions of the core that were tested with the module.
+//!
+//! A suggestion is accepted if the module then no longer reports the finding, and reports no new error. The file with all
+//! changes is parsed again, and must contain exactly the objects that the module was called with.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+use telewarden::{Diagnostic, Module, RenderAnswer};
+use telewarden_policy::manifest::{Edit, Manifest};
+use telewarden_policy::settings::Settings as CoreSettings;
+use telewarden_policy::suggestion::suggest;
+
+use super::check;
+use super::input::{Settings, Text};
+
+/// The most suggestions that are tested in one run. Each test is a call of the module.
+const MAX_TRIES: usize = 2000;
+
+/// The fixes, by the index of the source in the answer and the index of the finding in the source.
+#[derive(Debug, Default)]
+pub(crate) struct Fixes(HashMap<(usize, usize), Edit>);
+
+impl Fixes {
+    pub(crate) fn of(&self, source: usize, finding: usize) -> Option<&Edit> {
+        self.0.get(&(source, finding))
+    }
+}
+
+/// Tests suggestions.
+pub(crate) struct Fixer<'a> {
+    module: &'a Module,
+    settings: Option<&'a Settings>,
+    core: Option<CoreSettings>,
+    tries: usize,
+}
+
+/// An object with the suggestions that were accepted so far.
+struct Fixed {
+    document: usize,
+    item: Option<usize>,
+    object: Value,
+    edits: Vec<((usize, usize), Edit)>,
+}
+
+impl<'a> Fixer<'a> {
+    pub(crate) fn new(module: &'a Module, settings: Option<&'a Settings>) -> Self {
+        let (core, _) = telewarden_policy::settings::read(settings.map(|settings| &settings.value));
+        Self {
+            module,
+            settings,
+            core,
+            tries: 0,
+        }
+    }
+
+    /// The fixes of an answer's findings. `asked` are the texts and documents of its sources, if they are in a file.
+    pub(crate) fn find(mut self, asked: &[Option<(&Text, usize)>], answer: &RenderAnswer) -> Fixes {
+        let mut by_text: Vec<(&Text, Vec<Fixed>)> = Vec::new();
+        for (number, source) in answer.sources.iter().enumerate() {
+            let Some((text, document)) = asked.get(source.index).copied().flatten() else {
+                continue;
+            };
+            if text.rendered.is_some() {
+                // Its template must be changed instead.
+                continue;
+            }
+            let Some(fixed) = self.fix(text, document, source.item, number, &source.diagnostics) else {
+                continue;
+            };
+            match by_text.last_mut() {
+                Some((last, of_text)) if std::ptr::eq(*last, text) => of_text.push(fixed),
+                _ => by_text.push((text, vec![fixed])),
+            }
+        }
+        let edits = by_text.into_iter().flat_map(|(text, fixed)| confirmed(text, fixed));
+        Fixes(edits.collect())
+    }
+
+    /// The accepted suggestions for one object. `None` if there are none.
+    fn fix(
+        &mut self,
+        text: &Text,
+        document: usize,
+        item: Option<usize>,
+        number: usize,
+        diagnostics: &[Diagnostic],
+    ) -> Option<Fixed> {
+        let original = object(text.manifest.documents().get(document)?, item)?;
+        let mut fixed = Fixed {
+            document,
+            item,
+            object: original.clone(),
+            edits: Vec::new(),
+        };
+        let mut known = diagnostics.to_vec();
+        let mut taken = Vec::new();
+        // From the end of a text to its start, so that the places of the others stay the same.
+        let mut order: Vec<_> = diagnostics.iter().enumerate().collect();
+        order.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.place.as_ref().and_then(|place| place.range)));
+        for (index, finding) in order {
+            let suggestion = self.core.as_ref().and_then(|core| suggest(original, core, finding));
+            let Some(suggestion) = suggestion else { continue };
+            let Some(edit) = text.manifest.edit(document, item, &suggestion) else {
+                continue;
+            };
+            if taken.contains(&suggestion) {
+                // Two findings have the same cause.
+                fixed.edits.push(((number, index), edit));
+                continue;
+            }
+            let Some(object) = suggestion.applied(&fixed.object) else {
+                continue;
+            };
+            if let Some(left) = self.better(&object, finding, &known) {
+                (fixed.object, known) = (object, left);
+                fixed.edits.push(((number, index), edit));
+                taken.push(suggestion);
+            }
+        }
+        (!fixed.edits.is_empty()).then_some(fixed)
+    }
+
+    /// The findings about a changed object, if the given one is gone and there is no new error.
+    fn better(&mut self, object: &Value, finding: &Diagnostic, known: &[Diagnostic]) -> Option<Vec<Diagnostic>> {
+        self.tries += 1;
+        (self.tries <= MAX_TRIES).then_some(())?;
+        let answer = check::ask(self.module, self.settings, &[object]).ok()?;
+        let [source] = answer.sources.as_slice() else {
+            return None;
+        };
+        // Places change with the text, so findings are compared by message.
+        let says = |finding: &Diagnostic| (finding.code.clone(), finding.message.clone());
+        let mut before: Vec<_> = known.iter().map(says).collect();
+        before.remove(before.iter().position(|known| *known == says(finding))?);
+        let is_gone = |said: &Diagnostic| before.contains(&says(finding)) || says(said) != says(finding);
+        source.diagnostics.iter().all(is_gone).then_some(())?;
+        for finding in &source.diagnostics {
+            match before.iter().position(|known| *known == says(finding)) {
+                Some(known) => drop(before.remove(known)),
+                None if finding.is_error() => return None,
+                None => {}
+            }
+        }
+        Some(source.diagnostics.clone())
+    }
+}
+
+/// An object of a document, which may be a List.
+pub(crate) fn object(document: &Value, item: Option<usize>) -> Option<&Value> {
+    match item {
+        Some(item) => document.get("items")?.get(item),
+        None => Some(document),
+    }
+}
+
+/// The edits of a text, if the changed text contains the objects that the module was called with. If all edits together
+/// fail, the edits of each object that do not.
+fn confirmed(text: &Text, fixed: Vec<Fixed>) -> Vec<((usize, usize), Edit)> {
+    let all: Vec<_> = fixed.iter().collect();
+    let kept = match holds(text, &all) {
+        true => all,
+        false => {
+            let mut kept = Vec::new();
+            for one in all {
+                kept.push(one);
+                if !holds(text, &kept) {
+                    kept.pop();
+                }
+            }
+            kept
+        }
+    };
+    kept.into_iter().flat_map(|fixed| fixed.edits.clone()).collect()
+}
+
+fn holds(text: &Text, fixed: &[&Fixed]) -> bool {
+    let edits = different(fixed.iter().flat_map(|fixed| &fixed.edits).map(|(_, edit)| edit));
+    let Some(edited) = text.manifest.edited(&edits) else {
+        return false;
+    };
+    let mut expected = text.manifest.documents().to_vec();
+    for fixed in fixed {
+        let object = match fixed.item {
+            Some(item) => expected[fixed.document]
+                .get_mut("items")
+                .and_then(|items| items.get_mut(item)),
+            None => expected.get_mut(fixed.document),
+        };
+        let Some(object) = object else { return false };
+        *object = fixed.object.clone();
+    }
+    Manifest::parse(edited).is_ok_and(|manifest| manifest.documents() == expected)
+}
+
+/// The edits without duplicates. Findings with the same cause have the same edit.
+pub(crate) fn different<'a>(edits: impl Iterator<Item = &'a Edit>) -> Vec<Edit> {
+    let mut different: Vec<Edit> = Vec::new();
+    for edit in edits {
+        if !different.contains(edit) {
+            different.push(edit.clone());
+        }
+    }
+    different
+}

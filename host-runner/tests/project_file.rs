@@ -1,0 +1,306 @@
+//! What a repository sets: `telewarden.yaml`, comments that silence warnings, and baselines.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use rstest::rstest;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const KEY: &str = "telegraf.influxdata.com/rubin-telegraf-operator";
+
+fn run(folder: &Path, args: &[&str]) -> Output {
+    let output = Command::new(env!("CARGO_BIN_EXE_telewarden"))
+        .args(args)
+        .current_dir(folder)
+        .env("TELEWARDEN_CACHE", env!("CARGO_TARGET_TMPDIR"))
+        .output()
+        .expect("it runs");
+    assert!(!err(&output).contains("panicked"), "{}", err(&output));
+    output
+}
+
+fn out(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).expect("it is UTF-8")
+}
+
+fn err(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).expect("it is UTF-8")
+}
+
+fn place(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("it has one")).expect("a folder");
+        fs::write(path, text).expect("it is written");
+    }
+    folder
+}
+
+fn codes(folder: &Path, args: &[&str]) -> Vec<String> {
+    let args: Vec<_> = ["validate", "--format", "json"].iter().chain(args).copied().collect();
+    let output = run(folder, &args);
+    let report: Value = serde_json::from_str(out(&output)).unwrap_or_else(|_| panic!("no JSON: {}", err(&output)));
+    let findings = report["findings"].as_array().expect("a list").iter();
+    findings
+        .map(|finding| finding["code"].as_str().expect("text").to_owned())
+        .collect()
+}
+
+/// Two endpoints with one URL: a warning, TW113, on the line that ends with `mark`.
+fn warned(name: &str, mark: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n  annotations:\n    {KEY}: |\n      - a: \
+         http://a.{name}.svc/metrics\n      - b: http://a.{name}.svc/metrics{mark}\n"
+    )
+}
+
+const HOSTS: &str = "{endpoints: {hosts: [\"*.allowed.example\"]}}";
+const POLICY: &str = "apiVersion: policies.kubewarden.io/v1
+kind: ClusterAdmissionPolicy
+metadata: {name: telewarden}
+spec:
+  module: registry://x/y:v1
+  settings:
+    endpoints: {hosts: [\"*.allowed.example\"]}
+";
+
+#[rstest]
+#[case::inline(&format!("settings: {HOSTS}\n"), "")]
+#[case::file("settings: cluster/settings.yaml\n", HOSTS)]
+#[case::policy("settings: cluster/settings.yaml\n", POLICY)]
+#[case::policies("settings: cluster/settings.yaml\n", &format!("{POLICY}---\n{POLICY}"))]
+fn settings_are_found(#[case] project: &str, #[case] settings: &str) {
+    let file = warned("shop", "");
+    let folder = place(&[
+        ("telewarden.yaml", project),
+        ("cluster/settings.yaml", settings),
+        ("apps/deep/shop.yaml", &file),
+        ("apps/other.yaml", "topology: standalone\n"),
+    ]);
+    let refused = ["TW111", "TW111"];
+    assert_eq!(codes(folder.path(), &["apps"]), refused);
+    assert_eq!(codes(&folder.path().join("apps/deep"), &["."]), refused);
+    assert_eq!(codes(folder.path(), &["--no-config", "apps"]), ["TW113"]);
+    // An option goes before the file.
+    assert_eq!(
+        codes(folder.path(), &["--settings", "apps/other.yaml", "apps"]),
+        ["TW113"]
+    );
+    let explained = run(folder.path(), &["render", "apps"]);
+    assert_eq!(explained.status.code(), Some(1), "{}", err(&explained));
+}
+
+#[test]
+fn a_repository_ends_at_its_root() {
+    let folder = place(&[
+        ("telewarden.yaml", &format!("settings: {HOSTS}\n")),
+        ("repository/.git/HEAD", ""),
+        ("repository/shop.yaml", &warned("shop", "")),
+    ]);
+    assert_eq!(codes(&folder.path().join("repository"), &["."]), ["TW113"]);
+}
+
+#[test]
+fn policies_that_differ_are_no_settings() {
+    let other = POLICY.replace("allowed", "other").replace("telewarden", "second");
+    let folder = place(&[
+        ("both.yaml", &format!("{POLICY}---\n{other}")),
+        ("shop.yaml", &warned("shop", "")),
+    ]);
+    let output = run(folder.path(), &["validate", "--settings", "both.yaml", "shop.yaml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("`second`"), "{}", err(&output));
+}
+
+#[test]
+fn settings_within_a_file_are_pointed_at() {
+    let folder = place(&[
+        (
+            "telewarden.yaml",
+            "strict: true\nsettings:\n  endpoints:\n    max: many\n",
+        ),
+        ("policy.yaml", &POLICY.replace("hosts:", "hotss:")),
+        ("shop.yaml", &warned("shop", "")),
+    ]);
+    let output = run(folder.path(), &["validate", "shop.yaml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(out(&output).contains("--> telewarden.yaml:4:10"), "{}", out(&output));
+    let output = run(
+        folder.path(),
+        &["validate", "--no-config", "--settings", "policy.yaml", "shop.yaml"],
+    );
+    assert!(out(&output).contains("--> policy.yaml:7:17"), "{}", out(&output));
+}
+
+#[test]
+fn paths_are_passed_over() {
+    let folder = place(&[
+        (
+            "telewarden.yaml",
+            "skip: [\"charts/*/templates\", \"**/testdata\", old.yaml]\n",
+        ),
+        ("charts/a/templates/x/a.yaml", &warned("a", "")),
+        ("apps/testdata/b.yaml", &warned("b", "")),
+        ("old.yaml", &warned("c", "")),
+        ("apps/old.yaml", &warned("d", "")),
+    ]);
+    assert_eq!(codes(folder.path(), &["."]), ["TW113"]);
+    assert_eq!(codes(&folder.path().join("apps"), &[".."]), ["TW113"]);
+    // What is named is meant.
+    assert_eq!(codes(folder.path(), &["old.yaml", "apps"]), ["TW113", "TW113"]);
+}
+
+#[rstest]
+#[case("", 0, &["TW113"])]
+#[case("strict: true\n", 1, &["TW113"])]
+#[case("rules: {TW113: error}\n", 1, &["TW113"])]
+#[case("rules: {TW113: warning}\n", 0, &["TW113"])]
+#[case("rules: {TW113: off}\nstrict: true\n", 0, &[])]
+fn rules_have_levels(#[case] project: &str, #[case] status: i32, #[case] expected: &[&str]) {
+    let folder = place(&[("telewarden.yaml", project), ("shop.yaml", &warned("shop", ""))]);
+    assert_eq!(codes(folder.path(), &["."]), expected);
+    assert_eq!(run(folder.path(), &["validate", "."]).status.code(), Some(status));
+}
+
+#[rstest]
+#[case("rules: {TW111: off}\n", "telewarden.yaml:1:16", "TW111 is an error")]
+#[case("rules: {TW999: off}\n", "telewarden.yaml:1:9", "there is no rule `TW999`")]
+#[case("rules: {TW113: loud}\n", "telewarden.yaml:1:16", "`off`, `warning` or `error`")]
+#[case("skip: charts\n", "telewarden.yaml:1:7", "list of paths")]
+#[case("skip: [\"a[\"]\n", "telewarden.yaml:1:8", "invalid pattern")]
+#[case("topology: standalone\n", "telewarden.yaml:1:1", "go below `settings`")]
+#[case("strict: maybe\n", "telewarden.yaml:1:9", "`true` or `false`")]
+#[case("settings: nowhere.yaml\n", "nowhere.yaml", "cannot read the settings")]
+#[case("- a\n", "telewarden.yaml", "one map")]
+#[case("a: [\n", "telewarden.yaml", "not YAML")]
+fn what_is_wrong_with_the_file_is_said(#[case] project: &str, #[case] place_of: &str, #[case] message: &str) {
+    let folder = place(&[("telewarden.yaml", project), ("shop.yaml", &warned("shop", ""))]);
+    for command in ["validate", "render", "explain", "fix"] {
+        let output = run(folder.path(), &[command, "."]);
+        assert_eq!(output.status.code(), Some(2), "{command}: {}", err(&output));
+        assert!(
+            err(&output).contains(place_of) && err(&output).contains(message),
+            "{}",
+            err(&output)
+        );
+    }
+}
+
+#[test]
+fn init_writes_a_file_that_changes_nothing() {
+    let folder = place(&[("shop.yaml", &warned("shop", ""))]);
+    let output = run(folder.path(), &["init"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(codes(folder.path(), &["."]), ["TW113"]);
+    let written = fs::read_to_string(folder.path().join("telewarden.yaml")).expect("it is there");
+    assert!(written.starts_with("# "));
+    let again = run(folder.path(), &["init", "."]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(err(&again).contains("it is there already"), "{}", err(&again));
+}
+
+#[rstest]
+#[case::beside("  # telewarden: ignore TW113 because both are wanted", &[])]
+#[case::above("", &[])]
+#[case::lower_case(" # telewarden: ignore tw113", &[])]
+#[case::several(" # telewarden: ignore TW113, TW114", &["TW605"])]
+#[case::another_rule(" # telewarden: ignore TW114", &["TW113", "TW605"])]
+#[case::no_rule(" # telewarden: ignore", &["TW113", "TW605"])]
+#[case::unknown_rule(" # telewarden: ignore TW999", &["TW113", "TW605"])]
+fn a_comment_silences_a_warning(#[case] comment: &str, #[case] expected: &[&str]) {
+    let mut file = warned("shop", comment);
+    if comment.is_empty() {
+        file = file.replace(
+            "      - b:",
+            "      # telewarden: ignore TW113 because both are wanted\n      # Really.\n      - b:",
+        );
+    }
+    let folder = place(&[("shop.yaml", &file)]);
+    assert_eq!(codes(folder.path(), &["."]), expected);
+    let strict = run(folder.path(), &["validate", "--strict", "."]).status.code();
+    assert_eq!(strict, Some(i32::from(!expected.is_empty())));
+}
+
+#[test]
+fn a_comment_does_not_silence_an_error() {
+    let file = warned("shop", "").replace(
+        "a.shop.svc/metrics\n      - b",
+        "a.b.svc/metrics # telewarden: ignore TW111\n      - b",
+    );
+    let folder = place(&[("shop.yaml", &file)]);
+    assert_eq!(codes(folder.path(), &["."]), ["TW111", "TW605"]);
+    let output = run(folder.path(), &["validate", "."]);
+    assert!(out(&output).contains("errors cannot be ignored"), "{}", out(&output));
+}
+
+#[test]
+fn a_baseline_leaves_out_what_was_there() {
+    let folder = place(&[("apps/a.yaml", &warned("a", "")), ("apps/b.yaml", &warned("b", ""))]);
+    let (root, baseline) = (folder.path(), ["--baseline", "known.json"]);
+    let written = run(
+        root,
+        &[
+            "validate",
+            "--strict",
+            "--baseline",
+            "known.json",
+            "--write-baseline",
+            "apps",
+        ],
+    );
+    assert_eq!(written.status.code(), Some(0), "{}", err(&written));
+    assert!(
+        err(&written).contains("2 warnings in the baseline"),
+        "{}",
+        err(&written)
+    );
+    assert!(codes(root, &[&baseline[..], &["apps"]].concat()).is_empty());
+
+    // Lines may move, and the command may run elsewhere.
+    fs::write(root.join("apps/a.yaml"), format!("# moved\n{}", warned("a", ""))).expect("it is written");
+    assert!(codes(&root.join("apps"), &["--baseline", "../known.json", "."]).is_empty());
+
+    // The same once more is new.
+    fs::write(
+        root.join("apps/a.yaml"),
+        format!("{}      - c: http://a.a.svc/metrics\n", warned("a", "")),
+    )
+    .expect("it is written");
+    assert_eq!(codes(root, &[&baseline[..], &["apps"]].concat()), ["TW113"]);
+
+    fs::remove_file(root.join("apps/b.yaml")).expect("it was there");
+    let gone = run(root, &[&["validate"], &baseline[..], &["apps"]].concat());
+    assert!(
+        err(&gone).contains("1 warning of known.json no longer occur"),
+        "{}",
+        err(&gone)
+    );
+
+    fs::write(root.join("telewarden.yaml"), "baseline: known.json\n").expect("it is written");
+    assert_eq!(codes(root, &["apps"]), ["TW113"]);
+}
+
+#[test]
+fn a_baseline_holds_no_errors_and_has_to_be_one() {
+    let file = warned("shop", "").replace(
+        "http://a.shop.svc/metrics\n      - b",
+        "http://a.other.svc/metrics\n      - b",
+    );
+    let folder = place(&[("shop.yaml", &file), ("bad.json", "{\"version\": 2, \"warnings\": []}")]);
+    let root = folder.path();
+    let written = run(root, &["validate", "--baseline", "known.json", "--write-baseline", "."]);
+    assert_eq!(written.status.code(), Some(1), "{}", err(&written));
+    assert_eq!(codes(root, &["--baseline", "known.json", "shop.yaml"]), ["TW111"]);
+    for (file, message) in [
+        ("bad.json", "has version 2"),
+        ("none.json", "cannot read"),
+        ("shop.yaml", "not a baseline"),
+    ] {
+        let output = run(root, &["validate", "--baseline", file, "shop.yaml"]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(err(&output).contains(message), "{}", err(&output));
+    }
+}

@@ -1,0 +1,207 @@
+//! The objects that a rendered Telegraf needs in a cluster: namespaces, services, and entries of Secrets and ConfigMaps.
+//!
+//! They are read from the answer of `render`. A host looks them up in the cluster and reports the missing ones.
+
+use std::collections::BTreeSet;
+
+use fluent_uri::Uri;
+use serde_json::Value;
+
+use crate::annotation::service_namespace;
+use crate::protocol::{Rendered, SourceAnswer};
+use crate::settings::Settings;
+
+/// The objects that one source needs.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Needs {
+    /// Namespaces of the rendered objects.
+    pub namespaces: BTreeSet<String>,
+    /// Services of the cluster that are scraped.
+    pub services: BTreeSet<ServicePort>,
+    /// URLs that name no service of the cluster.
+    pub elsewhere: BTreeSet<String>,
+    /// Objects that the pods refer to, apart from rendered ones.
+    pub references: BTreeSet<Reference>,
+}
+
+/// A port of a service.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct ServicePort {
+    /// The service's namespace.
+    pub namespace: String,
+    /// The service's name.
+    pub service: String,
+    /// The port.
+    pub port: u16,
+    /// The URL that names it.
+    pub url: String,
+}
+
+/// An object, or an entry of it, that a pod refers to.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Reference {
+    /// What kind of object it is.
+    pub kind: ReferenceKind,
+    /// The object's namespace.
+    pub namespace: String,
+    /// The object's name.
+    pub name: String,
+    /// The entry; none where all of them are used.
+    pub key: Option<String>,
+}
+
+/// The kinds of object that a pod refers to.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum ReferenceKind {
+    /// `v1` Secret.
+    Secret,
+    /// `v1` ConfigMap.
+    ConfigMap,
+}
+
+impl Needs {
+    /// Reads the answer about a source. `shared` is the one Telegraf of `standalone`.
+    pub fn of(source: &SourceAnswer, shared: Option<&Rendered>, settings: &Settings) -> Self {
+        let mut needs = Self::default();
+        for url in source.endpoints.iter().flat_map(|endpoint| &endpoint.urls) {
+            match service_port(url, &settings.endpoints.cluster_domain) {
+                Some(service) => drop(needs.services.insert(service)),
+                None => drop(needs.elsewhere.insert(url.clone())),
+            }
+        }
+        for rendered in std::iter::once(&source.rendered).chain(shared) {
+            needs.namespaces.extend(rendered.namespace.clone());
+            for object in &rendered.objects {
+                needs.add_references(object, rendered);
+            }
+        }
+        needs
+    }
+
+    fn add_references(&mut self, object: &Value, rendered: &Rendered) {
+        let Some(namespace) = object["metadata"]["namespace"].as_str() else {
+            return;
+        };
+        let pod = &object["spec"]["template"]["spec"];
+        let mut found = Vec::new();
+        for container in list(&pod["containers"]).chain(list(&pod["initContainers"])) {
+            for variable in list(&container["env"]) {
+                let from = &variable["valueFrom"];
+                found.push((ReferenceKind::Secret, &from["secretKeyRef"], "name"));
+                found.push((ReferenceKind::ConfigMap, &from["configMapKeyRef"], "name"));
+            }
+            for from in list(&container["envFrom"]) {
+                found.push((ReferenceKind::Secret, &from["secretRef"], "name"));
+                found.push((ReferenceKind::ConfigMap, &from["configMapRef"], "name"));
+            }
+        }
+        for volume in list(&pod["volumes"]) {
+            found.push((ReferenceKind::Secret, &volume["secret"], "secretName"));
+            found.push((ReferenceKind::ConfigMap, &volume["configMap"], "name"));
+        }
+        for (kind, reference, name) in found {
+            let Some(name) = reference[name].as_str().filter(|_| reference["optional"] != true) else {
+                continue;
+            };
+            let kind_name = match kind {
+                ReferenceKind::Secret => "Secret",
+                ReferenceKind::ConfigMap => "ConfigMap",
+            };
+            let is_rendered = |object: &Value| object["kind"] == kind_name && object["metadata"]["name"] == name;
+            if !rendered.objects.iter().any(is_rendered) {
+                self.references.insert(Reference {
+                    kind,
+                    namespace: namespace.to_owned(),
+                    name: name.to_owned(),
+                    key: reference["key"].as_str().map(str::to_owned),
+                });
+            }
+        }
+    }
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// The service that a URL names, in one of the forms that the cluster's DNS resolves
+/// (<https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/>).
+fn service_port(url: &str, cluster_domain: &str) -> Option<ServicePort> {
+    let uri = Uri::parse(url).ok()?;
+    let authority = uri.authority()?;
+    let host = authority.host();
+    let namespace = service_namespace(host, cluster_domain)?;
+    let before = host.split(&format!(".{namespace}")).next()?;
+    // `pod.service` is one pod of a headless service.
+    let service = before.rsplit('.').next()?;
+    let port = match authority.port().map(|port| port.as_str()) {
+        Some(port) if !port.is_empty() => port.parse().ok()?,
+        _ if uri.scheme().as_str().eq_ignore_ascii_case("https") => 443,
+        _ => 80,
+    };
+    Some(ServicePort {
+        namespace: namespace.to_owned(),
+        service: service.to_owned(),
+        port,
+        url: url.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case("http://web.shop.svc:8080/m", Some(("shop", "web", 8080)))]
+    #[case("http://web.shop", Some(("shop", "web", 80)))]
+    #[case("https://web.shop.svc.cluster.local/m", Some(("shop", "web", 443)))]
+    #[case("http://web-0.web.shop.svc:80", Some(("shop", "web", 80)))]
+    #[case("http://shop.shop.svc", Some(("shop", "shop", 80)))]
+    #[case("http://web.example.org/m", None)]
+    #[case("http://web/m", None)]
+    #[case("http://10.0.0.1/m", None)]
+    fn a_url_names_a_service(#[case] url: &str, #[case] expected: Option<(&str, &str, u16)>) {
+        let found = service_port(url, "cluster.local");
+        let found = found
+            .as_ref()
+            .map(|found| (found.namespace.as_str(), found.service.as_str(), found.port));
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_pod_refers_to_objects() {
+        let pod = json!({
+            "containers": [{
+                "env": [
+                    {"name": "A", "valueFrom": {"secretKeyRef": {"name": "telegraf", "key": "token"}}},
+                    {"name": "B", "valueFrom": {"secretKeyRef": {"name": "maybe", "key": "x", "optional": true}}},
+                    {"name": "C", "value": "c"},
+                ],
+                "envFrom": [{"secretRef": {"name": "all"}}],
+            }],
+            "volumes": [{"configMap": {"name": "telegraf-shop"}}, {"secret": {"secretName": "tls"}}, {"emptyDir": {}}],
+        });
+        let answer = json!({
+            "index": 0, "source": "Namespace/shop", "outcome": "rendered", "namespace": "shop",
+            "endpoints": [{"name": "a", "plugin": "prometheus", "urls": ["http://web.shop.svc/m", "http://x.example.org/m"]}],
+            "objects": [
+                {"kind": "ConfigMap", "metadata": {"name": "telegraf-shop", "namespace": "shop"}},
+                {"kind": "Deployment", "metadata": {"name": "t", "namespace": "shop"}, "spec": {"template": {"spec": pod}}},
+            ],
+        });
+        let answer: SourceAnswer = serde_json::from_value(answer).expect("an answer");
+        let (settings, _) = crate::settings::read(None);
+        let needs = Needs::of(&answer, None, &settings.expect("the defaults"));
+        let references: Vec<_> = needs
+            .references
+            .iter()
+            .map(|one| (one.name.as_str(), one.key.as_deref()))
+            .collect();
+        assert_eq!(references, [("all", None), ("telegraf", Some("token")), ("tls", None)]);
+        assert_eq!(needs.namespaces, ["shop".to_owned()].into());
+        assert_eq!((needs.services.len(), needs.elsewhere.len()), (1, 1));
+    }
+}
