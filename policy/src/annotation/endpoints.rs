@@ -35,7 +35,12 @@ pub(super) fn read(
         }
         Data::Map(entries) => read_entries(entries, context, endpoints, findings),
         Data::Null => {}
-        _ => wrong_type("the annotation".to_owned(), "a list of `- my-service: URL`", &root, findings),
+        _ => wrong_type(
+            "the annotation".to_owned(),
+            "a list of `- my-service: URL`",
+            &root,
+            findings,
+        ),
     }
 }
 
