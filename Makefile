@@ -18,8 +18,9 @@ POLICY := Cargo.toml Cargo.lock policy/Cargo.toml $(wildcard policy/build.rs) $(
 help: ## List all targets
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Without what no example needs, for it builds sooner.
 demo: policy.wasm ## Build everything, then render examples/argocd.yaml
-	cargo build --release --locked -p telewarden
+	cargo build --release --locked -p telewarden --no-default-features --features cli
 	$(TARGET)/release/telewarden render examples/argocd.yaml
 
 # The old module is removed first, so that it is not used if the build fails.

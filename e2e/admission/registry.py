@@ -11,12 +11,16 @@ import subprocess
 import threading
 import time
 import unittest
+import urllib.error
 import urllib.request
 
+import sigstore
 from parts import ROOT, TELEWARDEN, annotated, folder_of, free_port, part
 
 WASM = "application/vnd.wasm.content.layer.v1+wasm"
 CONFIG = "application/vnd.wasm.config.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 def sha256(data):
@@ -219,21 +223,60 @@ class Artifacts(unittest.TestCase):
         self.telewarden("push", ROOT / "policy.wasm", f"registry://{self.registry.host}/plain:v1", code=2)
 
 
-class Signed(unittest.TestCase):
-    """`--key`. Signatures are made with openssl, and put beside the module as cosign puts them there."""
+class Front:
+    """In front of a registry: passes on what it is asked, but for paths that it answers by itself."""
 
-    setUpClass = Artifacts.__dict__["setUpClass"]
-    setUp = Artifacts.setUp
+    def __init__(self, upstream, answer):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                done = answer(self)
+                if done is not None:
+                    status, kind, body = done
+                else:
+                    request = urllib.request.Request(f"http://{upstream}{self.path}", headers={
+                        "Accept": self.headers.get("Accept", "*/*")})
+                    try:
+                        with urllib.request.urlopen(request) as passed:
+                            status, kind, body = passed.status, passed.headers["Content-Type"], passed.read()
+                    except urllib.error.HTTPError as error:
+                        status, kind, body = error.code, error.headers["Content-Type"], error.read()
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.host = f"127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+class Signed(unittest.TestCase):
+    """`--key` and `--certificate-identity`. Signatures are made with openssl, and put beside the module in both of cosign's
+    forms: at a tag, and as a manifest that refers to the module's."""
+
     telewarden, push = Artifacts.telewarden, Artifacts.push
+
+    @classmethod
+    def setUpClass(cls):
+        Artifacts.setUpClass.__func__(cls)
+        # One for all, because the module takes a while to compile. Signatures are asked for each time.
+        cls.cache, cls.docker = cls.folder / "cache", cls.folder / "docker"
+        cls.docker.mkdir()
+        cls.sigstore = sigstore.Sigstore(cls.folder / "sigstore")
+        cls.elsewhere = sigstore.Sigstore(cls.folder / "elsewhere")
 
     def key(self, name, *algorithm):
         private, public = self.folder / f"{name}.key", self.folder / f"{name}.pub"
-        subprocess.run(["openssl", "genpkey", "-out", private, "-algorithm", *algorithm], check=True, capture_output=True)
-        subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", public], check=True)
+        sigstore.new_key(private, *algorithm)
+        sigstore.openssl("pkey", "-in", private, "-pubout", "-out", public)
         return private, public
 
     def keys(self):
-        yield self.key("p256", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+        yield self.key("p256")
         yield self.key("ed25519", "ED25519")
 
     def send(self, method, path, data=None, **headers):
@@ -248,75 +291,244 @@ class Signed(unittest.TestCase):
         self.send("PUT", f"{location}{joint}digest={sha256(data)}", data, **{"Content-Type": "application/octet-stream"})
         return {"digest": sha256(data), "size": len(data)}
 
-    def sign(self, address, private, about=None):
-        """Signs a module, or puts beside it a signature that is about another."""
-        name, digest = address.removeprefix("registry://").split("@")
-        name = name.split("/", 1)[1].split(":")[0]
-        document = json.dumps({
-            "critical": {
-                "identity": {"docker-reference": f"{self.registry.host}/{name}"},
-                "image": {"docker-manifest-digest": about or digest},
-                "type": "cosign container image signature",
-            },
-            "optional": None,
-        }).encode()
-        (self.folder / "document").write_bytes(document)
-        command = ["openssl", "pkeyutl", "-sign", "-inkey", private, "-rawin", "-in", self.folder / "document"]
-        if "ed25519" not in private.name:
-            command += ["-digest", "sha256"]
-        signature = subprocess.run(command, check=True, capture_output=True).stdout
-        layer = {
-            "mediaType": "application/vnd.dev.cosign.simplesigning.v1+json", **self.blob(name, document),
-            "annotations": {"dev.cosignproject.cosign/signature": base64.b64encode(signature).decode()},
-        }
-        media_type = "application/vnd.oci.image.manifest.v1+json"
-        manifest = json.dumps({
-            "schemaVersion": 2, "mediaType": media_type, "layers": [layer],
-            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", **self.blob(name, b"{}")},
-        }).encode()
-        tag = digest.replace(":", "-") + ".sig"
-        self.send("PUT", f"{name}/manifests/{tag}", manifest, **{"Content-Type": media_type})
+    def manifest(self, name, at, media_type=MANIFEST, **manifest):
+        """Puts a manifest at a tag, or at its digest."""
+        data = json.dumps({"schemaVersion": 2, "mediaType": media_type, **manifest}).encode()
+        self.send("PUT", f"{name}/manifests/{at or sha256(data)}", data, **{"Content-Type": media_type})
+        return {"mediaType": media_type, "digest": sha256(data), "size": len(data)}
 
-    def test_a_signed_module_is_pulled_and_run(self):
+    @staticmethod
+    def parts(address):
+        """The repository's name, and the digest."""
+        at, digest = address.removeprefix("registry://").split("@")
+        return at.split("/", 1)[1].split(":")[0], digest
+
+    def put_documents(self, address, *signed):
+        """Beside a module, in cosign's first form."""
+        name, digest = self.parts(address)
+        layers = [{"mediaType": "application/vnd.dev.cosign.simplesigning.v1+json", **self.blob(name, text),
+                   "annotations": annotations} for text, annotations in signed]
+        config = {"mediaType": "application/vnd.oci.image.config.v1+json", **self.blob(name, b"{}")}
+        self.manifest(name, digest.replace(":", "-") + ".sig", layers=layers, config=config)
+
+    def put_bundles(self, address, *bundles, predicate="https://sigstore.dev/cosign/sign/v1"):
+        """In its second form. This registry does not index what refers to a manifest, so that a tag does."""
+        name, digest = self.parts(address)
+        subject = {"mediaType": MANIFEST, "digest": digest, "size": self.registry.blob(digest).stat().st_size}
+        referrers = []
+        for bundle in bundles:
+            data = bundle if isinstance(bundle, bytes) else json.dumps(bundle).encode()
+            about = {"artifactType": sigstore.MEDIA_TYPE,
+                     "annotations": {"dev.sigstore.bundle.content": "dsse-envelope",
+                                     "dev.sigstore.bundle.predicateType": predicate}}
+            layer = {"mediaType": sigstore.MEDIA_TYPE, **self.blob(name, data)}
+            config = {"mediaType": "application/vnd.oci.empty.v1+json", **self.blob(name, b"{}")}
+            manifest = self.manifest(name, None, layers=[layer], config=config, subject=subject, **about)
+            referrers.append({**manifest, **about})
+        self.manifest(name, digest.replace(":", "-"), INDEX, manifests=referrers)
+
+    def sign_document(self, address, private, about=None):
+        """Signs a module with a key, or puts beside it a signature that is about another."""
+        name, digest = self.parts(address)
+        text = sigstore.document(f"{self.registry.host}/{name}", about or digest)
+        signature = {"dev.cosignproject.cosign/signature": base64.b64encode(sigstore.sign(private, text)).decode()}
+        self.put_documents(address, (text, signature))
+
+    def sign_bundle(self, address, private, about=None):
+        _, digest = self.parts(address)
+        self.put_bundles(address, sigstore.key_bundle(private, sigstore.statement(about or digest)))
+
+    def with_keys(self, name):
+        """A module for each kind of key and each form, not yet signed, with how that is done."""
         for private, public in self.keys():
-            with self.subTest(private.stem):
-                address = self.push(f"signed-{private.stem}")
-                self.sign(address, private)
-                pulled = self.telewarden("pull", address, "--key", public)
-                self.assertEqual(pulled.stdout.strip().split("@")[1], address.split("@")[1])
-                self.telewarden("render", ROOT / "examples/argocd.yaml", "--policy", address, "--key", public)
+            for form, sign in [("document", self.sign_document), ("bundle", self.sign_bundle)]:
+                with self.subTest(key=private.stem, form=form):
+                    yield self.push(f"{name}-{private.stem}-{form}"), sign, private, public
 
-    def refused(self, address, public, *expected):
+    def with_identity(self, name):
+        """The same for an identity: how a signature is made, and how it is put beside the module."""
+        for form, make, put in [("document", sigstore.Sigstore.document, self.put_documents),
+                                ("bundle", sigstore.Sigstore.bundle, self.put_bundles)]:
+            with self.subTest(form=form):
+                address = self.push(f"{name}-{form}")
+                at, digest = self.parts(address)
+                yield address, make, put, (at, digest)
+
+    def identity(self, subject=sigstore.WORKFLOW, issuer=sigstore.ISSUER, root=None, regexp=False):
+        return [f"--certificate-identity{'-regexp' if regexp else ''}", subject, "--certificate-oidc-issuer", issuer,
+                "--trusted-root", root or self.sigstore.root()]
+
+    def used(self, address, *arguments):
+        pulled = self.telewarden("pull", address, *arguments)
+        self.assertEqual(pulled.stdout.strip().split("@")[1], address.split("@")[1])
+        self.telewarden("render", ROOT / "examples/argocd.yaml", "--policy", address, *arguments)
+
+    def refused(self, address, arguments, *expected, plain=None):
         output = self.folder / "refused.wasm"
         for command in [["pull", address, "-o", output],
                         ["render", ROOT / "examples/argocd.yaml", "--policy", address]]:
-            done = self.telewarden(*command, "--key", public, code=2)
+            done = self.telewarden(*command, *arguments, code=2, plain=plain)
             self.assertEqual(done.stdout, "")
             self.assertFalse(output.exists())
             for text in expected:
                 self.assertIn(text, done.stderr)
 
+    def test_a_module_that_was_signed_with_a_key_is_pulled_and_run(self):
+        for address, sign, private, public in self.with_keys("signed"):
+            sign(address, private)
+            self.used(address, "--key", public)
+
+    def test_a_module_that_an_identity_signed_is_pulled_and_run(self):
+        for address, make, put, about in self.with_identity("identity"):
+            put(address, make(self.sigstore, *about))
+            self.used(address, *self.identity())
+            self.used(address, *self.identity(r"https://github\.com/telewarden/.*@refs/tags/v\d+", regexp=True))
+            put(address, make(self.sigstore, *about, "jo@example.com", "https://accounts.example.com"))
+            self.used(address, *self.identity("jo@example.com", "https://accounts.example.com"))
+
+    def test_one_of_several_signatures_is_enough(self):
+        for address, make, put, about in self.with_identity("several"):
+            garbage = (b"{}", {"dev.cosignproject.cosign/signature": "AAAA"}) if put == self.put_documents else b"garbage"
+            put(address, garbage, make(self.elsewhere, *about), make(self.sigstore, *about))
+            self.used(address, *self.identity())
+
+    def test_a_registry_may_index_what_refers_to_a_module(self):
+        address = self.push("referrers")
+        name, digest = self.parts(address)
+        self.put_bundles(address, self.sigstore.bundle(name, digest))
+        path = f"/v2/{name}/manifests/{digest.replace(':', '-')}"
+        with urllib.request.urlopen(urllib.request.Request(f"http://{self.registry.host}{path}", headers={
+                "Accept": INDEX})) as answer:
+            index = answer.read()
+        asked = []
+
+        def answer(request):
+            asked.append(request.path)
+            if request.path.startswith(f"/v2/{name}/referrers/{digest}?"):
+                return 200, INDEX, index
+            return (404, "text/plain", b"no") if request.path == path else None
+
+        front = self.front(answer)
+        arguments = ["--key", self.key("unused")[1]]
+        self.refused(address.replace(self.registry.host, front.host), arguments, "not signed with this key", plain=[front.host])
+        done = self.telewarden("pull", address.replace(self.registry.host, front.host), *self.identity(), plain=[front.host])
+        self.assertEqual(done.stdout.strip().split("@")[1], digest)
+        self.assertNotIn(path, asked)
+
+    def front(self, answer):
+        front = Front(self.registry.host, answer)
+        self.addCleanup(front.server.server_close)
+        self.addCleanup(front.server.shutdown)
+        return front
+
     def test_a_module_without_a_signature_is_refused(self):
-        _, public = self.key("p256", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
-        self.refused(self.push("unsigned"), public, "is not signed", "cosign sign")
+        address = self.push("unsigned")
+        for arguments in [["--key", self.key("p256")[1]], self.identity()]:
+            self.refused(address, arguments, "is not signed", "cosign sign")
+        # A list of what is in it is no signature.
+        name, digest = self.parts(address)
+        self.put_bundles(address, self.sigstore.bundle(name, digest), predicate="https://spdx.dev/Document")
+        self.refused(address, self.identity(), "is not signed", "cosign sign")
 
     def test_another_key_is_refused(self):
-        address = self.push("other-key")
-        for private, _ in self.keys():
-            self.sign(address, private)
-            _, public = self.key("other", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
-            self.refused(address, public, "is not signed with this key")
+        for address, sign, private, _ in self.with_keys("other-key"):
+            sign(address, private)
+            _, public = self.key("other")
+            self.refused(address, ["--key", public], "is not signed with this key")
+
+    def test_another_identity_is_refused(self):
+        for address, make, put, about in self.with_identity("other-identity"):
+            put(address, make(self.sigstore, *about))
+            found = f"was made by `{sigstore.WORKFLOW}` (issuer `{sigstore.ISSUER}`)"
+            self.refused(address, self.identity("jo@example.com"), "is not signed by `jo@example.com`", found)
+            self.refused(address, self.identity("telewarden", regexp=True), "matches `telewarden`", found)
+            self.refused(address, self.identity(issuer="https://example.com"), "(issuer `https://example.com`)", found)
+            self.refused(address, ["--key", self.key("p256")[1]], "is not signed with this key")
+            # Sigstore's public instance knows nothing of it.
+            self.refused(address, self.identity()[:4], "is not signed by")
+
+    def test_a_key_is_no_identity(self):
+        for address, sign, private, _ in self.with_keys("no-identity"):
+            sign(address, private)
+            self.refused(address, self.identity(), "was made with a key")
+
+    def test_a_certificate_that_had_expired_is_refused(self):
+        for address, make, put, about in self.with_identity("expired"):
+            put(address, make(self.sigstore, *about, at=601))
+            self.refused(address, self.identity(), "xpired")
+
+    def test_another_authority_and_another_log_are_refused(self):
+        for address, make, put, about in self.with_identity("elsewhere"):
+            put(address, make(self.sigstore, *about))
+            other = self.sigstore.root(certificateAuthorities=self.elsewhere)
+            self.refused(address, self.identity(root=other), "certificate chain")
+            other = self.sigstore.root(tlogs=self.elsewhere)
+            self.refused(address, self.identity(root=other), "log key")
+
+    def test_an_entry_of_the_log_for_another_signature_is_refused(self):
+        for address, make, put, about in self.with_identity("entry"):
+            this, other = (make(self.sigstore, *about) for _ in range(2))
+            if put == self.put_documents:
+                this[1]["dev.sigstore.cosign/bundle"] = other[1]["dev.sigstore.cosign/bundle"]
+            else:
+                material = "verificationMaterial"
+                this[material]["tlogEntries"] = other[material]["tlogEntries"]
+            put(address, this)
+            self.refused(address, self.identity(), "log entry")
+
+    def test_a_promise_of_the_log_that_is_not_its_own_is_refused(self):
+        for address, make, put, about in self.with_identity("promise"):
+            text = json.dumps(make(self.sigstore, *about)[1] if put == self.put_documents else make(self.sigstore, *about))
+            self.assertIn("1704067260", text)
+            changed = json.loads(text.replace("1704067260", "1704067261"))
+            put(address, (sigstore.document(*about), changed) if put == self.put_documents else changed)
+            self.refused(address, self.identity(), "is not valid")
 
     def test_a_signature_of_another_module_is_refused(self):
-        address = self.push("other-digest")
-        for private, public in self.keys():
-            self.sign(address, private, about=sha256(b"another"))
-            self.refused(address, public, sha256(b"another"), "another module")
+        for address, sign, private, public in self.with_keys("other-digest"):
+            sign(address, private, about=sha256(b"another"))
+            self.refused(address, ["--key", public], sha256(b"another"), "another module")
+        for address, make, put, (name, _) in self.with_identity("other-digest"):
+            put(address, make(self.sigstore, name, sha256(b"another")))
+            self.refused(address, self.identity(), sha256(b"another"), "another module")
 
-    def test_what_is_no_public_key_is_refused(self):
+    def test_garbage_is_refused(self):
+        address = self.push("garbage")
+        self.put_bundles(address, b"garbage", b"[]", b"{}", b'{"dsseEnvelope": {"payload": 1}}')
+        annotations = {f"dev.sigstore.cosign/{name}": "garbage" for name in ["certificate", "chain", "bundle"]}
+        self.put_documents(address, (b"garbage", {"dev.cosignproject.cosign/signature": "garbage", **annotations}))
+        for arguments in [["--key", self.key("p256")[1]], self.identity()]:
+            self.refused(address, arguments, "is not signed", "signature 1 of 5", "signature 5 of 5")
+
+    def test_what_is_too_long_is_not_read(self):
+        address = self.push("long")
+        long = b" " * 300_000
+        self.put_bundles(address, long)
+        self.put_documents(address, (long, {"dev.cosignproject.cosign/signature": "AAAA"}))
+        self.refused(address, self.identity(), "is not signed", "cosign sign")
+        _, digest = self.parts(address)
+        for path in [f"manifests/{digest.replace(':', '-')}.sig", f"referrers/{digest}"]:
+            front = self.front(lambda request: (200, INDEX, b" " * 5_000_000) if path in request.path else None)
+            at = address.replace(self.registry.host, front.host)
+            self.refused(at, self.identity(), "longer than 4194304 bytes", plain=[front.host])
+
+    def test_what_is_no_key_and_no_trusted_root_is_refused(self):
         address = self.push("no-key")
-        private, _ = self.key("p256", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
-        self.refused(address, private, "p256.key", "public key in PEM")
+        private, public = self.key("p256")
+        self.refused(address, ["--key", private], "p256.key", "public key in PEM")
+        self.refused(address, self.identity(root=public), "p256.pub", "trusted root")
+        self.refused(address, self.identity("(", regexp=True), "`(` is not a regular expression")
+
+    def test_the_arguments_say_one_thing(self):
+        address = self.push("arguments")
+        _, public = self.key("p256")
+        self.refused(address, ["--key", public, *self.identity()], "cannot be used with")
+        self.refused(address, [*self.identity(), "--certificate-identity-regexp", "x"], "cannot be used with")
+        for some in [self.identity()[:2], self.identity()[2:4], self.identity()[4:]]:
+            self.refused(address, some, "required")
+        for policy in [[], ["--policy", self.wasm]]:
+            done = self.telewarden("render", ROOT / "examples/argocd.yaml", *policy, *self.identity(), code=2)
+            self.assertIn("`--certificate-identity` is for modules from a registry", done.stderr)
 
 
 # user:secret, as `htpasswd -B` writes it. It opens nothing but the registry of this test.

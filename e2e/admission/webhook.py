@@ -273,7 +273,7 @@ class Admission(unittest.TestCase):
         # Whether the hosts are allowed is decided too: the template's namespace has no hole.
         self.refused("create", "-f", "-", document=application_set("- a: ftp://redis.argocd.svc\n"), because=["TW106"])
         said = self.create(application_set("- a: http://{{name}}.argocd.svc/metrics\n")).stderr
-        self.assertIn("Warning: TW407: this contains a placeholder, and is checked when the ApplicationSet creates Applications", said)
+        self.assertIn("Warning: TW407: placeholders are checked when the ApplicationSet creates Applications", said)
         before = self.webhook.calls["telewarden-applicationsets"]
         self.accepted(*self.patch({"spec": {"syncPolicy": {"preserveResourcesOnDeletion": True}}}, "applicationset"))
         self.assertEqual(self.webhook.calls["telewarden-applicationsets"], before)

@@ -37,8 +37,10 @@
 //! | feature | adds |
 //! | --- | --- |
 //! | `embedded` | [`embedded`]: the module that was built with the crate |
-//! | `registry` | [`artifact`]: modules in OCI registries, their metadata and signatures; [`mod@file`] |
-//! | `cli` (default) | both, and what the command `telewarden` needs |
+//! | `registry` | [`artifact`]: modules in OCI registries, their metadata and signatures with keys; [`mod@file`] |
+//! | `keyless` (default) | signatures by identity, as Sigstore's authorities certify them |
+//! | `arguments` | the arguments of a command that say whose signature a module needs |
+//! | `cli` (default) | what the command `telewarden` needs: all of these but `keyless` |
 //!
 //! [waPC]: https://wapc.io
 //! [wasmtime]: https://wasmtime.dev

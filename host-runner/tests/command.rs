@@ -436,10 +436,27 @@ fn a_folder_is_searched() {
         .file(".git/config.yaml", "a: [\n")
         .file("chart/.hidden.yaml", "a: [\n")
         .file("apps/deeper/argocd.yaml", APPLICATION);
-    let ran = place.run(&["validate", "--format", "json", "."]);
-    assert_eq!(ran.json()["summary"]["skipped"], json!({"templates": 2, "notYaml": 2}));
-    assert_eq!(ran.json()["summary"]["files"], 6);
+    let ran = place.run(&["validate", "--format", "json", "--allow-unparsable", "--verbose", "."]);
+    let skipped = [
+        "./chart/binary.yaml",
+        "./chart/broken.yml",
+        "./chart/templates/deployment.yaml",
+        "./chart/templates/notes.yaml",
+    ];
+    let summary = &ran.json()["summary"];
+    assert_eq!(
+        summary["skipped"],
+        json!({"templates": 2, "notYaml": 2, "files": skipped})
+    );
+    assert_eq!(summary["files"], 6);
     assert_eq!(ran.json()["failures"], json!([]));
+    for name in skipped {
+        assert!(
+            ran.err.contains(&format!("note: passed over `{name}`\n")),
+            "{}",
+            ran.err
+        );
+    }
     assert_eq!(ran.json()["findings"][0]["file"], "./apps/deeper/argocd.yaml");
     assert!(
         ran.err
@@ -451,10 +468,89 @@ fn a_folder_is_searched() {
 }
 
 #[test]
+fn a_broken_file_of_a_folder_is_named_in_every_format() {
+    let place = Place::answering(&rendered())
+        .file("apps/argocd.yaml", APPLICATION)
+        .file("apps/broken.yaml", "a:\n\tb: c\n")
+        .file("apps/comma.json", "{\"a\": 1,}\n")
+        .file("apps/template.yaml", "a: {{ .b }}\n");
+    for format in ["human", "json", "github", "sarif"] {
+        let ran = place.run(&["validate", "--format", format, "apps"]);
+        assert_eq!(ran.code, Some(2), "{format}");
+        let said = if format == "human" { &ran.err } else { &ran.out };
+        for expected in [
+            "apps/broken.yaml",
+            "invalid YAML",
+            "apps/comma.json",
+            "invalid JSON",
+            "TW601",
+            "--allow-unparsable",
+        ] {
+            assert!(said.contains(expected), "{format}: {expected} in {said}");
+        }
+        // It is counted, and not wrong.
+        assert!(format == "json" || !said.contains("template.yaml"), "{said}");
+    }
+    let sarif = place.run(&["validate", "--format", "sarif", "apps"]).json();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    let place_of = |result: &Value| {
+        let location = &result["locations"][0]["physicalLocation"];
+        (
+            location["artifactLocation"]["uri"].clone(),
+            location["region"]["startLine"].clone(),
+        )
+    };
+    let broken: Vec<_> = results
+        .iter()
+        .filter(|result| result["ruleId"] == "TW601")
+        .map(place_of)
+        .collect();
+    assert_eq!(
+        broken,
+        [
+            (json!("apps/broken.yaml"), json!(2)),
+            (json!("apps/comma.json"), json!(1))
+        ]
+    );
+    assert_eq!(place.run(&["validate", "--allow-unparsable", "apps"]).code, Some(0));
+}
+
+#[test]
+fn standard_input_has_a_name_in_sarif() {
+    let place = Place::answering(&refused());
+    let ran = place.run_with_stdin(&["validate", "--format", "sarif", "-"], APPLICATION);
+    let location = &ran.json()["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"];
+    assert_eq!(location["uri"], "stdin");
+}
+
+#[test]
+fn a_rule_is_explained_by_explain() {
+    let place = Place::answering(&rendered());
+    let (explained, rule) = (place.run(&["explain", "TW111"]), place.run(&["rule", "TW111"]));
+    assert_eq!((explained.code, &explained.out), (Some(0), &rule.out));
+    assert!(rule.out.ends_with("/docs/rules/TW111.md\n"), "{}", rule.out);
+    assert_eq!(place.run(&["explain", "TW999"]).code, Some(2));
+}
+
+#[test]
+fn policies_show_wrong_settings_as_validate_does() {
+    let place = Place::answering(&rendered()).file("settings.yaml", "endpoints:\n  maxx: 3\n");
+    let ran = place.run(&["policies", "--settings", "settings.yaml"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    for expected in [
+        "error[TW501]: `endpoints.maxx` is not a setting",
+        "settings.yaml:2:3",
+        "did you mean `max`?",
+    ] {
+        assert!(ran.err.contains(expected), "{expected} in {}", ran.err);
+    }
+}
+
+#[test]
 fn a_template_that_is_named_is_an_error() {
     let place = Place::answering(&rendered()).file("a.yaml", "kind: {{ .Values.kind }}\n");
     let ran = place.run(&["validate", "a.yaml"]);
-    assert!(ran.err.contains("is it a template?"), "{}", ran.err);
+    assert!(ran.err.contains("if it is a template, render it first"), "{}", ran.err);
     assert!(ran.err.contains(" --> a.yaml:1:"), "{}", ran.err);
     assert_eq!(ran.code, Some(2));
 }
@@ -545,7 +641,7 @@ fn a_module_of_another_protocol() {
     let place = Place::answering(&json!({"protocol": 9})).file("a.yaml", APPLICATION);
     let ran = place.run(&["validate", "a.yaml"]);
     assert!(
-        ran.err.contains("speaks version 9 of the render protocol"),
+        ran.err.contains("supports version 9 of the render protocol"),
         "{}",
         ran.err
     );

@@ -228,7 +228,7 @@ fn a_module_is_annotated_and_inspected() {
     }
     let (code, _, said) = telewarden(&["annotate", "-m", "metadata.yml", annotated, "-o", annotated]);
     assert_eq!(code, Some(2));
-    assert!(said.contains("annotated already"), "{said}");
+    assert!(said.contains("already annotated"), "{said}");
     let (code, _, said) = telewarden(&["inspect", "policy.wasm"]);
     assert_eq!(code, Some(2));
     assert!(said.contains("has no metadata"), "{said}");

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use telewarden::artifact::SignerArgs;
 
 /// Runs Telegraf for annotated Argo CD Applications and Namespaces, as the telewarden policy renders it.
 ///
@@ -62,6 +63,9 @@ pub(crate) struct Policy {
         value_delimiter = ','
     )]
     pub(crate) plain_http: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) signer: SignerArgs,
 
     /// The deadline of one call of the module, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 5000)]

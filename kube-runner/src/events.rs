@@ -15,6 +15,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use sha2::{Digest, Sha256};
 use telewarden::{Diagnostic, Severity};
+use telewarden_policy::diagnostic::rules::page;
 use telewarden_policy::printable::printable;
 use tokio::sync::Notify;
 
@@ -260,7 +261,7 @@ pub(crate) fn describe(diagnostics: &[Diagnostic]) -> String {
         if let Some(help) = &diagnostic.help {
             line.push_str(&format!("; {help}"));
         }
-        line
+        line + "; see " + &page(&diagnostic.code)
     });
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -16,12 +16,15 @@ pub(crate) async fn load(policy: &Policy) -> Result<Module, Error> {
         cache: Cache::of_user(),
     };
     let (address, plain_http) = (policy.policy.clone(), policy.plain_http.clone());
+    let signer = policy.signer.clone();
     // Compilation uses all processors for a moment.
     let module = blocking(move || {
+        let signer = signer.signer_of(address.as_deref())?;
         let module = match address.as_deref() {
             None => telewarden::embedded::module(&options),
             Some(address) if address.starts_with("registry://") => {
-                let wasm = Registry { plain_http }.pull_by_digest(address, Store::of_user().as_ref())?;
+                let store = Store::of_user();
+                let wasm = Registry { plain_http }.pull_by_digest(address, store.as_ref(), signer.as_ref())?;
                 Module::new(&wasm, &options)
             }
             Some(file) => Module::from_file(file, &options),

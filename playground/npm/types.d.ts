@@ -1,28 +1,28 @@
 // Made from the Rust types; a test compares.
 
-/** What admission says to the creation of one source. */
+/** The admission response to the creation of a source. */
 export interface Admission {
-    /** Which object it is. */
+    /** The object. */
     source: string;
     /** The `AdmissionResponse`. */
     response: unknown;
 }
 
-/** What was found. */
+/** The answer of `check`. */
 export interface Checked {
-    /** What is wrong or doubtful: first about the settings, then source by source. */
+    /** The findings: first those of the settings, then those of each source. */
     findings: Finding[];
-    /** Every Application, Namespace and ApplicationSet. */
+    /** All Applications, Namespaces and ApplicationSets. */
     sources: CheckedSource[];
 }
 
 /** One source that was checked. */
 export interface CheckedSource {
-    /** Which object it is, as `argoproj.io/Application/<namespace>/<name>` or `Namespace/<name>`. */
+    /** The object, as `argoproj.io/Application/<namespace>/<name>` or `Namespace/<name>`. */
     source: string;
-    /** What became of it. */
+    /** The outcome. */
     outcome: Outcome;
-    /** How many endpoints it asks for. */
+    /** The number of its endpoints. */
     endpoints: number;
 }
 
@@ -54,47 +54,47 @@ export interface EndpointAnswer {
     name: string;
     /** Telegraf's input plugin, `prometheus` unless the settings allow others. */
     plugin: string;
-    /** What is scraped; empty for a plugin that has no URLs. */
+    /** The URLs; empty for a plugin without URLs. */
     urls?: string[];
-    /** How often, as a Telegraf duration. */
+    /** The interval, as a Telegraf duration. */
     interval?: string;
-    /** The measurement's name, where the configuration sets it. */
+    /** The measurement's name, if the configuration sets it. */
     measurement?: string;
 }
 
-/** Everything about a text and its settings at once, for who shows it as it is typed. */
+/** Everything about a text and its settings, for live display while a user types. */
 export interface Evaluation {
-    /** What `check` finds. */
+    /** The answer of `check`. */
     checked: Checked;
-    /** What `render` answers. It is absent, and everything that follows is empty, where a text could not be read. */
+    /** The answer of `render`. If a text could not be parsed, this is absent and everything below is empty. */
     answer?: RenderAnswer;
     /** The objects as YAML, in the order in which they should be applied. */
     manifests: string;
-    /** What admission says to the creation of each source. */
+    /** The admission response to the creation of each source. */
     admissions: Admission[];
-    /** What is scraped, by which Telegraf, and where it goes. */
+    /** The endpoints, the Telegrafs that scrape them, and their outputs. */
     flow: Flow;
-    /** For each source that has annotations of ours the `kubectl` command that sets them. */
+    /** For each annotated source, the `kubectl` command that sets its annotations. */
     commands: string[];
-    /** The annotation whose value names endpoints. */
+    /** The name of the annotation with the endpoints. */
     annotation: string;
 }
 
-/** One finding, at its place in one of the texts. */
+/** A finding at its place in one of the texts. */
 export interface Finding {
-    /** The text that it is about. */
+    /** The text with the finding. */
     text: Text;
-    /** The rule, such as `TW103`; absent where the text is not YAML. */
+    /** The rule, such as `TW103`; absent for syntax errors. */
     code?: string;
-    /** How bad it is. */
+    /** The severity. */
     severity: Severity;
-    /** What is wrong. */
+    /** The message. */
     message: string;
-    /** What to write instead. */
+    /** How to correct it. */
     help?: string;
-    /** The object that it is about, if it is about one. */
+    /** The object, if the finding concerns one. */
     source?: string;
-    /** The first character; absent where it is about the whole text. */
+    /** The first character; absent if the finding concerns the whole text. */
     start?: Position;
     /** The character after the last. */
     end?: Position;
@@ -106,38 +106,38 @@ export interface Flow {
     sources: FlowSource[];
     /** Every Telegraf. */
     telegrafs: Telegraf[];
-    /** Every output that some Telegraf sends to. The one that answers the pod's probes sends nothing. */
+    /** All outputs of all Telegrafs, except the one for the pod's probes. */
     outputs: Output[];
 }
 
-/** An endpoint, and who scrapes it. */
+/** An endpoint and the Telegraf that scrapes it. */
 export interface FlowEndpoint {
     /** Its name in the annotation. */
     name: string;
-    /** What is scraped. */
+    /** The URLs. */
     urls: string[];
-    /** How often, as a Telegraf duration. */
+    /** The interval, as a Telegraf duration. */
     interval?: string;
-    /** The number of the Telegraf in `telegrafs` that scrapes it, if one does. */
+    /** The index in `telegrafs` of the Telegraf that scrapes it, if one does. */
     telegraf?: number;
 }
 
 /** A source and its endpoints. */
 export interface FlowSource {
-    /** Which object it is. */
+    /** The identity of the object. */
     source: string;
-    /** What is scraped for it. */
+    /** Its endpoints. */
     endpoints: FlowEndpoint[];
 }
 
 /** Whether a source was rendered, and why not. */
 export type Outcome = "rendered" | "refused" | "idle" | "skipped";
 
-/** Where metrics go. */
+/** A destination of metrics. */
 export interface Output {
     /** Telegraf's output plugin. */
     plugin: string;
-    /** What tells it from others: its URLs, organization, bucket, database or files. */
+    /** Its identifying options: URLs, organization, bucket, database or files. */
     details: string[];
 }
 
@@ -167,7 +167,7 @@ export interface Range {
     end: Position;
 }
 
-/** What `render` answers. */
+/** The answer of `render`. */
 export interface RenderAnswer {
     /** The contract's version, 1. */
     protocol: number;
@@ -218,9 +218,9 @@ export interface SourceAnswer {
     index: number;
     /** Its position within the `v1` List at `index`, if the object at `index` is a List. */
     item?: number;
-    /** Which object it is, as `argoproj.io/Application/<namespace>/<name>` or `Namespace/<name>`. */
+    /** The object, as `argoproj.io/Application/<namespace>/<name>` or `Namespace/<name>`. */
     source: string;
-    /** Whether it was rendered. */
+    /** The outcome. */
     outcome: Outcome;
     /** Errors and warnings about the source, in the order of its text. */
     diagnostics?: Diagnostic[];
@@ -234,7 +234,7 @@ export interface SourceAnswer {
     configurations?: Configuration[];
     /** The objects, in the order in which they should be applied. */
     objects?: unknown[];
-    /** `standalone` only, and only if `outcome` is `rendered`: the object as far as it was read. A host keeps it, and sends it in [`RenderRequest::accepted`] from then on. */
+    /** `standalone` only, and only if `outcome` is `rendered`: the fields of the object that were read. A host stores it and sends it in [`RenderRequest::accepted`]. */
     accepted?: unknown;
 }
 
@@ -242,9 +242,9 @@ export interface SourceAnswer {
 export interface Telegraf {
     /** The name of its Deployment. */
     name: string;
-    /** The namespace that it runs in. */
+    /** Its namespace. */
     namespace?: string;
-    /** The numbers of the outputs in `outputs` that it sends to. */
+    /** The indices in `outputs` of its outputs. */
     outputs: number[];
 }
 

@@ -11,3 +11,10 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> serde_json::R
     let text = std::str::from_utf8(payload).map_err(serde_json::Error::custom)?;
     serde_json::from_str(text)
 }
+
+/// What is wrong, without the line and column: they are those of the host's JSON, which nobody has seen.
+pub(crate) fn without_place(error: &serde_json::Error) -> String {
+    let mut said = error.to_string();
+    said.truncate(said.find(" at line ").unwrap_or(said.len()));
+    said
+}

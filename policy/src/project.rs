@@ -11,16 +11,29 @@ use regex_lite::Regex;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::diagnostic::{Diagnostic, Place, Problem};
 use crate::glob::Glob;
 use crate::protocol::ClusterView;
 use crate::settings::Settings;
+use crate::source;
 
 /// Argo CD's default address of its own cluster.
-pub(crate) const THIS_SERVER: &str = "https://kubernetes.default.svc";
+const THIS_SERVER: &str = "https://kubernetes.default.svc";
 /// Argo CD's name of its own cluster.
-pub(crate) const THIS_CLUSTER: &str = "in-cluster";
+const THIS_CLUSTER: &str = "in-cluster";
 /// The project of an Application that sets none.
 const DEFAULT: &str = "default";
+
+/// That a destination is another cluster, if it is. One without a cluster is no other.
+pub(crate) fn other_cluster(destination: &source::Destination<'_>) -> Option<Diagnostic> {
+    let (pointer, cluster) = match (destination.name.as_ref(), destination.server.as_ref()) {
+        (THIS_CLUSTER, _) | ("", THIS_SERVER | "") => return None,
+        ("", server) => ("/spec/destination/server", server),
+        (name, _) => ("/spec/destination/name", name),
+    };
+    let cluster = cluster.to_owned();
+    Some(Problem::OtherCluster { cluster }.at(Place::pointer(pointer)))
+}
 
 /// The AppProjects that a host sends.
 #[derive(Debug)]

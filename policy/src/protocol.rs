@@ -43,8 +43,8 @@ pub struct RenderRequest<'a> {
     pub accepted: Vec<&'a RawValue>,
 }
 
-/// What a host that applies objects has read from the cluster. With it, Applications for other clusters are skipped,
-/// and Applications whose AppProject does not permit the destination are refused.
+/// What a host that applies objects has read from the cluster. With it, Applications that name no cluster are skipped, and
+/// Applications whose AppProject does not permit the destination are refused.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -118,7 +118,8 @@ pub enum Outcome {
     Rendered,
     /// At least one of its diagnostics is an error. Its existing objects should stay.
     Refused,
-    /// It has nothing to render: it has no annotation of telewarden, or the settings turn its kind off.
+    /// It has nothing to render: it has no annotation of telewarden, an ApplicationSet none in its template, or the settings
+    /// turn its kind off.
     Idle,
     /// It is not served: it belongs to another cluster or to a namespace that the settings exclude, or it is an
     /// ApplicationSet, which is never rendered itself.

@@ -10,9 +10,10 @@ use serde_json::{Value as Json, json};
 
 use crate::annotation;
 use crate::application_set;
+use crate::decode::without_place;
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem, Rule};
 use crate::plan::{self, Accepted, Owner, Part, Standalone, Workload, check_output_addresses, configuration};
-use crate::project::{Deployed, Projects, THIS_CLUSTER, THIS_SERVER};
+use crate::project::{Deployed, Projects, other_cluster};
 use crate::protocol::{
     ClusterView, Configuration, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer, VERSION,
 };
@@ -142,7 +143,7 @@ impl<'a> Renderer<'a> {
             Err(error) => {
                 if let Some(kind) = unreadable_source(raw) {
                     let what = "the object";
-                    let error = error.to_string();
+                    let error = without_place(&error);
                     let finding = Problem::Unreadable { what, error }.diagnostic();
                     self.answer(position, kind, Outcome::Refused, vec![finding]);
                 }
@@ -184,9 +185,11 @@ impl<'a> Renderer<'a> {
             Some(Kind::ApplicationSet) => {
                 let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
                 let name = format!("argoproj.io/ApplicationSet/{namespace}/{}", object.metadata.name);
-                let findings = application_set::check(object, self.settings);
-                let refused = findings.iter().any(Diagnostic::is_error);
-                let outcome = if refused { Outcome::Refused } else { Outcome::Skipped };
+                let (outcome, findings) = match application_set::check(object, self.settings) {
+                    None => (Outcome::Idle, Vec::new()),
+                    Some(findings) if findings.iter().any(Diagnostic::is_error) => (Outcome::Refused, findings),
+                    Some(findings) => (Outcome::Skipped, findings),
+                };
                 self.answer(position, name, outcome, findings);
             }
             Some(Kind::List) | None => {}
@@ -203,6 +206,13 @@ impl<'a> Renderer<'a> {
         if let Some(problem) = self.not_ours(&source) {
             self.forget(&source.identity);
             return self.answer(position, name, Outcome::Skipped, vec![problem]);
+        }
+        if let Some(problem) = self.other_cluster(&source) {
+            self.forget(&source.identity);
+            findings.push(problem);
+            // Nothing is rendered, but what is wrong is wrong there too.
+            check(source, settings, &mut findings);
+            return self.answer(position, name, Outcome::Skipped, findings.into_vec());
         }
         self.check_argo_cd(&source, &mut findings);
         let identity = source.identity.clone();
@@ -277,15 +287,17 @@ impl<'a> Renderer<'a> {
             };
             return Some(problem.at(Place::pointer("/metadata/namespace")));
         }
-        self.projects.as_ref()?;
+        None
+    }
+
+    /// That a source is deployed to another cluster, if it is. Argo CD deploys nothing where no cluster is named.
+    fn other_cluster(&self, source: &Source<'_>) -> Option<Diagnostic> {
         let (_, destination) = source.application.as_ref()?;
-        let (pointer, cluster) = match (destination.name.as_ref(), destination.server.as_ref()) {
-            (THIS_CLUSTER, _) | ("", THIS_SERVER) => return None,
-            ("", server) => ("/spec/destination/server", server),
-            (name, _) => ("/spec/destination/name", name),
-        };
-        let cluster = cluster.to_owned();
-        Some(Problem::OtherCluster { cluster }.at(Place::pointer(pointer)))
+        let unnamed = destination.name.is_empty() && destination.server.is_empty();
+        match unnamed && self.projects.is_some() {
+            true => Some(Problem::OtherCluster { cluster: String::new() }.at(Place::pointer("/spec/destination"))),
+            false => other_cluster(destination),
+        }
     }
 
     /// Reports why Argo CD would not deploy there for the source, if it would not.

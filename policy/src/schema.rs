@@ -3,6 +3,7 @@
 use schemars::{Schema, schema_for};
 use serde_json::{Map, Value, json};
 
+use crate::annotation::{OF_PROMETHEUS, URL_KEYS};
 use crate::protocol::{RenderAnswer, RenderRequest};
 use crate::settings::{self, Settings};
 use crate::telegraf::{CONTENT_TYPES, OPTIONS, Shape};
@@ -154,9 +155,11 @@ pub fn annotation() -> Schema {
         property["description"] = json!(rule.doc);
         properties.insert(rule.name.into(), property);
     }
+    let keys = OPTIONS.iter().map(|rule| &rule.name);
+    let keys: Vec<_> = URL_KEYS.iter().chain(OF_PROMETHEUS).chain(keys).collect();
     let endpoints = json!({
         "type": "object",
-        "propertyNames": {"pattern": "^[A-Za-z0-9_.-]{1,63}$"},
+        "propertyNames": {"pattern": "^[A-Za-z0-9_.-]{1,63}$", "not": {"enum": keys}},
         "additionalProperties": {"anyOf": [{"$ref": "#/$defs/url"}, {"$ref": "#/$defs/endpoint"}]},
     });
     let schema = json!({

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::decode::without_place;
 use crate::diagnostic::{Findings, Place, Problem};
 use crate::settings::{Names, Settings, Sources, is_dns_label};
 use crate::well_known::PREFIX;
@@ -278,7 +279,7 @@ pub(crate) fn read<'a>(object: &Object<'a>, settings: &Settings, findings: &mut 
     let spec: ApplicationSpec<'a> = match serde_json::from_str(spec) {
         Ok(spec) => spec,
         Err(error) => {
-            let error = error.to_string();
+            let error = without_place(&error);
             let what = "the Application's `spec`";
             findings.report(Problem::Unreadable { what, error }, Place::pointer("/spec"));
             return None;
@@ -316,7 +317,12 @@ pub(crate) fn check_namespace(source: &Source<'_>, findings: &mut Findings) -> b
         None => "/metadata/name",
     };
     if source.namespace.is_empty() {
-        findings.report(Problem::NoNamespace {}, Place::pointer(pointer));
+        let missing = matches!(&source.application, Some((_, destination)) if *destination == Destination::default());
+        let (what, pointer) = match missing {
+            true => ("`spec.destination` is missing", "/spec/destination"),
+            false => ("`spec.destination.namespace` is empty", pointer),
+        };
+        findings.report(Problem::NoNamespace { what }, Place::pointer(pointer));
         return false;
     }
     if !is_dns_label(&source.namespace) {

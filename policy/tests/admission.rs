@@ -63,6 +63,9 @@ fn application_set(template: &Value) -> Value {
     })
 }
 
+/// Where the rules' pages are.
+const PAGES: &str = "https://github.com/telewarden/telewarden/blob/main/docs/rules";
+
 /// An object with a change made to it.
 fn with(mut object: Value, pointer: &str, value: Value) -> Value {
     let (parent, name) = pointer.rsplit_once('/').unwrap();
@@ -160,7 +163,9 @@ fn what_was_there_stays(#[case] old: Value) {
     assert!(!warnings.is_empty());
     for warning in warnings {
         assert!(warning.starts_with("no longer allowed, TW"), "{warning}");
-        assert!(warning.chars().count() <= 120, "{warning}");
+        let (text, page) = warning.split_once("; see ").unwrap();
+        assert!(text.chars().count() <= 120, "{warning}");
+        assert!(page.starts_with("https://") && warning.len() < 256, "{warning}");
     }
 }
 
@@ -194,7 +199,9 @@ fn what_was_there_and_is_fine_is_not_warned_about_again() {
     let created = answer(&request("CREATE", &doubtful, &Value::Null), &Value::Null);
     assert_eq!(
         created.warnings.unwrap(),
-        ["TW113: endpoint `a` scrapes this URL already"]
+        [format!(
+            "TW113: endpoint `a` scrapes this URL already; see {PAGES}/TW113.md"
+        )]
     );
     let updated = answer(&request("UPDATE", &doubtful, &doubtful), &Value::Null);
     assert!(updated.accepted && updated.warnings.is_none());
@@ -209,7 +216,9 @@ fn a_stricter_setting_holds_for_what_is_new() {
     let updated = answer(&request("UPDATE", &old, &old), &strict);
     assert_eq!(
         updated.warnings.unwrap(),
-        ["no longer allowed, TW106: the scheme `http` is not allowed"]
+        [format!(
+            "no longer allowed, TW106: the scheme `http` is not allowed; see {PAGES}/TW106.md"
+        )]
     );
 }
 
@@ -380,7 +389,25 @@ fn what_the_policy_writes_cannot_be_forged(#[case] mutation: &str) {
 #[case::nothing_of_ours(json!({"metadata": {"name": "{{name}}"}, "spec": {"destination": {"namespace": "{{name}}"}}}), &[])]
 #[case::decided(annotated(GOOD), &[])]
 #[case::decided_and_bad(annotated(BAD), &["!TW111", "!TW101", "!TW106"])]
-#[case::a_hole_in_the_annotation(annotated("- {{name}}: ftp://x\n"), &["TW407"])]
+#[case::a_hole_in_the_annotation(annotated("- {{name}}: ftp://x\n"), &["!TW106"])]
+#[case::a_hole_alone(annotated("{{ .endpoints }}\n"), &["TW407"])]
+#[case::a_hole_in_a_host(annotated("- redis: http://redis.{{ .ns }}.svc:{{ .port }}/metrics\n"), &["TW407"])]
+#[case::an_unknown_option_beside_a_hole(
+    annotated("- redis:\n    url: http://redis.{{ .ns }}.svc\n    intervall: 30s\n"), &["!TW201"]
+)]
+#[case::a_scheme_before_a_hole(annotated("- redis: ftp://redis.{{ .ns }}.svc\n"), &["!TW106"])]
+#[case::a_hole_as_scheme(annotated("- redis: \"{{ .scheme }}://redis.argocd.svc\"\n"), &["TW407"])]
+#[case::names_that_are_holes(annotated("- {{.a}}: http://a.argocd.svc\n- {{.b}}: http://b.argocd.svc\n"), &["TW407"])]
+#[case::options_that_are_holes(
+    annotated("- redis:\n    url: http://redis.argocd.svc\n    interval: {{ .interval }}\n    metric_version: {{ .v }}\n"), &["TW407"]
+)]
+#[case::lines_that_are_holes(
+    annotated("{{- if .redis }}\n- redis: http://redis.argocd.svc\n{{- end }}\n{{ toYaml .more }}\n"), &["TW407"]
+)]
+#[case::a_mistake_between_lines_that_are_holes(
+    annotated("{{- if .redis }}\n- redis: ftp://redis.argocd.svc\n{{- end }}\n"), &["!TW106"]
+)]
+#[case::another_cluster(with(annotated(GOOD), "/spec/destination/server", json!("https://eu.example.com")), &["TW405"])]
 #[case::a_hole_in_one_of_two(
     application(&json!({KEY: "- redis: ftp://x\n", "telegraf.influxdata.com/interval": "{{ .interval }}"})), &["TW407", "!TW106"]
 )]
@@ -390,7 +417,7 @@ fn what_the_policy_writes_cannot_be_forged(#[case] mutation: &str) {
 #[case::a_hole_in_the_namespace_and_a_bad_scheme(
     with(annotated("- redis: ftp://redis.argocd.svc\n"), "/spec/destination/namespace", json!("{{name}}")), &["!TW106"]
 )]
-#[case::no_namespace_yet(with(annotated(GOOD), "/spec/destination", json!({})), &["!TW401", "!TW111"])]
+#[case::no_namespace_yet(with(annotated(GOOD), "/spec/destination", json!({})), &["!TW401"])]
 #[case::not_text(application(&json!({KEY: {}})), &["!TW012"])]
 fn a_template_is_checked_as_far_as_it_is_decided(#[case] template: Value, #[case] expected: &[&str]) {
     let set = application_set(&template);
@@ -406,7 +433,11 @@ fn a_template_is_checked_as_far_as_it_is_decided(#[case] template: Value, #[case
     }
     if expected.is_empty() {
         assert_eq!(text, "");
+    } else if !rejected {
+        assert_eq!(text.lines().count(), expected.len(), "{text}");
     }
+    // A digit stands in the place of a placeholder's characters, and is nobody's text.
+    assert!(!text.contains("111111"), "{text}");
 }
 
 #[test]

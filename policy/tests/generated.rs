@@ -52,7 +52,8 @@ fn the_reference_of_settings_is_that_of_the_code() {
 fn the_page_of_rules_is_that_of_the_code() {
     let mut page = String::from(
         "<!-- Made from policy/src/diagnostic/rules.rs; a test compares. -->\n\n# Rules\n\n\
-         `telewarden rule CODE` prints one of them. An error keeps a source from being rendered; a warning does not.\n\n\
+         Each has a page. `telewarden rule CODE` prints one of them. An error keeps a source from being rendered; a warning\n\
+         does not.\n\n\
          | code | | what it looks for |\n| --- | --- | --- |\n",
     );
     let severity = |severity| match severity {
@@ -63,26 +64,27 @@ fn the_page_of_rules_is_that_of_the_code() {
         let code = rule.code;
         let _ = writeln!(
             page,
-            "| [{code}](#{}) | {} | {} |",
-            code.to_lowercase(),
+            "| [{code}](rules/{code}.md) | {} | {} |",
             severity(rule.severity),
             rule.summary
         );
     }
+    check("docs/rules.md", &page);
     for rule in rules::all() {
-        let _ = write!(
-            page,
-            "\n## {}\n\n{} ({})\n\n{}\n",
+        let mut page = format!(
+            "<!-- Made from policy/src/diagnostic/rules.rs; a test compares. -->\n\n# {} {} ({})\n\n{}\n\n{}\n",
             rule.code,
-            rule.summary,
+            rule.name,
             severity(rule.severity),
+            rule.summary,
             rule.why
         );
         for (title, yaml) in [("Example", rule.example), ("Instead", rule.instead)] {
             if !yaml.is_empty() {
-                let _ = write!(page, "\n{title}:\n\n```yaml\n{}\n```\n", yaml.trim_end());
+                let _ = write!(page, "\n## {title}\n\n```yaml\n{}\n```\n", yaml.trim_end());
             }
         }
+        page += "\n[All rules](../rules.md)\n";
+        check(&format!("docs/rules/{}.md", rule.code), &page);
     }
-    check("docs/rules.md", &page);
 }

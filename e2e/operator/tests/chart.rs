@@ -53,12 +53,29 @@ async fn run(cluster: &Cluster, installed: &[Value]) -> Operator {
     cluster.operator_of_deployment(deployment).await
 }
 
+const KEY: &str = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
+
+/// A module, and whose signature it needs.
+fn signed(signature: Value) -> Value {
+    json!({"policy": format!("registry://example.org/telewarden@sha256:{:064}", 1), "signature": signature})
+}
+
+fn identity() -> Value {
+    json!({
+        "certificateIdentityRegexp": r"https://example\.com/.*@refs/tags/v\d+",
+        "certificateOidcIssuer": "https://token.example.com",
+        "trustedRoot": "{}",
+    })
+}
+
 #[test]
 fn helm_finds_nothing_wrong_with_it() {
     for values in [
         json!({}),
         json!({"settings": {"networkPolicy": true, "extraResources": [extra("v1", "Secret")]}}),
         json!({"settingsFrom": "telewarden", "settings": {"sources": {"applications": false}}}),
+        signed(json!({"key": KEY})),
+        signed(identity()),
     ] {
         lint(&values).unwrap_or_else(|found| panic!("{values}: {found}"));
     }
@@ -162,6 +179,11 @@ async fn an_api_server_takes_what_it_renders_and_pods_are_restricted() {
             json!({"settingsFrom": "telewarden"}),
             json!({"spec": {"volumes": [{"name": "cache"}]}}),
         ),
+        (
+            signed(json!({"key": KEY})),
+            json!({"spec": {"volumes": [{"name": "settings"}, {"name": "signature"}, {"name": "cache"}]}}),
+        ),
+        (signed(identity()), json!({})),
     ] {
         let installed = cluster.install(&values);
         let deployment = of_kind("Deployment", &installed);
@@ -177,6 +199,54 @@ async fn an_api_server_takes_what_it_renders_and_pods_are_restricted() {
         pod["kind"] = json!("Pod");
         pod["metadata"]["name"] = json!("pod");
         stored(&cluster, "", &pod).await;
+    }
+}
+
+#[test]
+fn the_operator_is_told_whose_signature_the_module_needs() {
+    let policy = format!("--policy=registry://example.org/telewarden@sha256:{:064}", 1);
+    for (signature, arguments, file) in [
+        (json!({}), vec![], None),
+        (
+            json!({"key": KEY}),
+            vec!["--key=/etc/telewarden-signature/key.pem"],
+            Some(("key.pem", KEY)),
+        ),
+        (
+            identity(),
+            vec![
+                r"--certificate-identity-regexp=https://example\.com/.*@refs/tags/v\d+",
+                "--certificate-oidc-issuer=https://token.example.com",
+                "--trusted-root=/etc/telewarden-signature/trusted_root.json",
+            ],
+            Some(("trusted_root.json", "{}")),
+        ),
+        (
+            json!({"certificateIdentity": "jo@example.com", "certificateOidcIssuer": "https://accounts.example.com"}),
+            vec![
+                "--certificate-identity=jo@example.com",
+                "--certificate-oidc-issuer=https://accounts.example.com",
+            ],
+            None,
+        ),
+    ] {
+        let rendered = template(&signed(signature)).expect("right values");
+        let pod = &of_kind("Deployment", &rendered)["spec"]["template"];
+        let told = pod["spec"]["containers"][0]["args"].as_array().expect("arguments");
+        let told: Vec<_> = told
+            .iter()
+            .filter_map(Value::as_str)
+            .skip_while(|told| *told != policy)
+            .collect();
+        assert_eq!(told, [vec![policy.as_str()], arguments].concat());
+        let map = rendered
+            .iter()
+            .find(|object| object["metadata"]["name"] == "telewarden-operator-signature");
+        let data = file.map(|(name, text)| json!({name: text}));
+        assert_eq!(map.map(|map| &map["data"]), data.as_ref());
+        // A change of the files restarts the operator, which reads them once.
+        let checksum = &pod["metadata"]["annotations"]["checksum/signature"];
+        assert_eq!(checksum.is_string(), file.is_some());
     }
 }
 
@@ -318,6 +388,31 @@ fn wrong_values_are_refused_and_named() {
         (json!({"imagePullSecrets": ["pull"]}), "/imagePullSecrets/0"),
         (json!({"settings": "file"}), "/settings"),
         (json!({"settings": {"networkPolicy": "yes"}}), "/settings/networkPolicy"),
+        (json!({"policy": "policy.wasm"}), "/policy"),
+        (json!({"policy": "registry://example.org/telewarden:v1"}), "/policy"),
+        (signed(json!({"key": "cosign.pub"})), "/signature/key"),
+        (signed(json!({"keys": KEY})), "'keys' not allowed"),
+        (json!({"signature": {"key": KEY}}), "name another one in `policy`"),
+        (
+            signed(json!({"key": KEY, "certificateIdentity": "a", "certificateOidcIssuer": "b"})),
+            "give `key`, or an identity, not both",
+        ),
+        (
+            signed(json!({"certificateIdentity": "a", "certificateIdentityRegexp": "a", "certificateOidcIssuer": "b"})),
+            "not both",
+        ),
+        (
+            signed(json!({"certificateIdentity": "a"})),
+            "needs `certificateOidcIssuer`",
+        ),
+        (
+            signed(json!({"certificateOidcIssuer": "b"})),
+            "need `certificateIdentity`",
+        ),
+        (
+            signed(json!({"key": KEY, "trustedRoot": "{}"})),
+            "need `certificateIdentity`",
+        ),
         (extra(json!({"kind": "Secret"})), "'apiVersion', 'metadata'"),
         (sources(json!({"applications": "no"})), "/settings/sources/applications"),
         (

@@ -6,6 +6,13 @@ use serde_json::json;
 use telewarden::artifact::{Location, Metadata, Registry, annotate};
 use telewarden_e2e_operator::{Application, Cluster, DockerRegistry, annotation, eventually, for_a_while, redis};
 
+/// Whoever it belongs to, they signed nothing.
+const KEY: &str = "\
+-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAGEyrJx395XFXu1X0rRALLoX6bhxfnFTCDMmdMOkkqC8=
+-----END PUBLIC KEY-----
+";
+
 const REDIS: [&str; 2] = ["ConfigMap redis/telegraf-redis", "Deployment redis/telegraf-redis"];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,6 +168,19 @@ async fn a_module_is_pulled_from_a_registry_by_its_digest() {
     let why = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(2), "{why}");
     assert!(why.contains("names no digest"), "{why}");
+
+    // Nobody signed it, and nobody signs what is built in.
+    let key = cluster.folder().join("cosign.pub");
+    fs::write(&key, KEY).expect("write a key");
+    let key = ["run", "--once", "--key", key.to_str().expect("a path")];
+    let unsigned = run(&key, &at);
+    let why = String::from_utf8_lossy(&unsigned.stderr).into_owned();
+    assert_eq!(unsigned.status.code(), Some(2), "{why}");
+    assert!(why.contains("is not signed"), "{why}");
+    let built_in = cluster.command(&key);
+    let why = String::from_utf8_lossy(&built_in.stderr).into_owned();
+    assert_eq!(built_in.status.code(), Some(2), "{why}");
+    assert!(why.contains("`--key` is for modules from a registry"), "{why}");
 
     let diff = run(&["diff"], &at);
     assert_eq!(diff.status.code(), Some(1), "{diff:?}");

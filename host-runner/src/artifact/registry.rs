@@ -1,36 +1,31 @@
 //! Pushing modules to OCI registries, and pulling them.
 
+mod session;
+mod signatures;
+
 use std::fmt;
-use std::pin::Pin;
 use std::str::FromStr;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use oci_client::Reference;
 use oci_client::client::{Client, ClientConfig, ClientProtocol, Config, ImageLayer};
 use oci_client::errors::{OciDistributionError, OciErrorCode};
-use oci_client::manifest::{
-    IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageManifest, WASM_CONFIG_MEDIA_TYPE,
-    WASM_LAYER_MEDIA_TYPE,
-};
+use oci_client::manifest::{OciDescriptor, OciImageManifest, WASM_CONFIG_MEDIA_TYPE, WASM_LAYER_MEDIA_TYPE};
 use oci_client::secrets::RegistryAuth;
-use tokio::io::AsyncWrite;
 
-use super::signature::{self, Refusal, Signed};
-use super::{Digest, Error, Key, Store, metadata};
+use self::session::Session;
+use super::signature::Refusal;
+use super::{Digest, Error, Refused, Signer, Store, metadata};
 
 /// The maximum size of a module, in bytes. A layer is read up to this size or its manifest's, whichever is smaller.
 const MAX_MODULE: usize = 64 * 1024 * 1024;
 
-/// The maximum size of a signed document, in bytes. They have about 300.
-const MAX_SIGNED: usize = 64 * 1024;
-
-/// The maximum number of signatures that are verified for one module.
-const MAX_SIGNATURES: usize = 50;
-
 /// The timeout while a registry sends nothing.
 const SILENCE: Duration = Duration::from_secs(30);
+
+/// The value of the header `User-Agent`.
+const USER_AGENT: &str = concat!("telewarden/", env!("CARGO_PKG_VERSION"));
 
 /// A module's address: `registry://HOST[:PORT]/NAME[:TAG][@sha256:DIGEST]`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -134,16 +129,26 @@ impl Registry {
         })
     }
 
-    /// Pulls a module to run. The address must have a digest: `registry://HOST/NAME@sha256:DIGEST`.
+    /// Pulls a module to run. The address must have a digest: `registry://HOST/NAME@sha256:DIGEST`. If a signer is given,
+    /// the module must be signed by it.
     ///
     /// # Errors
-    /// As [`Registry::pull`], and if the address is invalid or has no digest.
-    pub fn pull_by_digest(&self, address: &str, store: Option<&Store>) -> Result<Vec<u8>, Error> {
+    /// As [`Registry::pull`] or [`Registry::pull_signed`], and when the address is none or names no digest.
+    pub fn pull_by_digest(
+        &self,
+        address: &str,
+        store: Option<&Store>,
+        signer: Option<&Signer>,
+    ) -> Result<Vec<u8>, Error> {
         let location: Location = address.parse()?;
         if location.digest().is_none() {
             return Err(Error::NoDigest(address.to_owned()));
         }
-        Ok(self.pull(&location, store)?.wasm)
+        let pulled = match signer {
+            Some(signer) => self.pull_signed(&location, store, signer)?,
+            None => self.pull(&location, store)?,
+        };
+        Ok(pulled.wasm)
     }
 
     /// Pulls a module, from the store if it is there, else from the registry into the store.
@@ -166,12 +171,11 @@ impl Registry {
         let manifest = match from.digest.as_ref().and_then(kept) {
             Some(manifest) => manifest,
             None => {
-                let media_types = [OCI_IMAGE_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE];
                 let fetched = run(async {
-                    let client = self.client(from)?;
-                    client.pull_manifest_raw(&from.reference, &auth, &media_types).await
+                    let session = Session::open(self, from, &auth).await?;
+                    session.manifest(&from.reference).await
                 });
-                fetched.map_err(failed)?.0.to_vec()
+                fetched.map_err(failed)?
             }
         };
         let digest = Digest::of(&manifest);
@@ -181,16 +185,11 @@ impl Registry {
         let wasm = match kept(&layer_digest) {
             Some(wasm) => wasm,
             None => {
-                let mut wasm = Bounded::new(usize::try_from(layer.size).unwrap_or(0));
                 let fetched = run(async {
-                    let client = self.client(from)?;
-                    client
-                        .auth(&from.reference, &auth, oci_client::RegistryOperation::Pull)
-                        .await?;
-                    client.pull_blob(&from.reference, &layer, &mut wasm).await
+                    let session = Session::open(self, from, &auth).await?;
+                    session.blob(&from.reference, &layer).await
                 });
-                fetched.map_err(failed)?;
-                wasm.bytes
+                fetched.map_err(failed)?
             }
         };
         verify(from, "a module", &layer_digest, &Digest::of(&wasm))?;
@@ -201,68 +200,39 @@ impl Registry {
         Ok((wasm, digest))
     }
 
-    /// Pulls a module that was signed with a key. The signature is always fetched from the registry.
+    /// Pulls a module that somebody signed. The registry is asked for the signature each time.
     ///
     /// # Errors
-    /// As [`Registry::pull`], and [`Error::NotSigned`], [`Error::OtherKey`] or [`Error::OtherDigest`] if no signature of
-    /// this module was made with the key.
-    pub fn pull_signed(&self, from: &Location, store: Option<&Store>, key: &Key) -> Result<Pulled, Error> {
+    /// As [`Registry::pull`], and [`Error::NotSigned`], [`Error::OtherSigner`] or [`Error::OtherDigest`] where no signature
+    /// says that the signer signed this very module.
+    pub fn pull_signed(&self, from: &Location, store: Option<&Store>, signer: &Signer) -> Result<Pulled, Error> {
         let (wasm, digest) = self.fetch(from, store)?;
-        let location = from.at(digest.clone());
-        let signed = self.signatures(&location, &digest)?;
-        let at = location.to_string();
-        match signature::verify(key, &digest, &signed) {
-            Ok(()) => Ok(Pulled { wasm, at: location }),
-            Err(Refusal::OtherKey) => Err(Error::OtherKey {
-                at,
-                found: signed.len(),
-            }),
-            Err(Refusal::OtherDigest(found)) => Err(Error::OtherDigest { at, found }),
+        let at = from.at(digest.clone());
+        let signatures = self.signatures(&at, &digest)?;
+        if signatures.is_empty() {
+            return Err(Error::NotSigned {
+                at: at.to_string(),
+                tag: signatures::tag(&digest),
+            });
         }
-    }
-
-    /// A module's signatures.
-    fn signatures(&self, at: &Location, digest: &Digest) -> Result<Vec<Signed>, Error> {
-        let tag = digest.to_string().replace(':', "-") + ".sig";
-        let (registry, repository) = (at.reference.registry(), at.reference.repository());
-        let beside = Reference::with_tag(registry.to_owned(), repository.to_owned(), tag.clone());
-        let Login { auth, note } = Login::of(at);
-        let fetched = run(async {
-            let client = self.client(at)?;
-            let media_types = [OCI_IMAGE_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE];
-            let (manifest, _) = client.pull_manifest_raw(&beside, &auth, &media_types).await?;
-            let manifest: OciImageManifest = serde_json::from_slice(&manifest)?;
-            let mut signed = Vec::new();
-            for layer in manifest.layers {
-                let signature = layer
-                    .annotations
-                    .as_ref()
-                    .and_then(|all| all.get(signature::ANNOTATION));
-                let size = usize::try_from(layer.size).unwrap_or(usize::MAX);
-                if layer.media_type != signature::MEDIA_TYPE || size > MAX_SIGNED || signed.len() == MAX_SIGNATURES {
-                    continue;
-                }
-                if let Some(signature) = signature.cloned() {
-                    let mut document = Bounded::new(size);
-                    client.pull_blob(&beside, &layer, &mut document).await?;
-                    let document = document.bytes;
-                    signed.push(Signed { document, signature });
-                }
+        let mut found = Vec::new();
+        let mut other_digest = None;
+        for signature in &signatures {
+            match signer.has_signed(&digest, signature) {
+                Ok(()) => return Ok(Pulled { wasm, at }),
+                Err(Refusal::OtherSigner(why)) => found.push(why),
+                Err(Refusal::OtherDigest(digest)) => other_digest = Some(digest),
             }
-            Ok(signed)
-        });
-        match fetched {
-            Ok(signed) if signed.is_empty() => Err(Error::NotSigned {
-                at: at.to_string(),
-                tag,
-            }),
-            Ok(signed) => Ok(signed),
-            Err(error) if is_missing(&error) => Err(Error::NotSigned {
-                at: at.to_string(),
-                tag,
-            }),
-            Err(error) => Err(self.failed("read the signature of", at, note, error)),
         }
+        let at = at.to_string();
+        Err(match other_digest {
+            Some(found) => Error::OtherDigest { at, found },
+            None => Error::OtherSigner {
+                at,
+                signer: signer.to_string(),
+                found: Refused(found),
+            },
+        })
     }
 
     /// True if the registry is accessed without TLS.
@@ -280,7 +250,7 @@ impl Registry {
             },
             connect_timeout: Some(SILENCE),
             read_timeout: Some(SILENCE),
-            user_agent: concat!("telewarden/", env!("CARGO_PKG_VERSION")),
+            user_agent: USER_AGENT,
             ..ClientConfig::default()
         }
         .try_into()
@@ -314,19 +284,6 @@ impl Registry {
             hint,
             source: source.into(),
         }
-    }
-}
-
-/// True if the registry has no such manifest.
-fn is_missing(error: &OciDistributionError) -> bool {
-    use OciDistributionError::{ImageManifestNotFoundError, RegistryError, ServerError};
-    match error {
-        ImageManifestNotFoundError(_) | ServerError { code: 404, .. } => true,
-        RegistryError { envelope, .. } => envelope
-            .errors
-            .iter()
-            .any(|error| matches!(error.code, OciErrorCode::ManifestUnknown | OciErrorCode::NotFound)),
-        _ => false,
     }
 }
 
@@ -394,39 +351,6 @@ impl Login {
             Err(ConfigNotFound | ConfigReadError | NoCredentialConfigured) => anonymous(None),
             Err(error) => anonymous(Some(format!("Docker's configuration could not be used: {error}"))),
         }
-    }
-}
-
-/// A buffer of limited size.
-struct Bounded {
-    bytes: Vec<u8>,
-    limit: usize,
-}
-
-impl Bounded {
-    fn new(limit: usize) -> Self {
-        Self {
-            bytes: Vec::new(),
-            limit,
-        }
-    }
-}
-
-impl AsyncWrite for Bounded {
-    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        if self.bytes.len() + bytes.len() > self.limit {
-            return Poll::Ready(Err(std::io::Error::other("it is longer than the size in its manifest")));
-        }
-        self.bytes.extend_from_slice(bytes);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
     }
 }
 

@@ -20,6 +20,11 @@ impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
     }
+
+    /// The digits alone.
+    pub(super) fn hex(&self) -> &str {
+        &self.0
+    }
 }
 
 impl FromStr for Digest {

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use telewarden::{Causes, Diagnostic, Error, Outcome, RenderAnswer, RenderRequest, SourceAnswer};
-use telewarden_policy::manifest::Region;
+use telewarden_policy::diagnostic::Rule;
+use telewarden_policy::manifest::{Expansion, Generated, Region};
 
-use super::input::{self, Failure, Input, Settings, Text};
+use super::input::{self, Failure, Input, Reading, Settings, Text};
 use super::module::{self, PolicyArgs};
+use super::output;
 use super::report::{self, Finding, Report};
 
 /// The maximum number of findings for one source, as in the core. Other modules may answer more.
@@ -19,12 +21,22 @@ const MAX_FINDINGS: usize = 101;
 pub(crate) struct Selection {
     /// Files or folders; `-` or no path for standard input
     ///
-    /// In a folder, all *.yaml, *.yml and *.json files are read, except hidden ones. Objects of other kinds are ignored.
+    /// In a folder, all *.yaml, *.yml and *.json files are read, except hidden ones. Objects of other kinds are ignored. A file that
+    /// is neither YAML nor JSON is an error, unless it is a template, such as Helm's.
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// The administrator's settings, in YAML [default: built-in settings]
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
+    /// Pass over files of folders that are neither YAML nor JSON
+    #[arg(long)]
+    allow_unparsable: bool,
+    /// Check ApplicationSets as they are, without the Applications that their lists come to
+    #[arg(long)]
+    no_expand: bool,
+    /// Name the files that are passed over
+    #[arg(short, long)]
+    verbose: bool,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
 }
@@ -36,19 +48,48 @@ pub(crate) struct Checked {
 }
 
 /// The origin of an object in the request.
+#[derive(Clone, Copy)]
 struct Origin<'a> {
     text: &'a Text,
     document: usize,
+    /// The ApplicationSet's Application that it is, if it is one.
+    generated: Option<(&'a Expanded<'a>, &'a Generated)>,
+}
+
+/// An ApplicationSet, and what it comes to.
+struct Expanded<'a> {
+    text: &'a Text,
+    document: usize,
+    /// Its number in the document, where that is a List.
+    item: Option<usize>,
+    expansion: Expansion,
 }
 
 /// Reads, asks, and reports.
 pub(crate) fn check(selection: &Selection) -> Checked {
+    let settings = selection.settings.as_deref().map(input::read_settings).transpose();
+    let written = settings.as_ref().ok().and_then(Option::as_ref);
+    let (read, _) = telewarden_policy::settings::read(written.map(|settings| &settings.value));
+    let annotation = read.or_else(|| telewarden_policy::settings::read(None).0);
+    let annotation = annotation
+        .map(|settings| settings.annotation().to_owned())
+        .unwrap_or_default();
+    let reading = Reading {
+        allow_unparsable: selection.allow_unparsable,
+        annotation,
+    };
     let Input {
         texts,
         files,
         skipped,
         failures,
-    } = input::read(&selection.paths);
+    } = input::read(&selection.paths, &reading);
+    if selection.verbose {
+        skipped
+            .files
+            .iter()
+            .for_each(|file| output::say(format_args!("note: passed over `{file}`")));
+    }
     let mut report = Report {
         failures,
         ..Report::default()
@@ -57,12 +98,17 @@ pub(crate) fn check(selection: &Selection) -> Checked {
     report.summary.skipped = skipped;
 
     let mut answer = RenderAnswer::default();
-    match selection.settings.as_deref().map(input::read_settings).transpose() {
+    match settings {
         Ok(settings) => {
-            let (origins, sources) = sources(&texts);
+            let expanded = match selection.no_expand {
+                true => Vec::new(),
+                false => expand(&texts, &reading.annotation),
+            };
+            let (origins, sources) = sources(&texts, &expanded);
             match ask(selection, settings.as_ref(), &sources) {
                 Ok(answered) => {
-                    report.add_answer(&answered, settings.as_ref(), &origins);
+                    report.add_answer(&answered, settings.as_ref(), &origins, &expanded);
+                    report.add_misplaced(&texts, &reading.annotation);
                     answer = answered;
                 }
                 Err(error) => report.failures.push(Failure::new(Causes(&error).to_string())),
@@ -74,10 +120,52 @@ pub(crate) fn check(selection: &Selection) -> Checked {
     Checked { report, answer }
 }
 
-fn sources(texts: &[Text]) -> (Vec<Origin<'_>>, Vec<&Value>) {
+/// Every ApplicationSet, with its Applications.
+fn expand<'a>(texts: &'a [Text], annotation: &str) -> Vec<Expanded<'a>> {
+    let mut expanded = Vec::new();
+    for text in texts {
+        for (document, value) in text.manifest.objects() {
+            let items = value["items"].as_array().map(Vec::len);
+            let items = items.map_or(vec![None], |count| (0..count).map(Some).collect());
+            for item in items {
+                expanded.extend(
+                    text.manifest
+                        .expand(document, item, annotation)
+                        .map(|expansion| Expanded {
+                            text,
+                            document,
+                            item,
+                            expansion,
+                        }),
+                );
+            }
+        }
+    }
+    expanded
+}
+
+/// Every object, and behind it the Applications that it comes to.
+fn sources<'a>(texts: &'a [Text], expanded: &'a [Expanded<'a>]) -> (Vec<Origin<'a>>, Vec<&'a Value>) {
     let objects = texts.iter().flat_map(|text| {
-        let objects = text.manifest.objects();
-        objects.map(move |(document, value)| (Origin { text, document }, value))
+        text.manifest.objects().flat_map(move |(document, value)| {
+            let origin = Origin {
+                text,
+                document,
+                generated: None,
+            };
+            let of_object = expanded
+                .iter()
+                .filter(move |set| std::ptr::eq(set.text, text) && set.document == document);
+            let generated = of_object.flat_map(move |set| {
+                let applications = set.expansion.applications.iter();
+                applications.map(move |generated| {
+                    let generated = Some((set, generated));
+                    let application = generated.map_or(value, |(_, generated)| &generated.application);
+                    (Origin { generated, ..origin }, application)
+                })
+            });
+            std::iter::once((origin, value)).chain(generated)
+        })
     });
     objects.unzip()
 }
@@ -107,7 +195,23 @@ fn ask(selection: &Selection, settings: Option<&Settings>, sources: &[&Value]) -
 }
 
 impl Text {
-    /// A finding at its place in this file.
+    /// A finding about an object, at its place in this file. `item` is the object's number in a List.
+    fn finding_of_object(
+        &self,
+        document: usize,
+        item: Option<usize>,
+        diagnostic: &Diagnostic,
+        source: Option<&str>,
+    ) -> Finding {
+        self.finding(self.manifest.locate(document, item, diagnostic), diagnostic, source)
+    }
+
+    /// A finding about the settings, at its place in this file.
+    pub(crate) fn finding_of_settings(&self, diagnostic: &Diagnostic) -> Finding {
+        self.finding(self.manifest.locate_setting(diagnostic), diagnostic, None)
+    }
+
+    /// A finding at a place in this file.
     fn finding(&self, region: Option<Region>, diagnostic: &Diagnostic, source: Option<&str>) -> Finding {
         Finding {
             file: Some(self.name.clone()),
@@ -124,16 +228,22 @@ impl Text {
 }
 
 impl Report {
-    fn add_answer(&mut self, answer: &RenderAnswer, settings: Option<&Settings>, origins: &[Origin<'_>]) {
+    fn add_answer(
+        &mut self,
+        answer: &RenderAnswer,
+        settings: Option<&Settings>,
+        origins: &[Origin<'_>],
+        expanded: &[Expanded<'_>],
+    ) {
         for diagnostic in &answer.diagnostics {
             self.settings_refused |= diagnostic.is_error();
             self.findings.push(match settings {
-                Some(Settings { text, .. }) if diagnostic.place.is_some() => {
-                    text.finding(text.manifest.locate_setting(diagnostic), diagnostic, None)
-                }
+                Some(Settings { text, .. }) if diagnostic.place.is_some() => text.finding_of_settings(diagnostic),
                 _ => Finding::new(diagnostic),
             });
         }
+        // The findings about an ApplicationSet's Applications, which are all at places of the ApplicationSet.
+        let mut repeated = Repeated::default();
         for source in &answer.sources {
             let SourceAnswer {
                 index,
@@ -144,16 +254,45 @@ impl Report {
                 endpoints,
                 ..
             } = source;
-            // Another module may answer about a source that is not in the request.
-            let Some(Origin { text, document }) = origins.get(*index) else {
+            // Another module may answer about a source that it was not asked about.
+            let Some(Origin {
+                text,
+                document,
+                generated,
+            }) = origins.get(*index).copied()
+            else {
                 continue;
             };
-            let findings = diagnostics.iter().take(MAX_FINDINGS);
-            self.findings.extend(findings.map(|diagnostic| {
-                let region = text.manifest.locate(*document, *item, diagnostic);
-                text.finding(region, diagnostic, Some(identity))
-            }));
+            let kept = diagnostics.iter().take(MAX_FINDINGS);
             self.summary.left_out += diagnostics.len().saturating_sub(MAX_FINDINGS);
+            let item = match generated {
+                Some((set, generated)) => {
+                    for diagnostic in kept {
+                        let diagnostic = generated.in_set(diagnostic);
+                        let finding = text.finding_of_object(document, set.item, &diagnostic, Some(identity));
+                        repeated.add(finding, &mut self.findings);
+                    }
+                    set.item
+                }
+                None => {
+                    let is_here = |set: &&Expanded<'_>| {
+                        std::ptr::eq(set.text, text) && set.document == document && set.item == *item
+                    };
+                    let set = expanded.iter().find(is_here);
+                    let is_open = |diagnostic: &Diagnostic| diagnostic.is(Rule::UncheckedPlaceholder) && set.is_some();
+                    let finding = |diagnostic| text.finding_of_object(document, *item, diagnostic, Some(identity));
+                    let has_open = kept.clone().any(|diagnostic| is_open(diagnostic));
+                    self.findings
+                        .extend(kept.filter(|diagnostic| !is_open(diagnostic)).map(finding));
+                    // What cannot be expanded counts where something depends on it.
+                    let of_set = set.into_iter().flat_map(|set| &set.expansion.findings);
+                    let of_set = of_set.filter(|diagnostic| has_open || diagnostic.is_error());
+                    self.findings.extend(of_set.map(finding));
+                    *item
+                }
+            };
+            let is_idle = *outcome == Outcome::Idle && diagnostics.is_empty();
+            self.summary.unannotated.count(identity, is_idle);
             self.sources.push(report::Source {
                 source: identity.clone(),
                 file: text.name.clone(),
@@ -163,6 +302,55 @@ impl Report {
                 endpoints: endpoints.len(),
             });
             self.summary.refused += usize::from(*outcome == Outcome::Refused);
+        }
+        repeated.say(&mut self.findings);
+    }
+
+    /// Adds annotations that are written where nobody reads them.
+    fn add_misplaced(&mut self, texts: &[Text], annotation: &str) {
+        for text in texts {
+            let found = text.manifest.misplaced(annotation);
+            let found = found
+                .iter()
+                .map(|(document, finding)| text.finding_of_object(*document, None, finding, None));
+            self.findings.extend(found);
+        }
+    }
+}
+
+/// Findings about several Applications of an ApplicationSet that are at one place: one cause, and so one finding.
+#[derive(Default)]
+struct Repeated {
+    /// The findings' numbers in the report, and how many more there are like each.
+    more: Vec<(usize, usize)>,
+}
+
+impl Repeated {
+    fn add(&mut self, finding: Finding, findings: &mut Vec<Finding>) {
+        let is_same = |known: &Finding| {
+            known.code == finding.code
+                && known.file == finding.file
+                && (known.line, known.column) == (finding.line, finding.column)
+                && (known.end_line, known.end_column) == (finding.end_line, finding.end_column)
+        };
+        match findings.iter().position(is_same) {
+            None => {
+                self.more.push((findings.len(), 0));
+                findings.push(finding);
+            }
+            // The ApplicationSet's own finding says it already.
+            Some(index) => {
+                if let Some((_, more)) = self.more.iter_mut().find(|(known, _)| *known == index) {
+                    *more += 1;
+                }
+            }
+        }
+    }
+
+    fn say(self, findings: &mut [Finding]) {
+        for (index, more) in self.more.into_iter().filter(|(_, more)| *more > 0) {
+            let others = report::count(more, "other Application");
+            findings[index].message += &format!(" (and {others} of the ApplicationSet)");
         }
     }
 }

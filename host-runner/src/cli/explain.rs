@@ -5,11 +5,13 @@ use std::fmt::Write;
 use clap::ValueEnum;
 use telewarden::{EndpointAnswer, Outcome, RenderAnswer, Rendered};
 use telewarden_policy::data_flow::{DataFlow, FlowSource, Output, Telegraf};
+use telewarden_policy::diagnostic::rules;
 
 use super::Status;
 use super::check::{self, Checked};
 use super::output::{self, plain};
 use super::report::human;
+use super::rule::document;
 use super::validate::no_source;
 
 /// Show what is scraped, how often, where metrics are sent, and which objects are created
@@ -31,6 +33,13 @@ enum Format {
 }
 
 pub(crate) fn run(args: &Args) -> Status {
+    // What somebody who has seen a finding may ask.
+    if let [path] = args.selection.paths.as_slice()
+        && !path.exists()
+        && let Some(rule) = path.to_str().and_then(rules::find)
+    {
+        return output::print(&document(rule));
+    }
     let Checked { report, answer } = check::check(&args.selection);
     let printed = match args.format {
         Format::Human => output::print(&words(&answer)),

@@ -9,16 +9,29 @@ use indicatif::{ProgressBar, ProgressStyle};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
-use telewarden_policy::manifest::{Excerpt, MAX_BYTES, Manifest, SyntaxError};
+use telewarden_policy::diagnostic::{Problem, Rule, rules};
+use telewarden_policy::manifest::{Excerpt, MAX_BYTES, Manifest, SyntaxError, is_template};
 use walkdir::{DirEntry, WalkDir};
+
+/// What standard input is called where a file's name is expected.
+pub(crate) const STDIN: &str = "<stdin>";
 
 /// The minimum number of files for a progress bar.
 const FILES_WORTH_A_PROGRESS_BAR: u64 = 200;
 
+/// How it is read.
+#[derive(Clone, Debug)]
+pub(crate) struct Reading {
+    /// Pass over files of folders that are neither YAML nor JSON.
+    pub(crate) allow_unparsable: bool,
+    /// The name of the annotation with the endpoints.
+    pub(crate) annotation: String,
+}
+
 /// Everything that was read.
 #[derive(Debug, Default)]
 pub(crate) struct Input {
-    /// Texts that contain objects.
+    /// Texts that contain objects, or something similar to our annotations.
     pub(crate) texts: Vec<Text>,
     /// The number of files that were read, including those without objects.
     pub(crate) files: usize,
@@ -41,19 +54,28 @@ pub(crate) struct Settings {
 }
 
 /// Files of a folder that are not valid YAML or JSON.
-#[derive(Clone, Copy, Debug, Default, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Skipped {
     /// Templates, such as Helm's.
     pub(crate) templates: usize,
-    /// Other files.
+    /// Other files, with `--allow-unparsable`.
     pub(crate) not_yaml: usize,
+    /// The names of all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) files: Vec<String>,
 }
 
 /// A failure to read or run something.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Failure {
+    /// The rule, if it is about a file that is checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<String>,
+    /// The address of the rule's page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) url: Option<String>,
     /// The file, if the failure concerns one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<String>,
@@ -65,6 +87,9 @@ pub(crate) struct Failure {
     pub(crate) column: Option<u32>,
     /// The message.
     pub(crate) message: String,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) help: Option<String>,
     /// The excerpt of the line that is shown.
     #[serde(skip)]
     pub(crate) excerpt: Option<Excerpt>,
@@ -73,10 +98,13 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self {
+            code: None,
+            url: None,
             file: None,
             line: None,
             column: None,
             message: message.into(),
+            help: None,
             excerpt: None,
         }
     }
@@ -85,6 +113,18 @@ impl Failure {
         Self {
             file: Some(name.to_owned()),
             ..Self::new(message)
+        }
+    }
+
+    /// A file that is to be checked and cannot be read.
+    fn broken(self) -> Self {
+        let error = self.message.clone();
+        let code = Rule::BrokenFile.code().to_owned();
+        Self {
+            message: Problem::BrokenFile { error }.diagnostic().message,
+            url: Some(rules::page(&code)),
+            code: Some(code),
+            ..self
         }
     }
 
@@ -105,7 +145,11 @@ enum Unreadable {
     Io(io::Error),
     TooLarge,
     NotText,
-    Syntax { text: String, error: SyntaxError },
+    Syntax {
+        language: &'static str,
+        text: String,
+        error: SyntaxError,
+    },
 }
 
 /// How a file was selected: as an argument, or by a search of a folder.
@@ -116,7 +160,7 @@ enum Origin {
 }
 
 /// Reads files, folders and, for `-`, standard input. A failure of one does not stop the others.
-pub(crate) fn read(paths: &[PathBuf]) -> Input {
+pub(crate) fn read(paths: &[PathBuf], reading: &Reading) -> Input {
     let mut input = Input::default();
     let stdin = [PathBuf::from("-")];
     let paths = match paths {
@@ -144,7 +188,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> Input {
                         let message = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
                         input
                             .failures
-                            .push(Failure::of_file(&name, format!("cannot read: {message}")));
+                            .push(Failure::of_file(&name, format!("cannot read: {message}")).broken());
                     }
                 }
             }
@@ -157,7 +201,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> Input {
 
     let progress = progress(files.len() as u64);
     for (path, origin) in files {
-        input.add(&path, origin);
+        input.add(&path, origin, reading);
         progress.inc(1);
     }
     progress.finish_and_clear();
@@ -192,10 +236,10 @@ fn find(folder: &Path) -> impl Iterator<Item = walkdir::Result<PathBuf>> {
 }
 
 impl Input {
-    fn add(&mut self, path: &Path, origin: Origin) {
+    fn add(&mut self, path: &Path, origin: Origin, reading: &Reading) {
         let is_stdin = path == Path::new("-");
         let name = if is_stdin {
-            "<stdin>".to_owned()
+            STDIN.to_owned()
         } else {
             path.display().to_string()
         };
@@ -205,9 +249,11 @@ impl Input {
         } else {
             open(path).and_then(read_text)
         };
-        let failure = match read.and_then(parse) {
+        let found = origin == Origin::Found;
+        let is_json = path.extension().is_some_and(|extension| extension == "json");
+        let failure = match read.and_then(|text| parse(text, is_json)) {
             Ok(manifest) => {
-                if manifest.objects().next().is_some() {
+                if manifest.objects().next().is_some() || manifest.may_hold(&reading.annotation) {
                     self.texts.push(Text { name, manifest });
                 }
                 return;
@@ -217,27 +263,32 @@ impl Input {
                 let limit = MAX_BYTES / (1024 * 1024);
                 Failure::of_file(&name, format!("the file is larger than {limit} MiB"))
             }
-            Err(Unreadable::Syntax { text, .. }) if origin == Origin::Found && text.contains("{{") => {
+            Err(Unreadable::Syntax { text, error, .. }) if found && is_template(&text, &error) => {
                 self.skipped.templates += 1;
+                self.skipped.files.push(name);
                 return;
             }
-            Err(Unreadable::NotText | Unreadable::Syntax { .. }) if origin == Origin::Found => {
+            Err(Unreadable::NotText | Unreadable::Syntax { .. }) if found && reading.allow_unparsable => {
                 self.skipped.not_yaml += 1;
+                self.skipped.files.push(name);
                 return;
             }
             Err(Unreadable::NotText) => Failure::of_file(&name, "not YAML: it is not UTF-8 text"),
-            Err(Unreadable::Syntax { text, error }) => {
+            Err(Unreadable::Syntax { language, text, error }) => {
+                let is_template = is_template(&text, &error);
                 let mut failure = Failure::of_syntax(&name, &text, error);
-                let hint = if text.contains("{{") {
-                    " (is it a template? render it first)"
-                } else {
-                    ""
+                failure.message = format!("invalid {language}: {}", failure.message);
+                failure.help = match is_template {
+                    true => Some("if it is a template, render it first".to_owned()),
+                    false if found => {
+                        Some("correct it; `--allow-unparsable` passes over such files of a folder".to_owned())
+                    }
+                    false => None,
                 };
-                failure.message = format!("not YAML: {}{hint}", failure.message);
                 failure
             }
         };
-        self.failures.push(failure);
+        self.failures.push(failure.broken());
     }
 }
 
@@ -246,12 +297,12 @@ pub(crate) fn read_settings(path: &Path) -> Result<Settings, Failure> {
     let name = path.display().to_string();
     let manifest = open(path)
         .and_then(read_text)
-        .and_then(parse)
+        .and_then(|text| parse(text, false))
         .map_err(|error| match error {
             Unreadable::Io(error) => Failure::of_file(&name, format!("cannot read the settings: {error}")),
             Unreadable::TooLarge => Failure::of_file(&name, "the settings are too large"),
             Unreadable::NotText => Failure::of_file(&name, "the settings are not YAML: they are not UTF-8 text"),
-            Unreadable::Syntax { text, error } => {
+            Unreadable::Syntax { text, error, .. } => {
                 let mut failure = Failure::of_syntax(&name, &text, error);
                 failure.message = format!("the settings are not YAML: {}", failure.message);
                 failure
@@ -283,6 +334,11 @@ fn read_text(reader: impl Read) -> Result<String, Unreadable> {
     String::from_utf8(bytes).map_err(|_| Unreadable::NotText)
 }
 
-fn parse(text: String) -> Result<Manifest, Unreadable> {
-    Manifest::parse(text).map_err(|(text, error)| Unreadable::Syntax { text, error })
+/// Reads YAML, or JSON alone.
+fn parse(text: String, is_json: bool) -> Result<Manifest, Unreadable> {
+    let (language, parsed) = match is_json {
+        true => ("JSON", Manifest::parse_json(text)),
+        false => ("YAML", Manifest::parse(text)),
+    };
+    parsed.map_err(|(text, error)| Unreadable::Syntax { language, text, error })
 }

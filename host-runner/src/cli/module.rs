@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use telewarden::artifact::{self, Key, Location, Registry, Store};
+use telewarden::artifact::{self, Registry, SignerArgs, Store};
 use telewarden::{Cache, Module, Options};
 
 use super::output;
@@ -43,36 +43,11 @@ pub(crate) struct PolicyArgs {
     pub(crate) signer: SignerArgs,
 }
 
-/// The key that must have signed a module from a registry.
-#[derive(Debug, clap::Args)]
-pub(crate) struct SignerArgs {
-    /// Require a module from a registry that is signed with this key
-    ///
-    /// A public key in PEM, such as cosign.pub: ECDSA P-256 or Ed25519.
-    #[arg(long, value_name = "FILE")]
-    key: Option<PathBuf>,
-}
-
-impl SignerArgs {
-    pub(crate) fn key(&self) -> Result<Option<Key>, Error> {
-        let Some(path) = &self.key else { return Ok(None) };
-        let key = Key::from_pem(&read(path)?).map_err(|source| Error::Key {
-            path: path.clone(),
-            source,
-        })?;
-        Ok(Some(key))
-    }
-}
-
 /// Why the module could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("cannot use the key `{}`", path.display())]
-    Key { path: PathBuf, source: artifact::Error },
-    #[error("`--key` is for modules from a registry, and `{0}` is none")]
-    KeyForFile(String),
     #[error(transparent)]
     Artifact(#[from] artifact::Error),
     #[error(transparent)]
@@ -82,23 +57,14 @@ pub(crate) enum Error {
 impl PolicyArgs {
     /// Loads the module.
     pub(crate) fn load(&self) -> Result<Module, Error> {
-        let key = self.signer.key()?;
-        match (self.policy.as_deref(), key) {
-            (Some(address), key) if address.starts_with("registry://") => {
-                let store = Store::of_user();
-                let (registry, at): (_, Location) = (self.registry.registry(), address.parse()?);
-                let wasm = match key {
-                    Some(_) if at.digest().is_none() => {
-                        return Err(artifact::Error::NoDigest(address.to_owned()).into());
-                    }
-                    Some(key) => registry.pull_signed(&at, store.as_ref(), &key)?.wasm,
-                    None => registry.pull_by_digest(address, store.as_ref())?,
-                };
-                load(&wasm)
+        let signer = self.signer.signer_of(self.policy.as_deref())?;
+        match self.policy.as_deref() {
+            Some(address) if address.starts_with("registry://") => {
+                let (registry, store) = (self.registry.registry(), Store::of_user());
+                load(&registry.pull_by_digest(address, store.as_ref(), signer.as_ref())?)
             }
-            (policy, Some(_)) => Err(Error::KeyForFile(policy.unwrap_or("the built-in module").to_owned())),
-            (Some(path), None) => load(&read(path.as_ref())?),
-            (None, None) => load(telewarden::embedded::WASM),
+            Some(path) => load(&read(path.as_ref())?),
+            None => load(telewarden::embedded::WASM),
         }
     }
 }

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
+use telewarden::Diagnostic;
 use telewarden_policy::annotation::PREFIX;
 
 use super::Status;
 use super::input;
 use super::output;
-use super::report::human;
+use super::report::{Finding, Report, human};
 
 /// Print the manifests for Kubewarden
 ///
@@ -62,26 +63,29 @@ enum Kind {
 
 pub(crate) fn run(args: &Args) -> Status {
     let settings = match args.settings.as_deref().map(input::read_settings).transpose() {
-        Ok(settings) => settings.map(|settings| settings.value).unwrap_or_else(|| json!({})),
+        Ok(settings) => settings,
         Err(failure) => {
-            output::say(human::failure(&failure));
+            output::say_styled(human::failure(&failure));
             return Status::CouldNotRun;
         }
     };
+    let document = settings.as_ref().map(|settings| settings.value.clone());
+    let document = document.unwrap_or_else(|| json!({}));
     // A PolicyServer does not start if the settings of one of its policies are invalid.
-    let (_, findings) = telewarden_policy::settings::read(Some(&settings));
-    let errors: Vec<_> = findings.iter().filter(|finding| finding.is_error()).collect();
-    if !errors.is_empty() {
-        for error in errors {
-            let place = error
-                .place
-                .as_ref()
-                .map(|place| format!("{place}: "))
-                .unwrap_or_default();
-            output::say(format_args!("error: {place}{}: {}", error.code, error.message));
-        }
+    let (_, findings) = telewarden_policy::settings::read(Some(&document));
+    let is_refused = findings.iter().any(Diagnostic::is_error);
+    let mut report = Report::default();
+    report.findings.extend(findings.iter().map(|finding| match &settings {
+        Some(settings) => settings.text.finding_of_settings(finding),
+        None => Finding::new(finding),
+    }));
+    if !report.findings.is_empty() {
+        output::say_styled(human::findings(&report).trim_end());
+    }
+    if is_refused {
         return Status::Findings;
     }
+    let settings = document;
     let kinds = [Kind::Applications, Kind::Applicationsets, Kind::Namespaces];
     let kinds = kinds
         .into_iter()

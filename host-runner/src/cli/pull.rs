@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use telewarden::artifact::{self, Location, Store};
+use telewarden::artifact::{self, Location, SignerArgs, Store};
 
 use super::Status;
-use super::module::{self, RegistryArgs, SignerArgs};
+use super::module::RegistryArgs;
 use super::output;
 
 /// Pull a module from an OCI registry into the cache, and print its address with its digest
@@ -28,8 +28,6 @@ pub(crate) struct Args {
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error(transparent)]
-    Module(#[from] module::Error),
-    #[error(transparent)]
     Artifact(#[from] artifact::Error),
     #[error("cannot write `{}`", path.display())]
     Write { path: PathBuf, source: std::io::Error },
@@ -48,8 +46,8 @@ pub(crate) fn run(args: &Args) -> Status {
 fn pull(args: &Args) -> Result<Location, Error> {
     let from: Location = args.from.parse()?;
     let (registry, store) = (args.registry.registry(), Store::of_user());
-    let pulled = match args.signer.key()? {
-        Some(key) => registry.pull_signed(&from, store.as_ref(), &key)?,
+    let pulled = match args.signer.signer()? {
+        Some(signer) => registry.pull_signed(&from, store.as_ref(), &signer)?,
         None => registry.pull(&from, store.as_ref())?,
     };
     if let Some(path) = &args.output_path {

@@ -8,6 +8,7 @@ pub(crate) mod sarif;
 use schemars::JsonSchema;
 use serde::Serialize;
 use telewarden::{Diagnostic, Outcome, Severity};
+use telewarden_policy::diagnostic::rules;
 use telewarden_policy::manifest::Excerpt;
 
 use super::Status;
@@ -50,6 +51,8 @@ pub(crate) struct Summary {
     pub(crate) sources: usize,
     /// The number of them that were refused.
     pub(crate) refused: usize,
+    /// The number of them that have no annotation of telewarden.
+    pub(crate) unannotated: Unannotated,
     /// The number of endpoints of the others.
     pub(crate) endpoints: usize,
     /// The number of errors.
@@ -59,6 +62,34 @@ pub(crate) struct Summary {
     /// The number of findings that are not in the report, because a source had too many.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) left_out: usize,
+}
+
+/// Numbers of objects that have no annotation of telewarden, or whose kind the settings turn off.
+#[derive(Clone, Debug, Default, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Unannotated {
+    /// Applications.
+    pub(crate) applications: usize,
+    /// ApplicationSets without one in their template.
+    pub(crate) application_sets: usize,
+    /// Namespaces.
+    pub(crate) namespaces: usize,
+}
+
+impl Unannotated {
+    /// Counts a source, if it is one of these.
+    pub(crate) fn count(&mut self, source: &str, is_unannotated: bool) {
+        let number = match source
+            .split('/')
+            .rev()
+            .nth(if source.starts_with("Namespace/") { 1 } else { 2 })
+        {
+            Some("Namespace") => &mut self.namespaces,
+            Some("ApplicationSet") => &mut self.application_sets,
+            _ => &mut self.applications,
+        };
+        *number += usize::from(is_unannotated);
+    }
 }
 
 /// One object that was checked.
@@ -93,6 +124,8 @@ pub(crate) struct Finding {
     /// How to correct it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) help: Option<String>,
+    /// The address of the rule's page.
+    pub(crate) url: String,
     /// The object, if the finding concerns one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) source: Option<String>,
@@ -131,6 +164,7 @@ impl Finding {
             severity: diagnostic.severity,
             message: diagnostic.message.clone(),
             help: diagnostic.help.clone(),
+            url: rules::page(&diagnostic.code),
             source: None,
             annotation: None,
             file: None,

@@ -57,6 +57,7 @@ pub(crate) fn document(rule: &RuleDoc) -> String {
             false => write!(text, "\n## {heading}\n\n{body}\n"),
         };
     }
+    _ = write!(text, "\n{}\n", rules::page(rule.code));
     text
 }
 

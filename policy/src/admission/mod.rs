@@ -144,7 +144,8 @@ fn admit(
         Err(findings) => return verdict(&findings, unchanged),
     };
     if object.kind() == Some(Kind::ApplicationSet) {
-        return verdict(&application_set::check(object, &settings), unchanged);
+        let findings = application_set::check(object, &settings).unwrap_or_default();
+        return verdict(&findings, unchanged);
     }
     let answer = render_one(object, &settings);
     let rendered = RenderedAnnotations::of(&answer);

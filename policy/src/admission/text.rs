@@ -3,15 +3,19 @@
 use std::collections::BTreeSet;
 
 use crate::diagnostic::Diagnostic;
+use crate::diagnostic::rules::{page, pages};
 
-/// The longest warning that Kubernetes does not truncate:
+/// The longest warning, without the address of its rule's page. Kubernetes asks for 120 characters, and truncates beyond 256:
 const MAX_WARNING: usize = 120;
+
+/// The most pages of rules that a rejection names.
+const MAX_PAGES: usize = 3;
 
 /// The most warnings. Kubernetes truncates long lists of warnings.
 const MAX_WARNINGS: usize = 10;
 
 /// All errors, or all warnings if there is no error, in one paragraph. Help that several findings have in common is
-/// printed once.
+/// printed once. The addresses of the rules' pages are at the end.
 pub(super) fn paragraph(findings: &[Diagnostic]) -> String {
     let any_error = findings.iter().any(Diagnostic::is_error);
     let shown: Vec<_> = findings
@@ -35,7 +39,12 @@ pub(super) fn paragraph(findings: &[Diagnostic]) -> String {
         let help = help.map(|help| format!("; {help}")).unwrap_or_default();
         one_line(&format!("{number}{}{place}: {}{help}", finding.code, finding.message))
     });
-    let text = join_sentences(sentences);
+    let codes: BTreeSet<_> = shown.iter().map(|finding| &*finding.code).collect();
+    let see = match codes.len() {
+        0..=MAX_PAGES => codes.into_iter().map(page).collect::<Vec<_>>().join(" "),
+        _ => pages(),
+    };
+    let text = join_sentences(sentences.chain([format!("See {see}")]));
     match numbered {
         true => format!("{} problems: {text}", shown.len()),
         false => text,
@@ -59,13 +68,18 @@ fn join_sentences(sentences: impl Iterator<Item = String>) -> String {
 /// The warnings.
 pub(super) fn warnings(findings: &[Diagnostic]) -> Vec<String> {
     let warnings = findings.iter().filter(|finding| !finding.is_error());
-    at_most(warnings.map(|finding| shorten(&format!("{}: {}", finding.code, finding.message))))
+    at_most(warnings.map(|finding| warning("", finding)))
 }
 
 /// The findings that would make the creation of an object fail.
 pub(super) fn no_longer_allowed(findings: &[Diagnostic]) -> Vec<String> {
     let errors = findings.iter().filter(|finding| finding.is_error());
-    at_most(errors.map(|finding| shorten(&format!("no longer allowed, {}: {}", finding.code, finding.message))))
+    at_most(errors.map(|finding| warning("no longer allowed, ", finding)))
+}
+
+fn warning(before: &str, finding: &Diagnostic) -> String {
+    let text = shorten(&format!("{before}{}: {}", finding.code, finding.message));
+    format!("{text}; see {}", page(&finding.code))
 }
 
 fn at_most(warnings: impl Iterator<Item = String>) -> Vec<String> {

@@ -31,6 +31,7 @@ impl EndpointUrl {
             problems.push(Problem::InvalidUrl {
                 text: shortened(text),
                 why: format!("it is longer than {MAX_URL} characters"),
+                instead: None,
             });
             return Err(problems);
         }
@@ -46,13 +47,37 @@ impl EndpointUrl {
                 None
             }
         };
+        if literal.is_some() && !text.contains("://") && !text.starts_with("unix:") {
+            problems.push(Problem::InvalidUrl {
+                text: shortened(text),
+                why: "it does not start with `http://`".to_owned(),
+                instead: with_scheme(text, settings, names),
+            });
+            return Err(problems);
+        }
+        if text
+            .split('?')
+            .next()
+            .is_some_and(|text| text.matches("://").count() > 1)
+        {
+            problems.push(Problem::InvalidUrl {
+                text: shortened(text),
+                why: "one URL is allowed here; a list of them is `urls`".to_owned(),
+                instead: None,
+            });
+            return Err(problems);
+        }
         let uri = match Uri::parse(text) {
             Ok(uri) => uri,
             Err(error) => {
                 if problems.is_empty() {
-                    problems.push(Problem::InvalidUrl {
-                        text: shortened(text),
-                        why: error.to_string(),
+                    problems.push(match port_of(text) {
+                        Some(port) => Problem::Port { port: shortened(port) },
+                        None => Problem::InvalidUrl {
+                            text: shortened(text),
+                            why: error.to_string(),
+                            instead: None,
+                        },
                     });
                 }
                 return Err(problems);
@@ -91,6 +116,7 @@ impl EndpointUrl {
                     .iter()
                     .map(|pattern: &HostPattern| pattern.fill(names))
                     .collect(),
+                nearest: nearest_host(host, settings, names),
             });
         }
         let port = match authority
@@ -150,6 +176,40 @@ impl EndpointUrl {
     pub(crate) fn is_within(&self, namespace: &str, cluster_domain: &str) -> bool {
         service_namespace(&self.host, cluster_domain) == Some(namespace)
     }
+}
+
+/// The URL with `http://` in front and, where only that makes it allowed, the namespace in its host.
+fn with_scheme(text: &str, settings: &crate::settings::Endpoints, names: &Names<'_>) -> Option<String> {
+    let rest = text.strip_prefix("http:").or(text.strip_prefix("//")).unwrap_or(text);
+    let rest = rest
+        .strip_prefix('/')
+        .filter(|_| rest.len() < text.len())
+        .unwrap_or(rest);
+    let allowed = |url: String| EndpointUrl::parse(&url, settings, names).is_ok().then_some(url);
+    let end = rest.find([':', '/', '?']).unwrap_or(rest.len());
+    let (host, path) = rest.split_at(end);
+    allowed(format!("http://{rest}"))
+        .or_else(|| allowed(format!("http://{}{path}", nearest_host(host, settings, names)?)))
+}
+
+/// What stands in the place of a URL's port, if that is a name.
+fn port_of(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("://")?;
+    let (_, port) = rest.split(['/', '?', '#']).next()?.rsplit_once(':')?;
+    let is_name = port.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    (is_name && !port.bytes().all(|byte| byte.is_ascii_digit())).then_some(port)
+}
+
+/// The allowed host that was probably meant by one without its namespace, or without `.svc`.
+fn nearest_host(host: &str, settings: &crate::settings::Endpoints, names: &Names<'_>) -> Option<String> {
+    let (service, rest) = host.split_once('.').unwrap_or((host, ""));
+    let written = rest.split('.').next().unwrap_or_default();
+    if service == "localhost" || !["", names.namespace].contains(&written) {
+        return None;
+    }
+    let host = format!("{service}.{}.svc", names.namespace);
+    let matches = settings.hosts.iter().any(|pattern| pattern.matches(&host, names));
+    (matches && check_spelling(&host).is_ok()).then_some(host)
 }
 
 /// The namespace in the host of a service, if the host has the form `name.namespace`, `name.namespace.svc` or

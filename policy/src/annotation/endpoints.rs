@@ -1,12 +1,17 @@
 //! The annotation's own YAML: a list of maps from names to URLs or options, or one such map.
 
+use std::collections::BTreeSet;
+
 use super::{Context, Endpoint, EndpointUrl, Endpoints, Input};
 use crate::diagnostic::{Findings, Problem};
 use crate::located::{Data, Key, Node, from_yaml};
-use crate::telegraf::{Origin, read_options};
+use crate::telegraf::{Origin, is_option, read_options};
 
 /// Keys of an endpoint's map that are not options.
-const URL_KEYS: &[&str] = &["url", "urls"];
+pub(crate) const URL_KEYS: &[&str] = &["url", "urls"];
+
+/// Keys of Prometheus' scrape configurations that are no endpoint's name either.
+pub(crate) const OF_PROMETHEUS: &[&str] = &["job_name", "static_configs", "targets"];
 
 /// Reads the annotation's endpoints.
 pub(super) fn read(
@@ -24,13 +29,18 @@ pub(super) fn read(
             for item in items {
                 match &item.data {
                     Data::Map(entries) => read_entries(entries, context, endpoints, findings),
-                    _ => wrong_type("an entry of the list".to_owned(), "`name: URL`", item, findings),
+                    _ => wrong_type("an entry of the list".to_owned(), "`my-service: URL`", item, findings),
                 }
             }
         }
         Data::Map(entries) => read_entries(entries, context, endpoints, findings),
         Data::Null => {}
-        _ => wrong_type("the annotation".to_owned(), "a list of `- name: URL`", &root, findings),
+        _ => wrong_type(
+            "the annotation".to_owned(),
+            "a list of `- my-service: URL`",
+            &root,
+            findings,
+        ),
     }
 }
 
@@ -40,8 +50,22 @@ fn wrong_type(what: String, expected: &'static str, node: &Node, findings: &mut 
 }
 
 fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut Endpoints, findings: &mut Findings) {
+    let mut broken = false;
+    if let Some((option, _)) = entries.iter().find(|(key, _)| is_key_of_endpoint(&key.text)) {
+        let name = option.text.clone();
+        let instead = instead_of_options(entries);
+        findings.push(Problem::OptionAsEndpoint { name, instead }.at(option.place()));
+        broken = true;
+    }
+    let mut seen = BTreeSet::new();
     for (key, node) in entries {
-        if key.text == "<<" {
+        // A key that is given twice is reported as such.
+        if key.text == "<<" || !seen.insert(key.text.as_str()) {
+            continue;
+        }
+        // All of it is one mistake.
+        if broken && (is_key_of_endpoint(&key.text) || key.text == "name" || node.data == Data::Null) {
+            endpoints.begin(key.place(), context.settings);
             continue;
         }
         if !endpoints.begin(key.place(), context.settings) {
@@ -87,6 +111,37 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
             };
             endpoints.good.push(Endpoint { name, input });
         }
+    }
+}
+
+/// True for a key that belongs into an endpoint's map, here or in Prometheus.
+fn is_key_of_endpoint(name: &str) -> bool {
+    URL_KEYS.contains(&name) || is_option(name) || OF_PROMETHEUS.contains(&name)
+}
+
+/// What to write instead of entries of which one is an option.
+fn instead_of_options(entries: &[(Key, Node)]) -> String {
+    let value = |name: &str| {
+        let found = entries.iter().find(|(key, _)| key.text == name);
+        found.and_then(|(_, node)| node.text())
+    };
+    let name = value("name").or_else(|| value("job_name"));
+    let mut names = entries.iter().map(|(key, _)| key.text.as_str());
+    let endpoint = names.find(|name| !is_key_of_endpoint(name) && *name != "name");
+    let options = entries.iter().filter(|(key, _)| is_option(&key.text)).count();
+    let is_of_prometheus = entries
+        .iter()
+        .any(|(key, _)| OF_PROMETHEUS.contains(&key.text.as_str()));
+    let url = value("url").or(is_of_prometheus.then_some("http://service.namespace.svc:8080/metrics".into()));
+    match (endpoint, url) {
+        (Some(endpoint), _) => format!("indent it below `{endpoint}:`, beside `url: ...`"),
+        (None, Some(url)) if options == 0 => {
+            format!("write `{}: \"{url}\"`", name.as_deref().unwrap_or("my-service"))
+        }
+        _ => format!(
+            "write the endpoint's name, such as `{}:`, and the options below it, indented",
+            name.as_deref().unwrap_or("my-service")
+        ),
     }
 }
 

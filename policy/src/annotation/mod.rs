@@ -14,6 +14,8 @@ use k8s_openapi::api::core::v1::EnvVar;
 
 pub use endpoint_url::EndpointUrl;
 pub(crate) use endpoint_url::service_namespace;
+#[cfg(feature = "schema")]
+pub(crate) use endpoints::{OF_PROMETHEUS, URL_KEYS};
 pub use other_annotations::PREFIX;
 
 use crate::diagnostic::{Findings, Place, Problem};
@@ -122,8 +124,16 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Find
             Ok(text) if holds_endpoints => endpoint_annotations.push((name, Some(text))),
             Ok(text) => others.push((name, text)),
             Err(_) => {
-                let found = kind_of_json(raw.get());
-                findings.report(Problem::NotText { found }, Place::annotation(name, None));
+                let raw = raw.get();
+                let found = kind_of_json(raw);
+                // A number alone is seconds where an interval is asked for.
+                let unit = if found == "a number" && name.ends_with("interval") {
+                    "s"
+                } else {
+                    ""
+                };
+                let quoted = matches!(found, "a number" | "true or false").then(|| format!("\"{raw}{unit}\""));
+                findings.report(Problem::NotText { found, quoted }, Place::annotation(name, None));
                 if holds_endpoints {
                     endpoint_annotations.push((name, None));
                 }

@@ -64,7 +64,7 @@ const POD_LEVEL: &[(&str, &str)] = &[
     ),
     (
         "volume-mounts",
-        "mount volumes with the settings' `extraResources`, or ask the administrator",
+        "remove it: no volume can be mounted; the administrator can set variables with `pod.env`",
     ),
 ];
 
@@ -73,6 +73,8 @@ pub(super) struct OtherAnnotations<'a> {
     settings: &'a Settings,
     /// False if there are no endpoints, so that these annotations have no effect.
     has_endpoints: bool,
+    /// True if that was reported.
+    is_useless: bool,
     declaration: Declaration,
     /// The default options of all endpoints.
     options: Options,
@@ -92,6 +94,7 @@ impl<'a> OtherAnnotations<'a> {
         Self {
             settings,
             has_endpoints,
+            is_useless: false,
             declaration: Declaration::default(),
             options: Options::new(),
             variables: BTreeSet::new(),
@@ -117,7 +120,10 @@ impl<'a> OtherAnnotations<'a> {
             return;
         }
         if !self.has_endpoints {
-            findings.report(Problem::NoEffectWithoutEndpoints {}, Place::annotation_name(annotation));
+            // The endpoints are missing once, however many annotations count on them.
+            if !std::mem::replace(&mut self.is_useless, true) {
+                findings.report(Problem::NoEffectWithoutEndpoints {}, Place::annotation_name(annotation));
+            }
             return;
         }
         let place = Place::annotation(annotation, None);

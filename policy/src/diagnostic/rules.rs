@@ -1,10 +1,10 @@
 //! Every rule: its code, its message, its help and its documentation, in one place.
 //!
-//! `telewarden rule CODE` prints the documentation, and `docs/rules.md` is generated from it. A test checks that each
+//! `telewarden rule CODE` prints the documentation, and `docs/rules.md` and `docs/rules/` are generated from it. A test checks that each
 //! `example` raises its rule and that its `instead` does not.
 //!
 //! A code never changes its meaning, and the code of a removed rule is not used again. `TW0` is reading, `TW1` endpoints and URLs, `TW2` options, `TW3` the
-//! other annotations, `TW4` the source, `TW5` the settings.
+//! other annotations, `TW4` the source, `TW5` the settings, `TW6` files (feature `files`).
 
 use std::borrow::Cow;
 
@@ -35,6 +35,7 @@ pub struct RuleDoc {
 
 macro_rules! rules {
     ($(
+        $(#[$attribute:meta])*
         $code:ident $name:ident { $($field:ident : $type:ty),* $(,)? } $severity:ident {
             summary: $summary:literal,
             message: $message:literal,
@@ -48,6 +49,7 @@ macro_rules! rules {
         #[derive(Clone, Debug, Eq, PartialEq)]
         pub enum Problem {
             $(
+                $(#[$attribute])*
                 #[doc = concat!("`", stringify!($code), "`: ", $summary)]
                 $name {
                     $(
@@ -62,6 +64,7 @@ macro_rules! rules {
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         pub enum Rule {
             $(
+                $(#[$attribute])*
                 #[doc = concat!("`", stringify!($code), "`: ", $summary)]
                 $name,
             )*
@@ -69,12 +72,12 @@ macro_rules! rules {
 
         impl Rule {
             /// Every rule, by code.
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+            pub const ALL: &'static [Self] = &[$($(#[$attribute])* Self::$name),*];
 
             /// `TW` and three digits.
             pub fn code(self) -> &'static str {
                 match self {
-                    $(Self::$name => stringify!($code),)*
+                    $($(#[$attribute])* Self::$name => stringify!($code),)*
                 }
             }
         }
@@ -83,7 +86,7 @@ macro_rules! rules {
             /// The rule that raises it.
             pub fn rule(&self) -> Rule {
                 match self {
-                    $(Self::$name { .. } => Rule::$name,)*
+                    $($(#[$attribute])* Self::$name { .. } => Rule::$name,)*
                 }
             }
 
@@ -100,6 +103,7 @@ macro_rules! rules {
                 let code = self.rule().code();
                 let (severity, message, help): (Severity, String, Option<String>) = match self {
                     $(
+                        $(#[$attribute])*
                         #[allow(unused_variables)]
                         Self::$name { $($field),* } => {
                             $(let $field = $field.shortened();)*
@@ -123,7 +127,7 @@ macro_rules! rules {
         }
 
         const RULES: &[RuleDoc] = &[
-            $(RuleDoc {
+            $($(#[$attribute])* RuleDoc {
                 code: stringify!($code),
                 name: stringify!($name),
                 severity: Severity::$severity,
@@ -183,6 +187,19 @@ pub fn all() -> &'static [RuleDoc] {
     RULES
 }
 
+/// The folder of the rules' pages, one for each.
+const PAGES: &str = "https://github.com/telewarden/telewarden/blob/main/docs/rules";
+
+/// The address of a rule's page.
+pub fn page(code: &str) -> String {
+    format!("{PAGES}/{code}.md")
+}
+
+/// The address of the list of all rules.
+pub(crate) fn pages() -> String {
+    format!("{PAGES}.md")
+}
+
 /// The rule with a code, in upper or lower case.
 pub fn find(code: &str) -> Option<&'static RuleDoc> {
     RULES.iter().find(|rule| rule.code.eq_ignore_ascii_case(code))
@@ -218,10 +235,10 @@ fn list(items: &[impl AsRef<str>]) -> String {
 }
 
 rules! {
-    TW001 InvalidYaml { error: String } Error {
+    TW001 InvalidYaml { error: String, advice: Option<&'static str> } Error {
         summary: "Invalid YAML.",
         message: "invalid YAML: {error}",
-        help: help("write `- my-service: \"http://service.namespace.svc:8080/metrics\"`, one line for each endpoint"),
+        help: help(advice.unwrap_or("write `- my-service: \"http://service.namespace.svc:8080/metrics\"`, one line for each endpoint")),
         why: "The annotation's value must be a text that contains a YAML document, \
               usually written as a block (`|`).",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: \"http://redis.argocd.svc:9121/metrics\n",
@@ -311,10 +328,13 @@ rules! {
         example: "telegraf.influxdata.com/rubin-telegraf-operator: http://redis.argocd.svc:9121/metrics\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: \"redis: http://redis.argocd.svc:9121/metrics\"\n",
     }
-    TW012 NotText { found: &'static str } Error {
+    TW012 NotText { found: &'static str, quoted: Option<String> } Error {
         summary: "An annotation's value is not text.",
         message: "the annotation is {found}, but must be text",
-        help: help("write `|` after the name, and the list below it, indented"),
+        help: match quoted {
+            Some(text) => help(format!("quote it: `{text}`")),
+            None => help("write `|` after the name, and the list below it, indented"),
+        },
         why: "Kubernetes accepts only text as the value of an annotation.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator:\n  - redis: http://redis.argocd.svc:9121/metrics\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
@@ -376,10 +396,13 @@ rules! {
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
-    TW105 InvalidUrl { text: String, why: String } Error {
+    TW105 InvalidUrl { text: String, why: String, instead: Option<String> } Error {
         summary: "Invalid URL.",
         message: "invalid URL `{text}`: {why}",
-        help: help("write it as `http://service.namespace.svc:8080/metrics`; other characters are percent-encoded"),
+        help: match instead {
+            Some(url) => help(format!("write `{url}`")),
+            None => help("write it as `http://service.namespace.svc:8080/metrics`; other characters are percent-encoded"),
+        },
         why: "URLs are parsed strictly by RFC 3986, so that telewarden and Telegraf always agree on the host.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: \"http://redis.argocd.svc:9121/a b\"\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: \"http://redis.argocd.svc:9121/a%20b\"\n",
@@ -427,10 +450,10 @@ rules! {
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://Redis.argocd.svc.:9121/metrics\n",
         instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
-    TW111 HostNotAllowed { host: String, allowed: Vec<String> } Error {
+    TW111 HostNotAllowed { host: String, allowed: Vec<String>, nearest: Option<String> } Error {
         summary: "The settings do not allow this host.",
         message: "the host `{host}` is not allowed",
-        help: help(format!("allowed: {}", list(&allowed))),
+        help: did_you_mean(nearest.as_deref()).or_else(|| help(format!("allowed: {}", list(&allowed)))),
         why: "An author in one namespace may not be entitled to reach services of another. The setting \
               `endpoints.hosts` lists the allowed hosts; `*` stands for one or more labels.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc.evil.org:9121/metrics\n",
@@ -487,10 +510,20 @@ rules! {
         instead: "",
     }
 
-    TW201 UnknownOption { name: String, nearest: Option<&'static str> } Error {
+    TW118 OptionAsEndpoint { name: String, instead: String } Error {
+        summary: "An option is written where an endpoint's name belongs.",
+        message: "`{name}` is an option, not an endpoint's name",
+        help: help(instead),
+        why: "Each entry is an endpoint's name with its URL, or with a map of its options. An option in the place of a name is \
+              a mistake in the indentation, or the `name:` and `url:` of another tool.",
+        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n    interval: 30s\n",
+        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 30s\n",
+    }
+
+    TW201 UnknownOption { name: String, what: &'static str, nearest: Option<&'static str>, advice: Option<&'static str> } Error {
         summary: "Unknown or forbidden option of an endpoint.",
-        message: "`{name}` is not an option of an endpoint",
-        help: did_you_mean(nearest),
+        message: "`{name}` {what}",
+        help: did_you_mean(nearest).or(advice.map(str::to_owned)),
         why: "Only the safe options of Telegraf's prometheus input can be set. Others read files of the pod, send its \
               credentials, or bypass the allowed hosts.",
         example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      intervall: 30s\n",
@@ -760,10 +793,10 @@ rules! {
         instead: "",
     }
 
-    TW401 NoNamespace { } Error {
+    TW401 NoNamespace { what: &'static str } Error {
         summary: "The Application has no destination namespace.",
-        message: "`spec.destination.namespace` is empty",
-        help: help("set it: Telegraf runs in that namespace"),
+        message: "{what}",
+        help: help("set it: Telegraf runs in that namespace; a patch is checked in what `kustomize build` makes of it"),
         why: "Telegraf runs in that namespace, and by default only services of that namespace are scraped.",
         example: "",
         instead: "",
@@ -796,8 +829,10 @@ rules! {
     TW405 OtherCluster { cluster: String } Warning {
         summary: "The Application is deployed to another cluster.",
         message: "the destination is another cluster, `{cluster}`",
-        help: help("run an operator there; this one serves its own cluster only"),
-        why: "An operator deploys only to its own cluster: the server `https://kubernetes.default.svc`, or the name `in-cluster`.",
+        help: help("annotate the Namespace there and run an operator there: `spec.syncPolicy.managedNamespaceMetadata` can set the annotation"),
+        why: "An operator deploys only to its own cluster: the server `https://kubernetes.default.svc`, or the name `in-cluster`. \
+              It sees the Namespaces of its cluster, so an annotated Namespace is served there \
+              (<https://argo-cd.readthedocs.io/en/stable/user-guide/sync-options/#namespace-metadata>).",
         example: "",
         instead: "",
     }
@@ -812,7 +847,7 @@ rules! {
     }
     TW407 UncheckedPlaceholder { } Warning {
         summary: "An annotation with placeholders cannot be checked yet.",
-        message: "this contains a placeholder, and is checked when the ApplicationSet creates Applications",
+        message: "placeholders are checked when the ApplicationSet creates Applications",
         help: None,
         why: "Only the ApplicationSet controller knows the value of `{{ }}`.",
         example: "",
@@ -988,5 +1023,47 @@ rules! {
         why: "In `standalone` all sources share one Telegraf, so there are no objects to write into a single source.",
         example: "topology: standalone\nmutation: resources\n",
         instead: "topology: standalone\nmutation: digest\n",
+    }
+
+    #[cfg(feature = "files")]
+    TW601 BrokenFile { error: String } Error {
+        summary: "A file cannot be read.",
+        message: "{error}",
+        help: None,
+        why: "A file that is not YAML or JSON may hold an Application, and nothing in it is checked. `--allow-unparsable` passes \
+              over such files of a folder. Templates, such as Helm's, are passed over and counted; `-v` names them.",
+        example: "",
+        instead: "",
+    }
+    #[cfg(feature = "files")]
+    TW602 Misplaced { name: String, what: String, instead: String } Warning {
+        summary: "An annotation is written where nobody reads it.",
+        message: "`{name}` {what}",
+        help: help(instead),
+        why: "Only the annotations of an Argo CD Application (`argoproj.io/v1alpha1`), of a Namespace, and of the template of \
+              an ApplicationSet are read. On another object, as a label or under a similar name, the annotation has no effect. \
+              What Kustomize or Helm makes of a file is checked in their output.",
+        example: "",
+        instead: "",
+    }
+    #[cfg(feature = "files")]
+    TW603 NotExpanded { why: String } Warning {
+        summary: "The Applications of an ApplicationSet are not all known.",
+        message: "not all Applications can be checked here: {why}",
+        help: help("they are checked when the ApplicationSet controller creates them"),
+        why: "`list` generators, and `matrix` and `merge` generators of lists, are expanded, and each Application is checked. \
+              Other generators, selectors, functions and patches need the ApplicationSet controller.",
+        example: "",
+        instead: "",
+    }
+    #[cfg(feature = "files")]
+    TW604 UnknownParameter { placeholder: String } Error {
+        summary: "A placeholder stands for no parameter of its generator.",
+        message: "no parameter is called `{placeholder}`",
+        help: help("write the name of a parameter that every element has; with `goTemplate: true` it begins with a dot"),
+        why: "The ApplicationSet controller would leave the placeholder as it is, write `<no value>`, or make no Application \
+              at all (<https://argo-cd.readthedocs.io/en/stable/operator-manual/applicationset/GoTemplate/>).",
+        example: "",
+        instead: "",
     }
 }

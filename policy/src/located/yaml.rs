@@ -33,13 +33,37 @@ pub(crate) fn from_yaml(annotation: &str, text: &str, findings: &mut Findings) -
             Err(error) => {
                 let at = position(error.marker());
                 let place = Place::annotation(annotation, Some(Range { start: at, end: at }));
+                let advice = advice(error.info(), text, at.line);
                 let error = error.info().to_owned();
-                reader.findings.report(Problem::InvalidYaml { error }, place);
+                reader.findings.report(Problem::InvalidYaml { error, advice }, place);
                 return None;
             }
         }
     }
     reader.root
+}
+
+/// What helps against an error whose words say little to somebody who wrote one of the usual mistakes.
+fn advice(error: &str, text: &str, line: u32) -> Option<&'static str> {
+    let before = text.lines().nth((line as usize).saturating_sub(2)).unwrap_or_default();
+    let line = text.lines().nth(line as usize - 1).unwrap_or_default();
+    if line.contains('\t') || error.contains(" tab") {
+        Some("indent with spaces, not with tabs")
+    } else if error.contains("quoted scalar") {
+        Some("close the quote")
+    } else if error.contains("anchor") {
+        Some("quote a text that begins with `*`")
+    } else if error.contains("expected ','") {
+        Some("close the bracket, and quote a value that contains `: `")
+    } else if !error.contains("mapping values") {
+        None
+    } else if before.contains(":http") {
+        Some("write a space after the colon")
+    } else if line.matches(": ").count() > 1 {
+        Some("write `|` after the annotation's name, not `>`, which puts all lines into one")
+    } else {
+        Some("write the URL as `url: ...`, and the options below it with the same indentation")
+    }
 }
 
 /// A collection that has not ended yet.

@@ -4,7 +4,15 @@
 //! places of an answer to places in the text.
 
 mod excerpt;
+#[cfg(feature = "files")]
+mod expand;
+#[cfg(feature = "files")]
+mod misplaced;
+#[cfg(feature = "files")]
+mod placeholders;
 mod places;
+#[cfg(feature = "files")]
+mod template_file;
 mod writer;
 mod yaml;
 
@@ -14,7 +22,11 @@ use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, Place, Position};
 pub use excerpt::Excerpt;
+#[cfg(feature = "files")]
+pub use expand::{Expansion, Generated};
 use places::Tree;
+#[cfg(feature = "files")]
+pub use template_file::is_template;
 pub use writer::write;
 use yaml::documents;
 pub use yaml::{MAX_BYTES, SyntaxError};
@@ -48,6 +60,50 @@ impl Manifest {
             }),
             Err(error) => Err((text, error)),
         }
+    }
+
+    /// Reads a text that must be JSON, which is stricter than YAML. With an error it is given back.
+    #[cfg(feature = "files")]
+    pub fn parse_json(text: String) -> Result<Self, (String, SyntaxError)> {
+        match yaml::json_documents(&text) {
+            Ok(documents) => Ok(Self {
+                text,
+                documents,
+                tree: OnceCell::new(),
+            }),
+            Err(error) => Err((text, error)),
+        }
+    }
+
+    /// False if the text certainly holds nothing that is similar to our annotations. `annotation` is the name of the one with
+    /// the endpoints.
+    #[cfg(feature = "files")]
+    pub fn may_hold(&self, annotation: &str) -> bool {
+        let name = annotation.rsplit('/').next().unwrap_or_default();
+        self.text.contains("telegraf") || self.text.contains(name)
+    }
+
+    /// Annotations that are written where nobody reads them, each with the number of its document. `annotation` is the name
+    /// of the one with the endpoints.
+    #[cfg(feature = "files")]
+    pub fn misplaced(&self, annotation: &str) -> Vec<(usize, Diagnostic)> {
+        if !self.may_hold(annotation) {
+            return Vec::new();
+        }
+        let documents = self.documents.iter().enumerate();
+        let found = documents.flat_map(|(number, document)| {
+            let found = misplaced::find(document, annotation);
+            found.into_iter().map(move |finding| (number, finding))
+        });
+        found.collect()
+    }
+
+    /// What an ApplicationSet comes to, as far as that is known without a cluster. `item` is its number in the document, where
+    /// that is a List. Answers `None` for another object, and where none of our annotations are in its template.
+    #[cfg(feature = "files")]
+    pub fn expand(&self, document: usize, item: Option<usize>, annotation: &str) -> Option<Expansion> {
+        let object = self.documents.get(document)?;
+        expand::expand(item.map_or(object, |item| &object["items"][item]), annotation)
     }
 
     /// The settings in the text. `None` if it has several documents. A text without a document means the defaults.

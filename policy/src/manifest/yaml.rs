@@ -40,7 +40,10 @@ pub(super) fn documents(text: &str) -> Result<Vec<Value>, SyntaxError> {
     };
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| at(error.marker(), scan_error(&error)))?;
+        let (event, span) = event.map_err(|error| {
+            let error = at(error.marker(), scan_error(&error));
+            tab(text, &error).unwrap_or(error)
+        })?;
         reader.take(event).map_err(|message| at(&span.start, message))?;
     }
     // A text with only comments is a document too.
@@ -48,6 +51,48 @@ pub(super) fn documents(text: &str) -> Result<Vec<Value>, SyntaxError> {
         reader.documents.push(Value::Null);
     }
     Ok(reader.documents)
+}
+
+/// The documents of a text that must be JSON: one, or several one after the other.
+#[cfg(feature = "files")]
+pub(super) fn json_documents(text: &str) -> Result<Vec<Value>, SyntaxError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let documents = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    let documents = documents.collect::<Result<Vec<_>, _>>().map_err(|error| {
+        let said = error.to_string();
+        let message = said
+            .rsplit_once(" at line ")
+            .map_or(said.as_str(), |(message, _)| message);
+        let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
+        // The library counts bytes.
+        let before = line.bytes().take(error.column().saturating_sub(1));
+        let column = before.filter(|byte| byte & 0xC0 != 0x80).count() + 1;
+        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        SyntaxError {
+            message: message.to_owned(),
+            position: Some((number(error.line()), number(column))),
+        }
+    })?;
+    Ok(if documents.is_empty() {
+        vec![Value::Null]
+    } else {
+        documents
+    })
+}
+
+/// An error about a tab, at the tab: the parser names the text before it.
+fn tab(text: &str, error: &SyntaxError) -> Option<SyntaxError> {
+    let (first, _) = error.position.filter(|_| error.message.contains("tab"))?;
+    let mut lines = text.lines().zip(1..).skip_while(|(_, line)| *line < first);
+    let (column, line) = lines.find_map(|(text, line)| {
+        let indentation = text.chars().take_while(|c| c.is_whitespace());
+        let column = indentation.zip(1..).find(|(c, _)| *c == '\t')?.1;
+        Some((column, line))
+    })?;
+    Some(SyntaxError {
+        message: "a tab in the indentation".to_owned(),
+        position: Some((line, column)),
+    })
 }
 
 fn scan_error(error: &ScanError) -> String {
@@ -316,6 +361,7 @@ mod tests {
     #[rstest]
     #[case::unclosed("a: [1", "line 2")]
     #[case::tab("a:\n\tb: 1", "line 2")]
+    #[case::tab_behind_a_text("a: b\n\tc: d", "a tab in the indentation, line 2")]
     #[case::duplicate("a: 1\nb: 2\na: 3", "duplicate key `a`")]
     #[case::mapping_key("? {a: 1}\n: b", "a key that is not text")]
     #[case::not_a_number("a: .nan", "cannot be written in JSON")]
@@ -365,6 +411,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[rstest]
+    #[case::trailing_comma("{\n  \"a\": [1, 2],\n}\n", Err((3, 1)))]
+    #[case::behind_a_wide_character("{\"ä\": \"ö\", }", Err((1, 12)))]
+    #[case::comment("// a\n{}", Err((1, 1)))]
+    #[case::one("{\"a\": 1}\n", Ok(1))]
+    #[case::several("{}\n{}\n", Ok(2))]
+    #[case::none("", Ok(1))]
+    #[cfg(feature = "files")]
+    fn json_is_not_yaml(#[case] text: &str, #[case] expected: Result<usize, (u32, u32)>) {
+        let seen = json_documents(text).map(|documents| documents.len());
+        assert_eq!(seen.map_err(|error| error.position.expect("a place")), expected);
     }
 
     #[test]

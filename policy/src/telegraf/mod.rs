@@ -17,7 +17,7 @@ pub use duration::Duration;
 pub(crate) use options::{CONTENT_TYPES, OPTIONS, Shape};
 pub(crate) use options::{
     MAX_PATTERNS_OF_SOURCE, MAX_TAG_VALUE, Options, Origin, Setting, TAG_VALUE, check_name_filters, count_patterns,
-    is_of_every_input, metric_version, name_filter, nearest, read_options, refuse_unsafe_text,
+    is_of_every_input, is_option, metric_version, name_filter, nearest, read_options, refuse_unsafe_text,
 };
 pub(crate) use size::parse_size;
 pub use value::{Key, Literal, NotLiteral, Table, Value};

@@ -151,6 +151,66 @@ pub(crate) const OPTIONS: &[OptionRule] = &[
     option("url_tag", Shape::TagName, "The tag that holds the endpoint's URL."),
 ];
 
+/// True for an option that may be set.
+pub(crate) fn is_option(name: &str) -> bool {
+    OPTIONS.iter().any(|rule| rule.name == name)
+}
+
+const NOT_AN_OPTION: &str = "is not an option of an endpoint";
+
+/// What is said of options of Prometheus, and of Telegraf's own that are refused: what is wrong, and what helps.
+fn foreign(name: &str) -> Option<(&'static str, Option<&'static str>)> {
+    const CREDENTIALS: &str = "is refused: whoever reads the annotation could use the credentials";
+    const CREDENTIALS_INSTEAD: &str = "let the service show its metrics without credentials inside the namespace; an administrator \
+                                       can allow another input plugin with `inputs.allowedPlugins`";
+    let advice = match name {
+        "scrape_interval" => "write `interval`",
+        "scrape_timeout" => "write `timeout`",
+        "labels" => "write `tags`",
+        "honor_timestamps" => "write `ignore_timestamp`",
+        "static_configs" | "targets" => "write `url`, or a list `urls`",
+        "name_override" | "name_prefix" | "name_suffix" => {
+            "remove it: the settings name measurements after the endpoint"
+        }
+        "job_name" | "name" => "remove it: the endpoint's name is the key above its options",
+        "port" | "scheme" | "path" | "metrics_path" | "params" => {
+            "write it in the URL: `url: \"http://service.namespace.svc:8080/metrics\"`"
+        }
+        "relabel_configs" | "metric_relabel_configs" => {
+            "use `fieldinclude`, `fieldexclude`, `tagpass`, `tagdrop` and `tags`"
+        }
+        "tls_config" => "write `insecure_skip_verify` or `tls_server_name`",
+        "bearer_token"
+        | "bearer_token_string"
+        | "bearer_token_file"
+        | "username"
+        | "password"
+        | "basic_auth"
+        | "authorization"
+        | "oauth2"
+        | "http_headers"
+        | "tls_ca"
+        | "tls_cert"
+        | "tls_key"
+        | "tls_key_pwd" => {
+            return Some((CREDENTIALS, Some(CREDENTIALS_INSTEAD)));
+        }
+        "kubernetes_services"
+        | "monitor_kubernetes_pods"
+        | "kubernetes_sd_configs"
+        | "consul"
+        | "http_service_discovery"
+        | "http_proxy_url" => {
+            return Some((
+                "is refused: it reaches hosts that nobody checked",
+                Some("write each URL in `urls`"),
+            ));
+        }
+        _ => return None,
+    };
+    Some((NOT_AN_OPTION, Some(advice)))
+}
+
 /// The most patterns in one option. Telegraf matches each with every metric, field or tag of a scrape.
 const MAX_PATTERNS: usize = 128;
 
@@ -217,9 +277,14 @@ pub(crate) fn read_options(
         let Some(rule) = OPTIONS.iter().find(|rule| rule.name == key.text) else {
             if !refuse_unsafe_text(&key.text, origin, &key.place(), findings) {
                 let known = OPTIONS.iter().map(|rule| rule.name).chain(elsewhere.iter().copied());
+                let foreign = foreign(&key.text);
+                let is_open = foreign.is_none() && !findings.is_full();
+                let (what, advice) = foreign.unwrap_or((NOT_AN_OPTION, None));
                 let problem = Problem::UnknownOption {
-                    nearest: (!findings.is_full()).then(|| nearest(&key.text, known)).flatten(),
+                    nearest: is_open.then(|| nearest(&key.text, known)).flatten(),
                     name: key.text.clone(),
+                    what,
+                    advice,
                 };
                 findings.report(problem, key.place());
             }

@@ -21,10 +21,7 @@ fn finding(finding: &Finding) -> String {
     };
     // GitHub accepts columns only for a single line.
     let one_line = finding.end_line == finding.line;
-    let message = match &finding.help {
-        Some(help) => format!("{}\nhelp: {}", plain(&finding.message), plain(help)),
-        None => plain(&finding.message),
-    };
+    let message = message(&finding.message, finding.help.as_deref(), Some(&finding.url));
     command(
         name,
         &[
@@ -52,9 +49,18 @@ fn failure(failure: &Failure) -> String {
             ("file", failure.file.clone()),
             ("line", failure.line.map(|line| line.to_string())),
             ("col", failure.column.map(|column| column.to_string())),
+            ("title", failure.code.clone()),
         ],
-        &plain(&failure.message),
+        &message(&failure.message, failure.help.as_deref(), failure.url.as_deref()),
     )
+}
+
+/// What is wrong, what to do, and where to read more, a line each.
+fn message(message: &str, help: Option<&str>, url: Option<&str>) -> String {
+    let help = help.map(|help| format!("help: {}", plain(help)));
+    let url = url.map(plain);
+    let lines = std::iter::once(plain(message)).chain(help).chain(url);
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn command(name: &str, properties: &[(&str, Option<String>)], message: &str) -> String {

@@ -2,9 +2,10 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, Title};
 use telewarden::Severity;
+use telewarden_policy::diagnostic::rules;
 use telewarden_policy::manifest::Excerpt;
 
-use super::{Finding, Report, count};
+use super::{Finding, Report, Unannotated, count};
 use crate::cli::input::Failure;
 use crate::cli::output::plain;
 
@@ -20,11 +21,9 @@ pub(crate) fn findings(report: &Report) -> String {
     codes.sort_unstable();
     codes.dedup();
     if !codes.is_empty() {
-        let commands: Vec<_> = codes
-            .iter()
-            .map(|code| format!("`telewarden rule {}`", plain(code)))
-            .collect();
-        text += &format!("For more about a finding: {}\n", commands.join(", "));
+        text += "For more about a finding, `telewarden rule CODE`, or:\n";
+        let pages = codes.iter().map(|code| format!("  {}\n", plain(&rules::page(code))));
+        text.extend(pages);
     }
     text
 }
@@ -38,7 +37,18 @@ pub(crate) fn failure(failure: &Failure) -> String {
         excerpt: failure.excerpt.as_ref(),
     };
     let title = Level::ERROR.primary_title(plain(&failure.message));
-    render(&Renderer::styled(), place.element_of(title), &place)
+    let title = match &failure.code {
+        Some(code) => title.id(plain(code)),
+        None => title,
+    };
+    let mut group = place.element_of(title);
+    if let Some(help) = &failure.help {
+        group = group.element(Level::HELP.message(plain(help)));
+    }
+    if let Some(url) = &failure.url {
+        group = group.element(Level::NOTE.message(plain(url)));
+    }
+    render(&Renderer::styled(), group, &place)
 }
 
 fn group<'a>(finding: &Finding) -> Group<'a> {
@@ -156,13 +166,31 @@ pub(crate) fn summary(report: &Report) -> String {
     if summary.errors + summary.warnings == 0 {
         parts.push("no findings".to_owned());
     }
+    parts.extend(unannotated(report));
     parts.extend(skipped(report));
     parts.join("; ")
 }
 
+/// How many objects have no annotation of telewarden, which may have been forgotten.
+fn unannotated(report: &Report) -> Option<String> {
+    let Unannotated {
+        applications,
+        application_sets,
+        namespaces,
+    } = report.summary.unannotated;
+    let what = [
+        (applications, "Application"),
+        (application_sets, "ApplicationSet"),
+        (namespaces, "Namespace"),
+    ];
+    let what = what.into_iter().filter(|(number, _)| *number > 0);
+    let what: Vec<_> = what.map(|(number, one)| count(number, one)).collect();
+    (!what.is_empty()).then(|| format!("without an annotation of telewarden: {}", what.join(", ")))
+}
+
 /// The files that were skipped in folders.
 pub(crate) fn skipped(report: &Report) -> Option<String> {
-    let skipped = report.summary.skipped;
+    let skipped = &report.summary.skipped;
     let what: Vec<_> = [(skipped.templates, "template"), (skipped.not_yaml, "file")]
         .into_iter()
         .filter(|(number, _)| *number > 0)

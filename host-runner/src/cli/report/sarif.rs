@@ -10,7 +10,7 @@ use telewarden::Severity;
 use telewarden_policy::diagnostic::rules::{self, RuleDoc};
 
 use super::{Finding, Report};
-use crate::cli::input::Failure;
+use crate::cli::input::{Failure, STDIN};
 use crate::cli::output::plain;
 
 /// The characters that are escaped in the path of a URI: all except `pchar` and `/` (RFC 3986).
@@ -25,18 +25,25 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
 
 /// One log with one run.
 pub(crate) fn log(report: &Report) -> Value {
-    let mut codes: Vec<_> = report.findings.iter().map(|finding| finding.code.as_str()).collect();
+    let of_findings = report.findings.iter().map(|finding| finding.code.as_str());
+    let of_failures = report.failures.iter().filter_map(|failure| failure.code.as_deref());
+    let mut codes: Vec<_> = of_findings.chain(of_failures).collect();
     codes.sort_unstable();
     codes.dedup();
     let rules: Vec<_> = codes
         .iter()
         .map(|code| rules::find(code).map_or_else(|| json!({"id": code}), rule))
         .collect();
-    let results: Vec<_> = report
+    let index = |code: &str| codes.iter().position(|known| *known == code);
+    let of_findings = report
         .findings
         .iter()
-        .map(|finding| result(finding, codes.iter().position(|code| *code == finding.code)))
-        .collect();
+        .map(|finding| result(finding, index(&finding.code)));
+    let of_failures = report.failures.iter().filter_map(|failure| {
+        let code = failure.code.as_deref()?;
+        Some(result_of_failure(failure, code, index(code)))
+    });
+    let results: Vec<_> = of_findings.chain(of_failures).collect();
     json!({
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
         "version": "2.1.0",
@@ -68,10 +75,11 @@ fn rule(rule: &RuleDoc) -> Value {
     json!({
         "id": rule.code,
         "name": rule.name,
+        "helpUri": rules::page(rule.code),
         "shortDescription": {"text": message(rule.summary)},
         "fullDescription": {"text": message(rule.why)},
         "help": {
-            "text": format!("telewarden rule {}", rule.code),
+            "text": format!("telewarden rule {}, or {}", rule.code, rules::page(rule.code)),
             "markdown": crate::cli::rule::document(rule),
         },
         "defaultConfiguration": {"level": level(rule.severity)},
@@ -79,10 +87,7 @@ fn rule(rule: &RuleDoc) -> Value {
 }
 
 fn result(finding: &Finding, rule: Option<usize>) -> Value {
-    let text = match &finding.help {
-        Some(help) => format!("{}\nhelp: {}", plain(&finding.message), plain(help)),
-        None => plain(&finding.message),
-    };
+    let text = text(&finding.message, finding.help.as_deref(), Some(&finding.url));
     let mut result = json!({
         "ruleId": finding.code,
         "ruleIndex": rule,
@@ -109,10 +114,26 @@ fn result(finding: &Finding, rule: Option<usize>) -> Value {
     result
 }
 
+/// What is wrong, what to do, and where to read more, a line each.
+fn text(message: &str, help: Option<&str>, url: Option<&str>) -> String {
+    let help = help.map(|help| format!("help: {}", plain(help)));
+    let lines = std::iter::once(plain(message)).chain(help).chain(url.map(plain));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A file that cannot be read: a result, so that code scanning shows it.
+fn result_of_failure(failure: &Failure, code: &str, rule: Option<usize>) -> Value {
+    let mut result = notification(failure);
+    result["ruleId"] = json!(code);
+    result["ruleIndex"] = json!(rule);
+    result
+}
+
 fn notification(failure: &Failure) -> Value {
+    let text = text(&failure.message, failure.help.as_deref(), failure.url.as_deref());
     let mut notification = json!({
         "level": "error",
-        "message": {"text": message(&plain(&failure.message))},
+        "message": {"text": message(&text)},
     });
     if let Some(file) = &failure.file {
         let mut location = json!({"physicalLocation": {"artifactLocation": artifact(file)}});
@@ -129,6 +150,9 @@ fn notification(failure: &Failure) -> Value {
 
 /// A file as a URI: absolute, or relative to the working directory, which should be the repository's root.
 fn artifact(file: &str) -> Value {
+    if file == STDIN {
+        return json!({"uri": "stdin", "description": {"text": "standard input"}});
+    }
     let encode = |path: &str| utf8_percent_encode(path, PATH).to_string();
     let path = Path::new(file);
     if path.is_absolute() {

@@ -1,0 +1,7 @@
+//! Signatures of either form, by key and by identity.
+
+#[cfg(feature = "keyless")]
+mod identity;
+mod key;
+#[cfg(feature = "keyless")]
+mod sigstore;

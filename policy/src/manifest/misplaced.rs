@@ -1,0 +1,382 @@
+//! Annotations that nobody reads: on an object of another kind, in another part of an object, or with a mistyped name.
+//!
+//! Each is a warning, because the file is valid and somebody else may read the annotation.
+
+use serde_json::{Map, Value};
+
+use crate::annotation::{INPUTS, PREFIX};
+use crate::diagnostic::{Diagnostic, Place, Problem, escape_pointer};
+
+/// The annotations of a document that are not read. `annotation` is the name of the one with the endpoints.
+pub(super) fn find(document: &Value, annotation: &str) -> Vec<Diagnostic> {
+    let mut finder = Finder {
+        annotation,
+        findings: Vec::new(),
+    };
+    finder.walk(document, &Object::none(), "", "");
+    finder.findings
+}
+
+/// The object that a value is part of.
+struct Object<'a> {
+    kind: &'a str,
+    reads: Reads,
+}
+
+/// What of an object is read.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Reads {
+    /// The annotations of the object itself.
+    Own,
+    /// The annotations of its template: an ApplicationSet.
+    Template,
+    /// Nothing: its version is not the one that is read.
+    OtherVersion(&'static str),
+    /// Nothing: its kind is spelled in another way.
+    OtherKind(&'static str),
+    /// Nothing: Kustomize writes what is in it into other objects.
+    Kustomize,
+    /// Nothing: it is another kind of object.
+    Nothing,
+    /// Nothing: it is no object.
+    NoObject,
+}
+
+impl<'a> Object<'a> {
+    fn none() -> Self {
+        Self {
+            kind: "",
+            reads: Reads::NoObject,
+        }
+    }
+
+    /// The object that a map is, if it says what it is.
+    fn of(map: &'a Map<String, Value>) -> Option<Self> {
+        let text = |name: &str| map.get(name).and_then(Value::as_str);
+        let kind = text("kind")?;
+        let reads = match (text("apiVersion")?, kind) {
+            ("argoproj.io/v1alpha1", "Application") | ("v1", "Namespace") => Reads::Own,
+            ("argoproj.io/v1alpha1", "ApplicationSet") => Reads::Template,
+            (_, "Application" | "ApplicationSet") => Reads::OtherVersion("argoproj.io/v1alpha1"),
+            (_, "Namespace") => Reads::OtherVersion("v1"),
+            (_, "Kustomization") => Reads::Kustomize,
+            (_, kind) => match KINDS.iter().find(|known| known.eq_ignore_ascii_case(kind)) {
+                Some(known) => Reads::OtherKind(known),
+                None => Reads::Nothing,
+            },
+        };
+        Some(Self { kind, reads })
+    }
+
+    /// True if the annotations at a pointer within the object are read, or if Argo CD puts them on a Namespace.
+    fn reads(&self, within: &str) -> bool {
+        let read = match self.reads {
+            Reads::Own => within == "/metadata/annotations",
+            Reads::Template => {
+                within == "/spec/template/metadata/annotations"
+                    || within.starts_with("/spec/generators/") && within.ends_with("/template/metadata/annotations")
+            }
+            _ => false,
+        };
+        read || within.ends_with("/syncPolicy/managedNamespaceMetadata/annotations")
+    }
+}
+
+/// The kinds that are read.
+const KINDS: &[&str] = &["Application", "ApplicationSet", "Namespace"];
+
+/// Labels and annotations that telewarden writes, without their prefix.
+const WRITTEN: &[&str] = &[
+    "application",
+    "applied",
+    "instance",
+    "namespace",
+    "rendered",
+    "rendered-digest",
+    "source",
+];
+
+struct Finder<'a> {
+    annotation: &'a str,
+    findings: Vec<Diagnostic>,
+}
+
+impl Finder<'_> {
+    /// `pointer` leads from the document to the value, `within` from the object that the value is part of.
+    fn walk(&mut self, value: &Value, object: &Object<'_>, pointer: &str, within: &str) {
+        match value {
+            Value::Object(map) => {
+                let own = Object::of(map);
+                let (object, within) = match &own {
+                    Some(own) => (own, ""),
+                    None => (object, within),
+                };
+                self.check_keys(map, object, pointer, within);
+                for (key, value) in map.iter().filter(|(key, _)| *key != "managedFields") {
+                    let token = escape_pointer(key);
+                    self.walk(
+                        value,
+                        object,
+                        &format!("{pointer}/{token}"),
+                        &format!("{within}/{token}"),
+                    );
+                }
+            }
+            Value::Array(items) => {
+                for (index, value) in items.iter().enumerate() {
+                    self.walk(
+                        value,
+                        object,
+                        &format!("{pointer}/{index}"),
+                        &format!("{within}/{index}"),
+                    );
+                }
+            }
+            Value::String(text) => self.check_text(text, object, pointer, within),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// Reports the first key of a map that should be an annotation somewhere else.
+    fn check_keys(&mut self, map: &Map<String, Value>, object: &Object<'_>, pointer: &str, within: &str) {
+        let is_read = object.reads(within);
+        let is_source = matches!(
+            object.reads,
+            Reads::Own | Reads::Template | Reads::OtherVersion(_) | Reads::OtherKind(_)
+        );
+        let found = map.keys().find_map(|key| match self.similar(key) {
+            // It is read, and its name is checked there.
+            _ if is_read && (key.starts_with(PREFIX) || key == self.annotation) => None,
+            // Pods may have annotations of the archived telegraf-operator.
+            Similar::Ours if !is_source => None,
+            Similar::Not => None,
+            similar => Some((key, similar)),
+        });
+        let Some((name, similar)) = found else { return };
+        let (what, instead) = match similar {
+            Similar::Mistyped(meant) if is_read => ("has no effect".to_owned(), format!("did you mean `{meant}`?")),
+            _ => misplaced(object, within),
+        };
+        let mut place = Place::pointer(format!("{pointer}/{}", escape_pointer(name)));
+        place.key = true;
+        let name = name.clone();
+        self.findings.push(Problem::Misplaced { name, what, instead }.at(place));
+    }
+
+    /// Reports a text that names the annotation: the path of a patch, or YAML within YAML.
+    fn check_text(&mut self, text: &str, object: &Object<'_>, pointer: &str, within: &str) {
+        let is_path = within.ends_with("/path") && text.contains(&format!("/{}", escape_pointer(self.annotation)));
+        let is_yaml = || {
+            matches!(object.reads, Reads::Own | Reads::Kustomize | Reads::NoObject)
+                && !within.starts_with("/metadata/annotations/")
+                && text.lines().any(|line| {
+                    let line = line.trim_start_matches([' ', '-', '"', '\'', '+']);
+                    if line.starts_with("path") && line.contains(&escape_pointer(self.annotation)) {
+                        return true;
+                    }
+                    let rest = line.strip_prefix(self.annotation).unwrap_or_default();
+                    rest.trim_start_matches(['"', '\'']).starts_with(':')
+                })
+        };
+        if !(is_path || text.contains('\n') && is_yaml()) {
+            return;
+        }
+        let object = match is_path {
+            true => &Object {
+                kind: "Kustomization",
+                reads: Reads::Kustomize,
+            },
+            false => object,
+        };
+        let (what, instead) = misplaced(object, within);
+        let name = self.annotation.to_owned();
+        self.findings
+            .push(Problem::Misplaced { name, what, instead }.at(Place::pointer(pointer)));
+    }
+
+    fn similar(&self, key: &str) -> Similar {
+        if key == self.annotation || key == INPUTS && self.annotation.starts_with(PREFIX) {
+            return Similar::Same;
+        }
+        if WRITTEN.contains(&key.strip_prefix(PREFIX).unwrap_or_default()) {
+            return Similar::Not;
+        }
+        if key.starts_with(PREFIX) {
+            let name = self.annotation.strip_prefix(PREFIX);
+            return match name.is_some_and(|name| is_near(&key[PREFIX.len()..], name)) {
+                true => Similar::Mistyped(self.annotation.to_owned()),
+                false => Similar::Ours,
+            };
+        }
+        let (prefix, name) = key.rsplit_once('/').unwrap_or(("", key));
+        let (own_prefix, own_name) = self.annotation.rsplit_once('/').unwrap_or(("", self.annotation));
+        let domain = PREFIX.trim_end_matches('/');
+        if is_near(name, own_name) && (prefix.is_empty() && name == own_name || is_near(prefix, own_prefix)) {
+            Similar::Mistyped(self.annotation.to_owned())
+        } else if is_near(prefix, domain) {
+            Similar::Mistyped(format!("{domain}/{name}"))
+        } else {
+            Similar::Not
+        }
+    }
+}
+
+/// How a key is like the name of an annotation.
+enum Similar {
+    /// It is the annotation with the endpoints, or with inputs.
+    Same,
+    /// It is another of telewarden's annotations, or one with an unknown name.
+    Ours,
+    /// It is probably this name, mistyped.
+    Mistyped(String),
+    Not,
+}
+
+/// True for texts that differ in a few characters.
+fn is_near(text: &str, known: &str) -> bool {
+    text.len() < 2 * known.len()
+        && strsim::damerau_levenshtein(&text.to_ascii_lowercase(), known) <= known.len().div_ceil(5)
+}
+
+/// What is wrong with an annotation at a place that is not read, and where it belongs.
+fn misplaced(object: &Object<'_>, within: &str) -> (String, String) {
+    let kind = object.kind;
+    let kustomize = "run `kustomize build DIR | telewarden validate -`".to_owned();
+    if within.ends_with("/labels") && !matches!(object.reads, Reads::NoObject | Reads::Kustomize) {
+        return (
+            "is a label here, and only an annotation is read".to_owned(),
+            match object.reads {
+                Reads::Own => "move it to `metadata.annotations`".to_owned(),
+                Reads::Template => "move it to `spec.template.metadata.annotations`".to_owned(),
+                _ => "annotate the Application that deploys this, or its Namespace".to_owned(),
+            },
+        );
+    }
+    match object.reads {
+        Reads::Template => (
+            "is not read here".to_owned(),
+            "move it to `spec.template.metadata.annotations`, which each Application gets".to_owned(),
+        ),
+        Reads::Own => (
+            "is not read here".to_owned(),
+            format!("move it to `metadata.annotations` of the {kind}"),
+        ),
+        Reads::OtherVersion(known) => (
+            format!("is not read: this is no {kind} of `{known}`"),
+            format!("write `apiVersion: {known}`"),
+        ),
+        Reads::OtherKind(known) => (
+            format!("is not read: there is no kind `{kind}`"),
+            format!("write `kind: {known}`"),
+        ),
+        Reads::Kustomize => ("is checked only in what Kustomize makes of this".to_owned(), kustomize),
+        Reads::Nothing => (
+            format!("is not read on a {kind}"),
+            "annotate the Application that deploys it, or its Namespace".to_owned(),
+        ),
+        Reads::NoObject if within.starts_with("/commonAnnotations") => {
+            ("is checked only in what Kustomize makes of this".to_owned(), kustomize)
+        }
+        Reads::NoObject => (
+            "is not read in a file without `kind`".to_owned(),
+            "if these are Helm's values, run `helm template CHART -f FILE | telewarden validate -`".to_owned(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+    use crate::well_known;
+
+    const KEY: &str = "telegraf.influxdata.com/rubin-telegraf-operator";
+
+    #[rstest]
+    #[case::application(json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {"annotations": {KEY: "a"}}}), None)]
+    #[case::set(json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "spec": {"template": {"metadata": {"annotations": {KEY: "a"}}}}}), None)]
+    #[case::namespace_of_application(
+        json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "spec": {"syncPolicy": {"managedNamespaceMetadata": {"annotations": {KEY: "a"}}}}}),
+        None
+    )]
+    #[case::rendered(
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"labels": {well_known::INSTANCE: "a"}, "annotations": {well_known::SOURCE: "b"}}}),
+        None
+    )]
+    #[case::telegraf_operator(
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"annotations": {"telegraf.influxdata.com/port": "80"}}}),
+        None
+    )]
+    #[case::policy(
+        json!({"apiVersion": "policies.kubewarden.io/v1", "kind": "ClusterAdmissionPolicy", "spec": {"settings": {"annotation": KEY}}}),
+        None
+    )]
+    #[case::set_itself(
+        json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "metadata": {"annotations": {KEY: "a"}}}),
+        Some(("/metadata/annotations/", "spec.template.metadata.annotations"))
+    )]
+    #[case::label(
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"labels": {KEY: "a"}}}),
+        Some(("/metadata/labels/", "move it to `metadata.annotations`"))
+    )]
+    #[case::pod_template(
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": {"metadata": {"annotations": {KEY: "a"}}}}}),
+        Some(("/spec/template/metadata/annotations/", "annotate the Application"))
+    )]
+    #[case::in_a_list(
+        json!({"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "Service", "metadata": {"annotations": {KEY: "a"}}}]}),
+        Some(("/items/0/metadata/annotations/", "annotate the Application"))
+    )]
+    #[case::version(
+        json!({"apiVersion": "argoproj.io/v1beta1", "kind": "Application", "metadata": {"annotations": {KEY: "a"}}}),
+        Some(("/metadata/annotations/", "write `apiVersion: argoproj.io/v1alpha1`"))
+    )]
+    #[case::common_annotations(json!({"commonAnnotations": {KEY: "a"}}), Some(("/commonAnnotations/", "kustomize build")))]
+    #[case::json_patch(
+        json!([{"op": "add", "path": "/metadata/annotations/telegraf.influxdata.com~1rubin-telegraf-operator", "value": "a"}]),
+        Some(("/0/path", "kustomize build"))
+    )]
+    #[case::inline_patch(
+        json!({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "patches": [{"patch": format!("metadata:\n  annotations:\n    {KEY}: a\n")}]}),
+        Some(("/patches/0/patch", "kustomize build"))
+    )]
+    #[case::values(json!({"argocd": {"annotations": {KEY: "a"}}}), Some(("/argocd/annotations/", "helm template")))]
+    #[case::other_domain(
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"annotations": {"telegraf.influxdata.io/rubin-telegraf-operator": "a"}}}),
+        Some(("/metadata/annotations/", "did you mean `telegraf.influxdata.com/rubin-telegraf-operator`?"))
+    )]
+    fn is_found_where_it_is_not_read(#[case] document: Value, #[case] expected: Option<(&str, &str)>) {
+        let found = find(&document, KEY);
+        match expected {
+            None => assert_eq!(found, []),
+            Some((pointer, help)) => {
+                assert_eq!(found.len(), 1, "{found:?}");
+                let at = found[0].place.as_ref().expect("a place");
+                assert!(at.pointer.starts_with(pointer), "{}", at.pointer);
+                assert!(
+                    found[0].help.as_deref().is_some_and(|said| said.contains(help)),
+                    "{found:?}"
+                );
+            }
+        }
+    }
+
+    #[rstest]
+    #[case("telegraf.influxdata.com/rubin-telegraf-operater", true)]
+    #[case("telegraf.influxdata.com/Rubin-Telegraf-Operator", true)]
+    #[case("telegraf.influxdb.com/rubin-telegraf-operator", true)]
+    #[case("rubin-telegraf-operator", true)]
+    #[case("telegraf.influxdata.io/interval", true)]
+    #[case("prometheus.io/scrape", false)]
+    #[case("example.com/rubin-telegraf-operator-version", false)]
+    #[case("annotations", false)]
+    fn names_are_similar(#[case] name: &str, #[case] expected: bool) {
+        let finder = Finder {
+            annotation: KEY,
+            findings: Vec::new(),
+        };
+        assert_eq!(matches!(finder.similar(name), Similar::Mistyped(_)), expected);
+    }
+}
