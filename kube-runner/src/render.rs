@@ -156,7 +156,9 @@ type Omitted = (Arc<Source>, Error);
 /// small sources pushes out their own. Of those of one size the first by name comes first. A source of which the accepted
 /// declaration remains comes twice.
 fn order(parts: &[Part], active: &[usize]) -> Vec<usize> {
-    let mut of_tenants: BTreeMap<&str, BTreeSet<(usize, Reverse<&str>, usize)>> = BTreeMap::new();
+    /// Size, name and index.
+    type BySize<'a> = BTreeSet<(usize, Reverse<&'a str>, usize)>;
+    let mut of_tenants: BTreeMap<&str, BySize<'_>> = BTreeMap::new();
     for at in active {
         let source = &*parts[*at].source;
         let entry = (parts[*at].size(), Reverse(source.key.as_str()), *at);
