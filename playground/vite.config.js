@@ -9,7 +9,8 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const offline = {
     name: "offline",
     generateBundle(_, bundle) {
-        const files = ["./", "icon.svg", ...Object.keys(bundle)];
+        // What is loaded on demand is kept on demand.
+        const files = ["./", "icon.svg", ...Object.keys(bundle).filter((name) => !name.endsWith(".json"))];
         const hash = createHash("sha256");
         for (const [name, file] of Object.entries(bundle)) hash.update(name).update(file.source ?? file.code);
         const source = readFileSync(here("page/service-worker.js"), "utf8")

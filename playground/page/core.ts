@@ -1,5 +1,5 @@
 // Asks the core, which runs in a worker.
-import type { Evaluation, Rule } from "telewarden";
+import type { Evaluation } from "telewarden";
 import type { Answer, Call } from "./worker";
 
 // What takes longer than this never ends, as far as a person is concerned.
@@ -18,14 +18,6 @@ export class Core {
 
     evaluate(source: string, settings: string) {
         return this.#call<Evaluation>("evaluate", source, settings);
-    }
-
-    rule(code: string) {
-        return this.#call<Rule | undefined>("rule", code);
-    }
-
-    schema(kind: "annotation" | "settings") {
-        return this.#call<Record<string, unknown>>("schema", kind);
     }
 
     #call<T>(name: Call["name"], ...given: string[]): Promise<T> {

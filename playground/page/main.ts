@@ -1,10 +1,11 @@
 import type { Evaluation, Finding } from "telewarden";
 import { Core } from "./core";
+import * as documentation from "./documentation";
 import { Editor, type Language, Viewer } from "./editor";
 import * as examples from "./examples";
 import { asFile, draw, words } from "./picture";
 import { inline, prose, show as showDocumentation } from "./rules";
-import type { Lookup, Schema } from "./schema";
+import type { Lookup } from "./schema";
 import * as kept from "./state";
 
 const byId = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
@@ -159,14 +160,16 @@ function summary({ checked: { findings, sources } }: Evaluation): string {
 
 // What is written.
 
-const schemas: Partial<Record<"annotation" | "settings", Schema>> = {};
-
 /** In a source there is a schema for the value of the annotation that names endpoints. */
-const inSource: Lookup = (path) => {
+const inSource: Lookup = async (path) => {
     const at = path.findIndex((name, index) => path[index - 1] === "annotations" && name === evaluation?.annotation);
-    return at > 0 && schemas.annotation ? { schema: schemas.annotation, path: path.slice(at + 1) } : undefined;
+    const schema = at > 0 ? await documentation.schema("annotation") : undefined;
+    return schema && { schema, path: path.slice(at + 1) };
 };
-const inSettings: Lookup = (path) => (schemas.settings ? { schema: schemas.settings, path } : undefined);
+const inSettings: Lookup = async (path) => {
+    const schema = await documentation.schema("settings");
+    return schema && { schema, path };
+};
 
 const first = kept.draft() ?? examples.open("argocd.yaml", { source: "", settings: "" }) ?? { source: "", settings: "" };
 /** What was there before anybody typed: it need not be kept when something else comes. */
@@ -177,7 +180,7 @@ const changed = (typed: boolean) => {
     if (typed) byId<HTMLSelectElement>("example").value = "";
 };
 const showRule = (code: string) => {
-    core.rule(code).then(
+    documentation.rule(code).then(
         (rule) => showDocumentation(byId<HTMLDialogElement>("rule"), code, rule),
         (error: Error) => notice(error.message),
     );
@@ -365,14 +368,11 @@ function begin() {
     addEventListener("pagehide", save);
 
     showTab();
-    evaluate();
+    const evaluated = evaluate();
     void follow();
-    const known = (["annotation", "settings"] as const).map(async (kind) => {
-        schemas[kind] = await core.schema(kind);
-    });
-    // Whoever answers that has been loaded, and is not fetched a second time to be kept. Where there is no service worker,
-    // the page works for as long as it is open.
-    void Promise.allSettled(known).then(() => navigator.serviceWorker?.register("service-worker.js").catch(() => {}));
+    // Its files are then kept without being fetched a second time. Where there is no service worker, the page works for as long as
+    // it is open.
+    void evaluated.then(() => navigator.serviceWorker?.register("service-worker.js").catch(() => {}));
 }
 
 theme(kept.theme() ?? "system");

@@ -9,7 +9,7 @@ import { prose } from "./rules";
 export type Schema = Record<string, unknown>;
 
 /** The schema of the text at a path, and the rest of the path. */
-export type Lookup = (path: string[]) => { schema: Schema; path: string[] } | undefined;
+export type Lookup = (path: string[]) => Promise<{ schema: Schema; path: string[] } | undefined>;
 
 const ITEM = "*";
 const KEY = /^(?:"((?:[^"\\]|\\.)*)"|'((?:[^']|'')*)'|([^\s#'"[\]{},:-][^#:]*?|-[^\s#:][^#:]*?))\s*:(?=\s|$)/;
@@ -124,19 +124,19 @@ function values(schemas: Schema[]): Completion[] {
 }
 
 export function completion(lookup: Lookup) {
-    return ({ state, pos, explicit }: CompletionContext): CompletionResult | null => {
+    return async ({ state, pos, explicit }: CompletionContext): Promise<CompletionResult | null> => {
         const { from, number, text } = state.doc.lineAt(pos);
         const line = read(text);
         const column = pos - from;
         const before = above(state.doc, number, line.column);
         if (line.key !== undefined && column > line.value) {
-            const found = lookup([...before, line.key]);
+            const found = await lookup([...before, line.key]);
             const start = text.slice(0, column).search(/\S*$/);
             const options = found ? values(resolve(found.schema, found.path)) : [];
             return options.length > 0 && (explicit || column > start) ? { from: from + start, options } : null;
         }
         if (column < line.column || (!explicit && column === line.column)) return null;
-        const found = lookup(before);
+        const found = await lookup(before);
         if (!found) return null;
         const options = resolve(found.schema, found.path).flatMap((schema) =>
             Object.entries((schema["properties"] as Schema | undefined) ?? {}).map(([label, property]): Completion => {
@@ -156,11 +156,11 @@ export function completion(lookup: Lookup) {
 }
 
 export const hover = (lookup: Lookup) =>
-    hoverTooltip((view, pos): Tooltip | null => {
+    hoverTooltip(async (view, pos): Promise<Tooltip | null> => {
         const { from, number, text } = view.state.doc.lineAt(pos);
         const line = read(text);
         if (line.key === undefined || pos - from < line.column || pos - from > line.value) return null;
-        const found = lookup([...above(view.state.doc, number, line.column), line.key]);
+        const found = await lookup([...above(view.state.doc, number, line.column), line.key]);
         const schemas = found ? resolve(found.schema, found.path) : [];
         const key = line.key;
         if (first(schemas, "description") === undefined) return null;

@@ -1,4 +1,4 @@
-// Keeps the page for when there is no network: all of its files, and nothing else.
+// Keeps the page for when there is no network: all of its files at once, and the documentation when it is first asked for.
 const name = "telewarden-" + "VERSION";
 const files = ["FILES"];
 
@@ -22,6 +22,12 @@ addEventListener("activate", (event) => {
     event.waitUntil(old());
 });
 
+const fetchAndKeep = async (request) => {
+    const response = await fetch(request);
+    if (response.ok && request.url.endsWith(".json")) await (await caches.open(name)).put(request, response.clone());
+    return response;
+};
+
 // The page itself is asked for first, so that a new one is seen.
 addEventListener("fetch", (event) => {
     const { request } = event;
@@ -30,6 +36,6 @@ addEventListener("fetch", (event) => {
     if (request.mode === "navigate") {
         event.respondWith(fetch(request).catch(async () => (await kept()) ?? Response.error()));
     } else {
-        event.respondWith(kept().then((response) => response ?? fetch(request)));
+        event.respondWith(kept().then((response) => response ?? fetchAndKeep(request)));
     }
 });

@@ -1,7 +1,7 @@
 // The core, beside the page: however long it takes, typing does not wait for it.
-import init, { evaluate, rule, schema } from "telewarden";
+import init, { evaluate } from "telewarden";
 
-const calls = { evaluate, rule, schema };
+const calls = { evaluate };
 
 export interface Call {
     id: number;

@@ -35,28 +35,6 @@ pub fn review(request: &str, settings: &str) -> Result<JsValue, JsValue> {
     object(&crate::review(request, settings).map_err(thrown)?)
 }
 
-/// The documentation of the rule with a code, if there is one.
-#[wasm_bindgen(unchecked_return_type = "Rule | undefined")]
-pub fn rule(code: &str) -> Result<JsValue, JsValue> {
-    crate::rule(code).map_or(Ok(JsValue::UNDEFINED), object)
-}
-
-/// A JSON Schema.
-#[wasm_bindgen(unchecked_return_type = "Record<string, unknown>")]
-pub fn schema(
-    #[wasm_bindgen(unchecked_param_type = "\"annotation\" | \"settings\"")] kind: &str,
-) -> Result<JsValue, JsValue> {
-    let schema = crate::schema(kind);
-    schema.map_or_else(
-        || {
-            Err(thrown(format!(
-                "there is no schema `{kind}`: there are `annotation` and `settings`"
-            )))
-        },
-        parse,
-    )
-}
-
 /// Everything about a text and its settings in one call, for live display while a user types.
 #[wasm_bindgen(unchecked_return_type = "Evaluation")]
 pub fn evaluate(source: &str, settings: &str) -> Result<JsValue, JsValue> {

@@ -15,7 +15,6 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use telewarden_policy::admission::{self, review::Review};
 use telewarden_policy::data_flow::DataFlow;
-use telewarden_policy::diagnostic::rules::{self, RuleDoc};
 use telewarden_policy::diagnostic::{Diagnostic, Position, Severity};
 use telewarden_policy::kubectl;
 use telewarden_policy::manifest::{self, Manifest, Region, SyntaxError};
@@ -161,20 +160,6 @@ pub fn review(request: &str, settings: &str) -> Result<Value, Error> {
     let neither = "this is neither an AdmissionReview nor an AdmissionRequest: it has no `uid` and `operation`";
     let review = review.ok_or_else(|| Error(neither.to_owned()))?;
     Ok(answer(&review, &settings))
-}
-
-/// The documentation of a rule.
-pub fn rule(code: &str) -> Option<&'static RuleDoc> {
-    rules::find(code)
-}
-
-/// A JSON Schema as text: of the `annotation`'s value, or of the `settings`.
-pub fn schema(kind: &str) -> Option<&'static str> {
-    match kind {
-        "annotation" => Some(include_str!(concat!(env!("OUT_DIR"), "/annotation.schema.json"))),
-        "settings" => Some(include_str!(concat!(env!("OUT_DIR"), "/settings.schema.json"))),
-        _ => None,
-    }
 }
 
 /// Everything about a text and its settings.
