@@ -93,8 +93,11 @@ fn the_package_has_the_documentation() {
         let text = std::fs::read_to_string(format!("{}/dist/npm/{name}", env!("CARGO_MANIFEST_DIR")));
         serde_json::from_str(&text.unwrap()).unwrap()
     };
-    for rule in telewarden_policy::diagnostic::rules::all() {
-        assert_eq!(read("rules.json")[rule.code], json!(rule));
+    let rules = read("rules.json");
+    let rules = rules.as_object().unwrap();
+    assert!(rules.contains_key("TW101"));
+    for (code, rule) in rules {
+        assert_eq!(*rule, json!(telewarden_policy::diagnostic::rules::find(code)));
     }
     assert!(read("annotation.schema.json")["$schema"].is_string());
     assert!(read("settings.schema.json")["properties"]["topology"].is_object());
