@@ -369,7 +369,7 @@ impl Report {
                     let set = expanded.iter().find(is_here);
                     let is_open = |diagnostic: &Diagnostic| diagnostic.is(Rule::UncheckedPlaceholder) && set.is_some();
                     let finding = |diagnostic| text.finding_of_object(document, *item, diagnostic, Some(identity));
-                    let has_open = kept.clone().any(|diagnostic| is_open(diagnostic));
+                    let has_open = kept.clone().any(&is_open);
                     let own = kept.enumerate().filter(|(_, diagnostic)| !is_open(diagnostic));
                     self.findings.extend(own.map(|(index, diagnostic)| Finding {
                         fix: fixes.of(number, index).cloned().map(Into::into),
