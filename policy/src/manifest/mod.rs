@@ -55,7 +55,12 @@ pub struct Manifest {
 impl Manifest {
     /// Parses a text. An error contains the text.
     pub fn parse(text: String) -> Result<Self, (String, SyntaxError)> {
-        match documents(&text) {
+        let documents = documents(&text);
+        Self::of(text, documents)
+    }
+
+    fn of(text: String, documents: Result<Vec<Value>, SyntaxError>) -> Result<Self, (String, SyntaxError)> {
+        match documents {
             Ok(documents) => Ok(Self {
                 text,
                 documents,
@@ -68,14 +73,8 @@ impl Manifest {
     /// Reads a text that must be JSON, which is stricter than YAML. With an error it is given back.
     #[cfg(feature = "files")]
     pub fn parse_json(text: String) -> Result<Self, (String, SyntaxError)> {
-        match yaml::json_documents(&text) {
-            Ok(documents) => Ok(Self {
-                text,
-                documents,
-                tree: OnceCell::new(),
-            }),
-            Err(error) => Err((text, error)),
-        }
+        let documents = yaml::json_documents(&text);
+        Self::of(text, documents)
     }
 
     /// False if the text certainly holds nothing that is similar to our annotations. `annotation` is the name of the one with
