@@ -392,27 +392,6 @@ fn wrong_values_are_refused_and_named() {
         (json!({"policy": "registry://example.org/telewarden:v1"}), "/policy"),
         (signed(json!({"key": "cosign.pub"})), "/signature/key"),
         (signed(json!({"keys": KEY})), "'keys' not allowed"),
-        (json!({"signature": {"key": KEY}}), "name another one in `policy`"),
-        (
-            signed(json!({"key": KEY, "certificateIdentity": "a", "certificateOidcIssuer": "b"})),
-            "give `key`, or an identity, not both",
-        ),
-        (
-            signed(json!({"certificateIdentity": "a", "certificateIdentityRegexp": "a", "certificateOidcIssuer": "b"})),
-            "not both",
-        ),
-        (
-            signed(json!({"certificateIdentity": "a"})),
-            "needs `certificateOidcIssuer`",
-        ),
-        (
-            signed(json!({"certificateOidcIssuer": "b"})),
-            "need `certificateIdentity`",
-        ),
-        (
-            signed(json!({"key": KEY, "trustedRoot": "{}"})),
-            "need `certificateIdentity`",
-        ),
         (extra(json!({"kind": "Secret"})), "'apiVersion', 'metadata'"),
         (sources(json!({"applications": "no"})), "/settings/sources/applications"),
         (
@@ -440,6 +419,40 @@ fn wrong_values_are_refused_and_named() {
         let why = template(&values).expect_err(&format!("{values} is taken"));
         assert!(
             why.contains("values don't meet the specifications") && why.contains(named),
+            "{values}: {why}"
+        );
+    }
+}
+
+/// What the schema of the values cannot say.
+#[test]
+fn values_that_contradict_each_other_are_refused() {
+    for (values, named) in [
+        (json!({"signature": {"key": KEY}}), "name another one in `policy`"),
+        (
+            signed(json!({"key": KEY, "certificateIdentity": "a", "certificateOidcIssuer": "b"})),
+            "give `key`, or an identity, not both",
+        ),
+        (
+            signed(json!({"certificateIdentity": "a", "certificateIdentityRegexp": "a", "certificateOidcIssuer": "b"})),
+            "not both",
+        ),
+        (
+            signed(json!({"certificateIdentity": "a"})),
+            "needs `certificateOidcIssuer`",
+        ),
+        (
+            signed(json!({"certificateOidcIssuer": "b"})),
+            "need `certificateIdentity`",
+        ),
+        (
+            signed(json!({"key": KEY, "trustedRoot": "{}"})),
+            "need `certificateIdentity`",
+        ),
+    ] {
+        let why = template(&values).expect_err(&format!("{values} is taken"));
+        assert!(
+            why.contains("execution error at") && why.contains(named),
             "{values}: {why}"
         );
     }
