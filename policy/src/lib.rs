@@ -28,6 +28,7 @@ mod resources;
 pub mod schema;
 pub mod settings;
 mod sorted_map;
+mod text_order;
 mod source;
 #[cfg(feature = "host")]
 pub mod suggestion;

@@ -15,6 +15,7 @@ use crate::diagnostic::{Diagnostic, Place, Problem};
 use crate::glob::Glob;
 use crate::protocol::ClusterView;
 use crate::settings::Settings;
+use crate::sorted_map::sorted_map;
 use crate::source;
 
 /// Argo CD's default address of its own cluster.
@@ -161,7 +162,7 @@ impl Projects {
         });
         let global = cluster.global_projects.map_or("null", RawValue::get);
         Self {
-            projects: read.collect(),
+            projects: sorted_map(read),
             global: serde_json::from_str::<Option<_>>(global)
                 .map(Option::unwrap_or_default)
                 .map_err(|error| error.to_string()),

@@ -20,7 +20,7 @@ pub use other_annotations::PREFIX;
 #[cfg(feature = "host")]
 pub(crate) use other_annotations::known_annotations;
 
-use crate::diagnostic::{Findings, Place, Problem};
+use crate::diagnostic::{Findings, Place, Problem, Range};
 use crate::settings::{Class, NamePattern, Names, Quantity, Settings, TemplateValue, is_dns_label};
 use crate::source::Source;
 use crate::telegraf::{
@@ -223,8 +223,15 @@ fn sort_by_place(source: &Source<'_>, findings: &mut Findings) {
     findings.sort_by_cached_key(|finding| {
         let place = finding.place.as_ref();
         let key = place.and_then(Place::annotation_key);
-        let position = key.and_then(|key| source.annotations.0.iter().position(|(name, _)| *name == key));
-        (position, place.and_then(|place| place.range))
+        let annotation = key.and_then(|key| source.annotations.0.iter().position(|(name, _)| *name == key));
+        let annotation = annotation.map_or(0, |index| u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1));
+        // All lines and columns count from 1, so that what has no place comes first.
+        let [start, end] = place
+            .and_then(|place| place.range)
+            .map_or([(0, 0); 2], |Range { start, end }| {
+                [start, end].map(|position| (position.line, position.column))
+            });
+        [annotation, start.0, start.1, end.0, end.1]
     });
 }
 
