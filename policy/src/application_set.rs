@@ -13,7 +13,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::annotation::{self, PREFIX};
 use crate::decode::without_place;
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem, Rule};
-use crate::project::other_cluster;
+use crate::project::{no_cluster, other_cluster};
 use crate::settings::Settings;
 use crate::source::{Annotations, ApplicationSpec, Identity, Metadata, Object, Source, check_namespace, is_ours};
 
@@ -124,7 +124,7 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Option<Vec<Diag
         && !cluster_is_open
         && let Some((_, destination)) = &source.application
     {
-        decided.extend(other_cluster(destination));
+        decided.extend(other_cluster(destination).or_else(|| no_cluster(destination)));
     }
     let mut findings = Vec::new();
     for finding in decided.into_vec() {

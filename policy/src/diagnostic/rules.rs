@@ -898,6 +898,16 @@ rules! {
         example: "",
         instead: "",
     }
+    TW413 NoCluster { } Warning {
+        summary: "The destination names no cluster.",
+        message: "the destination names no cluster, and Argo CD deploys nothing without one",
+        help: help("set `server: https://kubernetes.default.svc`, or `name: in-cluster`"),
+        why: "An Application needs `destination.server` or `destination.name`: Argo CD reports an `InvalidSpecError` without, and \
+              the operator renders nothing for it \
+              (<https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#applications>).",
+        example: "",
+        instead: "",
+    }
 
     TW501 Settings { error: String, nearest: Option<&'static str> } Error {
         summary: "Settings do not match the schema.",
