@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
 use crate::annotation;
+use crate::annotation_name::is_ours;
 use crate::application_set;
 use crate::decode::without_place;
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem, Rule};
@@ -432,7 +433,7 @@ fn declaration_of(accepted: &Accepted<'_>, settings: &Settings) -> Json {
         .annotations
         .0
         .iter()
-        .filter(|(name, _)| source::is_ours(name, settings))
+        .filter(|(name, _)| is_ours(name, &settings.annotation))
         .filter_map(|(name, value)| Some((name.clone().into_owned(), serde_json::from_str(value.get()).ok()?)))
         .collect();
     match (&source.identity, &source.application) {

@@ -257,7 +257,10 @@ fn the_mistakes_of_the_corpus_are_fixed_or_left_alone() {
             assert_eq!(fixable, 0, "{name}: more could be fixed:\n{written}");
         }
     }
-    assert!(fixed >= 20 && left_alone >= 150, "{fixed} fixed, {left_alone} left alone");
+    assert!(
+        fixed >= 20 && left_alone >= 150,
+        "{fixed} fixed, {left_alone} left alone"
+    );
 }
 
 #[test]

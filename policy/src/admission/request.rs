@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::annotation::PREFIX;
+use crate::annotation_name::without_prefix;
 use crate::application_set;
 use crate::sorted_map::sorted_map;
 use crate::source::{ApplicationSpec, Kind, Metadata, Object};
@@ -76,7 +76,7 @@ impl<'a> RelevantFields<'a> {
 
     fn new(metadata: &Metadata<'a>, key: Option<&str>, target: impl FnOnce() -> Target<'a>) -> Option<Self> {
         let annotations = metadata.annotations.iter().flat_map(|annotations| &annotations.0);
-        let ours = annotations.filter(|(name, _)| name.starts_with(PREFIX) || Some(name.as_ref()) == key);
+        let ours = annotations.filter(|(name, _)| without_prefix(name).is_some() || Some(name.as_ref()) == key);
         let annotations = sorted_map(ours.map(|(name, value)| (name.to_string(), value.get().to_owned())));
         (!annotations.is_empty()).then(|| Self {
             annotations,
