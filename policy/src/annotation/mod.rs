@@ -19,7 +19,7 @@ pub(crate) use endpoints::{OF_PROMETHEUS, URL_KEYS};
 #[cfg(feature = "host")]
 pub(crate) use other_annotations::known_annotations;
 
-use crate::annotation_name::{Content, ENDPOINTS, PREFIXES, newer_name};
+use crate::annotation_name::{Content, PREFIXES, newer_name};
 use crate::diagnostic::{Findings, Place, Problem, Range};
 use crate::settings::{Class, NamePattern, Names, Quantity, Settings, TemplateValue, is_dns_label};
 use crate::source::Source;
@@ -33,9 +33,9 @@ use other_annotations::OtherAnnotations;
 /// name. `endpoints` is the name in the settings.
 #[cfg(feature = "host")]
 pub fn names(endpoints: String) -> impl Iterator<Item = String> {
-    let endpoints = match ENDPOINTS.contains(&&*endpoints) {
-        true => ENDPOINTS[0].to_owned(),
-        false => endpoints,
+    let endpoints = match crate::annotation_name::ENDPOINTS {
+        known if known.contains(&&*endpoints) => known[0].to_owned(),
+        _ => endpoints,
     };
     std::iter::once(endpoints).chain(known_annotations().map(|name| format!("{}{name}", PREFIXES[0])))
 }
