@@ -47,13 +47,13 @@ impl<'a> Content<'a> {
     }
 }
 
-/// True for the annotation with the endpoints.
-pub(crate) fn is_endpoints(name: &str, endpoints: &str) -> bool {
+/// True for the annotation with the endpoints. `endpoints` is its name in the settings.
+pub fn is_endpoints(name: &str, endpoints: &str) -> bool {
     names_of_endpoints(endpoints).any(|known| known == name)
 }
 
 /// Every name of the annotation with the endpoints, given the one in the settings.
-pub(crate) fn names_of_endpoints(endpoints: &str) -> impl Iterator<Item = &str> {
+pub fn names_of_endpoints(endpoints: &str) -> impl Iterator<Item = &str> {
     let default = ENDPOINTS.into_iter().filter(move |name| *name != endpoints);
     let default = default.filter(move |_| ENDPOINTS.contains(&endpoints));
     std::iter::once(endpoints).chain(default)

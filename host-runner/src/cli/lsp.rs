@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use telewarden::{Module, Severity};
 use telewarden_policy::annotation;
-use telewarden_policy::annotation_name::PREFIXES;
+use telewarden_policy::annotation_name::{PREFIXES, is_endpoints};
 use telewarden_policy::diagnostic::rules;
 use telewarden_policy::manifest::Manifest;
 use telewarden_policy::schema as schemas;
@@ -426,7 +426,7 @@ impl Server<'_> {
         let name = self.annotation_name();
         if let Some(at) = path
             .windows(2)
-            .position(|two| two[0] == "annotations" && two[1] == name)
+            .position(|two| two[0] == "annotations" && is_endpoints(&two[1], &name))
         {
             return Some((&self.annotation, path[at + 2..].to_vec()));
         }
