@@ -36,13 +36,16 @@ pub(crate) fn other_cluster(destination: &source::Destination<'_>) -> Option<Dia
     Some(Problem::OtherCluster { cluster }.at(Place::pointer(pointer)))
 }
 
-/// That a destination names no cluster. Argo CD deploys nothing there
+/// That a destination names no cluster, or names one twice. Argo CD deploys nothing there
 /// (<https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#applications>). One without a namespace is
 /// reported as such.
 pub(crate) fn no_cluster(destination: &source::Destination<'_>) -> Option<Diagnostic> {
-    let is_named = !destination.name.is_empty() || !destination.server.is_empty();
-    (!is_named && !destination.namespace.is_empty())
-        .then(|| Problem::NoCluster {}.at(Place::pointer("/spec/destination")))
+    let problem = match (destination.name.is_empty(), destination.server.is_empty()) {
+        (true, true) if !destination.namespace.is_empty() => Problem::NoCluster {},
+        (false, false) => Problem::ClusterTwice {},
+        _ => return None,
+    };
+    Some(problem.at(Place::pointer("/spec/destination")))
 }
 
 /// The AppProjects that a host sends.

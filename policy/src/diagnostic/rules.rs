@@ -328,11 +328,11 @@ rules! {
         example: "telewarden.io/endpoints: http://redis.argocd.svc:9121/metrics\n",
         instead: "telewarden.io/endpoints: \"redis: http://redis.argocd.svc:9121/metrics\"\n",
     }
-    TW012 NotText { found: &'static str, quoted: Option<String> } Error {
+    TW012 NotText { found: &'static str, instead: Option<String> } Error {
         summary: "An annotation's value is not text.",
         message: "the annotation is {found}, but must be text",
-        help: match quoted {
-            Some(text) => help(format!("quote it: `{text}`")),
+        help: match instead {
+            Some(instead) => Some(instead),
             None => help("write `|` after the name, and the list below it, indented"),
         },
         why: "Kubernetes accepts only text as the value of an annotation.",
@@ -660,6 +660,14 @@ rules! {
         example: "",
         instead: "",
     }
+    TW217 TooManyTags { what: String, count: usize, max: usize } Error {
+        summary: "Too many tags.",
+        message: "{what} has {count} tags; the limit is {max}",
+        help: help("keep the tags that queries need"),
+        why: "Every metric contains them, and what Telegraf needs for a metric grows with the square of their number.",
+        example: "",
+        instead: "",
+    }
 
     TW301 UnknownAnnotation { name: String, nearest: Option<String> } Warning {
         summary: "Unknown annotation of telewarden.",
@@ -915,6 +923,15 @@ rules! {
         why: "An Application needs `destination.server` or `destination.name`: Argo CD reports an `InvalidSpecError` without, and \
               the operator renders nothing for it \
               (<https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#applications>).",
+        example: "",
+        instead: "",
+    }
+
+    TW414 ClusterTwice { } Warning {
+        summary: "The destination names a cluster by name and by server.",
+        message: "the destination has a `name` and a `server`, and Argo CD takes only one of them",
+        help: help("remove one of the two"),
+        why: "Argo CD reports an `InvalidSpecError`, and the operator renders nothing for it.",
         example: "",
         instead: "",
     }

@@ -5,6 +5,7 @@
 //! | `document.rs` | every setting: name, kind, default, documentation |
 //! | `kind.rs` | the kinds of settings: the allowed values, and the types that they are parsed to |
 //! | `check.rs` | rules that concern several settings |
+//! | `choosing_tags.rs` | the tags by which outputs select metrics or destinations |
 //! | `reader.rs`, `path.rs`, `constant.rs`, `declare.rs` | the macros and types behind the declarations |
 //!
 //! [`read`] reports all problems of a document at once, and answers [`Settings`], in which all names, patterns and
@@ -15,6 +16,7 @@ mod declare;
 #[macro_use]
 mod constant;
 mod check;
+mod choosing_tags;
 mod document;
 mod kind;
 mod path;
