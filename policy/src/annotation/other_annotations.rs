@@ -98,7 +98,7 @@ impl<'a> OtherAnnotations<'a> {
             has_endpoints,
             is_useless: false,
             declaration: Declaration::default(),
-            options: Options::new(),
+            options: Options::default(),
             variables: BTreeSet::new(),
             repeated: 0,
         }

@@ -58,7 +58,7 @@ impl Settings {
         let of_inputs = self.inputs.tags.values().chain([&self.inputs.name_override]);
         let mut templates = tables.flat_map(template::texts).chain(of_inputs);
         let mut of_defaults = Vec::new();
-        for setting in self.inputs.defaults.values() {
+        for (_, setting) in self.inputs.defaults.iter() {
             setting.value.collect_texts(&mut of_defaults);
         }
         templates.any(|text| template::uses_variable(&text.fill(&template::ANY), name))
@@ -236,7 +236,7 @@ mod tests {
         }));
         let tags: Vec<_> = settings.inputs.tags.keys().map(Key::as_str).collect();
         assert_eq!(tags, ["prometheus_app", "tier"]);
-        let options: Vec<_> = settings.inputs.defaults.keys().copied().collect();
+        let options: Vec<_> = settings.inputs.defaults.iter().map(|(name, _)| name).collect();
         assert_eq!(options, ["content_length_limit", "metric_version", "timeout"]);
         assert_eq!(settings.endpoints.schemes, [Scheme::Https]);
     }

@@ -6,8 +6,6 @@
 //! the pod (`tls_ca`, `bearer_token`, `password`), bypass the allowed hosts (`kubernetes_services`,
 //! `monitor_kubernetes_pods`, `consul`, `http_service_discovery`), or send data (`http_headers`, `http_proxy_url`).
 
-use std::collections::BTreeMap;
-
 use super::Duration;
 use super::glob::check_glob;
 use super::size::parse_size;
@@ -286,8 +284,39 @@ pub(crate) struct Setting {
     pub(crate) place: Place,
 }
 
-/// Valid options, by name.
-pub(crate) type Options = BTreeMap<&'static str, Setting>;
+/// Valid options, sorted by name.
+///
+/// There are few, so that a list does, and a further kind of map would add 4 KB to the module.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Options(Vec<(&'static str, Setting)>);
+
+impl Options {
+    pub(crate) fn get(&self, name: &str) -> Option<&Setting> {
+        let (_, setting) = self.0.iter().find(|(known, _)| *known == name)?;
+        Some(setting)
+    }
+
+    /// Adds an option, in the place of one with the same name.
+    pub(crate) fn insert(&mut self, name: &'static str, setting: Setting) {
+        let at = self.0.partition_point(|(known, _)| *known < name);
+        match self.0.get_mut(at).filter(|(known, _)| *known == name) {
+            Some((_, old)) => *old = setting,
+            None => self.0.insert(at, (name, setting)),
+        }
+    }
+
+    /// Adds all options of another list.
+    pub(crate) fn extend(&mut self, others: Self) {
+        others
+            .0
+            .into_iter()
+            .for_each(|(name, setting)| self.insert(name, setting));
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Setting)> {
+        self.0.iter().map(|(name, setting)| (*name, setting))
+    }
+}
 
 /// Reads a map's entries as options. Problems are added to the findings, and the invalid options are left out.
 ///
@@ -298,7 +327,7 @@ pub(crate) fn read_options(
     origin: Origin,
     findings: &mut Findings,
 ) -> Options {
-    let mut options = Options::new();
+    let mut options = Options::default();
     for (key, node) in entries {
         if elsewhere.contains(&key.text.as_str()) {
             continue;
@@ -488,7 +517,7 @@ const NAME_FILTERS: [(&str, &str); 2] = [("namepass", "fieldinclude"), ("namedro
 /// The problem with a filter by metric name in a set of options, if there is one.
 pub(crate) fn name_filter(options: &Options) -> impl Iterator<Item = (&'static str, Problem)> {
     let drops_all = metric_version(options) == 2;
-    let given = NAME_FILTERS.map(|(name, instead)| (options.contains_key(name), name, instead));
+    let given = NAME_FILTERS.map(|(name, instead)| (options.get(name).is_some(), name, instead));
     given
         .into_iter()
         .filter(move |(is_given, ..)| drops_all && *is_given)
@@ -536,7 +565,7 @@ pub(crate) fn count_patterns(options: &Options) -> usize {
         }
         _ => 0,
     };
-    options.values().map(|setting| count(&setting.value)).sum()
+    options.iter().map(|(_, setting)| count(&setting.value)).sum()
 }
 
 fn read_texts(rule: &OptionRule, nodes: &[Node], origin: Origin, findings: &mut Findings) -> Option<Value> {

@@ -247,8 +247,15 @@ fn a_class_is_for_whole_identities(
         "sources": {"applicationNamespaces": ["team-a", "security-evil"]},
         "classes": {"default": {"allow": [allow]}},
     });
-    let answer = rendered(&settings, &[application(namespace, name, "shop", endpoint_in("shop"))], &[]);
-    let is_refused = answer.sources[0].diagnostics.iter().any(|finding| finding.code == "TW304");
+    let answer = rendered(
+        &settings,
+        &[application(namespace, name, "shop", endpoint_in("shop"))],
+        &[],
+    );
+    let is_refused = answer.sources[0]
+        .diagnostics
+        .iter()
+        .any(|finding| finding.code == "TW304");
     assert_eq!(!is_refused, is_allowed, "{:?}", answer.sources[0].diagnostics);
 }
 
