@@ -25,7 +25,7 @@ fn main() {
     if env::var_os("CARGO_FEATURE_PLUGINS").is_some() {
         let tables = fs::read_to_string(TABLES).expect("the tables");
         let folder = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
-        fs::write(folder.join("plugins.bin"), pack(&plugins(&tables))).expect("a folder to write into");
+        fs::write(folder.join("plugins.rs"), pack(&plugins(&tables))).expect("a folder to write into");
     }
 }
 
@@ -46,8 +46,6 @@ fn plugins(tables: &str) -> Vec<Plugin<'_>> {
             let kind = name.split('.').next().unwrap_or_default();
             is_wanted = (KINDS.contains(&kind) || kind == "agent") && !line.contains(" until none");
             if is_wanted {
-                // One letter says of which kind a plugin is.
-                let name = name.replacen(kind, kind.get(..1).unwrap_or_default(), 1);
                 let formats = [
                     ("parsers", "influx_parser_type"),
                     ("serializers", "data_format"),
@@ -58,7 +56,7 @@ fn plugins(tables: &str) -> Vec<Plugin<'_>> {
                     .filter(|(format, _)| line.contains(" with ") && line.contains(format));
                 let mut options: Vec<_> = formats.map(|(_, option)| *option).collect();
                 options.dedup();
-                plugins.push((name, options));
+                plugins.push((name.to_owned(), options));
             }
         } else if is_wanted
             && !line.starts_with("   ")
@@ -86,7 +84,7 @@ fn in_common(plugins: &mut Vec<Plugin<'_>>) {
 
 /// Two packed texts. In the first, line 0 has the options that several plugins have, and each other line a plugin and the
 /// options that it alone has. The second has a line for each of these, with the numbers of its options in line 0, from 1.
-fn pack(plugins: &[Plugin<'_>]) -> Vec<u8> {
+fn pack(plugins: &[Plugin<'_>]) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for option in plugins.iter().flat_map(|(_, options)| options) {
         *counts.entry(option).or_default() += 1;
@@ -100,7 +98,7 @@ fn pack(plugins: &[Plugin<'_>]) -> Vec<u8> {
     assert!(shared.len() < 250, "the numbers do not fit into a byte");
 
     let mut text = shared.join(" ");
-    let mut numbers = vec![0];
+    let mut numbers = Vec::new();
     for (name, options) in plugins {
         let own = options.iter().filter(|option| number(option).is_none());
         let line: Vec<_> = std::iter::once(name.as_str()).chain(own.copied()).collect();
@@ -110,8 +108,6 @@ fn pack(plugins: &[Plugin<'_>]) -> Vec<u8> {
         numbers.extend(shared);
         numbers.push(0);
     }
-    // Without the end of the last line.
-    numbers.pop();
 
     let characters: Vec<u8> = BTreeSet::from_iter(text.bytes()).into_iter().collect();
     assert!(characters.starts_with(b"\n ") && characters.iter().all(u8::is_ascii));
@@ -119,15 +115,19 @@ fn pack(plugins: &[Plugin<'_>]) -> Vec<u8> {
     let text = in_pairs(text.bytes().map(index).collect(), characters.len());
     let numbers = in_pairs(numbers, shared.len() + 1);
 
-    let mut out = vec![characters.len() as u8];
-    out.extend(&characters);
-    for (pairs, bytes) in [text, numbers] {
-        out.push(pairs.len() as u8);
-        out.extend(pairs.into_iter().flatten());
-        out.extend((bytes.len() as u16).to_le_bytes());
-        out.extend(bytes);
-    }
-    out
+    format!(
+        "static CHARACTERS: &[u8] = &{characters:?};\n\
+         static PAIRS: &[[u8; 2]] = &{:?};\n\
+         static TEXT: &[u8] = &{:?};\n\
+         const NUMBERED: usize = {};\n\
+         static PAIRS_OF_NUMBERS: &[[u8; 2]] = &{:?};\n\
+         static NUMBERS: &[u8] = &{:?};\n",
+        text.0,
+        text.1,
+        shared.len(),
+        numbers.0,
+        numbers.1
+    )
 }
 
 /// Makes a text shorter: bytes from `first` on stand for two bytes that are often neighbours (byte pair encoding). 0, the end of

@@ -1026,20 +1026,20 @@ rules! {
     }
 
     #[cfg(feature = "plugins")]
-    TW521 UnknownPlugin { path: String, plugin: String, nearest: Option<String> } Error {
+    TW521 UnknownPlugin { path: String, nearest: Option<String> } Error {
         summary: "Unknown Telegraf plugin.",
         message: "`{path}` is not a plugin of Telegraf",
-        help: did_you_mean(nearest.as_deref()).or_else(|| help(format!("name a plugin of your own build in `pod.ownPlugins`: `{plugin}`"))),
+        help: did_you_mean(nearest.as_deref()).or_else(|| help("name a plugin of your own build in `pod.ownPlugins`")),
         why: "Telegraf ends at once: \"undefined but requested output\". All plugins of Telegraf 1.38 and later are known; what an \
               own build adds is named in `pod.ownPlugins`.",
         example: "classes: {default: {outputs: {influxdb2: [{urls: [\"http://influxdb.influxdb.svc:8086\"]}]}}}\n",
         instead: "classes: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"]}]}}}\n",
     }
     #[cfg(feature = "plugins")]
-    TW522 UnknownPluginOption { path: String, plugin: String, nearest: Option<String> } Error {
+    TW522 UnknownPluginOption { path: String, nearest: Option<String> } Error {
         summary: "Unknown option of a Telegraf plugin or of its agent.",
-        message: "`{path}` is not an option of Telegraf's `{plugin}`",
-        help: did_you_mean(nearest.as_deref()).or_else(|| help("remove it")),
+        message: "`{path}` is not an option of Telegraf",
+        help: did_you_mean(nearest.as_deref()).or_else(|| help("remove it, or choose the plugin or `data_format` that has it")),
         why: "Telegraf ends at once: \"configuration specified the fields …, but they were not used\". Options are written as in \
               its documentation. What `data_format` brings counts too.",
         example: "classes: {default: {agent: {flush_intervall: 30s}}}\n",
@@ -1070,8 +1070,8 @@ rules! {
         message: "{what} needs Telegraf {since}, and `pod.image` is {version}",
         help: help(format!("remove it, or use an image with {since} or later")),
         why: "A version of Telegraf that does not know it ends at once. The version is the one in the tag of `pod.image`.",
-        example: "",
-        instead: "",
+        example: "pod: {image: \"telegraf:1.38\"}\nclasses: {default: {outputs: {kafka: [{brokers: [\"kafka.kafka.svc:9092\"], topic: metrics, headers: {team: ops}}]}}}\n",
+        instead: "pod: {image: \"telegraf:1.40\"}\nclasses: {default: {outputs: {kafka: [{brokers: [\"kafka.kafka.svc:9092\"], topic: metrics, headers: {team: ops}}]}}}\n",
     }
     #[cfg(feature = "files")]
     TW526 Removed { what: String, version: String, notice: Option<String> } Error {

@@ -9,8 +9,8 @@ use std::net::IpAddr;
 
 use super::kind::{
     AnnotationName, Count, Domain, EndpointOptions, ExtraResource, Image, InstanceName, NameSet, NamespaceName,
-    OfEndpoint, OfTelegraf, OneOrMore, Outputs, PluginName, Plugins, PodAnnotations, PodLabel, PodLabels,
-    PodToleration, Port, Sections, Size, Table, Tags, TextMap, TextWith, Variable, VariablePrefix,
+    OfEndpoint, OfTelegraf, OneOrMore, Outputs, Plugins, PodAnnotations, PodLabel, PodLabels, PodToleration, Port,
+    Sections, Size, Table, Tags, TextMap, TextWith, Variable, VariablePrefix,
 };
 use super::pattern::{HostPattern, NamePattern};
 use super::quantity::Quantity;
@@ -179,7 +179,7 @@ settings! {
         image: Image = "docker.io/library/telegraf:1.40-alpine",
         /// Plugins of your own build of Telegraf that classes use, such as `outputs.mine`. Nothing in them is checked. Input
         /// plugins are allowed by `inputs.allowedPlugins`.
-        own_plugins: Vec<PluginName> = [],
+        own_plugins: NameSet = [],
         /// Resource requests and limits.
         resources: Resources,
         /// Environment variables, as in a container. Outputs can use them as `${VARIABLE}`.

@@ -140,9 +140,6 @@ pub(crate) struct Image;
 /// A prefix of the names of environment variables.
 pub(crate) struct VariablePrefix;
 
-/// A plugin of a class, such as `outputs.file`.
-pub(crate) struct PluginName;
-
 /// A label that selects pods; empty for all pods.
 pub(crate) struct PodLabel;
 
@@ -193,13 +190,6 @@ texts! {
         match text.starts_with(|c: char| known(c) && !c.is_ascii_digit()) && text.chars().all(known) {
             true => Ok(text.to_owned()),
             false => Err(expected(text, path, "the beginning of a variable's name such as `SECRET_`")),
-        }
-    };
-    PluginName => String = |text, path| {
-        let known = |kind: &str| matches!(kind, "outputs" | "processors" | "aggregators");
-        match text.split_once('.') {
-            Some((kind, name)) if known(kind) && Key::new(name).is_some() => Ok(text.to_owned()),
-            _ => Err(expected(text, path, "a plugin such as `outputs.mine`, `processors.mine` or `aggregators.mine`")),
         }
     };
     PodLabel => Option<(String, String)> = |text, path| match text.split_once('=') {
@@ -670,7 +660,6 @@ mod schema {
 
     schema_of!(Count: NonZeroUsize);
     schema_of!(Port: NonZeroU16);
-    schema_of!(PluginName: String);
     schema_of!(PodLabel: String);
     schema_of!(AnnotationName: String);
     schema_of!(InstanceName: String);

@@ -8,7 +8,7 @@ use super::path::Path;
 use super::read_document;
 use super::template::{Template, TemplateTable, TemplateValue};
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem, Rule};
-use crate::telegraf::{Duration, Entry, Tables, Type, Version, key, nearest_name, nearest_plugin};
+use crate::telegraf::{Duration, Entry, Names, Tables, Type, Version, key, nearest_name};
 
 /// The findings about settings, with what Telegraf's tables say of them. `findings` are those of [`read`](super::read), or of
 /// a module's.
@@ -47,8 +47,6 @@ struct Check<'c> {
 
 /// Where an option may come from.
 struct Known<'t> {
-    /// The plugin, as in messages.
-    plugin: &'t str,
     /// The options of the plugin, and of its data format.
     own: Vec<&'t Entry>,
     /// The options of all plugins of its kind.
@@ -74,7 +72,6 @@ impl<'c> Check<'c> {
     fn class(&mut self, class: &Class, path: &Path<'_>) {
         if let Some(agent) = self.tables.plugin("agent") {
             let known = Known {
-                plugin: "agent",
                 own: agent.inner.iter().collect(),
                 of_all: &[],
                 has_format: false,
@@ -84,24 +81,23 @@ impl<'c> Check<'c> {
             self.options(&known, &class.agent, &path.name("agent"));
         }
         for (kind, plugins) in class.plugins() {
-            let path = path.name(kind.name());
+            let path = path.name(kind);
             for (plugin, instances) in plugins {
                 let (path, plugin) = (path.name(plugin.as_str()), plugin.as_str());
-                if self.settings.is_own_plugin(kind, plugin) {
+                let name = format!("{kind}.{plugin}");
+                if self.settings.pod.own_plugins.contains(&name) {
                     continue;
                 }
-                let name = format!("{}.{plugin}", kind.name());
                 let Some(entry) = self.tables.plugin(&name) else {
                     let problem = Problem::UnknownPlugin {
                         path: path.to_string(),
-                        nearest: nearest_plugin(kind, plugin),
-                        plugin: name,
+                        nearest: Names::read().nearest_plugin(kind, plugin),
                     };
                     self.findings.report(problem, path.place_of_name());
                     continue;
                 };
                 self.entry(entry, false, &path);
-                let of_all = self.tables.plugin(&format!("{}.*", kind.name()));
+                let of_all = self.tables.plugin(&format!("{kind}.*"));
                 let of_all = of_all.map(|all| all.inner.as_slice()).unwrap_or_default();
                 for (index, instance) in instances.iter().enumerate().filter(|_| !entry.is_gone) {
                     let path = path.index(index);
@@ -173,7 +169,6 @@ impl<'c> Check<'c> {
             }
         }
         Known {
-            plugin: &plugin.name,
             own,
             of_all,
             has_format: plugin.has_serializer || plugin.has_parser,
@@ -191,24 +186,25 @@ impl<'c> Check<'c> {
             match (own, of_all()) {
                 (Some(option), _) => {
                     self.entry(option, known.is_lasting, &path);
-                    self.value(&option.kind, &option.inner, known.plugin, value, &path);
+                    self.value(&option.kind, &option.inner, value, &path);
                 }
                 (None, Some(option)) => {
                     self.entry(option, true, &path);
-                    self.value(&option.kind, &option.inner, known.plugin, value, &path);
+                    self.value(&option.kind, &option.inner, value, &path);
                 }
                 // They are read by Telegraf itself, where there is a data format.
                 _ if matches!(name, "data_format" | "influx_parser_type") && known.has_format => {
-                    self.value(&Type::Text, &[], known.plugin, value, &path);
+                    self.value(&Type::Text, &[], value, &path);
                 }
                 _ if known.is_open => {}
                 _ => {
                     let names = known.own.iter().map(|option| option.name.as_str());
                     let names = names.chain(known.of_all.iter().map(|option| option.name.as_str()));
+                    // An option of another data format has no similar name that would help.
+                    let is_of_format = known.has_format && self.tables.is_of_format(name);
                     let problem = Problem::UnknownPluginOption {
                         path: path.to_string(),
-                        nearest: nearest_name(name, names.collect()),
-                        plugin: known.plugin.to_owned(),
+                        nearest: nearest_name(name, names.collect()).filter(|_| !is_of_format),
                     };
                     self.findings.report(problem, path.place_of_name());
                 }
@@ -257,9 +253,8 @@ impl<'c> Check<'c> {
     }
 
     /// Checks a value's type, and the options of inner tables.
-    fn value(&mut self, kind: &Type, inner: &[Entry], plugin: &str, value: &TemplateValue, path: &Path<'_>) {
+    fn value(&mut self, kind: &Type, inner: &[Entry], value: &TemplateValue, path: &Path<'_>) {
         let known = || Known {
-            plugin,
             own: inner.iter().collect(),
             of_all: &[],
             has_format: false,
@@ -269,12 +264,12 @@ impl<'c> Check<'c> {
         match (kind, value) {
             (Type::List(kind), TemplateValue::List(values)) => {
                 for (index, value) in values.iter().enumerate() {
-                    self.value(kind, inner, plugin, value, &path.index(index));
+                    self.value(kind, inner, value, &path.index(index));
                 }
             }
             (Type::Map(kind), TemplateValue::Table(table)) => {
                 for (name, value) in table {
-                    self.value(kind, inner, plugin, value, &path.name(name.as_str()));
+                    self.value(kind, inner, value, &path.name(name.as_str()));
                 }
             }
             (Type::Table, TemplateValue::Table(table)) => self.options(&known(), table, path),
@@ -286,7 +281,7 @@ impl<'c> Check<'c> {
             (Type::List(kind), TemplateValue::Tables(tables)) if matches!(**kind, Type::Map(_) | Type::Any) => {
                 for (index, table) in tables.iter().enumerate() {
                     let table = TemplateValue::Table(table.clone());
-                    self.value(kind, inner, plugin, &table, &path.index(index));
+                    self.value(kind, inner, &table, &path.index(index));
                 }
             }
             (Type::Tables, TemplateValue::List(values)) if values.is_empty() => {}
@@ -398,5 +393,122 @@ fn instead(kind: &Type, value: &TemplateValue) -> Option<String> {
             fits(kind, &value).then_some(text)
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+    use crate::settings::template::Scope;
+
+    /// The codes and paths of what is said of a class, and of the pods' image.
+    fn said(image: &str, class: Json) -> Vec<String> {
+        let document = json!({"pod": {"image": image, "ownPlugins": ["outputs.mine"]}, "classes": {"default": class}});
+        let (_, findings) = crate::settings::read(Some(&document));
+        let place = |finding: &Diagnostic| finding.place.clone().map(|place| place.pointer).unwrap_or_default();
+        let findings = with_tables(Some(&document), findings);
+        let below = |pointer: String| pointer.replace("/classes/default/", "");
+        findings
+            .iter()
+            .map(|finding| format!("{} {}", finding.code, below(place(finding))))
+            .collect()
+    }
+
+    #[rstest]
+    #[case::right(json!({"agent": {"interval": 30, "flush_jitter": "1d", "precision": ""}}), &[])]
+    #[case::agent(json!({"agent": {"interval": "soon"}}), &["TW523 agent/interval"])]
+    #[case::name(json!({"agent": {"intervall": "1s"}}), &["TW522 agent/intervall"])]
+    #[case::own(json!({"outputs": {"mine": [{"a": 1}]}}), &[])]
+    #[case::unknown(json!({"outputs": {"mime": [{"a": 1}]}}), &["TW521 outputs/mime"])]
+    #[case::list(json!({"outputs": {"file": [{"files": ["a", 5]}]}}), &["TW506 outputs/file/0/files"])]
+    #[case::item(json!({"outputs": {"file": [{"files": [5]}]}}), &["TW523 outputs/file/0/files/0"])]
+    #[case::filter(json!({"outputs": {"file": [{"tagpass": {"a": "b"}}]}}), &["TW523 outputs/file/0/tagpass/a"])]
+    #[case::secret(json!({"outputs": {"influxdb_v2": [{"token": 5, "http_headers": {"a": "b"}}]}}), &[])]
+    #[case::variable(json!({"outputs": {"influxdb_v2": [{"timeout": "${T}", "concurrent_writes": "${N}"}]}}),
+        &["TW523 outputs/influxdb_v2/0/concurrent_writes"])]
+    #[case::negative(json!({"outputs": {"influxdb_v2": [{"concurrent_writes": -1}]}}),
+        &["TW523 outputs/influxdb_v2/0/concurrent_writes"])]
+    #[case::format(json!({"outputs": {"file": [{"data_format": "json", "json_timestamp_units": "1s"}]}}), &[])]
+    #[case::other_format(json!({"outputs": {"file": [{"json_timestamp_units": "1s"}]}}),
+        &["TW522 outputs/file/0/json_timestamp_units"])]
+    #[case::format_in_a_variable(json!({"outputs": {"file": [{"data_format": "${F}", "json_timestamp_units": "1s"}]}}), &[])]
+    #[case::no_format(json!({"outputs": {"discard": [{"data_format": "json"}]}}), &["TW522 outputs/discard/0/data_format"])]
+    #[case::of_another_kind(json!({"outputs": {"discard": [{"period": "1s"}]}}), &["TW522 outputs/discard/0/period"])]
+    #[case::inner(json!({"processors": {"enum": [{"mapping": [{"fields": ["a"], "default": 0, "des": "b"}]}]}}),
+        &["TW522 processors/enum/0/mapping/0/des"])]
+    #[case::no_list(json!({"processors": {"enum": [{"mapping": {"fields": ["a"]}}]}}), &["TW523 processors/enum/0/mapping"])]
+    #[case::parser(json!({"processors": {"parser": [{"data_format": "json", "json_query": "a", "parse_fields": ["b"]}]}}), &[])]
+    #[case::no_parser(json!({"processors": {"parser": [{"data_format": "json", "json_queri": "a"}]}}),
+        &["TW522 processors/parser/0/json_queri"])]
+    fn settings_are_held_against_the_tables(#[case] class: Json, #[case] expected: &[&str]) {
+        assert_eq!(said("telegraf:1.40", class), expected);
+    }
+
+    #[rstest]
+    #[case("telegraf:1.38", &["TW525 outputs/kafka/0/headers", "TW524 outputs/kafka/0/ca"])]
+    #[case("telegraf:1.39.2-alpine", &["TW524 outputs/kafka/0/ca"])]
+    #[case("telegraf:1.40", &["TW526 outputs/kafka/0/ca"])]
+    #[case("telegraf:1.99", &["TW526 outputs/kafka/0/ca"])]
+    #[case("telegraf:latest", &["TW526 outputs/kafka/0/ca"])]
+    fn the_image_has_what_its_version_has(#[case] image: &str, #[case] expected: &[&str]) {
+        let mut said = said(
+            image,
+            json!({"outputs": {"kafka": [{"headers": {"a": "b"}, "ca": "/ca.pem"}]}}),
+        );
+        said.sort_by_key(|said| said.ends_with("ca"));
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn allowed_inputs_are_looked_up_too() {
+        let document = json!({"inputs": {"allowedPlugins": ["prometheus", "httpjson", "ours"]}});
+        let found = with_tables(Some(&document), Vec::new());
+        let [finding] = found.as_slice() else {
+            panic!("{found:#?}")
+        };
+        assert!(
+            finding.is(Rule::Removed) && finding.message.contains("inputs.httpjson"),
+            "{finding:#?}"
+        );
+        assert_eq!(
+            finding.place.clone().map(|place| place.pointer),
+            Some("/inputs/allowedPlugins/1".to_owned())
+        );
+    }
+
+    #[rstest]
+    #[case("1s", true)]
+    #[case("-1m30s", true)]
+    #[case("0s", true)]
+    #[case("0", true)]
+    #[case("1.5d", true)]
+    #[case("", false)]
+    #[case("1", false)]
+    #[case("s", false)]
+    #[case("1 s", false)]
+    fn durations_are_those_of_telegraf(#[case] text: &str, #[case] expected: bool) {
+        assert_eq!(is_duration(text), expected);
+        let text = TemplateValue::Text(Template::parse(text, Scope::All).expect("a text"));
+        // As an option of a plugin, nothing and a number are one too.
+        assert_eq!(
+            fits(&Type::Duration, &text),
+            expected
+                || matches!(&text, TemplateValue::Text(text) if text.literal_text().parse::<f64>().is_ok() || text.literal_text().is_empty())
+        );
+    }
+
+    #[rstest]
+    #[case("20MB", true)]
+    #[case("1.5GiB", true)]
+    #[case("5B", true)]
+    #[case("5", false)]
+    #[case("MB", false)]
+    #[case("5M", false)]
+    #[case("5 MB", false)]
+    fn sizes_are_those_of_telegraf(#[case] text: &str, #[case] expected: bool) {
+        assert_eq!(is_size(text), expected);
     }
 }

@@ -27,10 +27,8 @@ pub(crate) use options::{
     MAX_PATTERNS_OF_SOURCE, MAX_TAG_VALUE, Options, Origin, Setting, TAG_VALUE, check_name_filters, count_patterns,
     is_of_every_input, is_option, metric_version, name_filter, nearest, read_options, refuse_unsafe_text,
 };
-#[cfg(feature = "files")]
-pub(crate) use plugins::nearest_name;
 #[cfg(feature = "plugins")]
-pub(crate) use plugins::{OptionNames, PluginKind, nearest_plugin, options_of, options_of_agent};
+pub(crate) use plugins::{Names, has, nearest_name};
 pub(crate) use size::parse_size;
 #[cfg(feature = "files")]
 pub(crate) use tables::{Entry, Tables, Type, Version};

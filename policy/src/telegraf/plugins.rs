@@ -3,208 +3,121 @@
 //! They are those of `tables/telegraf.txt`, of all versions in it, as `build.rs` packs them. Types, versions, the options of
 //! inner tables and those of parsers are in `tables.rs`, which is not in the module.
 
+use std::str::Split;
+
 use super::nearest;
 
-static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/plugins.bin"));
+// The packed text: see `build.rs`.
+include!(concat!(env!("OUT_DIR"), "/plugins.rs"));
 
-/// The kinds of plugins that a class contains.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum PluginKind {
-    Outputs,
-    Processors,
-    Aggregators,
-}
+/// The names of all plugins and of their options: a line for each plugin, such as `outputs.file`, a space, and its options with
+/// spaces between them.
+pub(crate) struct Names(String);
 
-impl PluginKind {
-    /// The name in Telegraf's configuration and in the settings.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Outputs => "outputs",
-            Self::Processors => "processors",
-            Self::Aggregators => "aggregators",
+impl Names {
+    /// Unpacks them.
+    pub(crate) fn read() -> Self {
+        let text = unpack(TEXT, PAIRS, CHARACTERS.len());
+        let numbers = unpack(NUMBERS, PAIRS_OF_NUMBERS, NUMBERED + 1);
+        let mut characters = String::new();
+        for index in text {
+            characters.push(char::from(CHARACTERS[usize::from(index)]));
         }
+        let mut lines = characters.split('\n');
+        let shared: Vec<_> = lines.next().unwrap_or_default().split(' ').collect();
+        let mut out = String::new();
+        let mut line = lines.next();
+        for number in numbers {
+            out.push_str(line.take().unwrap_or_default());
+            out.push(' ');
+            match usize::from(number).checked_sub(1) {
+                Some(index) => out.push_str(shared[index]),
+                None => {
+                    out.push('\n');
+                    line = lines.next();
+                }
+            }
+        }
+        Self(out)
+    }
+
+    /// The options of a plugin such as `outputs.file`, with those that all plugins of its kind have, and with spaces between
+    /// them. `None` if there is no such plugin.
+    pub(crate) fn options_of(&self, plugin: &str) -> Option<String> {
+        let own = self.line(plugin)?;
+        let mut options = own.to_owned();
+        if has(own, "data_format") {
+            // `data_format` says which of them counts; `tables.rs` asks it.
+            for line in self.lines() {
+                if line.starts_with("serializers.") {
+                    options.push_str(line);
+                }
+            }
+        }
+        if let Some((kind, _)) = plugin.split_once('.') {
+            options.push_str(self.line(&format!("{kind}.*"))?);
+            options.push_str(self.line("*")?);
+        }
+        Some(options)
+    }
+
+    /// The plugin of a kind that is most similar to a mistyped one.
+    pub(crate) fn nearest_plugin(&self, kind: &str, plugin: &str) -> Option<String> {
+        let mut names = Vec::new();
+        for line in self.lines() {
+            let name = line.split(' ').next().unwrap_or_default();
+            if let Some((of, name)) = name.split_once('.')
+                && of == kind
+                && name != "*"
+            {
+                names.push(name);
+            }
+        }
+        nearest_name(plugin, names)
+    }
+
+    fn lines(&self) -> Split<'_, char> {
+        self.0.split('\n')
+    }
+
+    fn line(&self, plugin: &str) -> Option<&str> {
+        self.lines()
+            .find_map(|line| line.strip_prefix(plugin)?.strip_prefix(' '))
     }
 }
 
-/// Names of options.
-pub(crate) struct OptionNames {
-    names: Vec<String>,
-    /// True if there may be others: those of a parser.
-    is_open: bool,
-}
-
-impl OptionNames {
-    /// True if it may be the name of an option.
-    pub(crate) fn contains(&self, name: &str) -> bool {
-        self.is_open || self.names.iter().any(|known| known == name)
-    }
-
-    /// The most similar name of an option.
-    pub(crate) fn nearest(&self, name: &str) -> Option<String> {
-        nearest_name(name, self.names.iter().map(String::as_str).collect())
-    }
-}
-
-/// The options of a plugin, with those that all plugins of its kind have. `None` if there is no such plugin.
-pub(crate) fn options_of(kind: PluginKind, plugin: &str) -> Option<OptionNames> {
-    let all = Names::read();
-    let kind = &kind.name()[..1];
-    let lines = [format!("{kind}.{plugin}"), format!("{kind}.*"), "*".to_owned()];
-    let mut names = Vec::new();
-    let found = all.add(&|line| lines.iter().any(|wanted| wanted == line), &mut names);
-    (found == lines.len()).then_some(())?;
-    let has = |name: &str| names.iter().any(|known| known == name);
-    let (is_open, has_format) = (has("influx_parser_type"), has("data_format"));
-    if has_format {
-        // `data_format` says which of them counts; `tables.rs` asks it.
-        all.add(&|line| line.starts_with("s."), &mut names);
-    }
-    Some(OptionNames { names, is_open })
-}
-
-/// The options of `[agent]`.
-pub(crate) fn options_of_agent() -> OptionNames {
-    let mut names = Vec::new();
-    Names::read().add(&|line| line == "a", &mut names);
-    let is_open = false;
-    OptionNames { names, is_open }
-}
-
-/// The plugin of a kind that is most similar to a mistyped one.
-pub(crate) fn nearest_plugin(kind: PluginKind, plugin: &str) -> Option<String> {
-    let all = Names::read();
-    let names: Vec<_> = all.texts.lines().map(|line| all.name(line)).collect();
-    let prefix = format!("{}.", &kind.name()[..1]);
-    let known = names.iter().filter_map(|name| name.strip_prefix(prefix.as_str()));
-    nearest_name(plugin, known.filter(|name| *name != "*").collect())
+/// True if it may be one of a plugin's options. With a parser, it may have any.
+pub(crate) fn has(options: &str, name: &str) -> bool {
+    let mut options = options.split(' ');
+    options.any(|option| option == name || option == "influx_parser_type")
 }
 
 /// The name that is most similar to a mistyped one. `influxdb2` is `influxdb_v2` rather than `influxdb`: people leave out
 /// anything but the number of a version.
 pub(crate) fn nearest_name(name: &str, known: Vec<&str>) -> Option<String> {
-    let digits = |name: &str| -> String { name.chars().filter(char::is_ascii_digit).collect() };
-    let wanted = digits(name);
-    let mut same_digits = known.clone();
-    same_digits.retain(|known| digits(known) == wanted);
-    let nearest = nearest(name, same_digits.into_iter()).or_else(|| nearest(name, known.into_iter()));
+    let number = name.bytes().last().filter(u8::is_ascii_digit);
+    let same_number = known.iter().copied().filter(|known| known.bytes().last() == number);
+    let nearest = nearest(name, same_number).or_else(|| nearest(name, known.iter().copied()));
     nearest.map(str::to_owned)
 }
 
-/// A text in which a byte stands for a character or a number, or for a pair of bytes: see `build.rs`.
-#[derive(Clone, Copy)]
-struct Packed {
-    /// How many bytes stand for themselves.
-    literals: usize,
-    pairs: &'static [u8],
-    text: &'static [u8],
-}
-
-impl Packed {
-    fn lines(self) -> impl Iterator<Item = &'static [u8]> {
-        self.text.split(|byte| *byte == 0)
-    }
-
-    /// Appends what a byte stands for.
-    fn unpack(self, byte: u8, out: &mut Vec<u8>) {
-        match usize::from(byte).checked_sub(self.literals) {
-            None => out.push(byte),
-            Some(pair) => {
-                self.unpack(self.pairs[2 * pair], out);
-                self.unpack(self.pairs[2 * pair + 1], out);
-            }
-        }
-    }
-}
-
-/// All names.
-struct Names {
-    characters: &'static [u8],
-    texts: Packed,
-    numbers: Packed,
-}
-
-impl Names {
-    fn read() -> Self {
-        let take = |from: &mut &'static [u8], count: usize| -> &'static [u8] {
-            let (taken, rest) = from.split_at(count);
-            *from = rest;
-            taken
-        };
-        let mut rest = PACKED;
-        let count = |rest: &mut &'static [u8]| usize::from(take(rest, 1)[0]);
-        let characters = count(&mut rest);
-        let characters = take(&mut rest, characters);
-        let mut packed = |literals: usize| {
-            let pairs = 2 * count(&mut rest);
-            let pairs = take(&mut rest, pairs);
-            let length = count(&mut rest) + 256 * count(&mut rest);
-            let text = take(&mut rest, length);
-            Packed { literals, pairs, text }
-        };
-        let texts = packed(characters.len());
-        let mut names = Self {
-            characters,
-            texts,
-            numbers: packed(0),
-        };
-        names.numbers.literals = names.shared().split(' ').count() + 1;
-        names
-    }
-
-    /// The options that several plugins have.
-    fn shared(&self) -> String {
-        self.texts
-            .lines()
-            .next()
-            .map(|line| self.text(line))
-            .unwrap_or_default()
-    }
-
-    fn text(&self, line: &[u8]) -> String {
-        let mut out = Vec::new();
-        line.iter().for_each(|byte| self.texts.unpack(*byte, &mut out));
-        out.iter().map(|index| self.character(*index)).collect()
-    }
-
-    fn character(&self, index: u8) -> char {
-        char::from(self.characters[usize::from(index)])
-    }
-
-    /// The name at the beginning of a line. No more is unpacked.
-    fn name(&self, line: &[u8]) -> String {
-        let mut out = Vec::new();
-        let mut name = String::new();
-        for byte in line {
-            self.texts.unpack(*byte, &mut out);
-            for index in out.drain(..) {
-                match self.character(index) {
-                    ' ' => return name,
-                    character => name.push(character),
+/// Bytes from `first` on stand for pairs of bytes.
+fn unpack(text: &[u8], pairs: &[[u8; 2]], first: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = Vec::new();
+    for byte in text {
+        rest.push(*byte);
+        while let Some(byte) = rest.pop() {
+            match usize::from(byte).checked_sub(first) {
+                None => out.push(byte),
+                Some(pair) => {
+                    rest.push(pairs[pair][1]);
+                    rest.push(pairs[pair][0]);
                 }
             }
         }
-        name
     }
-
-    /// Adds the options of the lines with these names. Answers how many there are.
-    fn add(&self, is_wanted: &dyn Fn(&str) -> bool, options: &mut Vec<String>) -> usize {
-        let shared = self.shared();
-        let mut found = 0;
-        for (line, numbers) in self.texts.lines().zip(self.numbers.lines()).skip(1) {
-            if !is_wanted(&self.name(line)) {
-                continue;
-            }
-            found += 1;
-            options.extend(self.text(line).split(' ').skip(1).map(str::to_owned));
-            let mut out = Vec::new();
-            numbers.iter().for_each(|byte| self.numbers.unpack(*byte, &mut out));
-            let shared = out
-                .iter()
-                .filter_map(|number| shared.split(' ').nth(usize::from(*number) - 1));
-            options.extend(shared.map(str::to_owned));
-        }
-        found
-    }
+    out
 }
 
 #[cfg(test)]
@@ -214,16 +127,17 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case(PluginKind::Outputs, "influxdb_v2", &["urls", "token", "alias", "tls_ca"])]
-    #[case(PluginKind::Outputs, "file", &["files", "data_format", "json_timestamp_units", "metric_buffer_limit"])]
-    #[case(PluginKind::Processors, "enum", &["mapping", "order"])]
-    #[case(PluginKind::Aggregators, "merge", &["round_timestamp_to", "period"])]
-    fn a_plugin_has_its_options(#[case] kind: PluginKind, #[case] plugin: &str, #[case] expected: &[&str]) {
-        let options = options_of(kind, plugin).unwrap();
+    #[case("outputs.influxdb_v2", &["urls", "token", "alias", "tls_ca"])]
+    #[case("outputs.file", &["files", "data_format", "json_timestamp_units", "metric_buffer_limit"])]
+    #[case("processors.enum", &["mapping", "order"])]
+    #[case("aggregators.merge", &["round_timestamp_to", "period"])]
+    #[case("agent", &["flush_interval", "omit_hostname"])]
+    fn a_plugin_has_its_options(#[case] plugin: &str, #[case] expected: &[&str]) {
+        let options = Names::read().options_of(plugin).unwrap();
         for expected in expected {
-            assert!(options.contains(expected), "{expected} of {plugin}");
+            assert!(has(&options, expected), "{expected} of {plugin}");
         }
-        assert!(!options.contains("url"), "{plugin}");
+        assert!(!has(&options, "url"), "{plugin}");
     }
 
     #[rstest]
@@ -233,42 +147,36 @@ mod tests {
     #[case("prometheus", None)]
     #[case("kafka2", Some("kafka"))]
     fn a_misspelt_plugin_has_a_nearest_one(#[case] name: &str, #[case] expected: Option<&str>) {
-        assert!(options_of(PluginKind::Outputs, name).is_none());
-        assert_eq!(nearest_plugin(PluginKind::Outputs, name).as_deref(), expected);
+        let names = Names::read();
+        assert!(names.options_of(&format!("outputs.{name}")).is_none());
+        assert_eq!(names.nearest_plugin("outputs", name).as_deref(), expected);
     }
 
     #[test]
     fn the_names_are_those_of_the_tables() {
-        let (mut plugins, mut options, mut known) = (0, 0, None);
+        let (mut plugins, mut options) = (0, 0);
+        let names = Names::read();
+        let mut known = None;
         for line in include_str!("tables/telegraf.txt").lines() {
             let name = line.split_whitespace().next().unwrap_or_default();
             if !line.starts_with(' ') {
-                known = [PluginKind::Outputs, PluginKind::Processors, PluginKind::Aggregators]
-                    .into_iter()
-                    .find_map(|kind| options_of(kind, name.strip_prefix(kind.name())?.strip_prefix('.')?));
+                known = names.options_of(name);
                 plugins += usize::from(known.is_some());
             } else if let Some(known) = known.as_ref().filter(|_| !line.starts_with("   ")) {
-                assert!(known.names.iter().any(|known| known == name), "{name}");
+                assert!(known.split(' ').any(|known| known == name), "{name}");
                 options += 1;
             }
         }
         assert!(plugins > 110 && options > 1100, "{plugins} plugins, {options} options");
-        assert!(options_of(PluginKind::Outputs, "riemann_legacy").is_none());
-        assert!(options_of_agent().contains("flush_interval"));
-        assert!(!options_of_agent().contains("urls"));
+        for unknown in ["outputs.riemann_legacy", "inputs.cpu", "parsers.json"] {
+            assert!(names.options_of(unknown).is_none(), "{unknown}");
+        }
     }
 
     #[test]
     fn a_plugin_with_a_parser_may_have_any_option() {
-        assert!(
-            options_of(PluginKind::Processors, "parser")
-                .unwrap()
-                .contains("json_query")
-        );
-        assert!(
-            !options_of(PluginKind::Processors, "enum")
-                .unwrap()
-                .contains("json_query")
-        );
+        let options = |plugin: &str| Names::read().options_of(plugin).unwrap();
+        assert!(has(&options("processors.parser"), "json_query"));
+        assert!(!has(&options("processors.enum"), "json_query"));
     }
 }

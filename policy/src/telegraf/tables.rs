@@ -135,11 +135,6 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// An option by its name.
-    pub(crate) fn option(&self, name: &str) -> Option<&Self> {
-        self.inner.iter().find(|option| option.name == name)
-    }
-
     /// Reads a line without its indentation.
     fn parse(line: &str) -> Self {
         let (rest, deprecated) = match line.split_once(" deprecated ") {
@@ -181,9 +176,22 @@ impl Deprecation {
         Self {
             since: Version::parse(since),
             removal: Version::parse(removal),
-            notice: notice.map(|notice| notice.replace('\'', "`")),
+            notice: notice.map(in_backticks),
         }
     }
+}
+
+/// Telegraf quotes names with `'`, which is an apostrophe between letters.
+fn in_backticks(text: &str) -> String {
+    let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let quoted = text.char_indices().map(|(at, c)| {
+        let (before, after) = (text[..at].chars().last(), text[at + c.len_utf8()..].chars().next());
+        match c == '\'' && !(is_letter(before) && is_letter(after)) {
+            true => '`',
+            false => c,
+        }
+    });
+    quoted.collect()
 }
 
 /// All plugins.
@@ -210,6 +218,13 @@ impl Tables {
     /// A plugin by its whole name, such as `outputs.file`, or `agent`, or what all outputs have, as `outputs.*`.
     pub(crate) fn plugin(&self, name: &str) -> Option<&Entry> {
         self.plugins.iter().find(|plugin| plugin.name == name)
+    }
+
+    /// True for an option of any data format.
+    pub(crate) fn is_of_format(&self, option: &str) -> bool {
+        let is_format = |name: &str| name.starts_with("serializers.") || name.starts_with("parsers.");
+        let mut formats = self.plugins.iter().filter(|plugin| is_format(&plugin.name));
+        formats.any(|format| format.inner.iter().any(|known| known.name == option))
     }
 
     /// The names after a prefix, such as `outputs.`.
@@ -254,7 +269,7 @@ mod tests {
     #[test]
     fn a_line_is_what_its_words_say() {
         let entry =
-            Entry::parse("old list of text since 1.39 until 1.39 deprecated 1.20-1.40: use 'new': it is better");
+            Entry::parse("old list of text since 1.39 until 1.39 deprecated 1.20-1.40: use 'new': it isn't old");
         assert_eq!(entry.name, "old");
         assert_eq!(entry.kind, Type::List(Box::new(Type::Text)));
         assert_eq!((entry.since, entry.until), (Some(Version(39)), Some(Version(39))));
@@ -263,7 +278,7 @@ mod tests {
             (deprecated.since, deprecated.removal),
             (Some(Version(20)), Some(Version(40)))
         );
-        assert_eq!(deprecated.notice.as_deref(), Some("use `new`: it is better"));
+        assert_eq!(deprecated.notice.as_deref(), Some("use `new`: it isn't old"));
         assert!(Entry::parse("outputs.gone until none deprecated 1.3-1.30: gone").is_gone);
         assert!(Entry::parse("outputs.file with serializers").has_serializer);
         assert_eq!(Entry::parse("port unsigned16").kind, Type::Unsigned(16));
