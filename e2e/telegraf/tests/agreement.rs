@@ -118,10 +118,6 @@ const STRICTER: &[(&str, fn(&Mistake) -> bool)] = &[
          takes the one that is documented",
         |mistake| matches!(mistake, Mistake::Misspelt { plugin, option, .. } if plugin == "agent" || option == "value_mappings"),
     ),
-    (
-        "Telegraf checks for options that are deprecated in a value that is not empty only",
-        |mistake| matches!(mistake, Mistake::Removed { .. }),
-    ),
 ];
 
 /// What is wrong with settings.
@@ -534,6 +530,11 @@ fn telegraf_and_the_core_agree_about_settings() {
         "{} disagreements:\n{}",
         wrong.len(),
         wrong.join("\n\n")
+    );
+    assert_eq!(
+        stricter.len(),
+        STRICTER.len(),
+        "a reason does not apply any more: {stricter:#?}"
     );
     assert!(accepted.len() > 900 && both > 400, "{} and {both}", accepted.len());
 }
