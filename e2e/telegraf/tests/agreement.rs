@@ -103,8 +103,11 @@ const LOOSER: &[(&str, &str)] = &[
     ),
 ];
 
+/// True for a mistake that a reason is about.
+type Applies = fn(&Mistake) -> bool;
+
 /// Why the core refuses what Telegraf runs with.
-const STRICTER: &[(&str, fn(&Mistake) -> bool)] = &[
+const STRICTER: &[(&str, Applies)] = &[
     (
         "Telegraf passes over an option of all plugins whose value has another type, so it would have no effect",
         |mistake| matches!(mistake, Mistake::Type { of_all: true, .. }),
@@ -235,7 +238,7 @@ impl Generator {
         }
         let number = self.below(1000) + 1;
         match kind {
-            "boolean" => json!(number % 2 == 0),
+            "boolean" => json!(number.is_multiple_of(2)),
             "float" => json!(number as f64 + 0.5),
             "duration" => [
                 json!(format!("{number}s")),
