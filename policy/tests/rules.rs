@@ -116,6 +116,11 @@ fn request(rule: Rule) -> Value {
             let endpoint = json!({"a": {"url": "http://a.argocd.svc:1", "tagexclude": patterns}});
             one(json!({}), &annotation(&endpoint.to_string()))
         }
+        "TW217" => {
+            let tags: serde_json::Map<_, _> = (0..33).map(|n| (format!("t{n}"), json!("x"))).collect();
+            let endpoint = json!({"a": {"url": "http://a.argocd.svc:1", "tags": tags}});
+            one(json!({}), &annotation(&endpoint.to_string()))
+        }
         "TW304" => one(json!({"classes": {"default": {"allow": ["nobody"]}}}), &good),
         "TW307" => one(env, &with("env-literal-1X", "a")),
         "TW308" => one(env, &with("env-literal-INFLUX_TOKEN", "a")),
@@ -133,6 +138,14 @@ fn request(rule: Rule) -> Value {
             let source = changed("/spec/destination/server", json!("https://other.example"));
             in_cluster(json!({"projects": [everywhere]}), source)
         }
+        "TW414" => request(
+            json!({}),
+            vec![changed(
+                "/spec/destination",
+                json!({"name": "in-cluster", "server": "https://kubernetes.default.svc", "namespace": "argocd"}),
+            )],
+        ),
+        "TW413" => request(json!({}), vec![changed("/spec/destination/server", json!(""))]),
         "TW406" => {
             let path = "x".repeat(400);
             let lines: String = (0..64)

@@ -6,16 +6,15 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::{ConfigMapKeySelector, EnvVar, EnvVarSource, ObjectFieldSelector, SecretKeySelector};
 
 use super::{Declaration, SecretEnv, any_matches};
+use crate::annotation_name::{ENDPOINTS, names_of_endpoints, without_prefix};
 use crate::diagnostic::{Findings, Place, Problem};
+use crate::glob::Glob;
 use crate::located::{Data, from_yaml};
-use crate::settings::{Quantity, Settings, check_image};
-use crate::source::{Source, is_dns_subdomain};
+use crate::settings::{NamePattern, Quantity, Settings, check_image};
+use crate::source::{Identity, Source, is_dns_subdomain};
 use crate::telegraf::{
-    Key, Literal, MAX_TAG_VALUE, Options, Origin, TAG_VALUE, Value, nearest, read_options, refuse_unsafe_text,
+    Key, Literal, MAX_TAG_VALUE, MAX_TAGS, Options, Origin, TAG_VALUE, Value, nearest, read_options, refuse_unsafe_text,
 };
-
-/// The prefix of telewarden's annotations.
-pub const PREFIX: &str = "telegraf.influxdata.com/";
 
 /// All names that are read on an Application or a Namespace.
 const KNOWN: &[&str] = &[
@@ -43,9 +42,6 @@ const KNOWN: &[&str] = &[
 pub(crate) fn known_annotations() -> impl Iterator<Item = &'static str> {
     KNOWN.iter().copied().filter(|known| !known.ends_with('-'))
 }
-
-/// The default name of the annotation that contains the endpoints.
-const DEFAULT_ENDPOINTS: &str = "rubin-telegraf-operator";
 
 /// Annotations that admission writes and does not read.
 const WRITTEN: &[&str] = &["rendered", "rendered-digest"];
@@ -114,10 +110,9 @@ impl<'a> OtherAnnotations<'a> {
         (self.declaration, self.options)
     }
 
-    /// Reads one annotation.
-    pub(super) fn read(&mut self, annotation: &str, text: &str, findings: &mut Findings) {
+    /// Reads one annotation. `name` is its name without the prefix.
+    pub(super) fn read(&mut self, annotation: &str, name: &str, text: &str, findings: &mut Findings) {
         let settings = self.settings;
-        let name = annotation.strip_prefix(PREFIX).unwrap_or(annotation);
         if WRITTEN.contains(&name) {
             return;
         }
@@ -172,6 +167,11 @@ impl<'a> OtherAnnotations<'a> {
             "secret-env" => declaration.secret_env = reader.secret_env(),
             _ => {
                 if let Some(tag) = name.strip_prefix("global-tag-literal-") {
+                    let count = declaration.global_tags.len() + 1;
+                    if count > MAX_TAGS {
+                        let (what, max) = ("the source".to_owned(), MAX_TAGS);
+                        return reader.report(Problem::TooManyTags { what, count, max });
+                    }
                     declaration.global_tags.extend(reader.global_tag(tag));
                 } else if let Some((kind, variable)) = name.strip_prefix("env-").and_then(|rest| rest.split_once('-'))
                     && let Some(variable) = reader.env(kind, variable)
@@ -222,16 +222,21 @@ fn problem_with_name(annotation: &str, name: &str, settings: &Settings, findings
 
 /// The known annotation with the most similar name.
 fn nearest_annotation(annotation: &str, name: &str, settings: &Settings) -> Option<String> {
-    if name == DEFAULT_ENDPOINTS {
-        return Some(settings.annotation.clone());
+    let endpoints = &settings.annotation;
+    if ENDPOINTS.contains(&annotation) {
+        return Some(endpoints.clone());
     }
     // The prefix is not compared: most names have the same one, so all would be similar.
-    let endpoints = match settings.annotation.strip_prefix(PREFIX) {
-        Some(endpoints) => nearest(name, std::iter::once(endpoints)),
-        None => nearest(annotation, std::iter::once(settings.annotation.as_str())),
-    };
-    let known = nearest(name, KNOWN.iter().copied()).map(|known| format!("{PREFIX}{known}"));
-    known.or_else(|| endpoints.map(|_| settings.annotation.clone()))
+    let prefix = annotation.strip_suffix(name).unwrap_or_default();
+    let known = nearest(name, KNOWN.iter().copied()).map(|known| format!("{prefix}{known}"));
+    known.or_else(|| {
+        let mut names = names_of_endpoints(endpoints);
+        let similar = |known: &&str| match without_prefix(known) {
+            Some(known) => nearest(name, std::iter::once(known)).is_some(),
+            None => nearest(annotation, std::iter::once(*known)).is_some(),
+        };
+        names.find(similar).map(str::to_owned)
+    })
 }
 
 /// True for a known name. A known name that ends in `-` must be followed by more text.
@@ -257,27 +262,42 @@ fn check_together(declaration: &Declaration, settings: &Settings, source: &Sourc
                 request: request.to_string(),
                 limit: limit.to_string(),
             };
-            findings.report(
-                problem,
-                Place::annotation(&format!("{PREFIX}requests-{resource}"), None),
-            );
+            let annotation = source.annotation_named(&format!("requests-{resource}"));
+            findings.report(problem, Place::annotation(annotation, None));
         }
     }
     let chosen = declaration.class.as_ref().unwrap_or(&settings.default_class);
     if let Some(class) = settings.classes.get(chosen) {
         let identity = &source.identity;
-        if !any_matches(&class.allow, identity.name()) && !any_matches(&class.allow, &identity.qualified_name()) {
+        if !class.allow.iter().any(|pattern| may_use(pattern, identity, settings)) {
             let problem = Problem::ClassNotAllowed {
                 class: chosen.clone(),
                 source: identity.qualified_name(),
             };
-            let class_annotation = format!("{PREFIX}class");
-            let place = match declaration.class {
-                Some(_) => Place::annotation(&class_annotation, None),
-                None => Place::annotation(&settings.annotation, None),
+            let annotation = match declaration.class {
+                Some(_) => source.annotation_named("class"),
+                None => source.endpoints_annotation(settings),
             };
-            findings.report(problem, place);
+            findings.report(problem, Place::annotation(annotation, None));
         }
+    }
+}
+
+/// True if a pattern of a class's `allow` is for a source. The name alone counts only where its owner is trusted with it:
+/// whoever may create Applications in another namespace chooses their names.
+fn may_use(pattern: &NamePattern, identity: &Identity, settings: &Settings) -> bool {
+    let pattern = pattern.as_str();
+    let matches = |pattern, name: &str| Glob::stars(pattern).matches(name);
+    match (pattern, pattern.split_once('/'), identity) {
+        ("*", ..) => true,
+        (_, Some((of_namespace, of_name)), Identity::Application { namespace, name }) => {
+            matches(of_namespace, namespace) && matches(of_name, name)
+        }
+        (_, None, Identity::Application { namespace, name }) => {
+            *namespace == settings.sources.argocd_namespace && matches(pattern, name)
+        }
+        (_, None, Identity::Namespace { name }) => matches(pattern, name),
+        (_, Some(_), Identity::Namespace { .. }) => false,
     }
 }
 
@@ -540,6 +560,8 @@ fn is_field_path(text: &str) -> bool {
 /// client, of the C library, and of libraries that plugins use.
 const RESERVED_VARIABLES: &[&str] = &[
     "BASH_ENV",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DBUS_SYSTEM_BUS_ADDRESS",
     "ENV",
     "GCONV_PATH",
     "GETCONF_DIR",
@@ -555,15 +577,19 @@ const RESERVED_VARIABLES: &[&str] = &[
     "HOST_SYS",
     "HOST_VAR",
     "IFS",
+    "KUBECONFIG",
     "LOCALDOMAIN",
     "LOCPATH",
     "NETRC",
     "NLSPATH",
     "NOTIFY_SOCKET",
+    "OPENSSL_CONF",
     "PATH",
     "REQUEST_METHOD",
     "RESOLV_HOST_CONF",
     "SHELL",
+    "SSH_AUTH_SOCK",
+    "TNS_ADMIN",
     "TMPDIR",
     "TZDIR",
     "ZONEINFO",
@@ -571,6 +597,7 @@ const RESERVED_VARIABLES: &[&str] = &[
 
 /// Prefixes of the names of such variables.
 const RESERVED_VARIABLE_PREFIXES: &[&str] = &[
+    "ALIBABA_CLOUD_",
     "ARM_",
     "AWS_",
     "AZURE_",
@@ -610,6 +637,7 @@ const RESERVED_VARIABLE_PREFIXES: &[&str] = &[
     "PROC_",
     "REQUESTS_CA",
     "RES_",
+    "SF_",
     "SSL",
     "TELEGRAF_",
     "VAULT_",
@@ -624,6 +652,8 @@ fn is_reserved_variable(name: &str, settings: &Settings) -> bool {
         || RESERVED_VARIABLE_PREFIXES
             .iter()
             .any(|prefix| upper.starts_with(prefix))
+        // Google's libraries connect there without credentials.
+        || upper.ends_with("_EMULATOR_HOST")
         || settings.pod.env.iter().any(|var| var.name == name)
         || settings.uses_variable(name)
 }

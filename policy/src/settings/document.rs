@@ -22,7 +22,7 @@ settings! {
     /// are optional. Maps are merged with the defaults; lists replace them.
     pub struct Settings {
         /// The annotation that holds the endpoints.
-        annotation: AnnotationName = "telegraf.influxdata.com/rubin-telegraf-operator",
+        annotation: AnnotationName = "telewarden.io/endpoints",
         /// How many Telegraf instances are deployed.
         topology: Topology = "application",
         /// Settings for `topology: standalone`.
@@ -81,8 +81,8 @@ settings! {
     /// Where metrics are sent: Telegraf's configuration as data, with the names that it has in TOML. Texts can contain
     /// `{application}`, `{namespace}` and `{bucket}`, and Telegraf's `${VARIABLE}`.
     pub(crate) struct Class {
-        /// The sources that may use this class: patterns for the name of an Application or Namespace, or for
-        /// `namespace/name`. `*` matches any characters.
+        /// The sources that may use this class: patterns for the name of a Namespace or of an Application in Argo CD's namespace,
+        /// or for `namespace/name` of any Application. `*` alone matches every source.
         allow: Vec<NamePattern> = ["*"],
         /// Tags of all metrics.
         global_tags: Table<OfTelegraf> = {},

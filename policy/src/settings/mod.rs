@@ -6,6 +6,7 @@
 //! | `kind.rs` | the kinds of settings: the allowed values, and the types that they are parsed to |
 //! | `check.rs` | rules that concern several settings |
 //! | `plugins.rs`, `tables.rs` | what Telegraf knows: names, in the module too; types and versions, for hosts that check files |
+//! | `choosing_tags.rs` | the tags by which outputs select metrics or destinations |
 //! | `reader.rs`, `path.rs`, `constant.rs`, `declare.rs` | the macros and types behind the declarations |
 //!
 //! [`read`] reports all problems of a document at once, and answers [`Settings`], in which all names, patterns and
@@ -16,6 +17,7 @@ mod declare;
 #[macro_use]
 mod constant;
 mod check;
+mod choosing_tags;
 mod document;
 mod kind;
 mod path;
@@ -134,7 +136,7 @@ pub(crate) fn is_reserved_metadata(name: &str) -> bool {
             | "app.kubernetes.io/component"
             | "app.kubernetes.io/managed-by"
     ) || name.starts_with("argocd.argoproj.io/")
-        || name.starts_with("telegraf.influxdata.com/")
+        || crate::annotation_name::without_prefix(name).is_some()
 }
 
 /// A DNS label: <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names>.

@@ -158,31 +158,54 @@ pub(crate) fn is_option(name: &str) -> bool {
 
 const NOT_AN_OPTION: &str = "is not an option of an endpoint";
 
+/// A name as Telegraf and Prometheus write it: ServiceMonitors write `scrapeTimeout`.
+fn snake_case(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len() + 4);
+    for c in name.chars().take(64) {
+        if c.is_ascii_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.push(c.to_ascii_lowercase());
+    }
+    snake
+}
+
 /// What is said of options of Prometheus, and of Telegraf's own that are refused: what is wrong, and what helps.
-fn foreign(name: &str) -> Option<(&'static str, Option<&'static str>)> {
+pub(crate) fn foreign(name: &str) -> Option<(&'static str, Option<&'static str>)> {
     const CREDENTIALS: &str = "is refused: whoever reads the annotation could use the credentials";
     const CREDENTIALS_INSTEAD: &str = "let the service show its metrics without credentials inside the namespace; an administrator \
                                        can allow another input plugin with `inputs.allowedPlugins`";
-    let advice = match name {
-        "scrape_interval" => "write `interval`",
-        "scrape_timeout" => "write `timeout`",
+    let advice = match &*snake_case(name) {
+        "scrape_interval" | "frequency" => "write `interval`",
+        "scrape_timeout" | "response_timeout" => "write `timeout`",
         "labels" => "write `tags`",
-        "honor_timestamps" => "write `ignore_timestamp`",
+        "honor_timestamps" => "write `ignore_timestamp`, with the opposite value",
+        "fieldpass" | "pass" => "write `fieldinclude`",
+        "fielddrop" | "drop" => "write `fieldexclude`",
+        "tagkeep" => "write `tagpass` for metrics, or `taginclude` for tags",
+        "namekeep" => "write `namepass`",
+        "sample_limit" => "write `content_length_limit`, which limits the size of an answer",
+        "ssl_verify" => "write `insecure_skip_verify`, with the opposite value",
+        "enabled" => "remove it, or remove the endpoint",
+        "alias" | "description" | "honor_labels" => "remove it",
+        "namespace" => "write it in the URL: `url: \"http://service.namespace.svc:8080/metrics\"`",
         "static_configs" | "targets" => "write `url`, or a list `urls`",
         "name_override" | "name_prefix" | "name_suffix" => {
             "remove it: the settings name measurements after the endpoint"
         }
         "job_name" | "name" => "remove it: the endpoint's name is the key above its options",
-        "port" | "scheme" | "path" | "metrics_path" | "params" => {
+        "port" | "target_port" | "scheme" | "path" | "metrics_path" | "params" => {
             "write it in the URL: `url: \"http://service.namespace.svc:8080/metrics\"`"
         }
-        "relabel_configs" | "metric_relabel_configs" => {
+        "relabel_configs" | "metric_relabel_configs" | "relabelings" | "metric_relabelings" => {
             "use `fieldinclude`, `fieldexclude`, `tagpass`, `tagdrop` and `tags`"
         }
         "tls_config" => "write `insecure_skip_verify` or `tls_server_name`",
         "bearer_token"
         | "bearer_token_string"
         | "bearer_token_file"
+        | "bearer_token_secret"
+        | "headers"
         | "username"
         | "password"
         | "basic_auth"
@@ -200,7 +223,8 @@ fn foreign(name: &str) -> Option<(&'static str, Option<&'static str>)> {
         | "kubernetes_sd_configs"
         | "consul"
         | "http_service_discovery"
-        | "http_proxy_url" => {
+        | "http_proxy_url"
+        | "proxy_url" => {
             return Some((
                 "is refused: it reaches hosts that nobody checked",
                 Some("write each URL in `urls`"),
@@ -213,6 +237,11 @@ fn foreign(name: &str) -> Option<(&'static str, Option<&'static str>)> {
 
 /// The most patterns in one option. Telegraf matches each with every metric, field or tag of a scrape.
 const MAX_PATTERNS: usize = 128;
+
+/// The most tags that an annotation may add to the metrics of an endpoint, and the most global tags of a source. Every metric
+/// contains them, and what Telegraf needs for a metric grows with the square of their number: with 300, a scrape of 30,000
+/// metrics took a gigabyte.
+pub(crate) const MAX_TAGS: usize = 32;
 
 /// The longest value of a tag that an annotation may set, in bytes. Every metric contains it.
 pub(crate) const MAX_TAG_VALUE: usize = 1024;
@@ -354,6 +383,12 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
             read_texts(rule, nodes, origin, findings)
         }
         (Shape::Tags, Data::Map(entries)) => {
+            if origin == Origin::Annotation && entries.len() > MAX_TAGS {
+                let (what, count) = (format!("`{}`", rule.name), entries.len());
+                let max = MAX_TAGS;
+                findings.report(Problem::TooManyTags { what, count, max }, node.place());
+                return None;
+            }
             let mut table = Table::new();
             for (key, node) in entries {
                 let name = read_key(&key.text, "a tag's name", origin, &key.place(), findings);
