@@ -26,14 +26,20 @@ fn findings(rule: &RuleDoc, yaml: &str) -> Vec<Diagnostic> {
         (Value::Null, document)
     };
     let application = application("argocd", &annotations);
-    let (settings, application) = (raw(&settings), raw(&application));
-    let answer = render(&RenderRequest {
+    let (raw_settings, application) = (raw(&settings), raw(&application));
+    #[cfg_attr(not(feature = "files"), allow(unused_mut))]
+    let mut answer = render(&RenderRequest {
         protocol: 1,
-        settings: Some(&settings),
+        settings: Some(&raw_settings),
         sources: vec![&application],
         cluster: None,
         accepted: Default::default(),
     });
+    // Hosts that check files know more of the settings.
+    #[cfg(feature = "files")]
+    if !settings.is_null() {
+        answer.diagnostics = telewarden_policy::settings::with_tables(Some(&settings), answer.diagnostics);
+    }
     let of_sources = answer.sources.into_iter().flat_map(|source| source.diagnostics);
     answer.diagnostics.into_iter().chain(of_sources).collect()
 }

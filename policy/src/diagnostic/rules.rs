@@ -1062,6 +1062,64 @@ rules! {
         instead: "topology: standalone\nmutation: digest\n",
     }
 
+    #[cfg(feature = "plugins")]
+    TW521 UnknownPlugin { path: String, nearest: Option<String> } Error {
+        summary: "Unknown Telegraf plugin.",
+        message: "`{path}` is not a plugin of Telegraf",
+        help: did_you_mean(nearest.as_deref()).or_else(|| help("name a plugin of your own build in `pod.ownPlugins`")),
+        why: "Telegraf ends at once: \"undefined but requested output\". All plugins of Telegraf 1.38 and later are known; what an \
+              own build adds is named in `pod.ownPlugins`.",
+        example: "classes: {default: {outputs: {influxdb2: [{urls: [\"http://influxdb.influxdb.svc:8086\"]}]}}}\n",
+        instead: "classes: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"]}]}}}\n",
+    }
+    #[cfg(feature = "plugins")]
+    TW522 UnknownPluginOption { path: String, nearest: Option<String> } Error {
+        summary: "Unknown option of a Telegraf plugin or of its agent.",
+        message: "`{path}` is not an option of Telegraf",
+        help: did_you_mean(nearest.as_deref()).or_else(|| help("remove it, or choose the plugin or `data_format` that has it")),
+        why: "Telegraf ends at once: \"configuration specified the fields …, but they were not used\". Options are written as in \
+              its documentation. What `data_format` brings counts too.",
+        example: "classes: {default: {agent: {flush_intervall: 30s}}}\n",
+        instead: "classes: {default: {agent: {flush_interval: 30s}}}\n",
+    }
+    #[cfg(feature = "files")]
+    TW523 OptionType { path: String, found: String, expected: String, instead: Option<String>, nearest: Option<String> } Error {
+        summary: "Wrong type for an option of Telegraf.",
+        message: "`{path}` is {found}, but must be {expected}",
+        help: did_you_mean(nearest.as_deref()).or_else(|| help(format!("write `{}`", instead?))),
+        why: "Telegraf ends at once: its options have types, and it converts nothing. A whole number is no number with a decimal \
+              point, and a variable in a text stays a text.",
+        example: "classes: {default: {outputs: {influxdb_v2: [{urls: \"http://influxdb.influxdb.svc:8086\"}]}}}\n",
+        instead: "classes: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"]}]}}}\n",
+    }
+    #[cfg(feature = "files")]
+    TW524 Deprecated { what: String, since: String, removal: String, notice: Option<String> } Warning {
+        summary: "Deprecated plugin or option of Telegraf.",
+        message: "{what} is deprecated since Telegraf {since}{removal}",
+        help: notice,
+        why: "A later version of Telegraf does not know it, and ends at once. The version is the one of `pod.image`.",
+        example: "classes: {default: {outputs: {influxdb: [{urls: [\"http://influxdb.influxdb.svc:8086\"], namepass: [a], fieldpass: [b]}]}}}\n",
+        instead: "classes: {default: {outputs: {influxdb: [{urls: [\"http://influxdb.influxdb.svc:8086\"], namepass: [a], fieldinclude: [b]}]}}}\n",
+    }
+    #[cfg(feature = "files")]
+    TW525 NotYet { what: String, since: String, version: String } Warning {
+        summary: "Plugin or option that the pods' Telegraf does not have yet.",
+        message: "{what} needs Telegraf {since}, and `pod.image` is {version}",
+        help: help(format!("remove it, or use an image with {since} or later")),
+        why: "A version of Telegraf that does not know it ends at once. The version is the one in the tag of `pod.image`.",
+        example: "pod: {image: \"telegraf:1.38\"}\nclasses: {default: {outputs: {kafka: [{brokers: [\"kafka.kafka.svc:9092\"], topic: metrics, headers: {team: ops}}]}}}\n",
+        instead: "pod: {image: \"telegraf:1.40\"}\nclasses: {default: {outputs: {kafka: [{brokers: [\"kafka.kafka.svc:9092\"], topic: metrics, headers: {team: ops}}]}}}\n",
+    }
+    #[cfg(feature = "files")]
+    TW526 Removed { what: String, version: String, notice: Option<String> } Error {
+        summary: "Plugin or option that was removed from Telegraf.",
+        message: "{what} was removed from Telegraf{version}",
+        help: notice.or_else(|| help("remove it")),
+        why: "Telegraf ends at once. The version is the one in the tag of `pod.image`; without a version it is the newest that is known.",
+        example: "classes: {default: {outputs: {riemann_legacy: [{}]}}}\n",
+        instead: "classes: {default: {outputs: {riemann: [{}]}}}\n",
+    }
+
     #[cfg(feature = "files")]
     TW601 BrokenFile { error: String } Error {
         summary: "A file cannot be read.",

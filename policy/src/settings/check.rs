@@ -17,6 +17,8 @@ pub(super) fn check(settings: &mut Settings, reader: &mut Reader<'_>) {
     endpoints(settings, root, reader);
     input_defaults(settings, root, reader);
     resources(settings, root, reader);
+    #[cfg(feature = "plugins")]
+    super::plugins::check(settings, root, reader);
     if settings.topology.is_shared() {
         routing(settings, root, reader);
     }

@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn other_texts_reserve_nothing() {
-        let output = json!({"urls": ["http://tags.example.com:8086"], "topic": "tag/{bucket}", "method": "tag"});
+        let output = json!({"servers": ["http://tags.example.com:8086"], "topic": "tag/{bucket}", "client_id": "tag"});
         let (settings, findings) =
             crate::settings::read(Some(&json!({"classes": {"default": {"outputs": {"mqtt": [output]}}}})));
         let settings = settings.unwrap_or_else(|| panic!("{findings:?}"));

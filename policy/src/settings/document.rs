@@ -177,6 +177,9 @@ settings! {
     pub(crate) struct Pod {
         /// Telegraf's image, with a tag or a digest. Version 1.38 or later.
         image: Image = "docker.io/library/telegraf:1.40-alpine",
+        /// Plugins of your own build of Telegraf that classes use, such as `outputs.mine`. Nothing in them is checked. Input
+        /// plugins are allowed by `inputs.allowedPlugins`.
+        own_plugins: NameSet = [],
         /// Resource requests and limits.
         resources: Resources,
         /// Environment variables, as in a container. Outputs can use them as `${VARIABLE}`.

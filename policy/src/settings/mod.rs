@@ -5,6 +5,7 @@
 //! | `document.rs` | every setting: name, kind, default, documentation |
 //! | `kind.rs` | the kinds of settings: the allowed values, and the types that they are parsed to |
 //! | `check.rs` | rules that concern several settings |
+//! | `plugins.rs`, `tables.rs` | what Telegraf knows: names, in the module too; types and versions, for hosts that check files |
 //! | `choosing_tags.rs` | the tags by which outputs select metrics or destinations |
 //! | `reader.rs`, `path.rs`, `constant.rs`, `declare.rs` | the macros and types behind the declarations |
 //!
@@ -21,9 +22,13 @@ mod document;
 mod kind;
 mod path;
 mod pattern;
+#[cfg(feature = "plugins")]
+mod plugins;
 mod quantity;
 mod reader;
 mod report;
+#[cfg(feature = "files")]
+mod tables;
 mod template;
 mod topology;
 
@@ -42,6 +47,8 @@ pub use document::{Mutation, Reload, Scheme, Settings};
 pub(crate) use pattern::{HostPattern, NamePattern};
 pub(crate) use quantity::Quantity;
 pub use report::report;
+#[cfg(feature = "files")]
+pub use tables::with_tables;
 pub(crate) use template::{Names, Scope, Template, TemplateTable, TemplateValue, fill_table, has_placeholder, texts};
 pub use topology::Topology;
 

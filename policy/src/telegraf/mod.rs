@@ -7,7 +7,11 @@ mod bounds;
 mod duration;
 mod glob;
 mod options;
+#[cfg(feature = "plugins")]
+mod plugins;
 mod size;
+#[cfg(feature = "files")]
+mod tables;
 mod value;
 mod writer;
 
@@ -24,7 +28,11 @@ pub(crate) use options::{
 };
 #[cfg(feature = "host")]
 pub(crate) use options::{foreign, near};
+#[cfg(feature = "plugins")]
+pub(crate) use plugins::{Names, has, nearest_name};
 pub(crate) use size::parse_size;
+#[cfg(feature = "files")]
+pub(crate) use tables::{Entry, Tables, Type, Version};
 pub use value::{Key, Literal, NotLiteral, Table, Value};
 pub(crate) use value::{key, literal};
 pub use writer::to_toml;

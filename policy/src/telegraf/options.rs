@@ -648,18 +648,22 @@ pub(crate) fn near<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Opti
 }
 
 /// The known name that is most similar to a mistyped one, if one is similar enough.
-pub(crate) fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(name: &str, mut known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    nearest_of(name, &mut || known.next())
+}
+
+/// The module contains it once, and not once for each kind of iterator.
+fn nearest_of<'k>(name: &str, next: &mut dyn FnMut() -> Option<&'k str>) -> Option<&'k str> {
     if name.len() > 64 {
         return None;
     }
-    known
-        .map(|known| {
-            (
-                strsim::damerau_levenshtein(&name.to_ascii_lowercase().replace('-', "_"), &known.replace('-', "_")),
-                known,
-            )
-        })
-        .filter(|(distance, known)| *distance <= known.len().div_ceil(3))
-        .min()
-        .map(|(_, known)| known)
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    let mut nearest: Option<(usize, &str)> = None;
+    while let Some(known) = next() {
+        let found = (strsim::osa_distance(&name, &known.replace('-', "_")), known);
+        if found.0 <= known.len().div_ceil(3) && nearest.is_none_or(|nearest| found < nearest) {
+            nearest = Some(found);
+        }
+    }
+    nearest.map(|(_, known)| known)
 }
