@@ -78,6 +78,15 @@ pub(crate) struct Policy {
     pub(crate) module_memory: usize,
 }
 
+/// Access to InfluxDB.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Influxdb {
+    /// A file with the token of an administrator of InfluxDB, for `influxdb.provide` of the settings. It is read again when it
+    /// changes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) influxdb_token_file: Option<PathBuf>,
+}
+
 /// Arguments of the commands that read the cluster.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct FromCluster {
@@ -88,6 +97,9 @@ pub(crate) struct FromCluster {
     /// The operator's namespace, for its Lease and its inventory [default: the kubeconfig's namespace]
     #[arg(long, env = "POD_NAMESPACE")]
     pub(crate) namespace: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) influxdb: Influxdb,
 
     /// How many sources are reconciled at the same time
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
@@ -147,6 +159,9 @@ pub(crate) struct Apply {
     /// The instance label of the objects. Must differ from an operator's instance, which would prune them
     #[arg(long, default_value = "telewarden-apply")]
     pub(crate) instance: String,
+
+    #[command(flatten)]
+    pub(crate) influxdb: Influxdb,
 
     /// Delete objects that the same sources no longer render; in `topology: standalone` also the files of all sources that
     /// are not given

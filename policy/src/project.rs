@@ -362,6 +362,7 @@ fn deployed_kinds(settings: &Settings) -> Vec<(String, String)> {
     let own = own
         .into_iter()
         .filter(|(_, kind)| settings.network_policy || *kind != "NetworkPolicy");
+    let own = own.chain(settings.provides_tokens().then_some(("", "Secret")));
     let own = own.map(|(group, kind)| (group.to_owned(), kind.to_owned()));
     let extra = settings.extra_resources.iter().filter_map(|object| {
         let group = object

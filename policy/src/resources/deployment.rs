@@ -16,6 +16,7 @@ use crate::plan::configuration::HEALTH_PORT;
 use crate::plan::{ConfigFiles, Pod, Workload, label_value};
 use crate::settings::{Reload, ResourceList, Settings};
 use crate::sorted_map::sorted_map;
+use crate::well_known::TOKENS;
 
 /// The mount path of the ConfigMap.
 const DIRECTORY: &str = "/etc/telegraf";
@@ -38,6 +39,9 @@ pub(super) fn deployment(workload: &Workload<'_>, settings: &Settings) -> Deploy
         let files = workload.files.by_name().iter();
         let all: String = files.map(|(name, text)| format!("{name}\n{text}\n")).collect();
         annotations.insert("telegraf.influxdata.com/config-digest".to_owned(), sha256(&all));
+    }
+    if workload.needs.iter().any(|need| need.database.token.is_some()) {
+        annotations.insert(TOKENS.to_owned(), String::new());
     }
     let spec = DeploymentSpec {
         replicas: 1,
@@ -89,14 +93,18 @@ fn pod_spec(workload: &Workload<'_>, settings: &Settings) -> PodSpec {
 
 fn container(workload: &Workload<'_>, settings: &Settings) -> Container {
     let pod = &workload.pod;
-    let env_from = pod.secret_env.as_ref().map(|env| EnvFromSource {
-        prefix: Some(env.prefix.clone()),
+    let of_annotation = pod.secret_env.as_ref().map(|env| (Some(&env.prefix), &env.secret));
+    let of_tokens = pod.token_env.as_ref().map(|secret| (None, secret));
+    let env_from = of_annotation.into_iter().chain(of_tokens);
+    let env_from = env_from.map(|(prefix, secret)| EnvFromSource {
+        prefix: prefix.cloned(),
         secret_ref: Some(SecretEnvSource {
-            name: env.secret.clone(),
+            name: secret.clone(),
             optional: None,
         }),
         ..EnvFromSource::default()
     });
+    let env_from: Vec<_> = env_from.collect();
     let probe = |period| Probe {
         http_get: Some(HTTPGetAction {
             path: Some("/".to_owned()),
@@ -114,7 +122,7 @@ fn container(workload: &Workload<'_>, settings: &Settings) -> Container {
         command: Some(vec!["telegraf".to_owned()]),
         args: Some(arguments(&workload.files, settings.reload)),
         env: (!pod.env.is_empty()).then(|| pod.env.clone()),
-        env_from: env_from.map(|source| vec![source]),
+        env_from: (!env_from.is_empty()).then_some(env_from),
         ports: Some(vec![ContainerPort {
             name: Some("health".to_owned()),
             container_port: i32::from(HEALTH_PORT),

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `document.rs` | every setting: name, kind, default, documentation |
 //! | `kind.rs` | the kinds of settings: the allowed values, and the types that they are parsed to |
-//! | `check.rs` | rules that concern several settings |
+//! | `check.rs`, `databases.rs` | rules that concern several settings |
 //! | `reader.rs`, `path.rs`, `constant.rs`, `declare.rs` | the macros and types behind the declarations |
 //!
 //! [`read`] reports all problems of a document at once, and answers [`Settings`], in which all names, patterns and
@@ -15,6 +15,7 @@ mod declare;
 #[macro_use]
 mod constant;
 mod check;
+mod databases;
 mod document;
 mod kind;
 mod path;
@@ -35,8 +36,9 @@ use self::reader::Reader;
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem};
 use crate::telegraf::{Key, OptionBounds};
 
+pub(crate) use databases::DatabaseOutput;
 pub(crate) use document::{Class, Dns, Endpoints, ResourceList, Sources};
-pub use document::{Mutation, Reload, Scheme, Settings};
+pub use document::{Mutation, Provide, Reload, Scheme, Settings};
 pub(crate) use pattern::{HostPattern, NamePattern};
 pub(crate) use quantity::Quantity;
 pub use report::report;
@@ -47,6 +49,17 @@ impl Settings {
     /// The annotation that contains the endpoints.
     pub fn annotation(&self) -> &str {
         &self.annotation
+    }
+
+    /// True if each source gets a token of its own.
+    pub(crate) fn provides_tokens(&self) -> bool {
+        self.influxdb.provide == Provide::BucketsAndTokens
+    }
+
+    /// The outputs of all classes, each with its plugin.
+    fn outputs(&self) -> impl Iterator<Item = (&str, &TemplateTable)> {
+        let plugins = self.classes.values().flat_map(|class| &class.outputs);
+        plugins.flat_map(|(plugin, outputs)| outputs.iter().map(|output| (plugin.as_str(), output)))
     }
 
     /// True if a text of Telegraf's configuration that the settings contain uses the environment variable `$NAME` or

@@ -1,0 +1,95 @@
+//! What a source needs of a database: its bucket, and a token that can only write this bucket.
+//!
+//! The answer of `render` says what is needed, and the operator provides it. An authorization belongs to a holder: a source,
+//! or in `standalone`, for outputs that are the same for all sources, all of them.
+
+use super::name::short;
+use crate::protocol::{Database, DatabaseToken};
+use crate::settings::{Class, DatabaseOutput, Names, Settings, TemplateTable};
+
+/// What one output needs.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Need {
+    pub(crate) database: Database,
+    /// The variable of the settings that the token replaces; empty if there is none.
+    pub(crate) variable: String,
+}
+
+impl Need {
+    /// The variable that the token has in the pod.
+    pub(crate) fn variable_in_pod<'a>(&'a self, settings: &Settings) -> &'a str {
+        match &self.database.token {
+            Some(token) if settings.topology.is_shared() => &token.key,
+            _ => &self.variable,
+        }
+    }
+}
+
+/// What an output needs for a holder. `None` if the settings do not have it provided.
+pub(super) fn of_output(
+    holder: &str,
+    plugin: &str,
+    output: &TemplateTable,
+    (class, names): (&Class, &Names<'_>),
+    settings: &Settings,
+) -> Option<Need> {
+    let DatabaseOutput {
+        url,
+        organization,
+        bucket,
+        variable,
+    } = DatabaseOutput::of(plugin, output, settings)?;
+    let bucket = bucket.fill(names);
+    let token = (!variable.is_empty()).then(|| {
+        let setting = &settings.influxdb.token_secret;
+        // Another bucket is another authorization in another Secret. So the old one stays until nothing uses it.
+        let hash = short(&format!("{holder}\n{url}\n{organization}\n{bucket}\n{variable}"));
+        let (end, key) = match settings.topology.is_shared() {
+            true => ("tokens", format!("INFLUX_TOKEN_{}", hash.to_ascii_uppercase())),
+            false => (hash.as_str(), setting.key.clone()),
+        };
+        DatabaseToken {
+            holder: holder.to_owned(),
+            secret: format!("{}-{end}", setting.name),
+            key,
+        }
+    });
+    let retention = class.retention.as_ref().unwrap_or(&settings.influxdb.retention);
+    Some(Need {
+        database: Database {
+            url,
+            organization,
+            bucket,
+            retention_seconds: retention.seconds(),
+            token,
+        },
+        variable,
+    })
+}
+
+/// What the outputs of a class need for a holder, each once.
+pub(super) fn of_class(
+    holder: &str,
+    class: &Class,
+    names: &Names<'_>,
+    settings: &Settings,
+    is_meant: impl Fn(&TemplateTable) -> bool,
+) -> Vec<Need> {
+    let mut needs = Vec::new();
+    for (plugin, instances) in &class.outputs {
+        for output in instances.iter().filter(|output| is_meant(output)) {
+            let need = of_output(holder, plugin.as_str(), output, (class, names), settings);
+            add(&mut needs, need);
+        }
+    }
+    needs
+}
+
+/// Adds needs that are not there yet.
+pub(super) fn add(needs: &mut Vec<Need>, more: impl IntoIterator<Item = Need>) {
+    for need in more {
+        if !needs.contains(&need) {
+            needs.push(need);
+        }
+    }
+}
