@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Render local files and apply them once, without an operator
     Apply(Apply),
+    /// Replace the tokens of sources in InfluxDB; the operator does it, and the old ones work until the pods are replaced
+    Rotate(Rotate),
     /// Check that the cluster has the objects that sources in files need; exit 1 if not, 2 on errors
     Doctor(Doctor),
 }
@@ -171,6 +173,19 @@ pub(crate) struct Apply {
     /// Send dry-run requests only: nothing is written
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// Arguments of `rotate`.
+#[derive(Args, Debug)]
+pub(crate) struct Rotate {
+    /// The source, as `argoproj.io/Application/NAMESPACE/NAME` or `Namespace/NAME`; in `topology: standalone`, `all`. If none is
+    /// given, all sources
+    #[arg(value_name = "SOURCE")]
+    pub(crate) source: Option<String>,
+
+    /// The instance label of the operator's objects
+    #[arg(long, default_value = "telewarden")]
+    pub(crate) instance: String,
 }
 
 /// Arguments of `doctor`.

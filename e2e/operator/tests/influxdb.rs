@@ -508,6 +508,59 @@ async fn a_wrong_token_is_told_and_a_right_one_is_taken() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_leaves_the_old_token_until_the_pods_are_replaced() {
+    let (cluster, database) = (cluster().await, InfluxDb::start().await);
+    cluster.namespace("redis").await;
+    let _operator = operator(&cluster, &database, &settings(&database, "bucketsAndTokens")).await;
+    cluster.application(&redis()).await;
+    let old = has_tokens(&cluster, &database, &[REDIS]).await[REDIS].clone();
+    let deployments = cluster.of("redis", "apps", "v1", "Deployment");
+    // There are no nodes here: the status is what the controller of Deployments would write.
+    let pods = async |updated: i64| {
+        let generation = deployments
+            .get("telegraf-redis")
+            .await
+            .expect("get")
+            .metadata
+            .generation;
+        let status = json!({"status": {
+            "observedGeneration": generation, "replicas": 1, "updatedReplicas": updated, "availableReplicas": 1,
+        }});
+        let patch = kube::api::Patch::Merge(&status);
+        let patched = deployments
+            .patch_status("telegraf-redis", &Default::default(), &patch)
+            .await;
+        patched.expect("write the status");
+    };
+    pods(1).await;
+    let before = mark(&cluster, "redis", "telegraf-redis").await;
+    let rotate = |source: &str| cluster.command_of(telewarden_e2e_operator::ADMIN, &["rotate", source]);
+    assert_eq!(rotate("Namespace/nothing").status.code(), Some(1));
+    let output = rotate(REDIS);
+    assert!(output.status.success(), "{output:?}");
+    eventually(|| async {
+        let now = mark(&cluster, "redis", "telegraf-redis").await;
+        (now != before).then_some(()).ok_or("the same pods".to_owned())
+    })
+    .await;
+    let new = tokens(&cluster).await[REDIS].clone();
+    assert_ne!(new, old);
+    for_a_while(|| async {
+        let statuses = (
+            database.write(&old, "square", "redis").await,
+            database.write(&new, "square", "redis").await,
+        );
+        (statuses == (204, 204))
+            .then_some(())
+            .ok_or_else(|| format!("{statuses:?}"))
+    })
+    .await;
+    pods(1).await;
+    let left = has_tokens(&cluster, &database, &[REDIS]).await;
+    assert_eq!(left[REDIS], new, "it is replaced once");
+}
+
 /// Where Applications are edited at random, and what they are called.
 const RANDOM: [&str; 4] = ["a", "b", "c", "d"];
 

@@ -1,6 +1,6 @@
 //! Provides what the module's answers need, and revokes what nothing needs any more.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use telewarden::Rendered;
 use telewarden_policy::protocol::{Database, DatabaseToken, HostSettings};
-use telewarden_policy::well_known::TOKENS;
+use telewarden_policy::well_known::{ROTATED, TOKENS};
 use tokio::time::Instant;
 
 use super::client::{Bucket, Client, Error as RequestError};
@@ -25,6 +25,8 @@ use crate::live_object::Live;
 use crate::object_id::{GroupKind, ObjectId};
 use crate::writer::Writer;
 
+/// When to look again whether pods were replaced.
+const ROLL_OUT: Duration = Duration::from_secs(10);
 /// When to come again after Kubernetes has not answered.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -34,6 +36,8 @@ pub(crate) struct Provider {
     organizations: Vec<Organization>,
     /// The tokens in the Secrets.
     held: Mutex<HashMap<Place, Held>>,
+    /// The authorizations whose Secrets were deleted by others.
+    leaked: Mutex<HashSet<String>>,
     status: Arc<Status>,
 }
 
@@ -44,6 +48,8 @@ struct Held {
     token: Token,
     /// True after it was written to its Secret. If the Secret is gone then, somebody has deleted it.
     is_written: bool,
+    /// The rotation that it was made for.
+    rotation: Option<Box<str>>,
 }
 
 /// What was provided for one answer.
@@ -52,6 +58,8 @@ pub(crate) struct Provided {
     /// The tokens by Secret and key, each with the id of its authorization. Of one that could not be had, there is what the
     /// Secret has.
     tokens: BTreeMap<String, BTreeMap<String, (String, Token)>>,
+    /// The rotations for which the tokens of each Secret were made. They differ if one of them could not be had.
+    rotations: BTreeMap<String, BTreeSet<Option<Box<str>>>>,
     namespace: String,
     /// What failed, and for whom.
     pub(crate) failures: Vec<(String, Failure)>,
@@ -90,12 +98,17 @@ impl Provider {
             instance: host.instance.clone(),
             organizations: organizations?,
             held: Mutex::default(),
+            leaked: Mutex::default(),
             status: status.clone(),
         }))
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<Place, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leaked(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.leaked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Provides what an answer needs. Nothing is asked if it is known to be there.
@@ -124,7 +137,7 @@ impl Provider {
                 && let Ok(Some(secret)) = secrets.get(&token.secret).await
                 && let Some((id, found)) = secret.token(&token.key)
             {
-                provided.add(token, id, found);
+                provided.add(token, id, found, secret.rotation);
             }
             provided.failures.push((holder, failure));
         }
@@ -143,11 +156,14 @@ impl Provider {
             .as_ref()
             .map(|token| place_of(&provided.namespace, token));
         let held = place.as_ref().and_then(|place| self.still_held(place, secrets));
+        let asked = place.as_ref().and_then(|place| secrets.rotation(&place.secret));
+        let is_current = |held: &Held| asked.is_none() || held.rotation == asked;
+        let is_settled = place.is_none() || held.as_ref().is_some_and(is_current);
         let known = organization.with(|known| known.buckets.get(&database.bucket).cloned());
-        if let (Ok(Some(bucket)), true) = (known, place.is_none() || held.is_some()) {
+        if let (Ok(Some(bucket)), true) = (known, is_settled) {
             provided.note_retention(database, &bucket);
             if let (Some(token), Some(held)) = (&database.token, held) {
-                provided.add(token, held.authorization, held.token);
+                provided.add(token, held.authorization, held.token, held.rotation);
             }
             return Ok(());
         }
@@ -165,16 +181,26 @@ impl Provider {
         };
         let held = match held {
             Some(held) => Some(held),
-            None => match self.adopt(organization, &bucket, token, &place, secrets).await? {
-                Some(held) => Some(held),
-                None => {
-                    self.make_token(organization, &bucket, token, &place, secrets.writer, provided)
-                        .await?
-                }
-            },
+            None => self.adopt(organization, &bucket, token, &place, secrets).await?,
+        };
+        let held = match held.filter(is_current) {
+            Some(held) => Some(held),
+            None => {
+                let made = self.make_token(organization, &bucket, token, &place, secrets.writer, provided);
+                made.await?.map(|made| Held {
+                    rotation: asked,
+                    ..made
+                })
+            }
         };
         if let Some(held) = held {
-            provided.add(token, held.authorization.clone(), held.token.clone());
+            let Held {
+                authorization,
+                token: found,
+                rotation,
+                ..
+            } = held.clone();
+            provided.add(token, authorization, found, rotation);
             self.held().insert(place, held);
         }
         Ok(())
@@ -200,6 +226,7 @@ impl Provider {
         let mut all = self.held();
         let held = all.get(place)?;
         if held.is_written && !secrets.is_there(&place.secret) {
+            self.leaked().insert(held.authorization.clone());
             all.remove(place);
             return None;
         }
@@ -285,6 +312,7 @@ impl Provider {
             authorization: id,
             token: found,
             is_written: true,
+            rotation: secret.rotation,
         }))
     }
 
@@ -338,6 +366,7 @@ impl Provider {
             authorization: id,
             token: revealed,
             is_written: false,
+            rotation: None,
         }))
     }
 
@@ -380,7 +409,7 @@ impl Provider {
         let mut revoked = Vec::new();
         let mut failure = None;
         for organization in &self.organizations {
-            match self.revoke_in(organization, writer, holder, &needed).await {
+            match self.revoke_in(organization, writer, holder, &needed, rendered).await {
                 Ok(more) => revoked.extend(more),
                 // The others are not held up.
                 Err(why) => failure = Some(why),
@@ -395,6 +424,7 @@ impl Provider {
         writer: &Writer,
         holder: Option<&str>,
         needed: &BTreeSet<Place>,
+        rendered: Option<&Rendered>,
     ) -> Result<Vec<String>, Failure> {
         organization.is_ready(&self.status.metrics).await?;
         let held = self.held().clone();
@@ -407,7 +437,24 @@ impl Provider {
         };
         let unused = organization.with(|known| known.grants.values().filter(is_unused).cloned().collect::<Vec<_>>())?;
         let mut revoked = Vec::new();
+        let mut in_use = None;
         for grant in unused {
+            // A replaced token is used until the new pods are there.
+            let is_replaced = needed.contains(&grant.place) && !self.leaked().contains(&grant.authorization.id);
+            if is_replaced && !writer.dry_run {
+                let rolled_out = match in_use {
+                    Some(known) => known,
+                    None => is_rolled_out(writer, rendered).await?,
+                };
+                in_use = Some(rolled_out);
+                if !rolled_out {
+                    return Err(Failure {
+                        why: "the pods with the new token are not ready yet".into(),
+                        until: Instant::now() + ROLL_OUT,
+                        is_busy: true,
+                    });
+                }
+            }
             let (id, holder) = (&grant.authorization.id, &grant.holder);
             if writer.dry_run {
                 revoked.push(format!("a token of {holder} would be revoked"));
@@ -420,6 +467,7 @@ impl Provider {
             self.status.metrics.influxdb_made("revocation");
             revoked.push(format!("revoked a token of {holder}"));
             organization.with(|known| known.grants.remove(id))?;
+            self.leaked().remove(id);
             let mut all = self.held();
             if all.get(&grant.place).is_some_and(|held| held.authorization == *id) {
                 all.remove(&grant.place);
@@ -447,7 +495,8 @@ impl Provider {
 }
 
 impl Provided {
-    fn add(&mut self, token: &DatabaseToken, id: String, found: Token) {
+    fn add(&mut self, token: &DatabaseToken, id: String, found: Token, rotation: Option<Box<str>>) {
+        self.rotations.entry(token.secret.clone()).or_default().insert(rotation);
         let keys = self.tokens.entry(token.secret.clone()).or_default();
         keys.insert(token.key.clone(), (id, found));
     }
@@ -489,6 +538,15 @@ impl Provided {
                         .map(|(key, (_, token))| (key.clone(), Value::String(STANDARD.encode(token.reveal()))));
                     object["data"] = Value::Object(data.collect());
                     object["metadata"]["annotations"][TOKENS] = json!(ids.join(" "));
+                    // While one of them is older, the rotation is not done. The first is the older one: what asks for a
+                    // rotation is a time.
+                    let rotation = self
+                        .rotations
+                        .get(name)
+                        .and_then(|rotations| rotations.first()?.as_ref());
+                    if let Some(rotation) = rotation {
+                        object["metadata"]["annotations"][ROTATED] = json!(rotation);
+                    }
                 }
                 Some("Deployment") => {
                     let mark = object.pointer_mut("/spec/template/metadata/annotations");
@@ -525,6 +583,25 @@ fn not_now(error: &Error) -> Failure {
     }
 }
 
+/// True if no pod uses a token that was replaced: all pods of the rendered Deployments are as in their templates
+/// (<https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#complete-deployment>).
+async fn is_rolled_out(writer: &Writer, rendered: Option<&Rendered>) -> Result<bool, Failure> {
+    let objects = rendered.map(|rendered| rendered.objects.as_slice()).unwrap_or_default();
+    for object in objects.iter().filter(|object| object["kind"] == "Deployment") {
+        let Ok(id) = ObjectId::of(object) else { continue };
+        let found = writer.get(&id).await.map_err(|error| not_now(&error))?;
+        let Some(found) = found else { continue };
+        let status = &found.data["status"];
+        let count = |field: &str| status[field].as_i64().unwrap_or(0);
+        let is_seen = count("observedGeneration") >= found.metadata.generation.unwrap_or(0);
+        let is_new = count("updatedReplicas") == count("replicas") && count("availableReplicas") == count("replicas");
+        if count("replicas") > 0 && !(is_seen && is_new) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// The Secrets of one answer in the cluster, which are read at most once.
 struct Secrets<'a> {
     writer: &'a Writer,
@@ -540,6 +617,11 @@ impl Secrets<'_> {
             namespace: self.rendered.namespace.as_deref().unwrap_or_default().into(),
             name: name.into(),
         }
+    }
+
+    /// The rotation that somebody has asked for.
+    fn rotation(&self, name: &str) -> Option<Box<str>> {
+        self.live.get(&self.id(name)).and_then(|live| live.rotation.clone())
     }
 
     fn is_there(&self, name: &str) -> bool {
@@ -570,7 +652,10 @@ impl Secrets<'_> {
 
 /// The tokens in a Secret, by key, each with the id of its authorization.
 #[derive(Clone, Debug)]
-struct Secret(BTreeMap<String, (String, Token)>);
+struct Secret {
+    tokens: BTreeMap<String, (String, Token)>,
+    rotation: Option<Box<str>>,
+}
 
 impl Secret {
     fn of(object: DynamicObject) -> Self {
@@ -582,11 +667,14 @@ impl Secret {
             let token = Token::new(String::from_utf8(bytes).ok()?);
             Some((key.to_owned(), (id.to_owned(), token)))
         };
-        Self(ids.split(' ').filter_map(token).collect())
+        Self {
+            tokens: ids.split(' ').filter_map(token).collect(),
+            rotation: annotations.get(ROTATED).map(|rotation| rotation.as_str().into()),
+        }
     }
 
     fn token(&self, key: &str) -> Option<(String, Token)> {
-        self.0.get(key).cloned()
+        self.tokens.get(key).cloned()
     }
 }
 
@@ -601,7 +689,7 @@ mod tests {
             secret: "telegraf-1".to_owned(),
             key: "influx-token".to_owned(),
         };
-        provided.add(&token, "0a".to_owned(), Token::new("secret".to_owned()));
+        provided.add(&token, "0a".to_owned(), Token::new("secret".to_owned()), None);
         provided
     }
 
@@ -648,6 +736,7 @@ mod tests {
             authorization: "0a".to_owned(),
             token: Token::new("secret".to_owned()),
             is_written: true,
+            rotation: None,
         };
         let shown = format!("{held:?} {:?}", provided());
         assert!(
