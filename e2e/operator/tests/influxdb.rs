@@ -56,20 +56,16 @@ async fn operator(cluster: &Cluster, database: &InfluxDb, settings: &Value) -> O
 
 /// The tokens in the operator's Secrets, by source. In `standalone`, by key.
 async fn tokens(cluster: &Cluster) -> BTreeMap<String, String> {
-    let ours = ListParams::default().labels("telegraf.influxdata.com/instance=telewarden");
-    let secrets = Api::<Secret>::all(cluster.client.clone())
-        .list(&ours)
-        .await
-        .expect("list Secrets");
     let mut tokens = BTreeMap::new();
-    for secret in secrets {
-        let source = secret.annotations()["telegraf.influxdata.com/source"].clone();
-        for (key, value) in secret.data.unwrap_or_default() {
-            let name = match source.as_str() {
-                "all" => key,
-                _ => source.clone(),
+    for secret in cluster.owned_secrets().await {
+        let source = &secret["metadata"]["annotations"]["telegraf.influxdata.com/source"];
+        for (key, value) in secret["stringData"].as_object().into_iter().flatten() {
+            let name = if source == "all" {
+                key
+            } else {
+                source.as_str().expect("a source")
             };
-            tokens.insert(name, String::from_utf8(value.0).expect("a token"));
+            tokens.insert(name.to_owned(), value.as_str().expect("a token").to_owned());
         }
     }
     tokens
