@@ -320,6 +320,18 @@ impl Context {
         if let Some((_, failure)) = failures.iter().find(|(_, failure)| !is_standalone || failure.is_busy) {
             return Err(Error::Provide(failure.clone()));
         }
+        // One Event for each source and reason.
+        let mut notes: BTreeMap<(&str, bool, &'static str), Vec<&str>> = BTreeMap::new();
+        for (holder, failure) in &failures {
+            notes
+                .entry((holder, true, NOT_PROVIDED))
+                .or_default()
+                .push(&failure.why);
+            *left = left.or(Attempt::At(failure.until));
+        }
+        for (holder, note) in &provided.notes {
+            notes.entry((holder, false, "RetentionDiffers")).or_default().push(note);
+        }
         let told = |holder: &str| {
             let theirs = sources.iter().filter(|source| source.key == holder);
             match theirs.clone().next().is_some() {
@@ -327,20 +339,15 @@ impl Context {
                 false => sources.to_vec(),
             }
         };
-        let mut tell = |holder: &str, warning: bool, reason: &'static str, note: &str| {
+        for ((holder, warning, reason), mut lines) in notes {
+            lines.dedup();
+            let note = lines.join("\n");
             conditions.extend(told(holder).into_iter().map(|source| Condition {
                 source,
                 warning,
                 reason,
-                note: note.to_owned(),
+                note: note.clone(),
             }));
-        };
-        for (holder, failure) in &failures {
-            tell(holder, true, NOT_PROVIDED, &failure.why);
-            *left = left.or(Attempt::At(failure.until));
-        }
-        for (holder, note) in &provided.notes {
-            tell(holder, false, "RetentionDiffers", note);
         }
         if self.writer.dry_run {
             lock(&self.provisions).append(&mut provided.made);

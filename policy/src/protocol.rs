@@ -174,6 +174,8 @@ pub struct Rendered {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Database {
+    /// The source that needs it; `all` for an output that is the same for all sources of `standalone`.
+    pub holder: String,
     /// The database's URL. It does not depend on a source.
     pub url: String,
     /// The organization's name. It does not depend on a source.
@@ -192,8 +194,6 @@ pub struct Database {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DatabaseToken {
-    /// The source that it is for, or `all`.
-    pub holder: String,
     /// The name of the rendered Secret that it is put into. The Secret is rendered without data.
     pub secret: String,
     /// Its key in the Secret.

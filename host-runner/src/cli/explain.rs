@@ -133,6 +133,7 @@ fn of_rendered(rendered: &Rendered) -> String {
         bucket,
         retention_seconds,
         token,
+        ..
     } in &rendered.databases
     {
         let hours = retention_seconds / 3600;

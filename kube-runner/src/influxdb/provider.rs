@@ -69,9 +69,6 @@ pub(crate) struct Provided {
     pub(crate) made: Vec<String>,
 }
 
-/// The holder of what belongs to no source alone.
-const NOBODY: &str = "";
-
 impl Provider {
     /// The provider for settings. `None` if they ask for nothing.
     ///
@@ -129,7 +126,7 @@ impl Provider {
             read: BTreeMap::new(),
         };
         for database in &rendered.databases {
-            let holder = database.token.as_ref().map_or(NOBODY, |token| &token.holder).to_owned();
+            let holder = database.holder.clone();
             let result = self.provide_one(database, &mut secrets, &mut provided).await;
             let Err(failure) = result else { continue };
             // Of a shared Secret, the other tokens are written. This one stays as it is.
@@ -176,17 +173,27 @@ impl Provider {
             // A dry run.
             provided
                 .made
-                .push(format!("a token for {} would be made", token.holder));
+                .push(format!("a token for {} would be made", database.holder));
             return Ok(());
         };
         let held = match held {
             Some(held) => Some(held),
-            None => self.adopt(organization, &bucket, token, &place, secrets).await?,
+            None => {
+                self.adopt(organization, &bucket, (&database.holder, token), &place, secrets)
+                    .await?
+            }
         };
         let held = match held.filter(is_current) {
             Some(held) => Some(held),
             None => {
-                let made = self.make_token(organization, &bucket, token, &place, secrets.writer, provided);
+                let made = self.make_token(
+                    organization,
+                    &bucket,
+                    &database.holder,
+                    &place,
+                    secrets.writer,
+                    provided,
+                );
                 made.await?.map(|made| Held {
                     rotation: asked,
                     ..made
@@ -289,7 +296,7 @@ impl Provider {
         &self,
         organization: &Organization,
         bucket: &Bucket,
-        token: &DatabaseToken,
+        (holder, token): (&str, &DatabaseToken),
         place: &Place,
         secrets: &mut Secrets<'_>,
     ) -> Result<Option<Held>, Failure> {
@@ -304,7 +311,7 @@ impl Provider {
                 // A database that stores hashes shows no token. Then the Secret is believed: whoever can write it can only
                 // make this Telegraf write elsewhere, which they can do without it.
                 let is_same = grant.authorization.token.as_ref().is_none_or(|token| *token == found);
-                let is_for_it = grant.holder == token.holder && grant.place == *place;
+                let is_for_it = grant.holder == *holder && grant.place == *place;
                 is_same && is_for_it && grant.authorization.writes_only(&bucket.id)
             })
         })?;
@@ -321,12 +328,11 @@ impl Provider {
         &self,
         organization: &Organization,
         bucket: &Bucket,
-        token: &DatabaseToken,
+        holder: &str,
         place: &Place,
         writer: &Writer,
         provided: &mut Provided,
     ) -> Result<Option<Held>, Failure> {
-        let holder = &token.holder;
         if writer.dry_run {
             provided.made.push(format!(
                 "a token for {holder} would be made, for bucket `{}`",
@@ -357,7 +363,7 @@ impl Provider {
         provided.made.push(format!("made a token for bucket `{}`", bucket.name));
         let id = authorization.id.clone();
         let grant = Grant {
-            holder: holder.clone(),
+            holder: holder.to_owned(),
             place: place.clone(),
             authorization,
         };
@@ -504,7 +510,6 @@ impl Provided {
     fn note_retention(&mut self, database: &Database, bucket: &Bucket) {
         let (wanted, found) = (database.retention_seconds, bucket.retention_seconds());
         if wanted != found {
-            let holder = database.token.as_ref().map_or(NOBODY, |token| &token.holder);
             let found = match found {
                 0 => "for ever".to_owned(),
                 seconds => format!("{} h", seconds / 3600),
@@ -514,7 +519,7 @@ impl Provided {
                 bucket.name,
                 wanted / 3600
             );
-            self.notes.push((holder.to_owned(), note));
+            self.notes.push((database.holder.clone(), note));
         }
     }
 
@@ -685,7 +690,6 @@ mod tests {
     fn provided() -> Provided {
         let mut provided = Provided::default();
         let token = DatabaseToken {
-            holder: "Namespace/web".to_owned(),
             secret: "telegraf-1".to_owned(),
             key: "influx-token".to_owned(),
         };

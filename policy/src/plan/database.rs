@@ -49,7 +49,6 @@ pub(super) fn of_output(
             false => (hash.as_str(), setting.key.clone()),
         };
         DatabaseToken {
-            holder: holder.to_owned(),
             secret: format!("{}-{end}", setting.name),
             key,
         }
@@ -57,6 +56,7 @@ pub(super) fn of_output(
     let retention = class.retention.as_ref().unwrap_or(&settings.influxdb.retention);
     Some(Need {
         database: Database {
+            holder: holder.to_owned(),
             url,
             organization,
             bucket,

@@ -87,6 +87,7 @@ fn a_bucket_is_needed_and_nothing_else_changes() {
     let sources = [application("argocd", "my-shop", ENDPOINT)];
     let mut with = rendered(&sources, &settings("buckets", "application"));
     let database = Database {
+        holder: "argoproj.io/Application/argocd/my-shop".to_owned(),
         url: "http://influxdb.influxdb.svc:8086".to_owned(),
         organization: "default".to_owned(),
         bucket: "my_shop".to_owned(),
@@ -107,7 +108,7 @@ fn a_source_has_a_token_of_its_own() {
     };
     let token = database.token.as_ref().unwrap();
     assert_eq!(
-        (token.holder.as_str(), token.key.as_str()),
+        (database.holder.as_str(), token.key.as_str()),
         ("argoproj.io/Application/argocd/shop", "influx-token")
     );
     // It stands before the Deployment that uses it, and holds nothing.
@@ -179,7 +180,7 @@ fn in_standalone_each_output_has_a_token() {
     let holders: Vec<_> = shared
         .databases
         .iter()
-        .map(|database| database.token.as_ref().unwrap().holder.as_str())
+        .map(|database| database.holder.as_str())
         .collect();
     assert_eq!(holders, ["argoproj.io/Application/argocd/shop", "Namespace/web"]);
     assert_eq!(of_kind(shared, "Secret").len(), 1);
@@ -224,7 +225,7 @@ fn in_standalone_an_output_for_all_has_one_token() {
     };
     assert_eq!((database.bucket.as_str(), database.retention_seconds), ("all", 7200));
     assert_eq!(database.url, "http://influxdb.influxdb.svc:8086");
-    assert_eq!(database.token.as_ref().unwrap().holder, "all");
+    assert_eq!(database.holder, "all");
     assert!(answer.sources.iter().all(|source| source.rendered.databases.is_empty()));
 }
 
