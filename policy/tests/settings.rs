@@ -182,7 +182,7 @@ fn what_cannot_be_provided_is_told_at_the_option(#[case] change: Value, #[case] 
     "TW516 /sources/sharedBuckets"
 )]
 #[case("influxdb: {tokenSecret: {name: A b}}", "TW511 /influxdb/tokenSecret/name")]
-#[case("influxdb: {tokenSecret: {key: \"a b\"}}", "TW501 /influxdb/tokenSecret/key")]
+#[case("influxdb: {tokenSecret: {key: \"a b\"}}", "TW511 /influxdb/tokenSecret/key")]
 #[case("influxdb: {provide: bucket}", "TW501 /influxdb/provide")]
 fn a_mistake_in_what_is_provided_is_one_finding(#[case] yaml: &str, #[case] expected: &str) {
     let finding = only_finding(yaml);
@@ -208,17 +208,23 @@ fn outputs_whose_buckets_could_be_the_same_are_refused() {
     let own = || output("{bucket}", "${T}");
     assert_eq!(places(json!([own()]), json!([own()])), [""; 0]);
     let bucket = "/classes/gold/outputs/influxdb_v2/0/bucket";
-    // An Application `gold-x` could have the bucket of `x` in class `gold`.
+    // An Application `gold-x` could have the bucket of `x` in class `gold`, or one be called like another bucket.
     assert_eq!(
         places(json!([own()]), json!([output("gold_{bucket}", "${T}")])),
         [bucket]
     );
     assert_eq!(places(json!([own()]), json!([output("metrics", "${T}")])), [bucket]);
-    assert_eq!(places(json!([own()]), json!([output("Metrics", "${T}")])), [""; 0]);
+    // In another organization they are others.
+    let elsewhere = |variable: &str| {
+        let mut output = output("metrics", variable);
+        output["organization"] = json!("other");
+        output
+    };
+    assert_eq!(places(json!([own()]), json!([elsewhere("${T}")])), [""; 0]);
     // One variable cannot hold two tokens.
     let token = "/classes/default/outputs/influxdb_v2/1/token";
-    assert_eq!(places(json!([own(), output("All", "${T}")]), json!([own()])), [token]);
-    assert_eq!(places(json!([own(), output("All", "${ALL}")]), json!([own()])), [""; 0]);
+    assert_eq!(places(json!([own(), elsewhere("${T}")]), json!([own()])), [token]);
+    assert_eq!(places(json!([own(), elsewhere("${ALL}")]), json!([own()])), [""; 0]);
 }
 
 #[rstest]

@@ -535,8 +535,8 @@ impl Provided {
         for object in objects {
             match object["kind"].as_str() {
                 Some("Secret") => {
-                    let name = object["metadata"]["name"].as_str().unwrap_or_default();
-                    let Some(keys) = self.tokens.get(name) else { continue };
+                    let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+                    let Some(keys) = self.tokens.get(&name) else { continue };
                     let ids: Vec<String> = keys.iter().map(|(key, (id, _))| format!("{key}={id}")).collect();
                     let data = keys
                         .iter()
@@ -547,7 +547,7 @@ impl Provided {
                     // rotation is a time.
                     let rotation = self
                         .rotations
-                        .get(name)
+                        .get(&name)
                         .and_then(|rotations| rotations.first()?.as_ref());
                     if let Some(rotation) = rotation {
                         object["metadata"]["annotations"][ROTATED] = json!(rotation);

@@ -9,7 +9,7 @@ use fluent_uri::Uri;
 use super::document::{Provide, Settings};
 use super::path::Path;
 use super::reader::Reader;
-use super::template::{Names, Template, TemplateTable, TemplateValue};
+use super::template::{self, Names, Template, TemplateTable, TemplateValue};
 use crate::diagnostic::Problem;
 use crate::telegraf::key;
 
@@ -127,7 +127,7 @@ pub(super) fn check(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_
     }
     let with_tokens = provide == Provide::BucketsAndTokens;
     let (classes, section) = (root.name("classes"), root.name("influxdb"));
-    let mut all: Vec<(DatabaseOutput<'_>, Shape)> = Vec::new();
+    let mut all: Vec<DatabaseOutput<'_>> = Vec::new();
     let mut found = false;
     for (name, class) in &settings.classes {
         let path = classes.name(name);
@@ -143,21 +143,20 @@ pub(super) fn check(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_
             found = true;
             let path = instances_path.index(index);
             let refused = DatabaseOutput::read(instance, with_tokens).and_then(|output| {
-                if !with_tokens {
-                    return Ok(());
-                }
-                let shape = Shape::of(output.bucket)
-                    .ok_or(("bucket", "the output's bucket has other placeholders than one `{bucket}`, so two sources could have the same one"))?;
-                for (index, (other, its)) in all.iter().enumerate() {
-                    let same = (&output.url, &output.organization) == (&other.url, &other.organization);
-                    if same && shape != *its && shape.meets(its) {
-                        return Err(("bucket", "a source of one class could have the bucket of another output"));
+                if with_tokens {
+                    is_own(output.bucket)?;
+                    for (index, other) in all.iter().enumerate() {
+                        let same = (&output.url, &output.organization) == (&other.url, &other.organization);
+                        if same && output.bucket != other.bucket {
+                            let why = "another output in this organization has other buckets, so two sources could have the same one";
+                            return Err(("bucket", why));
+                        }
+                        if index >= of_class && output.variable == other.variable && !same {
+                            return Err(("token", "outputs of one class have the same token, and not the same database"));
+                        }
                     }
-                    if index >= of_class && output.variable == other.variable && !(same && shape == *its) {
-                        return Err(("token", "outputs of one class have the same token, and not the same bucket"));
-                    }
+                    all.push(output);
                 }
-                all.push((output, shape));
                 Ok(())
             });
             if let Err((option, why)) = refused {
@@ -186,68 +185,24 @@ pub(super) fn check(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_
 const SHORTEST: u64 = 3600;
 const TOO_SHORT: &str = "InfluxDB keeps data for 1 hour or more";
 
-/// The text of a bucket around `{bucket}`, or one bucket for all sources.
-#[derive(Debug, Eq, PartialEq)]
-enum Shape {
-    One(String),
-    Around(String, String),
-}
-
-impl Shape {
-    /// `None` if the names of two sources could make the same text.
-    fn of(bucket: &Template) -> Option<Self> {
-        let text = bucket.fill(&Names {
-            application: OTHER,
-            namespace: OTHER,
-            bucket: BUCKET,
-            endpoint: OTHER,
-            cluster_domain: OTHER,
-        });
-        if text.contains(OTHER) {
-            return None;
-        }
-        match text.split_once(BUCKET) {
-            None => Some(Self::One(text)),
-            Some((_, after)) if after.contains(BUCKET) => None,
-            Some((before, after)) => Some(Self::Around(before.to_owned(), after.to_owned())),
-        }
-    }
-
-    /// True if different sources could have the same bucket. Both are different shapes.
-    fn meets(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::One(one), Self::One(other)) => one == other,
-            (Self::One(one), Self::Around(before, after)) | (Self::Around(before, after), Self::One(one)) => {
-                let inner = one
-                    .strip_prefix(before.as_str())
-                    .and_then(|rest| rest.strip_suffix(after.as_str()));
-                inner.is_some_and(|inner| !inner.is_empty() && is_in_bucket(inner))
-            }
-            (Self::Around(before, after), Self::Around(its_before, its_after)) => {
-                let rest = |one: &str, other: &str| {
-                    let rest = one.strip_prefix(other).or_else(|| other.strip_prefix(one));
-                    rest.is_some_and(is_in_bucket)
-                };
-                let end = |one: &str, other: &str| {
-                    let rest = one.strip_suffix(other).or_else(|| other.strip_suffix(one));
-                    rest.is_some_and(is_in_bucket)
-                };
-                rest(before, its_before) && end(after, its_after)
-            }
-        }
+/// # Errors
+/// If the names of two sources could make the same bucket: `{bucket}` is unique, and each other placeholder is not.
+fn is_own(bucket: &Template) -> Result<(), Refusal> {
+    let filled = bucket.fill(&Names {
+        bucket: OWN,
+        ..template::ANY
+    });
+    match filled.contains(template::ANY.bucket) || filled.matches(OWN).count() > 1 {
+        true => Err((
+            "bucket",
+            "the output's bucket has other placeholders than one `{bucket}`, so two sources could have the same one",
+        )),
+        false => Ok(()),
     }
 }
 
 /// Stands for `{bucket}`.
-const BUCKET: &str = "\0";
-/// Stands for every other placeholder.
-const OTHER: &str = "\u{1}";
-
-/// True if `{bucket}` can contain the text: `team_a:shop`, `Namespace:web`.
-fn is_in_bucket(text: &str) -> bool {
-    let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.' | ':' | 'N');
-    text.chars().all(known)
-}
+const OWN: &str = "\u{1}";
 
 #[cfg(test)]
 mod tests {
@@ -261,30 +216,15 @@ mod tests {
     }
 
     #[rstest]
-    #[case("{bucket}", "metrics", true)]
-    #[case("{bucket}", "Metrics", false)]
-    #[case("{bucket}", "a/b", false)]
-    #[case("one", "other", false)]
-    #[case("{bucket}", "gold_{bucket}", true)]
-    #[case("{bucket}", "gold/{bucket}", false)]
-    #[case("{bucket}_gold", "{bucket}", true)]
-    #[case("{bucket}-gold", "{bucket}", false)]
-    #[case("gold_{bucket}", "{bucket}_gold", true)]
-    #[case("gold_{bucket}", "silver_{bucket}", false)]
-    #[case("gold_{bucket}", "gold_", false)]
-    #[case("gold_{bucket}", "gold_x", true)]
-    fn buckets_that_two_sources_could_have_are_found(#[case] one: &str, #[case] other: &str, #[case] meets: bool) {
-        let (one, other) = (Shape::of(&template(one)).unwrap(), Shape::of(&template(other)).unwrap());
-        assert_eq!((one.meets(&other), other.meets(&one)), (meets, meets));
-    }
-
-    #[rstest]
-    #[case("{application}")]
-    #[case("{namespace}_{bucket}")]
-    #[case("{bucket}{bucket}")]
-    #[case("{bucket}_{endpoint}")]
-    fn other_placeholders_are_not_a_sources_own(#[case] bucket: &str) {
-        assert_eq!(Shape::of(&template(bucket)), None);
+    #[case("{bucket}", true)]
+    #[case("metrics", true)]
+    #[case("eu/{bucket}", true)]
+    #[case("{application}", false)]
+    #[case("{namespace}_{bucket}", false)]
+    #[case("{bucket}{bucket}", false)]
+    #[case("{bucket}_{endpoint}", false)]
+    fn only_bucket_is_a_sources_own(#[case] bucket: &str, #[case] own: bool) {
+        assert_eq!(is_own(&template(bucket)).is_ok(), own);
     }
 
     #[rstest]

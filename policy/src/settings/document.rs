@@ -10,8 +10,7 @@ use std::net::IpAddr;
 use super::kind::{
     AnnotationName, Count, Domain, EndpointOptions, ExtraResource, Image, InstanceName, NameSet, NamespaceName,
     OfEndpoint, OfTelegraf, OneOrMore, Outputs, OwnRetention, Plugins, PodAnnotations, PodLabel, PodLabels,
-    PodToleration, Port, SecretKey, SecretName, Sections, Size, Table, Tags, TextMap, TextWith, Variable,
-    VariablePrefix,
+    PodToleration, Port, SecretName, Sections, Size, Table, Tags, TextMap, TextWith, Variable, VariablePrefix,
 };
 use super::pattern::{HostPattern, NamePattern};
 use super::quantity::Quantity;
@@ -135,7 +134,7 @@ settings! {
         /// The beginning of their names. A hash follows, because several sources can be in one namespace.
         name: SecretName = "telegraf",
         /// The key. In `standalone` there is one Secret, whose keys are the names of variables.
-        key: SecretKey = "influx-token",
+        key: SecretName = "influx-token",
     }
 
     /// How endpoints are rendered as Telegraf inputs.

@@ -140,11 +140,8 @@ pub(crate) struct Image;
 /// A prefix of the names of environment variables.
 pub(crate) struct VariablePrefix;
 
-/// The beginning of the names of Secrets.
+/// The beginning of the names of Secrets, or a key in them.
 pub(crate) struct SecretName;
-
-/// A key of a Secret.
-pub(crate) struct SecretKey;
 
 /// A label that selects pods; empty for all pods.
 pub(crate) struct PodLabel;
@@ -172,14 +169,7 @@ texts! {
     };
     InstanceName => String = |text, _path| dns_label(text, "an instance's name");
     NamespaceName => String = |text, _path| dns_label(text, "a namespace's name");
-    SecretName => String = |text, _path| dns_label(text, "the beginning of a Secret's name");
-    SecretKey => String = |text, path| {
-        let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        match (1..=253).contains(&text.len()) && text.chars().all(known) && !text.starts_with('.') {
-            true => Ok(text.to_owned()),
-            false => Err(expected(text, path, "a key of a Secret such as `influx-token`")),
-        }
-    };
+    SecretName => String = |text, _path| dns_label(text, "a name of a Secret, or of a key in it");
     Domain => String = |text, _path| match text.split('.').all(is_dns_label) {
         true => Ok(text.to_owned()),
         false => Err(Problem::Pattern { pattern: text.to_owned(), why: "is not a DNS domain in lower case" }),
@@ -699,7 +689,6 @@ mod schema {
     schema_of!(Image: String);
     schema_of!(VariablePrefix: String);
     schema_of!(SecretName: String);
-    schema_of!(SecretKey: String);
     schema_of!(OwnRetention: Option<String>);
     schema_of!(HostPattern: String);
     schema_of!(NamePattern: String);
