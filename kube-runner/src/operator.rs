@@ -250,7 +250,8 @@ impl Operator {
             let _ = changed.send(ALL_SOURCES.to_owned());
         }
         let provider = Provider::new(&settings.host, &self.influxdb_token, &self.status)?.map(Arc::new);
-        let leftovers = self.find_leftovers(provider.clone(), &state, &changed).await;
+        let leftovers = self.find_leftovers(provider.clone(), &state, &changed, settings.is_standalone());
+        let leftovers = leftovers.await;
         let unknown = kinds.unknown.clone();
         let writer = Writer {
             client: self.client.clone(),
@@ -315,6 +316,7 @@ impl Operator {
         provider: Option<Arc<Provider>>,
         state: &ClusterState,
         changed: &mpsc::UnboundedSender<String>,
+        is_standalone: bool,
     ) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         let Some(provider) = provider else { return tasks };
@@ -324,7 +326,9 @@ impl Operator {
             let holders = provider.holders(once).await;
             let keys = state.keys();
             let gone = holders.into_iter().filter(|holder| !keys.contains(holder));
-            gone.for_each(|holder| drop(changed.send(holder)));
+            // In `standalone` one attempt is about all of them.
+            gone.filter(|_| !is_standalone)
+                .for_each(|holder| drop(changed.send(holder)));
         };
         match once {
             true => find.await,

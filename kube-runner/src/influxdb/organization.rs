@@ -13,8 +13,9 @@ use crate::retry::{Backoff, LATER};
 
 /// The first and the longest delay after a failure.
 const DELAYS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// When to come again while another attempt asks whether the database is there.
-const BUSY: Duration = Duration::from_millis(300);
+/// When to come again while another attempt asks for the first time, and while one asks whether the database is back.
+const BUSY: Duration = Duration::from_secs(1);
+const STILL_FAILING: Duration = Duration::from_secs(5);
 
 /// An authorization that this operator made, and for what.
 #[derive(Clone, Debug)]
@@ -72,7 +73,9 @@ pub(super) struct Organization {
 #[derive(Debug, Default)]
 struct State {
     known: Option<Known>,
-    failing: Option<Failing>,
+    failing: Option<Failure>,
+    /// The delays since something was done. That the database answers a question does not mean that it does what it is told.
+    backoff: Option<Backoff>,
 }
 
 /// The lists of the database, kept up to date with what this operator does.
@@ -82,12 +85,6 @@ pub(super) struct Known {
     pub(super) buckets: HashMap<String, Bucket>,
     /// By id.
     pub(super) grants: BTreeMap<String, Grant>,
-}
-
-#[derive(Debug)]
-struct Failing {
-    failure: Failure,
-    backoff: Backoff,
 }
 
 impl Organization {
@@ -134,13 +131,20 @@ impl Organization {
         let is_known = {
             let state = self.state();
             match &state.failing {
-                Some(failing) if Instant::now() < failing.failure.until => return Err(failing.failure.clone()),
+                Some(failing) if Instant::now() < failing.until => return Err(failing.clone()),
                 None if state.known.is_some() => return Ok(()),
                 _ => state.known.is_some(),
             }
         };
         let Ok(_probing) = self.probing.try_lock() else {
-            return Err(self.busy());
+            let failing = self.state().failing.clone();
+            return Err(failing.map_or_else(
+                || self.busy(),
+                |failing| Failure {
+                    until: Instant::now() + STILL_FAILING,
+                    ..failing
+                },
+            ));
         };
         if self.state().failing.is_none() && self.state().known.is_some() {
             return Ok(());
@@ -193,6 +197,11 @@ impl Organization {
         }))
     }
 
+    /// Takes note that the database has done what it was told.
+    pub(super) fn succeeded(&self) {
+        self.state().backoff = None;
+    }
+
     /// Takes note of a failed request. Unless it concerns only what was asked for, nothing is asked until a delay has passed.
     pub(super) fn failed(&self, error: &Error, doing: &str, metrics: &Metrics) -> Failure {
         metrics.influxdb_failed(error.reason());
@@ -206,13 +215,12 @@ impl Organization {
             // What is known is not so any more.
             state.known = None;
         }
-        let mut backoff = match state.failing.take() {
-            Some(failing) => failing.backoff,
-            None => Backoff::new(DELAYS.0, DELAYS.1),
-        };
         let concerns_all = error.reason() != "refused";
         let delay = match concerns_all {
-            true => backoff.next().max(error.retry_after().unwrap_or_default()),
+            true => {
+                let backoff = state.backoff.get_or_insert_with(|| Backoff::new(DELAYS.0, DELAYS.1));
+                backoff.next().max(error.retry_after().unwrap_or_default())
+            }
             // Only a change can help, such as another name of the bucket.
             false => LATER,
         };
@@ -222,10 +230,7 @@ impl Organization {
             is_busy: false,
         };
         if concerns_all {
-            state.failing = Some(Failing {
-                failure: failure.clone(),
-                backoff,
-            });
+            state.failing = Some(failure.clone());
         }
         failure
     }

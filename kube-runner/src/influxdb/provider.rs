@@ -271,6 +271,7 @@ impl Provider {
             Ok(bucket) => {
                 tracing::info!(bucket = name, organization = organization.name, "a bucket was made");
                 self.status.metrics.influxdb_made("bucket");
+                organization.succeeded();
                 provided.made.push(format!("made {what}"));
                 bucket
             }
@@ -360,6 +361,7 @@ impl Provider {
             "a token was made"
         );
         self.status.metrics.influxdb_made("token");
+        organization.succeeded();
         provided.made.push(format!("made a token for bucket `{}`", bucket.name));
         let id = authorization.id.clone();
         let grant = Grant {
@@ -471,6 +473,7 @@ impl Provider {
             deleted.map_err(|error| self.failed(organization, &error, &format!("revoke a token of {holder}")))?;
             tracing::info!(source = holder, id, "a token was revoked");
             self.status.metrics.influxdb_made("revocation");
+            organization.succeeded();
             revoked.push(format!("revoked a token of {holder}"));
             organization.with(|known| known.grants.remove(id))?;
             self.leaked().remove(id);

@@ -3,7 +3,9 @@
 use super::{Accepted, database};
 use crate::annotation::{Endpoint, Input};
 use crate::protocol::EndpointAnswer;
-use crate::settings::{Class, Names, Plugins, Settings, TemplateTable, TemplateValue, fill_table, has_placeholder};
+use crate::settings::{
+    Class, DATABASE_PLUGIN, Names, Plugins, Settings, TemplateTable, TemplateValue, fill_table, has_placeholder,
+};
 use crate::sorted_map::sorted_map;
 use crate::source::Source;
 use crate::telegraf::{Key, Literal, Table, Value, key, literal, metric_version};
@@ -94,8 +96,11 @@ fn outputs_in_standalone(class: &Class, names: &Names<'_>, source: Option<&Liter
             return None;
         }
         let mut output = fill_table(instance, names);
-        let need = database::of_output(holder, plugin.as_str(), instance, (class, names), settings);
-        if let Some(need) = need.filter(|need| need.database.token.is_some()) {
+        let is_database = plugin.as_str() == DATABASE_PLUGIN;
+        if is_database
+            && let Some(need) = database::of_output(holder, instance, (class, names), settings)
+            && need.database.token.is_some()
+        {
             let variable = format!("${{{}}}", need.variable_in_pod(settings));
             output.insert(key("token"), Value::Replaceable(variable));
         }

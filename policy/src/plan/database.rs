@@ -5,7 +5,7 @@
 
 use super::name::short;
 use crate::protocol::{Database, DatabaseToken};
-use crate::settings::{Class, DatabaseOutput, Names, Settings, TemplateTable};
+use crate::settings::{Class, DatabaseOutput, Names, Settings, TemplateTable, database_outputs};
 
 /// What one output needs.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +28,6 @@ impl Need {
 /// What an output needs for a holder. `None` if the settings do not have it provided.
 pub(super) fn of_output(
     holder: &str,
-    plugin: &str,
     output: &TemplateTable,
     (class, names): (&Class, &Names<'_>),
     settings: &Settings,
@@ -38,7 +37,7 @@ pub(super) fn of_output(
         organization,
         bucket,
         variable,
-    } = DatabaseOutput::of(plugin, output, settings)?;
+    } = DatabaseOutput::of(output, settings)?;
     let bucket = bucket.fill(names);
     let token = (!variable.is_empty()).then(|| {
         let setting = &settings.influxdb.token_secret;
@@ -73,21 +72,20 @@ pub(super) fn of_class(
     class: &Class,
     names: &Names<'_>,
     settings: &Settings,
-    is_meant: impl Fn(&TemplateTable) -> bool,
+    is_meant: fn(&TemplateTable) -> bool,
 ) -> Vec<Need> {
     let mut needs = Vec::new();
-    for (plugin, instances) in &class.outputs {
-        for output in instances.iter().filter(|output| is_meant(output)) {
-            let need = of_output(holder, plugin.as_str(), output, (class, names), settings);
-            add(&mut needs, need);
+    for output in database_outputs(class) {
+        if is_meant(output) {
+            add(&mut needs, of_output(holder, output, (class, names), settings));
         }
     }
     needs
 }
 
-/// Adds needs that are not there yet.
-pub(super) fn add(needs: &mut Vec<Need>, more: impl IntoIterator<Item = Need>) {
-    for need in more {
+/// Adds a need that is not there yet.
+pub(super) fn add(needs: &mut Vec<Need>, need: Option<Need>) {
+    if let Some(need) = need {
         if !needs.contains(&need) {
             needs.push(need);
         }

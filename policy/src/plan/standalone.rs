@@ -153,7 +153,8 @@ impl<'a> Standalone<'a> {
         for part in self.parts.into_values().flatten() {
             files.insert(part.file_name, part.file);
             peers.merge(part.peers);
-            database::add(&mut needs, part.needs);
+            // Each source has outputs of its own.
+            needs.extend(part.needs);
         }
         let mut pod = Pod::of_settings(self.settings);
         pod.take_tokens(&needs, self.settings);

@@ -93,18 +93,23 @@ fn pod_spec(workload: &Workload<'_>, settings: &Settings) -> PodSpec {
 
 fn container(workload: &Workload<'_>, settings: &Settings) -> Container {
     let pod = &workload.pod;
-    let of_annotation = pod.secret_env.as_ref().map(|env| (Some(&env.prefix), &env.secret));
-    let of_tokens = pod.token_env.as_ref().map(|secret| (None, secret));
-    let env_from = of_annotation.into_iter().chain(of_tokens);
-    let env_from = env_from.map(|(prefix, secret)| EnvFromSource {
-        prefix: prefix.cloned(),
-        secret_ref: Some(SecretEnvSource {
-            name: secret.clone(),
-            optional: None,
-        }),
-        ..EnvFromSource::default()
-    });
-    let env_from: Vec<_> = env_from.collect();
+    let mut env_from = Vec::new();
+    let mut all_of = |secret: &str, prefix: Option<&str>| {
+        env_from.push(EnvFromSource {
+            prefix: prefix.map(str::to_owned),
+            secret_ref: Some(SecretEnvSource {
+                name: secret.to_owned(),
+                optional: None,
+            }),
+            ..EnvFromSource::default()
+        });
+    };
+    if let Some(env) = &pod.secret_env {
+        all_of(&env.secret, Some(&env.prefix));
+    }
+    if let Some(secret) = &pod.token_env {
+        all_of(secret, None);
+    }
     let probe = |period| Probe {
         http_get: Some(HTTPGetAction {
             path: Some("/".to_owned()),

@@ -6,7 +6,7 @@
 
 use fluent_uri::Uri;
 
-use super::document::{Provide, Settings};
+use super::document::{Class, Provide, Settings};
 use super::path::Path;
 use super::reader::Reader;
 use super::template::{self, Names, Template, TemplateTable, TemplateValue};
@@ -14,7 +14,7 @@ use crate::diagnostic::Problem;
 use crate::telegraf::key;
 
 /// The plugin whose database is provided.
-const PLUGIN: &str = "influxdb_v2";
+pub(crate) const PLUGIN: &str = "influxdb_v2";
 
 /// An output `influxdb_v2` whose bucket the operator can provide.
 #[derive(Debug)]
@@ -30,10 +30,10 @@ pub(crate) struct DatabaseOutput<'a> {
 type Refusal = (&'static str, &'static str);
 
 impl<'a> DatabaseOutput<'a> {
-    /// Reads an instance of a plugin. `None` if the operator provides nothing for it.
-    pub(crate) fn of(plugin: &str, output: &'a TemplateTable, settings: &Settings) -> Option<Self> {
+    /// Reads an output `influxdb_v2`. `None` if the operator provides nothing for it.
+    pub(crate) fn of(output: &'a TemplateTable, settings: &Settings) -> Option<Self> {
         let provide = settings.influxdb.provide;
-        match plugin == PLUGIN && provide != Provide::Nothing {
+        match provide != Provide::Nothing {
             true => Self::read(output, provide == Provide::BucketsAndTokens).ok(),
             false => None,
         }
@@ -91,6 +91,11 @@ impl<'a> DatabaseOutput<'a> {
     }
 }
 
+/// The outputs `influxdb_v2` of a class.
+pub(crate) fn outputs(class: &Class) -> &[TemplateTable] {
+    class.outputs.get(&key(PLUGIN)).map_or(&[], Vec::as_slice)
+}
+
 /// True if Telegraf would replace a part of the text.
 fn is_replaced(text: &str) -> bool {
     text.contains('$') || text.contains("@{")
@@ -131,15 +136,15 @@ pub(super) fn check(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_
     let mut found = false;
     for (name, class) in &settings.classes {
         let path = classes.name(name);
-        let outputs = path.name("outputs");
-        let instances_path = outputs.name(PLUGIN);
+        let outputs_path = path.name("outputs");
+        let instances_path = outputs_path.name(PLUGIN);
         let retention = class.retention.as_ref();
         if retention.is_some_and(|retention| retention.seconds() < SHORTEST) {
             reader.report(&path.name("retention"), Problem::Provide { why: TOO_SHORT });
         }
         // Outputs of one class that share a variable share a token.
         let of_class = all.len();
-        for (index, instance) in class.outputs.get(&key(PLUGIN)).into_iter().flatten().enumerate() {
+        for (index, instance) in outputs(class).iter().enumerate() {
             found = true;
             let path = instances_path.index(index);
             let refused = DatabaseOutput::read(instance, with_tokens).and_then(|output| {

@@ -36,7 +36,7 @@ use self::reader::Reader;
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem};
 use crate::telegraf::{Key, OptionBounds};
 
-pub(crate) use databases::DatabaseOutput;
+pub(crate) use databases::{DatabaseOutput, PLUGIN as DATABASE_PLUGIN, outputs as database_outputs};
 pub(crate) use document::{Class, Dns, Endpoints, ResourceList, Sources};
 pub use document::{Mutation, Provide, Reload, Scheme, Settings};
 pub(crate) use pattern::{HostPattern, NamePattern};
@@ -54,12 +54,6 @@ impl Settings {
     /// True if each source gets a token of its own.
     pub(crate) fn provides_tokens(&self) -> bool {
         self.influxdb.provide == Provide::BucketsAndTokens
-    }
-
-    /// The outputs of all classes, each with its plugin.
-    fn outputs(&self) -> impl Iterator<Item = (&str, &TemplateTable)> {
-        let plugins = self.classes.values().flat_map(|class| &class.outputs);
-        plugins.flat_map(|(plugin, outputs)| outputs.iter().map(|output| (plugin.as_str(), output)))
     }
 
     /// True if a text of Telegraf's configuration that the settings contain uses the environment variable `$NAME` or

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::{DatabaseOutput, Provide, Settings, read};
+use super::{DatabaseOutput, Provide, Settings, databases, read};
 use crate::diagnostic::Problem;
 use crate::protocol::{HostInfluxdb, HostOrganization, HostSettings, ObjectKind, SettingsReport};
 use crate::well_known::PREFIX;
@@ -52,8 +52,8 @@ fn for_host(settings: &Settings) -> HostSettings {
 
 fn influxdb(settings: &Settings) -> Option<HostInfluxdb> {
     let mut organizations = Vec::new();
-    for (plugin, output) in settings.outputs() {
-        if let Some(DatabaseOutput { url, organization, .. }) = DatabaseOutput::of(plugin, output, settings) {
+    for output in settings.classes.values().flat_map(databases::outputs) {
+        if let Some(DatabaseOutput { url, organization, .. }) = DatabaseOutput::of(output, settings) {
             let organization = HostOrganization { url, organization };
             if !organizations.contains(&organization) {
                 organizations.push(organization);
