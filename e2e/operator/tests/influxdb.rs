@@ -115,6 +115,7 @@ async fn mark(cluster: &Cluster, namespace: &str, name: &str) -> String {
 }
 
 const REDIS: &str = "argoproj.io/Application/argocd/redis";
+const DEPLOYED: [&str; 2] = ["ConfigMap redis/telegraf-redis", "Deployment redis/telegraf-redis"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_is_made_once_and_never_deleted_or_changed() {
@@ -248,6 +249,7 @@ async fn a_secret_is_repaired_and_a_deleted_one_is_replaced() {
     let settings = settings(&database, "bucketsAndTokens");
     let first = operator(&cluster, &database, &settings).await;
     cluster.application(&redis()).await;
+    cluster.owns(&DEPLOYED).await;
     let found = has_tokens(&cluster, &database, &[REDIS]).await;
     let secrets = Api::<Secret>::namespaced(cluster.client.clone(), "redis");
     let name = secrets.list(&ListParams::default()).await.expect("list").items[0].name_any();
@@ -510,6 +512,7 @@ async fn a_rotation_leaves_the_old_token_until_the_pods_are_replaced() {
     cluster.namespace("redis").await;
     let _operator = operator(&cluster, &database, &settings(&database, "bucketsAndTokens")).await;
     cluster.application(&redis()).await;
+    cluster.owns(&DEPLOYED).await;
     let old = has_tokens(&cluster, &database, &[REDIS]).await[REDIS].clone();
     let deployments = cluster.of("redis", "apps", "v1", "Deployment");
     // There are no nodes here: the status is what the controller of Deployments would write.
