@@ -524,7 +524,8 @@ async fn a_rotation_leaves_the_old_token_until_the_pods_are_replaced() {
             .metadata
             .generation;
         let status = json!({"status": {
-            "observedGeneration": generation, "replicas": 1, "updatedReplicas": updated, "availableReplicas": 1,
+            "observedGeneration": generation, "replicas": 1, "updatedReplicas": updated,
+            "readyReplicas": 1, "availableReplicas": 1,
         }});
         let patch = kube::api::Patch::Merge(&status);
         let patched = deployments

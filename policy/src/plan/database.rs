@@ -85,9 +85,9 @@ pub(super) fn of_class(
 
 /// Adds a need that is not there yet.
 pub(super) fn add(needs: &mut Vec<Need>, need: Option<Need>) {
-    if let Some(need) = need {
-        if !needs.contains(&need) {
-            needs.push(need);
-        }
+    if let Some(need) = need
+        && !needs.contains(&need)
+    {
+        needs.push(need);
     }
 }
