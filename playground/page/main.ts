@@ -162,7 +162,7 @@ function summary({ checked: { findings, sources } }: Evaluation): string {
 
 /** In a source there is a schema for the value of the annotation that names endpoints. */
 const inSource: Lookup = async (path) => {
-    const at = path.findIndex((name, index) => path[index - 1] === "annotations" && name === evaluation?.annotation);
+    const at = path.findIndex((name, index) => path[index - 1] === "annotations" && evaluation?.annotations.includes(name));
     const schema = at > 0 ? await documentation.schema("annotation") : undefined;
     return schema && { schema, path: path.slice(at + 1) };
 };

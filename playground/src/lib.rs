@@ -13,6 +13,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
+use telewarden_policy::annotation_name::names_of_endpoints;
 use telewarden_policy::admission::{self, review::Review};
 use telewarden_policy::data_flow::DataFlow;
 use telewarden_policy::diagnostic::{Diagnostic, Position, Severity};
@@ -39,8 +40,8 @@ pub struct Evaluation {
     pub flow: DataFlow,
     /// For each annotated source, the `kubectl` command that sets its annotations.
     pub commands: Vec<String>,
-    /// The name of the annotation with the endpoints.
-    pub annotation: String,
+    /// The names of the annotation with the endpoints.
+    pub annotations: Vec<String>,
 }
 
 /// The answer of `check`.
@@ -170,7 +171,7 @@ pub fn evaluate(source: &str, settings: &str) -> Evaluation {
         Err(checked) => {
             return Evaluation {
                 checked,
-                annotation: annotation(defaults.as_ref()),
+                annotations: annotations(defaults.as_ref()),
                 ..Evaluation::default()
             };
         }
@@ -192,15 +193,14 @@ pub fn evaluate(source: &str, settings: &str) -> Evaluation {
         admissions: admissions.collect(),
         flow: DataFlow::of(&answer),
         commands: commands.collect(),
-        annotation: annotation(chosen.as_ref().or(defaults.as_ref())),
+        annotations: annotations(chosen.as_ref().or(defaults.as_ref())),
         answer: Some(answer),
     }
 }
 
-fn annotation(settings: Option<&Settings>) -> String {
-    settings
-        .map(|settings| settings.annotation().to_owned())
-        .unwrap_or_default()
+fn annotations(settings: Option<&Settings>) -> Vec<String> {
+    let names = settings.map(|settings| names_of_endpoints(settings.annotation()).map(str::to_owned));
+    names.into_iter().flatten().collect()
 }
 
 const SEVERAL_SETTINGS: &str = "the settings must be one document, but there are several";

@@ -10,12 +10,13 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::annotation::{self, PREFIX};
+use crate::annotation;
+use crate::annotation_name::{PREFIXES, is_ours};
 use crate::decode::without_place;
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem, Rule};
-use crate::project::other_cluster;
+use crate::project::{no_cluster, other_cluster};
 use crate::settings::Settings;
-use crate::source::{Annotations, ApplicationSpec, Identity, Metadata, Object, Source, check_namespace, is_ours};
+use crate::source::{Annotations, ApplicationSpec, Identity, Metadata, Object, Source, check_namespace};
 
 /// The template that Applications are created from.
 #[derive(Debug, Default, Deserialize)]
@@ -73,7 +74,7 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Option<Vec<Diag
     for (name, value) in template.metadata.annotations.unwrap_or_default().0 {
         // A value that is not text has no placeholders, and is reported as usual.
         let text = serde_json::from_str::<Cow<'_, str>>(value.get()).unwrap_or_default();
-        if !is_ours(&name, settings) || !(has_hole(&name) || has_hole(&text)) {
+        if !is_ours(&name, &settings.annotation) || !(has_hole(&name) || has_hole(&text)) {
             annotations.push((name, Cow::Borrowed(value)));
             continue;
         }
@@ -87,7 +88,7 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Option<Vec<Diag
             annotations.push((name, Cow::Owned(value)));
         }
     }
-    let is_annotated = !undecided.is_empty() || annotations.iter().any(|(name, _)| is_ours(name, settings));
+    let is_annotated = !undecided.is_empty() || annotations.iter().any(|(name, _)| is_ours(name, &settings.annotation));
 
     let patched = template_patch.is_some();
     let name = template.metadata.name.into_owned();
@@ -124,7 +125,7 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Option<Vec<Diag
         && !cluster_is_open
         && let Some((_, destination)) = &source.application
     {
-        decided.extend(other_cluster(destination));
+        decided.extend(other_cluster(destination).or_else(|| no_cluster(destination)));
     }
     let mut findings = Vec::new();
     for finding in decided.into_vec() {
@@ -149,7 +150,9 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Option<Vec<Diag
     for place in findings.iter_mut().filter_map(|finding| finding.place.as_mut()) {
         place.pointer.insert_str(0, "/spec/template");
     }
-    let is_patched = template_patch.is_some_and(|patch| patch.contains(PREFIX) || patch.contains(&settings.annotation));
+    let is_patched = template_patch.is_some_and(|patch| {
+        patch.contains(&settings.annotation) || PREFIXES.iter().any(|prefix| patch.contains(prefix))
+    });
     if is_patched {
         findings.push(Problem::UncheckedPlaceholder {}.at(Place::pointer("/spec/templatePatch")));
     }

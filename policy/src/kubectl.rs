@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::annotation::PREFIX;
+use crate::annotation_name::is_ours;
 use crate::settings::{Settings, is_dns_label};
 use crate::source::{Kind, Object, is_dns_subdomain};
 
@@ -36,7 +36,7 @@ pub fn annotate(object: &Value, settings: &Settings) -> Option<String> {
         .iter()
         .flat_map(|annotations| &annotations.0);
     for (name, value) in annotations {
-        if name.starts_with(PREFIX) || name.as_ref() == settings.annotation {
+        if is_ours(&name, &settings.annotation) {
             let value: String = serde_json::from_str(RawValue::get(value)).ok()?;
             command += " \\\n  ";
             command += &quoted(&format!("{name}={value}"));

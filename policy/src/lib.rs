@@ -3,6 +3,7 @@
 
 pub mod admission;
 pub mod annotation;
+pub mod annotation_name;
 mod application_set;
 #[cfg(feature = "host")]
 pub mod data_flow;
@@ -32,6 +33,7 @@ mod source;
 #[cfg(feature = "host")]
 pub mod suggestion;
 pub mod telegraf;
+mod text_order;
 pub mod well_known;
 
 #[cfg(all(feature = "guest", target_arch = "wasm32"))]

@@ -15,6 +15,7 @@ use crate::diagnostic::{Diagnostic, Place, Problem};
 use crate::glob::Glob;
 use crate::protocol::ClusterView;
 use crate::settings::Settings;
+use crate::sorted_map::sorted_map;
 use crate::source;
 
 /// Argo CD's default address of its own cluster.
@@ -33,6 +34,15 @@ pub(crate) fn other_cluster(destination: &source::Destination<'_>) -> Option<Dia
     };
     let cluster = cluster.to_owned();
     Some(Problem::OtherCluster { cluster }.at(Place::pointer(pointer)))
+}
+
+/// That a destination names no cluster. Argo CD deploys nothing there
+/// (<https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#applications>). One without a namespace is
+/// reported as such.
+pub(crate) fn no_cluster(destination: &source::Destination<'_>) -> Option<Diagnostic> {
+    let is_named = !destination.name.is_empty() || !destination.server.is_empty();
+    (!is_named && !destination.namespace.is_empty())
+        .then(|| Problem::NoCluster {}.at(Place::pointer("/spec/destination")))
 }
 
 /// The AppProjects that a host sends.
@@ -161,7 +171,7 @@ impl Projects {
         });
         let global = cluster.global_projects.map_or("null", RawValue::get);
         Self {
-            projects: read.collect(),
+            projects: sorted_map(read),
             global: serde_json::from_str::<Option<_>>(global)
                 .map(Option::unwrap_or_default)
                 .map_err(|error| error.to_string()),

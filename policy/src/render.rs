@@ -9,11 +9,12 @@ use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
 use crate::annotation;
+use crate::annotation_name::is_ours;
 use crate::application_set;
 use crate::decode::without_place;
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem, Rule};
 use crate::plan::{self, Accepted, Need, Owner, Part, Standalone, Workload, check_output_addresses, configuration};
-use crate::project::{Deployed, Projects, other_cluster};
+use crate::project::{Deployed, Projects, no_cluster, other_cluster};
 use crate::protocol::{
     ClusterView, Configuration, Database, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer, VERSION,
 };
@@ -207,7 +208,7 @@ impl<'a> Renderer<'a> {
             self.forget(&source.identity);
             return self.answer(position, name, Outcome::Skipped, vec![problem]);
         }
-        if let Some(problem) = self.other_cluster(&source) {
+        if let Some(problem) = self.not_this_cluster(&source, &mut findings) {
             self.forget(&source.identity);
             findings.push(problem);
             // Nothing is rendered, but what is wrong is wrong there too.
@@ -292,14 +293,16 @@ impl<'a> Renderer<'a> {
         None
     }
 
-    /// That a source is deployed to another cluster, if it is. Argo CD deploys nothing where no cluster is named.
-    fn other_cluster(&self, source: &Source<'_>) -> Option<Diagnostic> {
+    /// That Argo CD does not deploy a source to this cluster, if it does not. A file may leave the cluster to a patch, so that
+    /// one without a cluster is skipped in a cluster, and only gets a warning elsewhere.
+    fn not_this_cluster(&self, source: &Source<'_>, findings: &mut Findings) -> Option<Diagnostic> {
         let (_, destination) = source.application.as_ref()?;
-        let unnamed = destination.name.is_empty() && destination.server.is_empty();
-        match unnamed && self.projects.is_some() {
-            true => Some(Problem::OtherCluster { cluster: String::new() }.at(Place::pointer("/spec/destination"))),
-            false => other_cluster(destination),
+        let unnamed = no_cluster(destination);
+        if self.projects.is_none() {
+            findings.extend(unnamed);
+            return other_cluster(destination);
         }
+        unnamed.or_else(|| other_cluster(destination))
     }
 
     /// Reports why Argo CD would not deploy there for the source, if it would not.
@@ -462,7 +465,7 @@ fn declaration_of(accepted: &Accepted<'_>, settings: &Settings) -> Json {
         .annotations
         .0
         .iter()
-        .filter(|(name, _)| source::is_ours(name, settings))
+        .filter(|(name, _)| is_ours(name, &settings.annotation))
         .filter_map(|(name, value)| Some((name.clone().into_owned(), serde_json::from_str(value.get()).ok()?)))
         .collect();
     match (&source.identity, &source.application) {

@@ -10,10 +10,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::annotation_name::{is_endpoints, is_ours, without_prefix};
 use crate::decode::without_place;
 use crate::diagnostic::{Findings, Place, Problem};
 use crate::settings::{Names, Settings, Sources, is_dns_label};
-use crate::well_known::PREFIX;
 
 /// The fields of an object that are read.
 #[derive(Debug, Default, Deserialize)]
@@ -232,7 +232,26 @@ pub(crate) fn is_dns_subdomain(text: &str) -> bool {
 impl Source<'_> {
     /// True if the source has an annotation that is read.
     pub(crate) fn is_annotated(&self, settings: &Settings) -> bool {
-        self.annotations.0.iter().any(|(name, _)| is_ours(name, settings))
+        self.annotations
+            .0
+            .iter()
+            .any(|(name, _)| is_ours(name, &settings.annotation))
+    }
+
+    /// The annotation with a name, which is given without its prefix. Empty if there is none.
+    pub(crate) fn annotation_named(&self, short: &str) -> &str {
+        let mut names = self.annotations.0.iter().map(|(name, _)| name.as_ref());
+        names
+            .find(|name| without_prefix(name) == Some(short))
+            .unwrap_or_default()
+    }
+
+    /// The annotation with the endpoints, or else its name in the settings.
+    pub(crate) fn endpoints_annotation<'s>(&'s self, settings: &'s Settings) -> &'s str {
+        let mut names = self.annotations.0.iter().map(|(name, _)| name.as_ref());
+        names
+            .find(|name| is_endpoints(name, &settings.annotation))
+            .unwrap_or(&settings.annotation)
     }
 
     /// The place of the source's namespace, for findings.
@@ -331,9 +350,4 @@ pub(crate) fn check_namespace(source: &Source<'_>, findings: &mut Findings) -> b
         return false;
     }
     true
-}
-
-/// True for an annotation that is read.
-pub(crate) fn is_ours(name: &str, settings: &Settings) -> bool {
-    name.starts_with(PREFIX) || name == settings.annotation
 }

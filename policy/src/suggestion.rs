@@ -5,7 +5,8 @@
 
 use serde_json::Value;
 
-use crate::annotation::{INPUTS, PREFIX, known_annotations};
+use crate::annotation::known_annotations;
+use crate::annotation_name::{Content, names_of_endpoints, without_prefix};
 use crate::application_set;
 use crate::diagnostic::{Diagnostic, Findings, Place, Range, Rule, Suggestion};
 use crate::manifest::index;
@@ -124,16 +125,17 @@ fn option(context: &Context<'_>) -> Option<String> {
 /// A misspelt annotation.
 fn annotation(context: &Context<'_>) -> Option<String> {
     let name = context.annotation()?;
-    let endpoints = context.settings.annotation.strip_prefix(PREFIX);
+    let short = without_prefix(&name)?;
+    let prefix = name.strip_suffix(short)?;
+    let endpoints = names_of_endpoints(&context.settings.annotation).filter_map(|name| name.strip_prefix(prefix));
     let known = known_annotations().map(|name| -> &str { name }).chain(endpoints);
-    let near = near(name.strip_prefix(PREFIX)?, known)?;
-    Some(format!("{PREFIX}{near}"))
+    Some(format!("{prefix}{}", near(short, known)?))
 }
 
 /// An annotation's value that YAML reads as a number or a boolean.
 fn text(context: &Context<'_>) -> Option<String> {
     let name = context.annotation()?;
-    let endpoints = name == INPUTS || name == context.settings.annotation;
+    let endpoints = Content::of(&name, &context.settings.annotation).is_some_and(Content::has_endpoints);
     match context.object.pointer(&context.place.pointer)? {
         // An integer has only one spelling.
         Value::Number(number) if !number.is_f64() => {
@@ -236,6 +238,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::annotation_name::PREFIXES;
     use crate::protocol::{RenderRequest, SourceAnswer, VERSION};
     use serde_json::value::to_raw_value;
 
@@ -341,15 +344,18 @@ mod tests {
     #[case("intrvl", json!("30s"), "interval", json!("30s"))]
     #[case("scrape", json!("true"), "scrape", json!("true"))]
     fn annotations(#[case] name: &str, #[case] value: Value, #[case] new: &str, #[case] expected: Value) {
-        let (name, new) = (format!("{PREFIX}{name}"), format!("{PREFIX}{new}"));
-        let mended = mended(application(json!({KEY: "a: http://a.shop.svc", name: value})));
-        assert_eq!(mended[new], expected);
+        for prefix in PREFIXES {
+            let (name, new) = (format!("{prefix}{name}"), format!("{prefix}{new}"));
+            let mended = mended(application(json!({KEY: "a: http://a.shop.svc", name: value.clone()})));
+            assert_eq!(mended[new], expected);
+        }
     }
 
     #[test]
     fn toml_is_mended_too() {
+        let inputs = "telewarden.io/inputs";
         let written = "[[inputs.prometheus]]\nurls = [\"http://Web:80/metrics\"] # why\nintervall = \"30s\"\n";
         let expected = "[[inputs.prometheus]]\nurls = [\"http://web.shop.svc:80/metrics\"] # why\ninterval = \"30s\"\n";
-        assert_eq!(mended(application(json!({INPUTS: written})))[INPUTS], expected);
+        assert_eq!(mended(application(json!({inputs: written})))[inputs], expected);
     }
 }

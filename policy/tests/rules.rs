@@ -127,6 +127,7 @@ fn request(rule: Rule) -> Value {
             let source = changed("/spec/destination/server", json!("https://other.example"));
             in_cluster(json!({"projects": [everywhere]}), source)
         }
+        "TW413" => request(json!({}), vec![changed("/spec/destination/server", json!(""))]),
         "TW406" => {
             let path = "x".repeat(400);
             let lines: String = (0..64)

@@ -122,11 +122,8 @@ pub(crate) struct Skipped {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Failure {
     /// The rule, if it is about a file that is checked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) code: Option<String>,
-    /// The address of the rule's page.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) url: Option<String>,
+    #[serde(flatten)]
+    pub(crate) rule: Option<Box<BrokenRule>>,
     /// The file, if the failure concerns one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<String>,
@@ -143,14 +140,22 @@ pub(crate) struct Failure {
     pub(crate) help: Option<String>,
     /// The excerpt of the line that is shown.
     #[serde(skip)]
-    pub(crate) excerpt: Option<Excerpt>,
+    pub(crate) excerpt: Option<Box<Excerpt>>,
+}
+
+/// The rule that a file breaks that cannot be read.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub(crate) struct BrokenRule {
+    /// The rule.
+    pub(crate) code: String,
+    /// The address of the rule's page.
+    pub(crate) url: String,
 }
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self {
-            code: None,
-            url: None,
+            rule: None,
             file: None,
             line: None,
             column: None,
@@ -167,14 +172,22 @@ impl Failure {
         }
     }
 
+    pub(crate) fn code(&self) -> Option<&str> {
+        self.rule.as_ref().map(|rule| rule.code.as_str())
+    }
+
+    pub(crate) fn url(&self) -> Option<&str> {
+        self.rule.as_ref().map(|rule| rule.url.as_str())
+    }
+
     /// A file that is to be checked and cannot be read.
     fn broken(self) -> Self {
         let error = self.message.clone();
         let code = Rule::BrokenFile.code().to_owned();
+        let url = rules::page(&code);
         Self {
             message: Problem::BrokenFile { error }.diagnostic().message,
-            url: Some(rules::page(&code)),
-            code: Some(code),
+            rule: Some(Box::new(BrokenRule { code, url })),
             ..self
         }
     }
@@ -185,7 +198,7 @@ impl Failure {
         Self {
             line,
             column,
-            excerpt,
+            excerpt: excerpt.map(Box::new),
             ..Self::of_file(name, message)
         }
     }

@@ -15,7 +15,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use telewarden::{Module, Severity};
-use telewarden_policy::annotation::{self, PREFIX};
+use telewarden_policy::annotation;
+use telewarden_policy::annotation_name::{PREFIXES, is_endpoints};
 use telewarden_policy::diagnostic::rules;
 use telewarden_policy::manifest::Manifest;
 use telewarden_policy::schema as schemas;
@@ -272,7 +273,7 @@ impl Server<'_> {
             Ok(manifest) => manifest,
             Err((text, error)) => {
                 // Syntax errors of other YAML files and of templates are not reported.
-                let is_ours = text.contains(PREFIX) && !text.contains("{{");
+                let is_ours = PREFIXES.iter().any(|prefix| text.contains(prefix)) && !text.contains("{{");
                 let lines: Vec<_> = text.lines().collect();
                 let syntax = error.position.filter(|_| is_ours).map(|(line, column)| {
                     let at = position(&lines, line, column);
@@ -425,7 +426,7 @@ impl Server<'_> {
         let name = self.annotation_name();
         if let Some(at) = path
             .windows(2)
-            .position(|two| two[0] == "annotations" && two[1] == name)
+            .position(|two| two[0] == "annotations" && is_endpoints(&two[1], &name))
         {
             return Some((&self.annotation, path[at + 2..].to_vec()));
         }

@@ -6,7 +6,7 @@
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use telewarden::Diagnostic;
-use telewarden_policy::annotation::PREFIX;
+use telewarden_policy::annotation_name::{PREFIXES, without_prefix};
 
 use super::Status;
 use super::output;
@@ -195,11 +195,12 @@ fn conditions(kind: Kind, key: Option<&str>) -> Vec<Map<String, Value>> {
 
 /// A CEL expression: `k` is the name of one of telewarden's annotations.
 fn ours(key: Option<&str>) -> String {
-    match key.filter(|key| !key.starts_with(PREFIX)) {
-        None => format!("k.startsWith('{PREFIX}')"),
-        // The settings are valid, so the name contains no quote.
-        Some(key) => format!("(k.startsWith('{PREFIX}') || k == '{key}')"),
-    }
+    let prefixes = PREFIXES.iter().map(|prefix| format!("k.startsWith('{prefix}')"));
+    // The settings are valid, so the name contains no quote.
+    let key = key
+        .filter(|key| without_prefix(key).is_none())
+        .map(|key| format!("k == '{key}'"));
+    format!("({})", prefixes.chain(key).collect::<Vec<_>>().join(" || "))
 }
 
 /// A CEL expression: a field and all its parents exist.

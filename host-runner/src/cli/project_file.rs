@@ -219,7 +219,7 @@ impl Reader<'_> {
         self.failures.push(Failure {
             line: finding.line,
             column: finding.column,
-            excerpt: finding.excerpt,
+            excerpt: finding.excerpt.map(Box::new),
             ..Failure::of_file(&self.text.name, message)
         });
     }

@@ -6,14 +6,9 @@
 //! values without checking that they are valid JSON: the engine wrote them as JSON. A key with an escape in it counts as
 //! unusual.
 
-use crate::annotation::PREFIX;
-
-/// The first bytes of our annotations' names. They are compared as one number, so the comparison does not read another
-/// page of the module's data.
-const OURS: [u8; 8] = match PREFIX.as_bytes().first_chunk() {
-    Some(start) => *start,
-    None => panic!(),
-};
+/// The first bytes of the prefixes of our annotations' names. They are compared as one number, so the comparison does not read
+/// another page of the module's data.
+const OURS: [u8; 4] = *b"tele";
 
 /// True if the payload is certainly an AdmissionRequest about an object without our annotations.
 pub(super) fn is_certainly_unannotated(payload: &[u8]) -> bool {
@@ -222,6 +217,7 @@ mod tests {
 
     #[rstest]
     #[case::ours("/request/object/metadata/annotations", json!({OTHERS: "1", KEY: "text"}))]
+    #[case::ours_by_the_newer_name("/request/object/metadata/annotations", json!({"telewarden.io/class": "text"}))]
     #[case::annotations_that_are_none("/request/object/metadata/annotations", json!([KEY]))]
     #[case::odd_metadata("/request/object/metadata", json!("argocd"))]
     #[case::a_template("/request/object/kind", json!("ApplicationSet"))]
@@ -256,6 +252,7 @@ mod tests {
             prop_oneof![
                 Just(KEY.to_owned()),
                 Just("telegraf.influxdata.com/class".to_owned()),
+                Just("telewarden.io/endpoints".to_owned()),
                 Just("ApplicationSet".to_owned()),
                 Just("annotation".to_owned()),
                 Just("\\\"{".to_owned()),

@@ -3,14 +3,15 @@
 //! An Application can be a megabyte long, and an update contains it twice. Fields that may be needed are borrowed from
 //! the payload, and all others are skipped.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::annotation::PREFIX;
+use crate::annotation_name::without_prefix;
 use crate::application_set;
+use crate::sorted_map::sorted_map;
 use crate::source::{ApplicationSpec, Kind, Metadata, Object};
 
 /// A request and the policy's settings.
@@ -39,8 +40,8 @@ pub(super) struct Request<O> {
 /// The fields of an object that matter for admission. An update that does not change them is accepted.
 #[derive(Debug, PartialEq)]
 pub(super) struct RelevantFields<'a> {
-    /// The annotations of ours, sorted.
-    annotations: Vec<(Cow<'a, str>, &'a str)>,
+    /// The annotations of ours, with their values in JSON.
+    annotations: BTreeMap<String, String>,
     target: Target<'a>,
 }
 
@@ -65,7 +66,7 @@ impl<'a> RelevantFields<'a> {
                 Ok(template) => Self::new(&template.metadata, key, || Target::of(template.spec)),
                 // It may contain annotations of ours.
                 Err(_) => Some(Self {
-                    annotations: Vec::new(),
+                    annotations: BTreeMap::new(),
                     target: Target::Unreadable(object.spec.map_or("", RawValue::get)),
                 }),
             },
@@ -75,9 +76,8 @@ impl<'a> RelevantFields<'a> {
 
     fn new(metadata: &Metadata<'a>, key: Option<&str>, target: impl FnOnce() -> Target<'a>) -> Option<Self> {
         let annotations = metadata.annotations.iter().flat_map(|annotations| &annotations.0);
-        let ours = annotations.filter(|(name, _)| name.starts_with(PREFIX) || Some(name.as_ref()) == key);
-        let mut annotations: Vec<_> = ours.map(|(name, value)| (name.clone(), value.get())).collect();
-        annotations.sort_unstable();
+        let ours = annotations.filter(|(name, _)| without_prefix(name).is_some() || Some(name.as_ref()) == key);
+        let annotations = sorted_map(ours.map(|(name, value)| (name.to_string(), value.get().to_owned())));
         (!annotations.is_empty()).then(|| Self {
             annotations,
             target: target(),
@@ -86,8 +86,7 @@ impl<'a> RelevantFields<'a> {
 
     /// The value of one annotation, if it exists and is text.
     pub(super) fn annotation(&self, name: &str) -> Option<String> {
-        let (_, value) = self.annotations.iter().find(|(known, _)| known == name)?;
-        serde_json::from_str(value).ok()
+        serde_json::from_str(self.annotations.get(name)?).ok()
     }
 }
 

@@ -39,7 +39,8 @@ pub(super) fn paragraph(findings: &[Diagnostic]) -> String {
         let help = help.map(|help| format!("; {help}")).unwrap_or_default();
         one_line(&format!("{number}{}{place}: {}{help}", finding.code, finding.message))
     });
-    let codes: BTreeSet<_> = shown.iter().map(|finding| &*finding.code).collect();
+    let mut codes = BTreeSet::new();
+    codes.extend(shown.iter().map(|finding| &*finding.code));
     let see = match codes.len() {
         0..=MAX_PAGES => codes.into_iter().map(page).collect::<Vec<_>>().join(" "),
         _ => pages(),

@@ -16,11 +16,11 @@ pub use endpoint_url::EndpointUrl;
 pub(crate) use endpoint_url::service_namespace;
 #[cfg(feature = "schema")]
 pub(crate) use endpoints::{OF_PROMETHEUS, URL_KEYS};
-pub use other_annotations::PREFIX;
 #[cfg(feature = "host")]
 pub(crate) use other_annotations::known_annotations;
 
-use crate::diagnostic::{Findings, Place, Problem};
+use crate::annotation_name::{Content, PREFIXES, newer_name};
+use crate::diagnostic::{Findings, Place, Problem, Range};
 use crate::settings::{Class, NamePattern, Names, Quantity, Settings, TemplateValue, is_dns_label};
 use crate::source::Source;
 use crate::telegraf::{
@@ -29,13 +29,15 @@ use crate::telegraf::{
 };
 use other_annotations::OtherAnnotations;
 
-/// The annotation that contains Telegraf's own TOML.
-pub(crate) const INPUTS: &str = "telegraf.influxdata.com/inputs";
-
-/// The names of all annotations that are read: the one that names endpoints, and those with a fixed name.
+/// The names of all annotations that are read, as documents show them: the one with the endpoints, and those with a fixed
+/// name. `endpoints` is the name in the settings.
 #[cfg(feature = "host")]
 pub fn names(endpoints: String) -> impl Iterator<Item = String> {
-    std::iter::once(endpoints).chain(known_annotations().map(|name| format!("{PREFIX}{name}")))
+    let endpoints = match crate::annotation_name::ENDPOINTS {
+        known if known.contains(&&*endpoints) => known[0].to_owned(),
+        _ => endpoints,
+    };
+    std::iter::once(endpoints).chain(known_annotations().map(|name| format!("{}{name}", PREFIXES[0])))
 }
 
 /// What a source's annotations declare.
@@ -124,13 +126,14 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Find
     let mut others = Vec::new();
     for (name, raw) in &source.annotations.0 {
         let name = name.as_ref();
-        let holds_endpoints = name == settings.annotation || name == INPUTS;
-        if !holds_endpoints && !name.starts_with(PREFIX) {
+        let Some(content) = Content::of(name, &settings.annotation) else {
             continue;
-        }
+        };
         match serde_json::from_str::<std::borrow::Cow<'_, str>>(raw.get()) {
-            Ok(text) if holds_endpoints => endpoint_annotations.push((name, Some(text))),
-            Ok(text) => others.push((name, text)),
+            Ok(text) => match content {
+                Content::Other(short) => others.push((name, short, text)),
+                content => endpoint_annotations.push((name, content, Some(text))),
+            },
             Err(_) => {
                 let raw = raw.get();
                 let found = kind_of_json(raw);
@@ -142,16 +145,17 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Find
                 };
                 let quoted = matches!(found, "a number" | "true or false").then(|| format!("\"{raw}{unit}\""));
                 findings.report(Problem::NotText { found, quoted }, Place::annotation(name, None));
-                if holds_endpoints {
-                    endpoint_annotations.push((name, None));
+                if content.has_endpoints() {
+                    endpoint_annotations.push((name, content, None));
                 }
             }
         }
     }
+    refuse_both_names(source, findings);
     // These annotations apply to all endpoints, whatever the order, so they are read first.
     let mut other_annotations = OtherAnnotations::new(settings, !endpoint_annotations.is_empty());
-    for (name, text) in &others {
-        other_annotations.read(name, text, findings);
+    for (name, short, text) in &others {
+        other_annotations.read(name, short, text, findings);
     }
     let (mut declaration, options) = other_annotations.finish(source, findings);
     let mut context = Context {
@@ -167,10 +171,10 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Find
         .get(class)
         .and_then(|class| agent_interval(class, &context.names));
     let mut endpoints = Endpoints::default();
-    for (name, text) in &endpoint_annotations {
+    for (name, content, text) in &endpoint_annotations {
         let Some(text) = text else { continue };
         let before = (findings.count(), endpoints.count);
-        if *name == settings.annotation {
+        if *content == Content::Endpoints {
             endpoints::read(name, text, &context, &mut endpoints, findings);
         } else {
             inputs::read(name, text, &context, &mut endpoints, findings);
@@ -189,6 +193,26 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Find
     }
     declaration.endpoints = endpoints.good;
     Some(declaration)
+}
+
+/// Reports annotations that a source has under both of their names.
+fn refuse_both_names(source: &Source<'_>, findings: &mut Findings) {
+    let mut newer = BTreeSet::new();
+    newer.extend(
+        source
+            .annotations
+            .0
+            .iter()
+            .filter(|(name, _)| name.starts_with(PREFIXES[0]))
+            .map(|(name, _)| name.to_string()),
+    );
+    for (name, _) in &source.annotations.0 {
+        if let Some(other) = newer_name(name).filter(|other| newer.contains(other)) {
+            let name = name.to_string();
+            let place = Place::annotation_name(&name);
+            findings.report(Problem::BothNames { name, other }, place);
+        }
+    }
 }
 
 /// The interval of a class's agent. Telegraf's own default is ten seconds
@@ -223,8 +247,15 @@ fn sort_by_place(source: &Source<'_>, findings: &mut Findings) {
     findings.sort_by_cached_key(|finding| {
         let place = finding.place.as_ref();
         let key = place.and_then(Place::annotation_key);
-        let position = key.and_then(|key| source.annotations.0.iter().position(|(name, _)| *name == key));
-        (position, place.and_then(|place| place.range))
+        let annotation = key.and_then(|key| source.annotations.0.iter().position(|(name, _)| *name == key));
+        let annotation = annotation.map_or(0, |index| u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1));
+        // All lines and columns count from 1, so that what has no place comes first.
+        let [start, end] = place
+            .and_then(|place| place.range)
+            .map_or([(0, 0); 2], |Range { start, end }| {
+                [start, end].map(|position| (position.line, position.column))
+            });
+        [annotation, start.0, start.1, end.0, end.1]
     });
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::{ConfigMapKeySelector, EnvVar, EnvVarSource, ObjectFieldSelector, SecretKeySelector};
 
 use super::{Declaration, SecretEnv, any_matches};
+use crate::annotation_name::{ENDPOINTS, names_of_endpoints, without_prefix};
 use crate::diagnostic::{Findings, Place, Problem};
 use crate::located::{Data, from_yaml};
 use crate::settings::{Quantity, Settings, check_image};
@@ -13,9 +14,6 @@ use crate::source::{Source, is_dns_subdomain};
 use crate::telegraf::{
     Key, Literal, MAX_TAG_VALUE, Options, Origin, TAG_VALUE, Value, nearest, read_options, refuse_unsafe_text,
 };
-
-/// The prefix of telewarden's annotations.
-pub const PREFIX: &str = "telegraf.influxdata.com/";
 
 /// All names that are read on an Application or a Namespace.
 const KNOWN: &[&str] = &[
@@ -43,9 +41,6 @@ const KNOWN: &[&str] = &[
 pub(crate) fn known_annotations() -> impl Iterator<Item = &'static str> {
     KNOWN.iter().copied().filter(|known| !known.ends_with('-'))
 }
-
-/// The default name of the annotation that contains the endpoints.
-const DEFAULT_ENDPOINTS: &str = "rubin-telegraf-operator";
 
 /// Annotations that admission writes and does not read.
 const WRITTEN: &[&str] = &["rendered", "rendered-digest"];
@@ -114,10 +109,9 @@ impl<'a> OtherAnnotations<'a> {
         (self.declaration, self.options)
     }
 
-    /// Reads one annotation.
-    pub(super) fn read(&mut self, annotation: &str, text: &str, findings: &mut Findings) {
+    /// Reads one annotation. `name` is its name without the prefix.
+    pub(super) fn read(&mut self, annotation: &str, name: &str, text: &str, findings: &mut Findings) {
         let settings = self.settings;
-        let name = annotation.strip_prefix(PREFIX).unwrap_or(annotation);
         if WRITTEN.contains(&name) {
             return;
         }
@@ -222,16 +216,21 @@ fn problem_with_name(annotation: &str, name: &str, settings: &Settings, findings
 
 /// The known annotation with the most similar name.
 fn nearest_annotation(annotation: &str, name: &str, settings: &Settings) -> Option<String> {
-    if name == DEFAULT_ENDPOINTS {
-        return Some(settings.annotation.clone());
+    let endpoints = &settings.annotation;
+    if ENDPOINTS.contains(&annotation) {
+        return Some(endpoints.clone());
     }
     // The prefix is not compared: most names have the same one, so all would be similar.
-    let endpoints = match settings.annotation.strip_prefix(PREFIX) {
-        Some(endpoints) => nearest(name, std::iter::once(endpoints)),
-        None => nearest(annotation, std::iter::once(settings.annotation.as_str())),
-    };
-    let known = nearest(name, KNOWN.iter().copied()).map(|known| format!("{PREFIX}{known}"));
-    known.or_else(|| endpoints.map(|_| settings.annotation.clone()))
+    let prefix = annotation.strip_suffix(name).unwrap_or_default();
+    let known = nearest(name, KNOWN.iter().copied()).map(|known| format!("{prefix}{known}"));
+    known.or_else(|| {
+        let mut names = names_of_endpoints(endpoints);
+        let similar = |known: &&str| match without_prefix(known) {
+            Some(known) => nearest(name, std::iter::once(known)).is_some(),
+            None => nearest(annotation, std::iter::once(*known)).is_some(),
+        };
+        names.find(similar).map(str::to_owned)
+    })
 }
 
 /// True for a known name. A known name that ends in `-` must be followed by more text.
@@ -257,10 +256,8 @@ fn check_together(declaration: &Declaration, settings: &Settings, source: &Sourc
                 request: request.to_string(),
                 limit: limit.to_string(),
             };
-            findings.report(
-                problem,
-                Place::annotation(&format!("{PREFIX}requests-{resource}"), None),
-            );
+            let annotation = source.annotation_named(&format!("requests-{resource}"));
+            findings.report(problem, Place::annotation(annotation, None));
         }
     }
     let chosen = declaration.class.as_ref().unwrap_or(&settings.default_class);
@@ -271,12 +268,11 @@ fn check_together(declaration: &Declaration, settings: &Settings, source: &Sourc
                 class: chosen.clone(),
                 source: identity.qualified_name(),
             };
-            let class_annotation = format!("{PREFIX}class");
-            let place = match declaration.class {
-                Some(_) => Place::annotation(&class_annotation, None),
-                None => Place::annotation(&settings.annotation, None),
+            let annotation = match declaration.class {
+                Some(_) => source.annotation_named("class"),
+                None => source.endpoints_annotation(settings),
             };
-            findings.report(problem, place);
+            findings.report(problem, Place::annotation(annotation, None));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The sink that collects findings.
 
 use super::{Diagnostic, Place, Problem};
+use crate::text_order::text_order;
 
 /// The most findings that are kept for one source or for the settings. It limits the size of an answer, and nobody
 /// reads more.
@@ -94,8 +95,10 @@ impl Findings {
     }
 
     /// Sorts the findings that were kept. Those with equal keys stay in their order.
-    pub(crate) fn sort_by_cached_key<K: Ord>(&mut self, key: impl FnMut(&Diagnostic) -> K) {
-        self.kept.sort_by_cached_key(key);
+    pub(crate) fn sort_by_cached_key(&mut self, key: impl FnMut(&Diagnostic) -> [u32; 5]) {
+        let order = text_order(self.kept.iter().map(key));
+        let mut unsorted: Vec<_> = std::mem::take(&mut self.kept).into_iter().map(Some).collect();
+        self.kept = order.into_iter().filter_map(|index| unsorted[index].take()).collect();
     }
 
     /// The findings. If some were dropped, the last finding tells how many.

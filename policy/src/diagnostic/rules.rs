@@ -241,8 +241,8 @@ rules! {
         help: help(advice.unwrap_or("write `- my-service: \"http://service.namespace.svc:8080/metrics\"`, one line for each endpoint")),
         why: "The annotation's value must be a text that contains a YAML document, \
               usually written as a block (`|`).",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: \"http://redis.argocd.svc:9121/metrics\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: \"http://redis.argocd.svc:9121/metrics\"\n",
+        example: "telewarden.io/endpoints: |\n  - redis: \"http://redis.argocd.svc:9121/metrics\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: \"http://redis.argocd.svc:9121/metrics\"\n",
     }
     TW002 TooLarge { size: usize, limit: usize } Error {
         summary: "The annotation is too large.",
@@ -258,56 +258,56 @@ rules! {
         message: "nested more than {limit} levels deep",
         help: help("an endpoint needs four levels at most: list, name, option, value"),
         why: "No option needs it, and a parser needs stack for each level.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: '[[[[[[[[[[[[[[[[[[[[a]]]]]]]]]]]]]]]]]]]]'\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: '[{a: \"http://a.argocd.svc:8080/metrics\"}]'\n",
+        example: "telewarden.io/endpoints: '[[[[[[[[[[[[[[[[[[[[a]]]]]]]]]]]]]]]]]]]]'\n",
+        instead: "telewarden.io/endpoints: '[{a: \"http://a.argocd.svc:8080/metrics\"}]'\n",
     }
     TW004 Alias { what: &'static str } Error {
         summary: "The annotation uses an anchor, an alias or a merge key.",
         message: "{what} is not allowed here",
         help: help("repeat the value instead"),
         why: "With aliases, a few lines can expand to gigabytes (\"billion laughs\"). A list of URLs does not need them.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: &url \"http://redis.argocd.svc:9121/metrics\"\n  - again: *url\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: \"http://redis.argocd.svc:9121/metrics\"\n",
+        example: "telewarden.io/endpoints: |\n  - redis: &url \"http://redis.argocd.svc:9121/metrics\"\n  - again: *url\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: \"http://redis.argocd.svc:9121/metrics\"\n",
     }
     TW005 YamlTag { tag: String } Error {
         summary: "The annotation uses a YAML tag.",
         message: "the tag `{tag}` is not allowed here",
         help: help("remove the tag; quote the value if it is text"),
         why: "A tag changes the type of a value.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: !!str http://redis.argocd.svc:9121/metrics\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
+        example: "telewarden.io/endpoints: |\n  - redis: !!str http://redis.argocd.svc:9121/metrics\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW006 DuplicateKey { key: String } Error {
         summary: "Duplicate key.",
         message: "`{key}` is given twice",
         help: help("keep one of the two"),
         why: "YAML does not define which of the two is used.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  redis:\n    url: http://redis.argocd.svc:9121/metrics\n    url: http://other.argocd.svc:9121/metrics\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  redis:\n    url: http://redis.argocd.svc:9121/metrics\n",
+        example: "telewarden.io/endpoints: |\n  redis:\n    url: http://redis.argocd.svc:9121/metrics\n    url: http://other.argocd.svc:9121/metrics\n",
+        instead: "telewarden.io/endpoints: |\n  redis:\n    url: http://redis.argocd.svc:9121/metrics\n",
     }
     TW007 SeveralDocuments { } Error {
         summary: "The annotation holds more than one YAML document.",
         message: "a second YAML document starts here",
         help: help("put all endpoints into one list, without `---`"),
         why: "Only one document can be read.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  a: http://a.argocd.svc:8080/metrics\n  ---\n  b: http://b.argocd.svc:8080/metrics\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  a: http://a.argocd.svc:8080/metrics\n  b: http://b.argocd.svc:8080/metrics\n",
+        example: "telewarden.io/endpoints: |\n  a: http://a.argocd.svc:8080/metrics\n  ---\n  b: http://b.argocd.svc:8080/metrics\n",
+        instead: "telewarden.io/endpoints: |\n  a: http://a.argocd.svc:8080/metrics\n  b: http://b.argocd.svc:8080/metrics\n",
     }
     TW008 InvalidToml { error: String } Error {
         summary: "Invalid TOML in the `inputs` annotation.",
         message: "invalid TOML: {error}",
         help: help("write tables such as `[[inputs.prometheus]]` with `urls = [\"http://service.namespace.svc:8080/metrics\"]`"),
         why: "The annotation must be a valid TOML document.",
-        example: "telegraf.influxdata.com/inputs: |\n  [[inputs.prometheus]]\n  urls = [http://redis.argocd.svc:9121/metrics]\n",
-        instead: "telegraf.influxdata.com/inputs: |\n  [[inputs.prometheus]]\n  urls = [\"http://redis.argocd.svc:9121/metrics\"]\n",
+        example: "telewarden.io/inputs: |\n  [[inputs.prometheus]]\n  urls = [http://redis.argocd.svc:9121/metrics]\n",
+        instead: "telewarden.io/inputs: |\n  [[inputs.prometheus]]\n  urls = [\"http://redis.argocd.svc:9121/metrics\"]\n",
     }
     TW009 NoEndpoints { } Error {
         summary: "The annotation has no endpoint.",
         message: "no endpoints",
         help: help("write `- my-service: \"http://service.namespace.svc:8080/metrics\"`, or remove the annotation"),
         why: "Telegraf does not start without an input.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: \"[]\"\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
+        example: "telewarden.io/endpoints: \"[]\"\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW010 Variable { what: &'static str } Error {
         summary: "A text contains `$` or `@{`, which Telegraf replaces.",
@@ -316,8 +316,8 @@ rules! {
         why: "Telegraf replaces `$NAME` and `${NAME}` with environment variables and `@{store:key}` with secrets in any text \
               of its configuration (<https://docs.influxdata.com/telegraf/v1/configuration/#environment-variables>). An \
               endpoint `http://evil/?t=${INFLUX_TOKEN}` would send the token to that host.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: \"http://redis.argocd.svc:9121/metrics?t=${INFLUX_TOKEN}\"\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: \"http://redis.argocd.svc:9121/metrics?t=%24\"\n",
+        example: "telewarden.io/endpoints: |\n  - redis: \"http://redis.argocd.svc:9121/metrics?t=${INFLUX_TOKEN}\"\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: \"http://redis.argocd.svc:9121/metrics?t=%24\"\n",
     }
     TW011 WrongType { what: String, expected: &'static str, found: &'static str } Error {
         summary: "A value has the wrong type.",
@@ -325,8 +325,8 @@ rules! {
         help: None,
         why: "The annotation is a list of maps, or one map. Each entry of a map is an endpoint's name with its URL, or with a \
               map of its options.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: http://redis.argocd.svc:9121/metrics\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: \"redis: http://redis.argocd.svc:9121/metrics\"\n",
+        example: "telewarden.io/endpoints: http://redis.argocd.svc:9121/metrics\n",
+        instead: "telewarden.io/endpoints: \"redis: http://redis.argocd.svc:9121/metrics\"\n",
     }
     TW012 NotText { found: &'static str, quoted: Option<String> } Error {
         summary: "An annotation's value is not text.",
@@ -336,16 +336,16 @@ rules! {
             None => help("write `|` after the name, and the list below it, indented"),
         },
         why: "Kubernetes accepts only text as the value of an annotation.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator:\n  - redis: http://redis.argocd.svc:9121/metrics\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
+        example: "telewarden.io/endpoints:\n  - redis: http://redis.argocd.svc:9121/metrics\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW013 ControlCharacter { codepoint: u32 } Error {
         summary: "A text contains a control character.",
         message: "the text contains the control character U+{codepoint:04X}",
         help: help("remove it; names, tags and patterns are one line of visible text"),
         why: "Control characters are invisible. In a tag or a pattern they are a mistake.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {tier: \"a\\nb\"}\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {tier: \"a b\"}\n",
+        example: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {tier: \"a\\nb\"}\n",
+        instead: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {tier: \"a b\"}\n",
     }
     TW014 TooManyFindings { count: usize } Warning {
         summary: "There are more findings than are shown.",
@@ -369,16 +369,16 @@ rules! {
         message: "invalid endpoint name `{name}`",
         help: help("use 1 to 63 of the characters A-Z, a-z, 0-9, `_`, `-` and `.`"),
         why: "The name becomes part of the measurement's name and, in `topology: endpoint`, of the objects' names.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - \"redis cache\": http://redis.argocd.svc:9121/metrics\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis_cache: http://redis.argocd.svc:9121/metrics\n",
+        example: "telewarden.io/endpoints: |\n  - \"redis cache\": http://redis.argocd.svc:9121/metrics\n",
+        instead: "telewarden.io/endpoints: |\n  - redis_cache: http://redis.argocd.svc:9121/metrics\n",
     }
     TW102 DuplicateEndpoint { name: String } Error {
         summary: "Two endpoints have the same name.",
         message: "there is another endpoint `{name}`",
         help: help("rename one, or write one endpoint with both `urls`"),
         why: "Their metrics would be in one measurement and could not be told apart.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n  - redis: http://cache.argocd.svc:9121/metrics\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      urls: [\"http://redis.argocd.svc:9121/metrics\", \"http://cache.argocd.svc:9121/metrics\"]\n",
+        example: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n  - redis: http://cache.argocd.svc:9121/metrics\n",
+        instead: "telewarden.io/endpoints: |\n  - redis:\n      urls: [\"http://redis.argocd.svc:9121/metrics\", \"http://cache.argocd.svc:9121/metrics\"]\n",
     }
     TW103 TooManyEndpoints { count: usize, max: usize } Error {
         summary: "There are more endpoints than the settings allow.",
@@ -393,8 +393,8 @@ rules! {
         message: "endpoint `{name}` has no URL",
         help: help("add `url: \"http://service.namespace.svc:8080/metrics\"`"),
         why: "Telegraf would have nothing to scrape.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
+        example: "telewarden.io/endpoints: |\n  - redis:\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW105 InvalidUrl { text: String, why: String, instead: Option<String> } Error {
         summary: "Invalid URL.",
@@ -404,8 +404,8 @@ rules! {
             None => help("write it as `http://service.namespace.svc:8080/metrics`; other characters are percent-encoded"),
         },
         why: "URLs are parsed strictly by RFC 3986, so that telewarden and Telegraf always agree on the host.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: \"http://redis.argocd.svc:9121/a b\"\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: \"http://redis.argocd.svc:9121/a%20b\"\n",
+        example: "telewarden.io/endpoints: |\n  - redis: \"http://redis.argocd.svc:9121/a b\"\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: \"http://redis.argocd.svc:9121/a%20b\"\n",
     }
     TW106 Scheme { scheme: String, allowed: Vec<String> } Error {
         summary: "The URL's scheme is not allowed.",
@@ -413,8 +413,8 @@ rules! {
         help: help(format!("allowed: {}", list(&allowed))),
         why: "Telegraf's prometheus input also reads `unix://` sockets, to which the allowed hosts do not apply \
               (<https://github.com/influxdata/telegraf/tree/master/plugins/inputs/prometheus>).",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: unix:///run/redis.sock\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
+        example: "telewarden.io/endpoints: |\n  - redis: unix:///run/redis.sock\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW107 Credentials { } Error {
         summary: "The URL contains a user name or a password.",
@@ -422,24 +422,24 @@ rules! {
         help: help("remove the user name, the password and the `@`"),
         why: "Everybody who can read the Application could read them. `http://argocd.svc@evil.example` also makes \
               one host look like another.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://user:secret@redis.argocd.svc:9121/metrics\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
+        example: "telewarden.io/endpoints: |\n  - redis: http://user:secret@redis.argocd.svc:9121/metrics\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW108 NoHost { } Error {
         summary: "The URL has no host.",
         message: "the URL has no host",
         help: help("write it as `http://service.namespace.svc:8080/metrics`"),
         why: "Telegraf would have nothing to connect to.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http:///metrics\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
+        example: "telewarden.io/endpoints: |\n  - redis: http:///metrics\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW109 Fragment { } Error {
         summary: "The URL has a fragment.",
         message: "the URL has a fragment, which is never sent",
         help: help("remove it from the `#` on; write a literal `#` as `%23`"),
         why: "Only browsers use fragments; HTTP clients do not send them.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics#top\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
+        example: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics#top\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW110 NonCanonicalHost { host: String, why: &'static str, instead: Option<String> } Error {
         summary: "The host is not in canonical form.",
@@ -447,8 +447,8 @@ rules! {
         help: instead.map(|host| format!("write `{host}`")),
         why: "Hosts are compared character by character with the patterns of the settings, so each host has one canonical \
               form: lower case, no percent-encoding, no dot at the end, labels of a-z, 0-9, `-` and `_`.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://Redis.argocd.svc.:9121/metrics\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
+        example: "telewarden.io/endpoints: |\n  - redis: http://Redis.argocd.svc.:9121/metrics\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW111 HostNotAllowed { host: String, allowed: Vec<String>, nearest: Option<String> } Error {
         summary: "The settings do not allow this host.",
@@ -456,24 +456,24 @@ rules! {
         help: did_you_mean(nearest.as_deref()).or_else(|| help(format!("allowed: {}", list(&allowed)))),
         why: "An author in one namespace may not be entitled to reach services of another. The setting \
               `endpoints.hosts` lists the allowed hosts; `*` stands for one or more labels.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc.evil.org:9121/metrics\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
+        example: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc.evil.org:9121/metrics\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW112 Port { port: String } Error {
         summary: "Invalid port.",
         message: "invalid port `{port}`",
         help: help("write a number from 1 to 65535, or remove the colon too"),
         why: "TCP has no such port.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:99121/metrics\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
+        example: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:99121/metrics\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW113 DuplicateUrl { url: String, first: String } Warning {
         summary: "Two endpoints have the same URL.",
         message: "endpoint `{first}` scrapes this URL already",
         help: help("remove one of the two"),
         why: "The same metrics are scraped and stored twice. This is a warning only, because the endpoints may have different options.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n  - cache: http://redis.argocd.svc:9121/metrics\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
+        example: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n  - cache: http://redis.argocd.svc:9121/metrics\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW114 OtherNamespace { host: String, namespace: String } Warning {
         summary: "The host is outside the source's namespace.",
@@ -488,16 +488,16 @@ rules! {
         message: "`insecure_skip_verify` has no effect on an `http` URL",
         help: help("remove it, or write `https`"),
         why: "The option has no effect without TLS; the URL should probably start with `https`.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      insecure_skip_verify: true\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: https://redis.argocd.svc:9121/metrics\n      insecure_skip_verify: true\n",
+        example: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      insecure_skip_verify: true\n",
+        instead: "telewarden.io/endpoints: |\n  - redis:\n      url: https://redis.argocd.svc:9121/metrics\n      insecure_skip_verify: true\n",
     }
     TW116 UrlAndUrls { } Error {
         summary: "An endpoint has both `url` and `urls`.",
         message: "`url` and `urls` exclude each other",
         help: help("put all URLs into `urls`"),
         why: "Only one of them would be used.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://a.argocd.svc:9121/metrics\n      urls: [\"http://b.argocd.svc:9121/metrics\"]\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      urls: [\"http://a.argocd.svc:9121/metrics\", \"http://b.argocd.svc:9121/metrics\"]\n",
+        example: "telewarden.io/endpoints: |\n  - redis:\n      url: http://a.argocd.svc:9121/metrics\n      urls: [\"http://b.argocd.svc:9121/metrics\"]\n",
+        instead: "telewarden.io/endpoints: |\n  - redis:\n      urls: [\"http://a.argocd.svc:9121/metrics\", \"http://b.argocd.svc:9121/metrics\"]\n",
     }
     TW117 NameInHostPattern { pattern: String } Error {
         summary: "The source's name or namespace makes a host pattern match services of other namespaces.",
@@ -516,8 +516,8 @@ rules! {
         help: help(instead),
         why: "Each entry is an endpoint's name with its URL, or with a map of its options. An option in the place of a name is \
               a mistake in the indentation, or the `name:` and `url:` of another tool.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n    interval: 30s\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 30s\n",
+        example: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n    interval: 30s\n",
+        instead: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 30s\n",
     }
 
     TW201 UnknownOption { name: String, what: &'static str, nearest: Option<&'static str>, advice: Option<&'static str> } Error {
@@ -526,16 +526,16 @@ rules! {
         help: did_you_mean(nearest).or(advice.map(str::to_owned)),
         why: "Only the safe options of Telegraf's prometheus input can be set. Others read files of the pod, send its \
               credentials, or bypass the allowed hosts.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      intervall: 30s\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 30s\n",
+        example: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      intervall: 30s\n",
+        instead: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 30s\n",
     }
     TW202 WrongOptionType { name: String, expected: &'static str, found: &'static str } Error {
         summary: "An option's value has the wrong type.",
         message: "`{name}` is {found}, but must be {expected}",
         help: None,
         why: "Telegraf would refuse the configuration or misread the value.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      fieldinclude: redis_*\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      fieldinclude: [\"redis_*\"]\n",
+        example: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      fieldinclude: redis_*\n",
+        instead: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      fieldinclude: [\"redis_*\"]\n",
     }
     TW203 InvalidDuration { name: String, text: String } Error {
         summary: "Invalid duration.",
@@ -543,16 +543,16 @@ rules! {
         help: help("write a number with a unit, such as `30s`, `1m30s` or `500ms`"),
         why: "Telegraf's durations are numbers with the units `ns`, `us`, `ms`, `s`, `m`, `h` and `d` \
               (<https://docs.influxdata.com/telegraf/v1/configuration/#intervals>).",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: half a minute\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 30s\n",
+        example: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: half a minute\n",
+        instead: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 30s\n",
     }
     TW204 IntervalTooShort { interval: String, min: String } Error {
         summary: "The interval is shorter than the settings allow.",
         message: "the interval {interval} is shorter than {min}",
         help: help(format!("write `{min}` or more")),
         why: "Every scrape costs the service, the network and the database.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 100ms\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 30s\n",
+        example: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 100ms\n",
+        instead: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 30s\n",
     }
     TW205 NameFilter { name: String, instead: &'static str } Error {
         summary: "A filter by metric name is used where every metric has the same name.",
@@ -561,48 +561,48 @@ rules! {
         why: "In version 2 of Telegraf's prometheus format the metric's name is the name of a field \
               (<https://github.com/influxdata/telegraf/tree/master/plugins/inputs/prometheus>). `namepass` and `namedrop` \
               filter by the measurement's name before it is overridden.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      namepass: [\"redis_*\"]\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      fieldinclude: [\"redis_*\"]\n",
+        example: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      namepass: [\"redis_*\"]\n",
+        instead: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      fieldinclude: [\"redis_*\"]\n",
     }
     TW206 ReservedTag { tag: String } Error {
         summary: "A tag is reserved for the settings.",
         message: "the tag `{tag}` is reserved for the settings",
         help: help("choose another name"),
         why: "Reserved tags identify the source of a metric and select its bucket.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {prometheus_app: other}\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {tier: cache}\n",
+        example: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {prometheus_app: other}\n",
+        instead: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {tier: cache}\n",
     }
     TW207 Key { name: String, what: &'static str } Error {
         summary: "Invalid key for Telegraf's configuration.",
         message: "`{name}` cannot be {what}",
         help: help("use the characters A-Z, a-z, 0-9, `_` and `-`"),
         why: "Telegraf's TOML parser is older than TOML 1.0, so rendered configurations use bare keys only.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {\"the tier\": cache}\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {the_tier: cache}\n",
+        example: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {\"the tier\": cache}\n",
+        instead: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      tags: {the_tier: cache}\n",
     }
     TW208 InvalidOptionValue { name: String, text: String, expected: &'static str } Error {
         summary: "Invalid option value.",
         message: "`{name}` cannot be `{text}`",
         help: help(format!("write {expected}")),
         why: "Telegraf would refuse the configuration, or ignore the value.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      metric_version: 3\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      metric_version: 2\n",
+        example: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      metric_version: 3\n",
+        instead: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      metric_version: 2\n",
     }
     TW209 PluginNotAllowed { plugin: String, allowed: Vec<String> } Error {
         summary: "The settings do not allow this input plugin.",
         message: "the input plugin `{plugin}` is not allowed",
         help: help(format!("allowed: {}", list(&allowed))),
         why: "Other plugins can run commands, read files and open ports. The setting `inputs.allowedPlugins` allows them.",
-        example: "telegraf.influxdata.com/inputs: |\n  [[inputs.exec]]\n  commands = [\"id\"]\n",
-        instead: "telegraf.influxdata.com/inputs: |\n  [[inputs.prometheus]]\n  urls = [\"http://redis.argocd.svc:9121/metrics\"]\n",
+        example: "telewarden.io/inputs: |\n  [[inputs.exec]]\n  commands = [\"id\"]\n",
+        instead: "telewarden.io/inputs: |\n  [[inputs.prometheus]]\n  urls = [\"http://redis.argocd.svc:9121/metrics\"]\n",
     }
     TW210 NotAnInput { name: String } Error {
         summary: "The `inputs` annotation contains something other than inputs.",
         message: "`{name}` is not an input",
         help: help("write `[[inputs.prometheus]]`, with two brackets"),
         why: "Only the administrator can set the other parts of Telegraf's configuration.",
-        example: "telegraf.influxdata.com/inputs: |\n  [[outputs.file]]\n  files = [\"stdout\"]\n",
-        instead: "telegraf.influxdata.com/inputs: |\n  [[inputs.prometheus]]\n  urls = [\"http://redis.argocd.svc:9121/metrics\"]\n",
+        example: "telewarden.io/inputs: |\n  [[outputs.file]]\n  files = [\"stdout\"]\n",
+        instead: "telewarden.io/inputs: |\n  [[inputs.prometheus]]\n  urls = [\"http://redis.argocd.svc:9121/metrics\"]\n",
     }
     TW211 UnsupportedPluginValue { name: String } Error {
         summary: "Unsupported value for an input plugin.",
@@ -618,8 +618,8 @@ rules! {
         help: help(format!("write `{max}` or less")),
         why: "Go's timers overflow at 292 years; Telegraf would then scrape without a pause. An endpoint that is scraped less \
               than once a day is usually a mistake. The setting `endpoints.maxInterval` is the limit.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 2540300h\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 12h\n",
+        example: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 2540300h\n",
+        instead: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 12h\n",
     }
     TW213 TimeoutOutOfBounds { timeout: String, min: Option<String>, max: String } Error {
         summary: "The timeout is shorter or longer than the settings allow.",
@@ -630,8 +630,8 @@ rules! {
         }),
         why: "A reload of Telegraf waits for running scrapes: until the timeout of an endpoint that hangs, no other \
               endpoint is scraped. The settings `endpoints.minTimeout` and `endpoints.maxTimeout` are the limits.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      timeout: 2562047h\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      timeout: 10s\n",
+        example: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      timeout: 2562047h\n",
+        instead: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      timeout: 10s\n",
     }
     TW214 TimeoutAboveInterval { timeout: String, interval: String } Error {
         summary: "The timeout is longer than the interval.",
@@ -640,8 +640,8 @@ rules! {
         why: "A scrape that hangs would still run when the next one is due. The interval is the first that is set of: the \
               endpoint's `interval`, the `interval` annotation, `inputs.defaults` in the settings, and the class's \
               `agent.interval`.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 20s\n      timeout: 30s\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 30s\n      timeout: 20s\n",
+        example: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 20s\n      timeout: 30s\n",
+        instead: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 30s\n      timeout: 20s\n",
     }
     TW215 ContentLengthAboveCeiling { bytes: i64, max: i64 } Error {
         summary: "The limit for a response's size is larger than the settings allow.",
@@ -649,8 +649,8 @@ rules! {
         help: help(format!("write `{max}` or less")),
         why: "Telegraf reads a whole response into memory that all its endpoints share. The setting \
               `endpoints.maxContentLength` is the limit.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      content_length_limit: 1GB\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      content_length_limit: 10MB\n",
+        example: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      content_length_limit: 1GB\n",
+        instead: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      content_length_limit: 10MB\n",
     }
     TW216 TooManyPatterns { what: String, count: usize, max: usize } Error {
         summary: "Too many patterns.",
@@ -662,12 +662,12 @@ rules! {
     }
 
     TW301 UnknownAnnotation { name: String, nearest: Option<String> } Warning {
-        summary: "Unknown annotation under `telegraf.influxdata.com/`.",
+        summary: "Unknown annotation of telewarden.",
         message: "unknown annotation `{name}` has no effect",
         help: did_you_mean(nearest.as_deref()),
         why: "It is probably a typing mistake.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/intervall: 30s\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/interval: 30s\n",
+        example: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelewarden.io/intervall: 30s\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelewarden.io/interval: 30s\n",
     }
     TW302 PodAnnotation { name: String, instead: &'static str } Error {
         summary: "The annotation is for pods of the archived telegraf-operator.",
@@ -675,16 +675,16 @@ rules! {
         help: help(instead),
         why: "telegraf-operator put a sidecar into each annotated pod and scraped that pod's ports. telewarden reads \
               complete URLs from the Application or Namespace.",
-        example: "telegraf.influxdata.com/port: \"9121\"\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
+        example: "telewarden.io/port: \"9121\"\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW303 UnknownClass { class: String, known: Vec<String> } Error {
         summary: "Unknown class.",
         message: "there is no class `{class}`",
         help: help(format!("known: {}", list(&known))),
         why: "The class defines where metrics are sent.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/class: gold\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/class: default\n",
+        example: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelewarden.io/class: gold\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelewarden.io/class: default\n",
     }
     TW304 ClassNotAllowed { class: String, source: String } Error {
         summary: "The source may not choose this class.",
@@ -699,16 +699,16 @@ rules! {
         message: "the image `{image}` is not allowed",
         help: help(format!("remove the annotation; allowed: {}", list(&allowed))),
         why: "The image has access to Telegraf's credentials.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/image: evil.example/telegraf:latest\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
+        example: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelewarden.io/image: evil.example/telegraf:latest\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW306 EnvNotAllowed { name: String } Error {
         summary: "The settings do not allow annotations to set environment variables.",
         message: "`{name}` is not allowed",
         help: help("remove the annotation, or ask the administrator for `allow.env`"),
         why: "An author of annotations may not be entitled to read the Secrets of the namespace.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/secret-env: database\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
+        example: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelewarden.io/secret-env: database\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
     TW307 EnvName { name: String } Error {
         summary: "Invalid name of an environment variable.",
@@ -732,32 +732,32 @@ rules! {
         help: help("write it as `100m` (CPU) or `64Mi` (memory)"),
         why: "Resources are written as Kubernetes quantities \
               (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>).",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/limits-memory: lots\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/limits-memory: 512Mi\n",
+        example: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelewarden.io/limits-memory: lots\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelewarden.io/limits-memory: 512Mi\n",
     }
     TW310 AboveCeiling { name: String, text: String, ceiling: String } Error {
         summary: "A resource is larger than the settings allow.",
         message: "`{name}`: {text} is above {ceiling}",
         help: help(format!("write `{ceiling}` or less")),
         why: "The setting `allow.maxResources` keeps one source from using the resources of all others.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/limits-memory: 64Gi\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/limits-memory: 1Gi\n",
+        example: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelewarden.io/limits-memory: 64Gi\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelewarden.io/limits-memory: 1Gi\n",
     }
     TW311 RequestAboveLimit { resource: &'static str, request: String, limit: String } Error {
         summary: "A resource request is larger than its limit.",
         message: "{resource}: the request {request} is above the limit {limit}",
         help: help("raise the limit, or lower the request"),
         why: "Kubernetes refuses such a pod.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/requests-memory: 512Mi\ntelegraf.influxdata.com/limits-memory: 64Mi\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/requests-memory: 64Mi\ntelegraf.influxdata.com/limits-memory: 512Mi\n",
+        example: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelewarden.io/requests-memory: 512Mi\ntelewarden.io/limits-memory: 64Mi\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelewarden.io/requests-memory: 64Mi\ntelewarden.io/limits-memory: 512Mi\n",
     }
     TW312 AnnotationValue { name: String, text: String, expected: &'static str } Error {
         summary: "Invalid annotation value.",
         message: "`{name}` cannot be `{text}`",
         help: help(format!("write {expected}")),
         why: "Telegraf or Kubernetes would refuse the value.",
-        example: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/metric-version: two\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/metric-version: \"2\"\n",
+        example: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelewarden.io/metric-version: two\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelewarden.io/metric-version: \"2\"\n",
     }
     TW313 NoEffectInStandalone { name: String } Error {
         summary: "An annotation needs a separate Telegraf, but all sources share one.",
@@ -772,8 +772,8 @@ rules! {
         message: "the annotation has no effect: there are no endpoints",
         help: help("add the endpoints, or remove the annotation"),
         why: "The annotation with the endpoints is probably missing, or its name is mistyped.",
-        example: "telegraf.influxdata.com/interval: 30s\n",
-        instead: "telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelegraf.influxdata.com/interval: 30s\n",
+        example: "telewarden.io/interval: 30s\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\ntelewarden.io/interval: 30s\n",
     }
     TW315 PolicyOnlyAnnotation { name: String } Error {
         summary: "An annotation that the policy writes is set by hand.",
@@ -791,6 +791,16 @@ rules! {
         why: "A container has one value for each variable, and it would be undefined which of the two is used.",
         example: "",
         instead: "",
+    }
+    TW317 BothNames { name: String, other: String } Error {
+        summary: "The annotation is there under both of its names.",
+        message: "`{name}` and `{other}` are the same annotation",
+        help: help(format!("remove `{name}`")),
+        why: "Annotations under `telewarden.io/` and `telegraf.influxdata.com/` mean the same, and it would be undefined which of \
+              the two is used.",
+        example: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n\
+                  telegraf.influxdata.com/rubin-telegraf-operator: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
+        instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
 
     TW401 NoNamespace { what: &'static str } Error {
@@ -895,6 +905,16 @@ rules! {
         help: help("choose another destination, or set `cluster.inClusterEnabled` to true"),
         why: "Argo CD would not deploy there for this Application, so telewarden does not either \
               (<https://argo-cd.readthedocs.io/en/stable/operator-manual/argocd-cm-yaml/>).",
+        example: "",
+        instead: "",
+    }
+    TW413 NoCluster { } Warning {
+        summary: "The destination names no cluster.",
+        message: "the destination names no cluster, and Argo CD deploys nothing without one",
+        help: help("set `server: https://kubernetes.default.svc`, or `name: in-cluster`"),
+        why: "An Application needs `destination.server` or `destination.name`: Argo CD reports an `InvalidSpecError` without, and \
+              the operator renders nothing for it \
+              (<https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#applications>).",
         example: "",
         instead: "",
     }

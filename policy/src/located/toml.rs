@@ -7,6 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{Data, Key, MAX_DEPTH, MAX_VALUES, Node, Spot, report_too_large, too_many_values};
 use crate::diagnostic::{Findings, Place, Position, Problem, Range};
+use crate::text_order::text_order;
 
 /// Parses an annotation's value. Problems are added to the findings. Answers `None` if no tree could be built.
 pub(crate) fn from_toml(annotation: &str, text: &str, findings: &mut Findings) -> Option<Node> {
@@ -129,11 +130,16 @@ impl Builder<'_> {
 
     fn table(&mut self, table: DeTable<'_>, spot: Spot, depth: usize) -> Result<Node, Beyond> {
         self.count(&spot, depth)?;
-        let mut entries: Vec<_> = table.into_iter().collect();
         // The table is sorted by name, but findings are reported in the order of the text.
-        entries.sort_unstable_by_key(|(key, value)| (key.span().start, value.span().start));
+        let offset = |offset| u32::try_from(offset).unwrap_or(u32::MAX);
+        let order = text_order(
+            table
+                .iter()
+                .map(|(key, value)| [offset(key.span().start), offset(value.span().start), 0, 0, 0]),
+        );
+        let mut entries: Vec<_> = table.into_iter().map(Some).collect();
         let mut nodes = Vec::with_capacity(entries.len().min(MAX_VALUES));
-        for (key, value) in entries {
+        for (key, value) in order.into_iter().filter_map(|index| entries[index].take()) {
             let spot = self.lines.spot(key.span());
             self.count(&spot, depth)?;
             let text = key.into_inner().into_owned();

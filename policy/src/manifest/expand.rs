@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::placeholders::{FilledText, Parameters, Unfilled, fill};
 use super::yaml::documents;
-use crate::annotation::PREFIX;
+use crate::annotation_name::is_ours;
 use crate::diagnostic::{Diagnostic, Place, Problem, escape_pointer};
 
 /// The most Applications that one ApplicationSet is expanded to.
@@ -52,7 +52,7 @@ pub(super) fn expand(object: &Value, annotation: &str) -> Option<Expansion> {
     let is_set = object["apiVersion"] == "argoproj.io/v1alpha1" && object["kind"] == "ApplicationSet";
     let template = &object["spec"]["template"];
     let annotations = template["metadata"]["annotations"].as_object()?;
-    let is_ours = |name: &str| name.starts_with(PREFIX) || name == annotation;
+    let is_ours = |name: &str| is_ours(name, annotation);
     if !is_set || !annotations.keys().any(|name| is_ours(name)) {
         return None;
     }

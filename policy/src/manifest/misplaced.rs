@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::annotation::{INPUTS, PREFIX};
+use crate::annotation_name::{Content, PREFIXES, is_ours, names_of_endpoints, without_prefix};
 use crate::diagnostic::{Diagnostic, Place, Problem, escape_pointer};
 
 /// The annotations of a document that are not read. `annotation` is the name of the one with the endpoints.
@@ -146,7 +146,7 @@ impl Finder<'_> {
         );
         let found = map.keys().find_map(|key| match self.similar(key) {
             // It is read, and its name is checked there.
-            _ if is_read && (key.starts_with(PREFIX) || key == self.annotation) => None,
+            _ if is_read && is_ours(key, self.annotation) => None,
             // Pods may have annotations of the archived telegraf-operator.
             Similar::Ours if !is_source => None,
             Similar::Not => None,
@@ -165,23 +165,26 @@ impl Finder<'_> {
 
     /// Reports a text that names the annotation: the path of a patch, or YAML within YAML.
     fn check_text(&mut self, text: &str, object: &Object<'_>, pointer: &str, within: &str) {
-        let is_path = within.ends_with("/path") && text.contains(&format!("/{}", escape_pointer(self.annotation)));
-        let is_yaml = || {
-            matches!(object.reads, Reads::Own | Reads::Kustomize | Reads::NoObject)
-                && !within.starts_with("/metadata/annotations/")
-                && text.lines().any(|line| {
-                    let line = line.trim_start_matches([' ', '-', '"', '\'', '+']);
-                    if line.starts_with("path") && line.contains(&escape_pointer(self.annotation)) {
-                        return true;
-                    }
-                    let rest = line.strip_prefix(self.annotation).unwrap_or_default();
-                    rest.trim_start_matches(['"', '\'']).starts_with(':')
-                })
+        let names: Vec<_> = names_of_endpoints(self.annotation).collect();
+        let is_pointer = |text: &str| names.iter().find(|name| text.contains(&escape_pointer(name))).copied();
+        let path = is_pointer(text).filter(|_| within.ends_with("/path") && text.contains('/'));
+        let is_key = |line: &str, name: &str| {
+            let rest = line.strip_prefix(name).unwrap_or_default();
+            rest.trim_start_matches(['"', '\'']).starts_with(':')
         };
-        if !(is_path || text.contains('\n') && is_yaml()) {
-            return;
-        }
-        let object = match is_path {
+        let may_be_yaml = matches!(object.reads, Reads::Own | Reads::Kustomize | Reads::NoObject)
+            && !within.starts_with("/metadata/annotations/")
+            && text.contains('\n');
+        let in_yaml = || {
+            let mut lines = text.lines().filter(|_| may_be_yaml);
+            lines.find_map(|line| {
+                let line = line.trim_start_matches([' ', '-', '"', '\'', '+']);
+                let of_path = is_pointer(line).filter(|_| line.starts_with("path"));
+                of_path.or_else(|| names.iter().find(|name| is_key(line, name)).copied())
+            })
+        };
+        let Some(name) = path.or_else(in_yaml) else { return };
+        let object = match path.is_some() {
             true => &Object {
                 kind: "Kustomization",
                 reads: Reads::Kustomize,
@@ -189,35 +192,39 @@ impl Finder<'_> {
             false => object,
         };
         let (what, instead) = misplaced(object, within);
-        let name = self.annotation.to_owned();
+        let name = name.to_owned();
         self.findings
             .push(Problem::Misplaced { name, what, instead }.at(Place::pointer(pointer)));
     }
 
     fn similar(&self, key: &str) -> Similar {
-        if key == self.annotation || key == INPUTS && self.annotation.starts_with(PREFIX) {
-            return Similar::Same;
-        }
-        if WRITTEN.contains(&key.strip_prefix(PREFIX).unwrap_or_default()) {
-            return Similar::Not;
-        }
-        if key.starts_with(PREFIX) {
-            let name = self.annotation.strip_prefix(PREFIX);
-            return match name.is_some_and(|name| is_near(&key[PREFIX.len()..], name)) {
-                true => Similar::Mistyped(self.annotation.to_owned()),
-                false => Similar::Ours,
-            };
+        match Content::of(key, self.annotation) {
+            Some(content) if content.has_endpoints() => return Similar::Same,
+            Some(Content::Other(name)) if WRITTEN.contains(&name) => return Similar::Not,
+            Some(Content::Other(name)) => {
+                let mut endpoints = names_of_endpoints(self.annotation)
+                    .filter(|known| without_prefix(known).is_some_and(|known| is_near(name, known)));
+                return endpoints
+                    .next()
+                    .map_or(Similar::Ours, |known| Similar::Mistyped(known.to_owned()));
+            }
+            _ => {}
         }
         let (prefix, name) = key.rsplit_once('/').unwrap_or(("", key));
-        let (own_prefix, own_name) = self.annotation.rsplit_once('/').unwrap_or(("", self.annotation));
-        let domain = PREFIX.trim_end_matches('/');
-        if is_near(name, own_name) && (prefix.is_empty() && name == own_name || is_near(prefix, own_prefix)) {
-            Similar::Mistyped(self.annotation.to_owned())
-        } else if is_near(prefix, domain) {
-            Similar::Mistyped(format!("{domain}/{name}"))
-        } else {
-            Similar::Not
+        let is_meant = |known: &&str| {
+            let (own_prefix, own_name) = known.rsplit_once('/').unwrap_or(("", known));
+            // `endpoints` alone is a name of many fields.
+            let is_unique = own_name != "endpoints";
+            is_near(name, own_name)
+                && (prefix.is_empty() && name == own_name && is_unique || is_near(prefix, own_prefix))
+        };
+        if let Some(meant) = names_of_endpoints(self.annotation).find(is_meant) {
+            return Similar::Mistyped(meant.to_owned());
         }
+        let domain = PREFIXES
+            .iter()
+            .find(|known| is_near(prefix, known.trim_end_matches('/')));
+        domain.map_or(Similar::Not, |domain| Similar::Mistyped(format!("{domain}{name}")))
     }
 }
 
@@ -347,6 +354,13 @@ mod tests {
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"annotations": {"telegraf.influxdata.io/rubin-telegraf-operator": "a"}}}),
         Some(("/metadata/annotations/", "did you mean `telegraf.influxdata.com/rubin-telegraf-operator`?"))
     )]
+    #[case::newer_name(json!({"apiVersion": "v1", "kind": "Service", "metadata": {"annotations": {"telewarden.io/endpoints": "a"}}}), Some(("/metadata/annotations/telewarden", "annotate the Application")))]
+    #[case::newer_name_mistyped(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"annotations": {"telewarden.com/endpoints": "a"}}}), Some(("/metadata/annotations/", "did you mean `telewarden.io/endpoints`?")))]
+    #[case::newer_name_in_a_patch(
+        json!([{"op": "add", "path": "/metadata/annotations/telewarden.io~1endpoints", "value": "a"}]),
+        Some(("/0/path", "kustomize build"))
+    )]
+    #[case::endpoints_of_others(json!({"apiVersion": "monitoring.coreos.com/v1", "kind": "ServiceMonitor", "spec": {"endpoints": [{"port": "web"}]}}), None)]
     fn is_found_where_it_is_not_read(#[case] document: Value, #[case] expected: Option<(&str, &str)>) {
         let found = find(&document, KEY);
         match expected {

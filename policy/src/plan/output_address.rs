@@ -27,7 +27,7 @@ pub(crate) fn check_output_addresses(accepted: &Accepted<'_>, settings: &Setting
             let source = accepted.source.identity.qualified_name();
             findings.report(
                 Problem::OutputAddress { source, address },
-                Place::annotation(&settings.annotation, None),
+                Place::annotation(accepted.source.endpoints_annotation(settings), None),
             );
             return;
         }

@@ -22,7 +22,7 @@ settings! {
     /// are optional. Maps are merged with the defaults; lists replace them.
     pub struct Settings {
         /// The annotation that holds the endpoints.
-        annotation: AnnotationName = "telegraf.influxdata.com/rubin-telegraf-operator",
+        annotation: AnnotationName = "telewarden.io/endpoints",
         /// How many Telegraf instances are deployed.
         topology: Topology = "application",
         /// Settings for `topology: standalone`.

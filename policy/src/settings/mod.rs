@@ -134,7 +134,7 @@ pub(crate) fn is_reserved_metadata(name: &str) -> bool {
             | "app.kubernetes.io/component"
             | "app.kubernetes.io/managed-by"
     ) || name.starts_with("argocd.argoproj.io/")
-        || name.starts_with("telegraf.influxdata.com/")
+        || crate::annotation_name::without_prefix(name).is_some()
 }
 
 /// A DNS label: <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names>.

@@ -3,9 +3,9 @@
 use serde_json::Value as Json;
 
 use super::{DatabaseOutput, Provide, Settings, databases, read};
+use crate::annotation_name::PREFIXES;
 use crate::diagnostic::Problem;
 use crate::protocol::{HostInfluxdb, HostOrganization, HostSettings, ObjectKind, SettingsReport};
-use crate::well_known::PREFIX;
 
 /// Answers the payload of the operation `settings`: the document, or null for the defaults.
 pub fn report(payload: &[u8]) -> SettingsReport {
@@ -38,7 +38,7 @@ fn for_host(settings: &Settings) -> HostSettings {
     HostSettings {
         instance: settings.instance.clone(),
         annotation: settings.annotation.clone(),
-        annotation_prefixes: vec![PREFIX.to_owned()],
+        annotation_prefixes: PREFIXES.map(str::to_owned).into(),
         topology: settings.topology,
         standalone_namespace: settings.standalone.namespace.clone(),
         applications: sources.applications,

@@ -64,9 +64,12 @@ fn write_value(out: &mut String, value: &Value) {
         Value::Integer(number) => {
             let _ = write!(out, "{number}");
         }
-        // `{:?}` keeps the decimal point, which makes the number a float.
+        // JSON's numbers keep the decimal point, which makes the number a float. The standard library's formatting of numbers
+        // would add 10 KB to the module.
         Value::Float(number) => {
-            let _ = write!(out, "{number:?}");
+            if let Some(number) = serde_json::Number::from_f64(*number) {
+                let _ = write!(out, "{number}");
+            }
         }
         Value::Boolean(value) => {
             let _ = write!(out, "{value}");

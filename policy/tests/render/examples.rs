@@ -84,7 +84,7 @@ fn the_other_topologies_render(#[case] topology: &str) {
     // What only one's own Telegraf could have is refused where all share one.
     let mut sources = sources.to_vec();
     let annotations = sources[2]["metadata"]["annotations"].as_object_mut().unwrap();
-    annotations.remove("telegraf.influxdata.com/limits-memory");
+    annotations.remove("telewarden.io/limits-memory");
     let answer = rendered(&sources, &settings);
     insta::assert_snapshot!(topology, shown(&answer));
 }

@@ -54,9 +54,9 @@ fn failure(failure: &Failure) -> String {
             ("file", failure.file.clone()),
             ("line", failure.line.map(|line| line.to_string())),
             ("col", failure.column.map(|column| column.to_string())),
-            ("title", failure.code.clone()),
+            ("title", failure.code().map(str::to_owned)),
         ],
-        &message(&failure.message, failure.help.as_deref(), failure.url.as_deref()),
+        &message(&failure.message, failure.help.as_deref(), failure.url()),
     )
 }
 

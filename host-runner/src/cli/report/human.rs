@@ -34,10 +34,10 @@ pub(crate) fn failure(failure: &Failure) -> String {
         file: failure.file.as_deref(),
         line: failure.line,
         column: failure.column,
-        excerpt: failure.excerpt.as_ref(),
+        excerpt: failure.excerpt.as_deref(),
     };
     let title = Level::ERROR.primary_title(plain(&failure.message));
-    let title = match &failure.code {
+    let title = match failure.code() {
         Some(code) => title.id(plain(code)),
         None => title,
     };
@@ -45,7 +45,7 @@ pub(crate) fn failure(failure: &Failure) -> String {
     if let Some(help) = &failure.help {
         group = group.element(Level::HELP.message(plain(help)));
     }
-    if let Some(url) = &failure.url {
+    if let Some(url) = failure.url() {
         group = group.element(Level::NOTE.message(plain(url)));
     }
     render(&Renderer::styled(), group, &place)

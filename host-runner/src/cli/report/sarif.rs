@@ -26,7 +26,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
 /// One log with one run.
 pub(crate) fn log(report: &Report) -> Value {
     let of_findings = report.findings.iter().map(|finding| finding.code.as_str());
-    let of_failures = report.failures.iter().filter_map(|failure| failure.code.as_deref());
+    let of_failures = report.failures.iter().filter_map(Failure::code);
     let mut codes: Vec<_> = of_findings.chain(of_failures).collect();
     codes.sort_unstable();
     codes.dedup();
@@ -40,7 +40,7 @@ pub(crate) fn log(report: &Report) -> Value {
         .iter()
         .map(|finding| result(finding, index(&finding.code)));
     let of_failures = report.failures.iter().filter_map(|failure| {
-        let code = failure.code.as_deref()?;
+        let code = failure.code()?;
         Some(result_of_failure(failure, code, index(code)))
     });
     let results: Vec<_> = of_findings.chain(of_failures).collect();
@@ -156,7 +156,7 @@ fn result_of_failure(failure: &Failure, code: &str, rule: Option<usize>) -> Valu
 }
 
 fn notification(failure: &Failure) -> Value {
-    let text = text(&failure.message, failure.help.as_deref(), failure.url.as_deref());
+    let text = text(&failure.message, failure.help.as_deref(), failure.url());
     let mut notification = json!({
         "level": "error",
         "message": {"text": message(&text)},

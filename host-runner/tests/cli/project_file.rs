@@ -2,42 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use rstest::rstest;
 use serde_json::Value;
-use tempfile::TempDir;
 
-const KEY: &str = "telegraf.influxdata.com/rubin-telegraf-operator";
-
-fn run(folder: &Path, args: &[&str]) -> Output {
-    let output = Command::new(env!("CARGO_BIN_EXE_telewarden"))
-        .args(args)
-        .current_dir(folder)
-        .env("TELEWARDEN_CACHE", env!("CARGO_TARGET_TMPDIR"))
-        .output()
-        .expect("it runs");
-    assert!(!err(&output).contains("panicked"), "{}", err(&output));
-    output
-}
-
-fn out(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).expect("it is UTF-8")
-}
-
-fn err(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).expect("it is UTF-8")
-}
-
-fn place(files: &[(&str, &str)]) -> TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    for (name, text) in files {
-        let path = folder.path().join(name);
-        fs::create_dir_all(path.parent().expect("it has one")).expect("a folder");
-        fs::write(path, text).expect("it is written");
-    }
-    folder
-}
+use crate::folder::{KEY, err, out, place, run};
 
 fn codes(folder: &Path, args: &[&str]) -> Vec<String> {
     let args: Vec<_> = ["validate", "--format", "json"].iter().chain(args).copied().collect();

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::io::{BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use lsp_server::{Message, Notification, Request, Response};
 use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::folder::{command, place};
 
 const FILE: &str = "apiVersion: argoproj.io/v1alpha1
 kind: Application
@@ -37,13 +39,9 @@ struct Editor {
 
 impl Editor {
     fn start(files: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        for (name, text) in files {
-            fs::write(folder.path().join(name), text).expect("it is written");
-        }
-        let mut server = Command::new(env!("CARGO_BIN_EXE_telewarden"))
+        let folder = place(files);
+        let mut server = command(folder.path())
             .args(["lsp", "--stdio"])
-            .env("TELEWARDEN_CACHE", env!("CARGO_TARGET_TMPDIR"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

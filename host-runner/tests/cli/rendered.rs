@@ -1,15 +1,14 @@
 //! `--helm` and `--kustomize`. The programs here are scripts that print what the real ones print; the real Helm runs in
 //! `e2e`.
-#![cfg(unix)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-const KEY: &str = "telegraf.influxdata.com/rubin-telegraf-operator";
+use crate::folder::{KEY, command, err, out};
 
 fn rendered() -> String {
     let namespace = |name: &str, url: &str| {
@@ -40,22 +39,12 @@ fn place(programs: &[(&str, &str)]) -> TempDir {
 }
 
 fn run(folder: &TempDir, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_telewarden"))
+    command(folder.path())
         .args(args)
-        .current_dir(folder.path())
-        .env("TELEWARDEN_CACHE", env!("CARGO_TARGET_TMPDIR"))
         // The scripts need `cat`, and nothing of this machine's.
         .env("PATH", format!("{}:/usr/bin:/bin", folder.path().join("bin").display()))
         .output()
         .expect("it runs")
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[test]

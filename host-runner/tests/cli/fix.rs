@@ -1,34 +1,15 @@
 //! `telewarden fix`, with the module that is built in.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::PathBuf;
+use std::process::Command;
 
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::Value;
 use tempfile::TempDir;
 
-const KEY: &str = "telegraf.influxdata.com/rubin-telegraf-operator";
-
-fn run(folder: &Path, args: &[&str]) -> Output {
-    let output = Command::new(env!("CARGO_BIN_EXE_telewarden"))
-        .args(args)
-        .current_dir(folder)
-        .env("TELEWARDEN_CACHE", env!("CARGO_TARGET_TMPDIR"))
-        .output()
-        .expect("it runs");
-    assert!(!err(&output).contains("panicked"), "{}", err(&output));
-    output
-}
-
-fn out(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).expect("it is UTF-8")
-}
-
-fn err(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).expect("it is UTF-8")
-}
+use crate::folder::{KEY, command, err, out, place, run};
 
 /// An Application with annotations, as a file has them.
 fn application(annotations: &str) -> String {
@@ -37,14 +18,6 @@ fn application(annotations: &str) -> String {
          namespace: argocd\n  annotations:\n{annotations}\nspec: {{project: default, destination: {{server: \
          'https://kubernetes.default.svc', namespace: shop}}}}\n"
     )
-}
-
-fn place(files: &[(&str, &str)]) -> TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    for (name, text) in files {
-        fs::write(folder.path().join(name), text).expect("it is written");
-    }
-    folder
 }
 
 fn read(folder: &TempDir, name: &str) -> String {
@@ -215,9 +188,8 @@ fn a_file_keeps_its_permissions_and_its_links() {
 #[test]
 fn standard_input_is_not_written() {
     let folder = place(&[]);
-    let mut child = Command::new(env!("CARGO_BIN_EXE_telewarden"))
+    let mut child = command(folder.path())
         .args(["fix", "-"])
-        .current_dir(folder.path())
         .stdin(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
@@ -232,6 +204,62 @@ fn standard_input_is_not_written() {
         err(&output).contains("standard input cannot be written"),
         "{}",
         err(&output)
+    );
+}
+
+/// The findings of a file, as code and message, and the number of those that `fix` can fix.
+fn findings(folder: &TempDir, name: &str) -> (Vec<(String, String)>, usize) {
+    let output = run(folder.path(), &["validate", "--format", "json", name]);
+    let report: Value = serde_json::from_str(out(&output)).unwrap_or_else(|_| panic!("{name}: {}", err(&output)));
+    let findings = report["findings"].as_array().expect("a list");
+    let text = |finding: &Value, field: &str| finding[field].as_str().expect("text").to_owned();
+    let all = findings
+        .iter()
+        .map(|finding| (text(finding, "code"), text(finding, "message")));
+    let fixable = findings.iter().filter(|finding| !finding["fix"].is_null());
+    (all.collect(), fixable.count())
+}
+
+/// Every file of `e2e/mistakes`: what `fix` writes has fewer findings and no new ones, and nothing is left to fix.
+#[test]
+fn the_mistakes_of_the_corpus_are_fixed_or_left_alone() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../e2e/mistakes");
+    let (mut fixed, mut left_alone) = (0, 0);
+    for group in fs::read_dir(corpus).expect("it is there") {
+        let group = group.expect("it is there").path();
+        let Ok(files) = fs::read_dir(&group) else { continue };
+        let files = files.map(|file| file.expect("it is there").path());
+        let mistakes: Vec<_> = files
+            .filter(|file| file.extension().is_some_and(|it| it == "yaml") && !file.ends_with("expected.yaml"))
+            .map(|file| {
+                let name = file.file_name().expect("it has one").to_string_lossy().into_owned();
+                (name, fs::read_to_string(file).expect("it is there"))
+            })
+            .collect();
+        let files: Vec<_> = mistakes.iter().map(|(name, text)| (&**name, &**text)).collect();
+        let folder = place(&files);
+        run(folder.path(), &["fix", "."]);
+        for (name, mistake) in files {
+            let written = read(&folder, name);
+            if written == mistake {
+                left_alone += 1;
+                continue;
+            }
+            fixed += 1;
+            let (after, fixable) = findings(&folder, name);
+            let (mut before, _) = findings(&place(&[(name, mistake)]), name);
+            let number = before.len();
+            for finding in &after {
+                let known = before.iter().position(|one| one == finding);
+                before.remove(known.unwrap_or_else(|| panic!("{name}: {finding:?} is new")));
+            }
+            assert!(after.len() < number, "{name}: nothing became better");
+            assert_eq!(fixable, 0, "{name}: more could be fixed:\n{written}");
+        }
+    }
+    assert!(
+        fixed >= 20 && left_alone >= 150,
+        "{fixed} fixed, {left_alone} left alone"
     );
 }
 

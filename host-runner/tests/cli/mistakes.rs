@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
+
+use crate::folder::command;
 
 fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../e2e/mistakes")
@@ -14,8 +15,7 @@ fn corpus() -> PathBuf {
 
 /// What the command says of files or folders: the report, and the exit status.
 fn run(group: &Path, arguments: &[&str]) -> (Value, i32) {
-    let output = Command::new(env!("CARGO_BIN_EXE_telewarden"))
-        .current_dir(group)
+    let output = command(group)
         .args(["validate", "--format", "json"])
         .args(arguments)
         .output()
