@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Render local files and apply them once, without an operator
     Apply(Apply),
+    /// Replace the tokens of sources in InfluxDB; the operator does it, and the old ones work until the pods are replaced
+    Rotate(Rotate),
     /// Check that the cluster has the objects that sources in files need; exit 1 if not, 2 on errors
     Doctor(Doctor),
 }
@@ -78,6 +80,15 @@ pub(crate) struct Policy {
     pub(crate) module_memory: usize,
 }
 
+/// Access to InfluxDB.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Influxdb {
+    /// A file with the token of an administrator of InfluxDB, for `influxdb.provide` of the settings. It is read again when it
+    /// changes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) influxdb_token_file: Option<PathBuf>,
+}
+
 /// Arguments of the commands that read the cluster.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct FromCluster {
@@ -88,6 +99,9 @@ pub(crate) struct FromCluster {
     /// The operator's namespace, for its Lease and its inventory [default: the kubeconfig's namespace]
     #[arg(long, env = "POD_NAMESPACE")]
     pub(crate) namespace: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) influxdb: Influxdb,
 
     /// How many sources are reconciled at the same time
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
@@ -148,6 +162,9 @@ pub(crate) struct Apply {
     #[arg(long, default_value = "telewarden-apply")]
     pub(crate) instance: String,
 
+    #[command(flatten)]
+    pub(crate) influxdb: Influxdb,
+
     /// Delete objects that the same sources no longer render; in `topology: standalone` also the files of all sources that
     /// are not given
     #[arg(long)]
@@ -156,6 +173,19 @@ pub(crate) struct Apply {
     /// Send dry-run requests only: nothing is written
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// Arguments of `rotate`.
+#[derive(Args, Debug)]
+pub(crate) struct Rotate {
+    /// The source, as `argoproj.io/Application/NAMESPACE/NAME` or `Namespace/NAME`; in `topology: standalone`, `all`. If none is
+    /// given, all sources
+    #[arg(value_name = "SOURCE")]
+    pub(crate) source: Option<String>,
+
+    /// The instance label of the operator's objects
+    #[arg(long, default_value = "telewarden")]
+    pub(crate) instance: String,
 }
 
 /// Arguments of `doctor`.

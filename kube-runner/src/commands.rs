@@ -3,6 +3,7 @@
 mod apply;
 mod diff;
 mod doctor;
+mod rotate;
 mod run;
 
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ pub(crate) async fn dispatch(command: Command) -> Result<ExitCode, Error> {
         Command::Run(arguments) => run::run(arguments).await,
         Command::Diff(arguments) => diff::diff(arguments).await,
         Command::Apply(arguments) => apply::apply(arguments).await,
+        Command::Rotate(arguments) => rotate::rotate(arguments).await,
         Command::Doctor(arguments) => doctor::doctor(arguments).await,
     }
 }

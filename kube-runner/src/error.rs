@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::influxdb::Failure;
 use crate::object_id::{NotAnObject, ObjectId};
 
 /// An error that ends one attempt. Findings of the module are not errors; they become Events on the source.
@@ -48,6 +49,8 @@ pub(crate) enum Error {
     },
     #[error("cannot read {what} as YAML: {why}")]
     Yaml { what: String, why: String },
+    #[error("{}", .0.why)]
+    Provide(Failure),
     #[error("{0}")]
     Leadership(&'static str),
     #[error(transparent)]
@@ -85,6 +88,7 @@ impl Error {
             Self::NotAnObject(_) => "rendered",
             Self::Settings { .. } => "settings",
             Self::File { .. } | Self::Yaml { .. } => "file",
+            Self::Provide(_) => "influxdb",
             Self::Leadership(_) => "leadership",
             Self::Artifact(_) => "artifact",
         }
@@ -99,6 +103,8 @@ impl Error {
                 ..
             } => matches!(status.code, 403 | 404 | 409 | 410 | 429 | 500..),
             Self::Api { .. } | Self::Timeout { .. } | Self::Foreign { .. } => true,
+            // Somebody else is about to find out how it is.
+            Self::Provide(failure) => failure.is_busy,
             _ => false,
         }
     }

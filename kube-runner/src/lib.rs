@@ -35,13 +35,14 @@
 //! - `queue` runs one attempt at a time for each key, and repeats failed ones.
 //! - `reconcile` takes a view of the state, calls the module (`render`), stores accepted declarations (`accepted`), and
 //!   applies the answer to the objects of the source (`owned`) through the `writer`, which needs the `lease`.
+//! - `influxdb` provides buckets and tokens before a source's objects are applied, if the settings say so.
 //! - `operator` starts all of this with the current settings, and restarts it when they change.
 //! - `commands` are `run`, `diff` and `apply`; [`Cli`] is their command line.
 //!
 //! A file imports only from files that stand above it in this list:
 //! `cli`, `compressed`, `events`, `managed_fields`, `metrics`, `object_id`, `retry`; `error`, `live_object`; `cluster_state`,
 //! `connect`, `http`, `inventory`, `kinds`, `lease`, `logging`, `module`, `queue`, `yaml`; `conditions`, `render`,
-//! `settings`, `writer`; `accepted`, `owned`, `settings_source`, `watch`; `reconcile`; `operator`; `commands`.
+//! `settings`, `writer`; `accepted`, `influxdb`, `owned`, `settings_source`, `watch`; `reconcile`; `operator`; `commands`.
 #![forbid(unsafe_code)]
 
 mod accepted;
@@ -54,6 +55,7 @@ mod connect;
 mod error;
 mod events;
 mod http;
+mod influxdb;
 mod inventory;
 mod kinds;
 mod lease;

@@ -17,7 +17,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use telewarden_policy::well_known::{APPLIED, SOURCE};
+use telewarden_policy::well_known::{APPLIED, ROTATE, ROTATED, SOURCE};
 use tokio::time::Instant;
 
 use crate::compressed::Compressed;
@@ -27,6 +27,8 @@ use crate::retry::LATER;
 
 /// The maximum length of a source's identity (kind, namespace and name), in bytes.
 const MAX_SOURCE: usize = 512;
+/// The maximum length of what asks for a rotation, in bytes.
+const MAX_ROTATION: usize = 64;
 /// The maximum compressed size of an object's content that is kept, in bytes. Rendered objects have a few KiB.
 const MAX_TEXT: usize = 64 * 1024;
 
@@ -106,6 +108,7 @@ pub(crate) struct WatchedObject {
 struct Marks {
     source: Arc<str>,
     applied: Option<Digest>,
+    rotation: Option<Box<str>>,
 }
 
 impl Marks {
@@ -114,6 +117,10 @@ impl Marks {
         Some(Self {
             source: source.as_str().into(),
             applied: annotations.get(APPLIED).and_then(|text| Digest::parse(text)),
+            rotation: annotations
+                .get(ROTATE)
+                .filter(|asked| asked.len() <= MAX_ROTATION && annotations.get(ROTATED) != Some(asked))
+                .map(|asked| asked.as_str().into()),
         })
     }
 }
@@ -229,6 +236,8 @@ pub(crate) struct Live {
     pub(crate) created: bool,
     /// True if it is being deleted and waits for finalizers.
     pub(crate) deleting: bool,
+    /// The rotation of the tokens in it that somebody has asked for, and that is not done yet.
+    pub(crate) rotation: Option<Box<str>>,
     /// The digest in its annotation, of the last applied object.
     applied: Option<Digest>,
     /// The digest of the rendered object, if this object was found equal to it: it contains all rendered fields, or an
@@ -281,7 +290,11 @@ impl Live {
             marks,
             content,
         } = object;
-        let Marks { source, applied } = marks?;
+        let Marks {
+            source,
+            applied,
+            rotation,
+        } = marks?;
         let managed = metadata.managed_fields.unwrap_or_default();
         Some(Self {
             id: ObjectId {
@@ -295,6 +308,7 @@ impl Live {
             source,
             created: managed.iter().any(|entry| managed_fields::are_ours(entry, "Update")),
             deleting: metadata.deletion_timestamp.is_some(),
+            rotation,
             applied,
             as_rendered: None,
             refusal: None,

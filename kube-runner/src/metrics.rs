@@ -17,6 +17,9 @@ pub(crate) struct Metrics {
     errors: Family<Reason, Counter>,
     writes: Family<Verb, Counter>,
     module_call: Histogram,
+    influxdb_made: Family<What, Counter>,
+    influxdb_failures: Family<Reason, Counter>,
+    influxdb_requests: Counter,
     /// Annotated Applications and Namespaces.
     pub(crate) sources: Gauge,
     /// Endpoints that are scraped.
@@ -42,6 +45,11 @@ struct Verb {
     verb: &'static str,
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct What {
+    what: &'static str,
+}
+
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("telewarden");
@@ -57,6 +65,20 @@ impl Metrics {
             "How long the module took to render",
             module_call.clone(),
         );
+        let influxdb_made = Family::default();
+        registry.register(
+            "influxdb_made",
+            "Buckets and tokens that were made in InfluxDB, and tokens that were revoked",
+            influxdb_made.clone(),
+        );
+        let influxdb_failures = Family::default();
+        registry.register(
+            "influxdb_failures",
+            "Failed requests to InfluxDB, by reason",
+            influxdb_failures.clone(),
+        );
+        let influxdb_requests = Counter::default();
+        registry.register("influxdb_requests", "Requests to InfluxDB", influxdb_requests.clone());
         let sources = Gauge::default();
         registry.register("sources", "Annotated Applications and Namespaces", sources.clone());
         let endpoints = Gauge::default();
@@ -71,6 +93,9 @@ impl Metrics {
             errors,
             writes,
             module_call,
+            influxdb_made,
+            influxdb_failures,
+            influxdb_requests,
             sources,
             endpoints,
             owned,
@@ -92,6 +117,19 @@ impl Metrics {
 
     pub(crate) fn called_module(&self, took: Duration) {
         self.module_call.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn influxdb_made(&self, what: &'static str) {
+        self.influxdb_made.get_or_create(&What { what }).inc();
+    }
+
+    pub(crate) fn influxdb_failed(&self, reason: &'static str) {
+        self.influxdb_failures.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// The counter of requests to InfluxDB.
+    pub(crate) fn influxdb_requests(&self) -> Counter {
+        self.influxdb_requests.clone()
     }
 
     pub(crate) fn endpoints(&self, endpoints: usize) {

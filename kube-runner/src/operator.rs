@@ -14,6 +14,7 @@ use telewarden::Module;
 use telewarden_policy::well_known::ALL_SOURCES;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch as channel};
+use tokio::task::JoinSet;
 
 use crate::accepted::{AcceptedStore, Declarations};
 use crate::cli::{FromCluster, Policy};
@@ -23,6 +24,7 @@ use crate::connect::connect;
 use crate::error::Error;
 use crate::events::Events;
 use crate::http::Status;
+use crate::influxdb::{AdministratorToken, Provider};
 use crate::inventory::Inventory;
 use crate::kinds::Kinds;
 use crate::lease::{self, Candidate};
@@ -51,6 +53,7 @@ struct Operator {
     events: Events,
     status: Arc<Status>,
     at_once: usize,
+    influxdb_token: AdministratorToken,
     calls: Arc<Semaphore>,
     dry_run: bool,
     until: Until,
@@ -65,6 +68,8 @@ pub(crate) struct Outcome {
     /// The number of sources that are not reconciled.
     pub(crate) undone: usize,
     pub(crate) changes: Vec<Change>,
+    /// What would be made or revoked in InfluxDB, in a dry run.
+    pub(crate) provisions: Vec<String>,
 }
 
 /// Reconciles the cluster, or in a dry run collects the changes.
@@ -132,6 +137,7 @@ pub(crate) async fn operate(
         events,
         status,
         at_once: cluster.at_once.into(),
+        influxdb_token: AdministratorToken::new(cluster.influxdb.influxdb_token_file.as_deref()),
         dry_run,
         until,
         stop: stop.clone(),
@@ -243,6 +249,9 @@ impl Operator {
             // Objects of an earlier `standalone`.
             let _ = changed.send(ALL_SOURCES.to_owned());
         }
+        let provider = Provider::new(&settings.host, &self.influxdb_token, &self.status)?.map(Arc::new);
+        let leftovers = self.find_leftovers(provider.clone(), &state, &changed, settings.is_standalone());
+        let leftovers = leftovers.await;
         let unknown = kinds.unknown.clone();
         let writer = Writer {
             client: self.client.clone(),
@@ -271,6 +280,8 @@ impl Operator {
             events: self.events.clone(),
             status: self.status.clone(),
             changes: Mutex::default(),
+            provider,
+            provisions: Mutex::default(),
             endpoints: Mutex::default(),
             failing: Mutex::default(),
             keeps_changes: self.until == Until::Idle,
@@ -287,8 +298,43 @@ impl Operator {
             reconcile(context.clone(), key)
         })
         .await;
+        drop(leftovers);
         let changes = std::mem::take(&mut *context.changes.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok((Outcome { undone, changes }, start_again))
+        let provisions = std::mem::take(&mut *context.provisions.lock().unwrap_or_else(PoisonError::into_inner));
+        let outcome = Outcome {
+            undone,
+            changes,
+            provisions,
+        };
+        Ok((outcome, start_again))
+    }
+
+    /// Queues whoever has tokens in InfluxDB and is not there any more. This goes on while the operator works, because a
+    /// database may be down.
+    async fn find_leftovers(
+        &self,
+        provider: Option<Arc<Provider>>,
+        state: &ClusterState,
+        changed: &mpsc::UnboundedSender<String>,
+        is_standalone: bool,
+    ) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        let Some(provider) = provider else { return tasks };
+        let once = self.until == Until::Idle;
+        let (state, changed) = (state.clone(), changed.clone());
+        let find = async move {
+            let holders = provider.holders(once).await;
+            let keys = state.keys();
+            let gone = holders.into_iter().filter(|holder| !keys.contains(holder));
+            // In `standalone` one attempt is about all of them.
+            gone.filter(|_| !is_standalone)
+                .for_each(|holder| drop(changed.send(holder)));
+        };
+        match once {
+            true => find.await,
+            false => drop(tasks.spawn(find)),
+        }
+        tasks
     }
 
     /// Looks up the kinds, with retries.

@@ -48,6 +48,19 @@ impl Verb {
     }
 }
 
+/// Removes the values of a Secret, which nothing may show.
+fn hide_secret(id: &ObjectId, object: &mut Value) {
+    if *id.kind.kind == *"Secret" {
+        for field in ["data", "stringData"] {
+            let values = object.get_mut(field).and_then(Value::as_object_mut);
+            values
+                .into_iter()
+                .flatten()
+                .for_each(|(_, value)| *value = json!("(hidden)"));
+        }
+    }
+}
+
 /// How deleting went.
 #[derive(Debug)]
 pub(crate) struct Pruned {
@@ -457,7 +470,9 @@ impl<'a> Owned<'a> {
         Ok(())
     }
 
-    fn changed(&mut self, change: Change) {
+    fn changed(&mut self, mut change: Change) {
+        hide_secret(&change.id, &mut change.before);
+        hide_secret(&change.id, &mut change.after);
         let (verb, id) = (change.verb.past(), &change.id);
         match self.writer.dry_run {
             true => tracing::info!(%id, verb, "would be written"),

@@ -16,7 +16,10 @@ use crate::conditions::{Condition, Conditions};
 use crate::error::Error;
 use crate::events::{Events, Notification, describe};
 use crate::http::Status;
+use crate::influxdb::{Failure, Provided, Provider};
+use crate::live_object::Live;
 use crate::module::blocking;
+use crate::object_id::ObjectId;
 use crate::owned::{Change, Owned, Pruned, Stuck, Verb};
 use crate::queue::Attempt;
 use crate::render::{Choice, GroupAnswer, Part, render_group};
@@ -43,6 +46,10 @@ pub(crate) struct Context {
     /// All changes, if `keeps_changes` is true.
     pub(crate) changes: Mutex<Vec<Change>>,
     pub(crate) keeps_changes: bool,
+    /// Provides in InfluxDB what sources need, if the settings ask for it.
+    pub(crate) provider: Option<Arc<Provider>>,
+    /// What would be made or revoked in InfluxDB, in a dry run.
+    pub(crate) provisions: Mutex<Vec<String>>,
     /// The number of endpoints of each source.
     pub(crate) endpoints: Mutex<HashMap<String, usize>>,
     /// `standalone`: the accepted declarations and their store.
@@ -75,7 +82,9 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: Arc<str>) -> Attempt {
         }
         Err(error) => {
             context.status.metrics.reconciled("failed");
-            if error.is_passing() {
+            if let Error::Provide(failure) = &error {
+                Attempt::At(failure.until)
+            } else if error.is_passing() {
                 Attempt::Soon
             } else {
                 Attempt::Later
@@ -119,14 +128,13 @@ async fn attempt(
         context.count_endpoints(key, 0);
         wanted.rendered = Some(Rendered::default());
     }
-    let Some(rendered) = wanted.rendered else {
+    let Some(mut rendered) = wanted.rendered else {
         return Ok(("refused", left));
     };
 
-    let mut objects = rendered.objects;
     let mut waiting = false;
-    if let Some(namespace) = rendered.namespace.filter(|_| !objects.is_empty())
-        && !context.state.has_namespace(&namespace, key)
+    if let Some(namespace) = rendered.namespace.as_ref().filter(|_| !rendered.objects.is_empty())
+        && !context.state.has_namespace(namespace, key)
     {
         let note = format!("namespace {namespace} does not exist; Telegraf is deployed when it is created");
         conditions.extend(sources.iter().map(|source| Condition {
@@ -135,9 +143,14 @@ async fn attempt(
             reason: "WaitingForNamespace",
             note: note.clone(),
         }));
-        objects.clear();
+        rendered.objects.clear();
+        rendered.databases.clear();
         waiting = true;
     }
+    let provided = context
+        .provide(&sources, &mut rendered, &owned, conditions, &mut left)
+        .await?;
+    let objects = &rendered.objects;
 
     // A declaration is stored before it is applied, so that it can always be rendered again.
     if !context.remember(wanted.accepted).await? {
@@ -149,8 +162,11 @@ async fn attempt(
         Some(&context.status.metrics),
         owned,
     );
-    for object in &objects {
+    for object in objects {
         all.apply(object).await?;
+    }
+    if let (Some(provider), Some(provided)) = (&context.provider, &provided) {
+        provider.written(provided);
     }
     // Before pruning, because an object that cannot be deleted must not keep a declaration.
     context.forget_accepted(&sources, &wanted.idle).await?;
@@ -160,6 +176,10 @@ async fn attempt(
         left: of_deletions,
     } = all.prune().await?;
     left = left.or(of_deletions);
+    // Last, when nothing uses them any more.
+    if let Err(failure) = context.revoke(key, &rendered).await {
+        left = left.or(Attempt::At(failure.until));
+    }
     conditions.extend(not_deleted(&sources, &stuck));
     context.publish_changes(key, &sources, &changes);
     let result = match (waiting, changes.is_empty()) {
@@ -172,6 +192,9 @@ async fn attempt(
     }
     Ok((result, left))
 }
+
+/// The reason of an Event that a bucket or a token could not be provided.
+const NOT_PROVIDED: &str = "NotProvided";
 
 /// So many objects that cannot be deleted are named.
 const NAMED: usize = 5;
@@ -273,6 +296,84 @@ impl Context {
             doing: format!("render {key}"),
             source,
         })
+    }
+
+    /// Provides what the answer needs of databases, and puts the tokens into its Secrets.
+    ///
+    /// # Errors
+    /// If it cannot be provided. In `standalone` the others are not held up: whoever it concerns is told.
+    async fn provide(
+        &self,
+        sources: &[Arc<Source>],
+        rendered: &mut Rendered,
+        owned: &BTreeMap<ObjectId, Arc<Live>>,
+        conditions: &mut Vec<Condition>,
+        left: &mut Attempt,
+    ) -> Result<Option<Provided>, Error> {
+        let Some(provider) = self.provider.as_ref().filter(|_| !rendered.databases.is_empty()) else {
+            return Ok(None);
+        };
+        let mut provided = provider.provide(&self.writer, rendered, owned).await;
+        provided.fill(&mut rendered.objects);
+        let failures = std::mem::take(&mut provided.failures);
+        let is_standalone = self.settings.is_standalone();
+        if let Some((_, failure)) = failures.iter().find(|(_, failure)| !is_standalone || failure.is_busy) {
+            return Err(Error::Provide(failure.clone()));
+        }
+        // One Event for each source and reason.
+        let mut notes: BTreeMap<(&str, bool, &'static str), Vec<&str>> = BTreeMap::new();
+        for (holder, failure) in &failures {
+            notes
+                .entry((holder, true, NOT_PROVIDED))
+                .or_default()
+                .push(&failure.why);
+            *left = left.or(Attempt::At(failure.until));
+        }
+        for (holder, note) in &provided.notes {
+            notes.entry((holder, false, "RetentionDiffers")).or_default().push(note);
+        }
+        let told = |holder: &str| {
+            let theirs = sources.iter().filter(|source| source.key == holder);
+            match theirs.clone().next().is_some() {
+                true => theirs.cloned().collect::<Vec<_>>(),
+                false => sources.to_vec(),
+            }
+        };
+        for ((holder, warning, reason), mut lines) in notes {
+            lines.dedup();
+            let note = lines.join("\n");
+            conditions.extend(told(holder).into_iter().map(|source| Condition {
+                source,
+                warning,
+                reason,
+                note: note.clone(),
+            }));
+        }
+        if self.writer.dry_run {
+            lock(&self.provisions).append(&mut provided.made);
+        } else if let ([source], false) = (sources, provided.made.is_empty()) {
+            self.events.send(Notification {
+                regarding: source.reference.clone(),
+                warning: false,
+                reason: "Provided",
+                note: provided.made.join("; "),
+            });
+        }
+        Ok(Some(provided))
+    }
+
+    /// Revokes tokens that are not needed any more.
+    async fn revoke(&self, key: &str, rendered: &Rendered) -> Result<(), Failure> {
+        let Some(provider) = &self.provider else { return Ok(()) };
+        let holder = match self.settings.is_standalone() {
+            true => None,
+            false => Some(key),
+        };
+        let mut revoked = provider.revoke(&self.writer, holder, Some(rendered)).await?;
+        if self.writer.dry_run {
+            lock(&self.provisions).append(&mut revoked);
+        }
+        Ok(())
     }
 
     /// Converts an answer to conditions and the required state. `parts` are the request's sources.
@@ -430,6 +531,9 @@ impl Context {
 
     /// Counts a failure, and answers the conditions of its sources: none if a retry is likely to succeed.
     fn failure(&self, key: &str, error: &Error, sources: &[Arc<Source>]) -> Vec<Condition> {
+        if matches!(error, Error::Provide(failure) if failure.is_busy) {
+            return Vec::new();
+        }
         self.status.metrics.failed(error.reason());
         let text = error.chain();
         tracing::warn!(%key, error = %text, reason = error.reason(), "the attempt failed");
@@ -437,6 +541,7 @@ impl Context {
             // A conflict means that another client wrote first.
             "conflict" | "connection" | "leadership" | "throttled" | "server" | "timeout" => return Vec::new(),
             "foreign" => "ForeignObject",
+            "influxdb" => NOT_PROVIDED,
             _ => "Failed",
         };
         let condition = |source: &Arc<Source>| Condition {
@@ -481,8 +586,6 @@ mod tests {
     use k8s_openapi::api::core::v1::ObjectReference;
     use serde_json::json;
     use serde_json::value::RawValue;
-
-    use crate::object_id::ObjectId;
 
     fn source(key: &str) -> Arc<Source> {
         Arc::new(Source {

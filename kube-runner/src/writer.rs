@@ -47,11 +47,18 @@ impl Writer {
         request: impl Future<Output = Result<T, kube::Error>>,
         doing: impl Fn() -> String,
     ) -> Result<T, Error> {
+        self.may_write()?;
+        bounded(request, doing).await
+    }
+
+    /// # Errors
+    /// If this operator may not write now.
+    pub(crate) fn may_write(&self) -> Result<(), Error> {
         match &self.leads {
             Some(leads) if !lease::may_write(*leads.borrow()) => {
                 Err(Error::Leadership("the lease has expired, so nothing is written"))
             }
-            _ => bounded(request, doing).await,
+            _ => Ok(()),
         }
     }
 

@@ -34,6 +34,30 @@ export interface Configuration {
     files: Record<string, string>;
 }
 
+/** A bucket of InfluxDB 2, and a token that can write it. */
+export interface Database {
+    /** The source that needs it; `all` for an output that is the same for all sources of `standalone`. */
+    holder: string;
+    /** The database's URL. It does not depend on a source. */
+    url: string;
+    /** The organization's name. It does not depend on a source. */
+    organization: string;
+    /** The bucket's name. */
+    bucket: string;
+    /** How long a new bucket keeps its data, in seconds. */
+    retentionSeconds: number;
+    /** The token, if one is provided. It can write the bucket and do nothing else. */
+    token?: DatabaseToken;
+}
+
+/** A token that can write one bucket. */
+export interface DatabaseToken {
+    /** The name of the rendered Secret that it is put into. The Secret is rendered without data. */
+    secret: string;
+    /** Its key in the Secret. */
+    key: string;
+}
+
 /** One finding. */
 export interface Diagnostic {
     /** The rule's code, such as `TW103`. */
@@ -185,6 +209,8 @@ export interface Rendered {
     namespace?: string;
     /** The class, which defines where the metrics are sent. */
     class?: string;
+    /** What the outputs need of databases, if the settings have it provided (`influxdb.provide`). A host that applies the objects provides it first. */
+    databases?: Database[];
     /** The configurations, one for each Telegraf. */
     configurations?: Configuration[];
     /** The objects, in the order in which they should be applied. */
@@ -230,6 +256,8 @@ export interface SourceAnswer {
     namespace?: string;
     /** The class, which defines where the metrics are sent. */
     class?: string;
+    /** What the outputs need of databases, if the settings have it provided (`influxdb.provide`). A host that applies the objects provides it first. */
+    databases?: Database[];
     /** The configurations, one for each Telegraf. */
     configurations?: Configuration[];
     /** The objects, in the order in which they should be applied. */

@@ -36,7 +36,7 @@ pub fn annotate(object: &Value, settings: &Settings) -> Option<String> {
         .iter()
         .flat_map(|annotations| &annotations.0);
     for (name, value) in annotations {
-        if is_ours(&name, &settings.annotation) {
+        if is_ours(name, &settings.annotation) {
             let value: String = serde_json::from_str(RawValue::get(value)).ok()?;
             command += " \\\n  ";
             command += &quoted(&format!("{name}={value}"));

@@ -373,14 +373,13 @@ fn deployed_kinds(settings: &Settings) -> Vec<(String, String)> {
         return Vec::new();
     }
     let own = [
-        ("", "ConfigMap"),
-        ("apps", "Deployment"),
-        ("networking.k8s.io", "NetworkPolicy"),
+        ("", "ConfigMap", true),
+        ("apps", "Deployment", true),
+        ("networking.k8s.io", "NetworkPolicy", settings.network_policy),
+        ("", "Secret", settings.provides_tokens()),
     ];
-    let own = own
-        .into_iter()
-        .filter(|(_, kind)| settings.network_policy || *kind != "NetworkPolicy");
-    let own = own.map(|(group, kind)| (group.to_owned(), kind.to_owned()));
+    let own = own.into_iter().filter(|(_, _, is_rendered)| *is_rendered);
+    let own = own.map(|(group, kind, _)| (group.to_owned(), kind.to_owned()));
     let extra = settings.extra_resources.iter().filter_map(|object| {
         let group = object
             .get("apiVersion")?

@@ -157,12 +157,47 @@ pub struct Rendered {
     /// The class, which defines where the metrics are sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
+    /// What the outputs need of databases, if the settings have it provided (`influxdb.provide`). A host that applies the
+    /// objects provides it first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<Database>,
     /// The configurations, one for each Telegraf.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub configurations: Vec<Configuration>,
     /// The objects, in the order in which they should be applied.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<Value>,
+}
+
+/// A bucket of InfluxDB 2, and a token that can write it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Database {
+    /// The source that needs it; `all` for an output that is the same for all sources of `standalone`.
+    pub holder: String,
+    /// The database's URL. It does not depend on a source.
+    pub url: String,
+    /// The organization's name. It does not depend on a source.
+    pub organization: String,
+    /// The bucket's name.
+    pub bucket: String,
+    /// How long a new bucket keeps its data, in seconds.
+    pub retention_seconds: u64,
+    /// The token, if one is provided. It can write the bucket and do nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<DatabaseToken>,
+}
+
+/// A token that can write one bucket.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DatabaseToken {
+    /// The name of the rendered Secret that it is put into. The Secret is rendered without data.
+    pub secret: String,
+    /// Its key in the Secret.
+    pub key: String,
 }
 
 /// The configuration of one Telegraf.
@@ -213,6 +248,30 @@ pub struct HostSettings {
     pub application_namespaces: Vec<String>,
     /// The kinds of the objects that are rendered, apart from ConfigMap and Deployment.
     pub kinds: Vec<ObjectKind>,
+    /// What is provided in InfluxDB. Absent if nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub influxdb: Option<HostInfluxdb>,
+}
+
+/// What a host provides in InfluxDB.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HostInfluxdb {
+    /// True if each source gets a token of its own.
+    pub tokens: bool,
+    /// The organizations that outputs write to, each once.
+    pub organizations: Vec<HostOrganization>,
+}
+
+/// An organization of a database.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HostOrganization {
+    /// The database's URL.
+    pub url: String,
+    /// The organization's name.
+    pub organization: String,
 }
 
 /// A kind of object.

@@ -13,10 +13,10 @@ use crate::annotation_name::is_ours;
 use crate::application_set;
 use crate::decode::without_place;
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem, Rule};
-use crate::plan::{self, Accepted, Owner, Part, Standalone, Workload, check_output_addresses, configuration};
+use crate::plan::{self, Accepted, Need, Owner, Part, Standalone, Workload, check_output_addresses, configuration};
 use crate::project::{Deployed, Projects, no_cluster, other_cluster};
 use crate::protocol::{
-    ClusterView, Configuration, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer, VERSION,
+    ClusterView, Configuration, Database, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer, VERSION,
 };
 use crate::resources;
 use crate::settings::{self, Settings};
@@ -233,12 +233,14 @@ impl<'a> Renderer<'a> {
         }
         let (rendered, size) = match &mut self.standalone {
             Some(standalone) => {
+                let part = Part::of(&accepted, settings);
                 let rendered = Rendered {
                     namespace: Some(settings.standalone.namespace.clone()),
                     class: Some(accepted.class.to_owned()),
+                    databases: part.needs().iter().map(|need| need.database.clone()).collect(),
                     ..Rendered::default()
                 };
-                (rendered, standalone.add(Part::of(&accepted, settings)))
+                (rendered, standalone.add(part))
             }
             None => {
                 let rendered = render_source(&accepted, settings);
@@ -339,9 +341,11 @@ impl<'a> Renderer<'a> {
             let mut rendered = Rendered {
                 namespace: Some(workload.namespace.to_owned()),
                 class: Some(settings.default_class.clone()),
+                databases: Vec::new(),
                 configurations: Vec::new(),
                 objects: resources::extra_resources(Owner::All, workload.namespace, &workload.names, settings),
             };
+            add_databases(&mut rendered, &workload.needs, Owner::All, settings);
             add(&mut rendered, &workload, settings);
             rendered
         });
@@ -408,13 +412,36 @@ fn render_source(accepted: &Accepted<'_>, settings: &Settings) -> Rendered {
     let mut rendered = Rendered {
         namespace: Some(source.namespace.clone()),
         class: Some(accepted.class.to_owned()),
+        databases: Vec::new(),
         configurations: Vec::new(),
         objects: resources::extra_resources(owner, &source.namespace, &accepted.names(settings), settings),
     };
-    for workload in plan::of_source(accepted, settings) {
-        add(&mut rendered, &workload, settings);
+    let workloads = plan::of_source(accepted, settings);
+    for workload in &workloads {
+        add_databases(&mut rendered, &workload.needs, owner, settings);
+    }
+    for workload in &workloads {
+        add(&mut rendered, workload, settings);
     }
     rendered
+}
+
+/// Adds what is needed of databases, and the Secrets for the tokens, each once. They stand before the Deployments that use
+/// them.
+fn add_databases(rendered: &mut Rendered, needs: &[Need], owner: Owner<'_>, settings: &Settings) {
+    for Need { database, .. } in needs {
+        if rendered.databases.contains(database) {
+            continue;
+        }
+        if let Some(token) = &database.token
+            && !has_secret(&rendered.databases, &token.secret)
+        {
+            let namespace = rendered.namespace.as_deref().unwrap_or_default();
+            let secret = resources::secret(owner, namespace, &token.secret, settings);
+            rendered.objects.push(secret);
+        }
+        rendered.databases.push(database.clone());
+    }
 }
 
 /// Adds a workload's configuration and objects.
@@ -424,6 +451,11 @@ fn add(rendered: &mut Rendered, workload: &Workload<'_>, settings: &Settings) {
         name: workload.name.clone(),
         files: workload.files.by_name().clone(),
     });
+}
+
+fn has_secret(databases: &[Database], secret: &str) -> bool {
+    let mut tokens = databases.iter().filter_map(|database| database.token.as_ref());
+    tokens.any(|token| token.secret == secret)
 }
 
 /// The fields of a source that were read, for a host to keep.

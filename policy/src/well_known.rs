@@ -24,6 +24,16 @@ pub const ALL_SOURCES: &str = "all";
 /// Annotation: the digest of the last applied object.
 pub const APPLIED: &str = "telegraf.influxdata.com/applied";
 
+/// Annotation of pods that use tokens from Secrets. It is rendered empty; a host sets it to a text that changes with the
+/// tokens, so that pods are replaced when their token is.
+pub const TOKENS: &str = "telegraf.influxdata.com/tokens";
+
+/// Annotation of a Secret with tokens: any text. The operator replaces the tokens when it changes.
+pub const ROTATE: &str = "telegraf.influxdata.com/rotate";
+
+/// Annotation of a Secret with tokens: the value of [`ROTATE`] for which the tokens were replaced last.
+pub const ROTATED: &str = "telegraf.influxdata.com/rotated";
+
 /// In `standalone`, the tag that identifies the source of a metric. Its value is the source's identity. Outputs remove
 /// it.
 pub const ROUTING_TAG: &str = "telewarden_source";

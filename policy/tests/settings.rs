@@ -118,6 +118,115 @@ fn one_mistake_is_one_finding(#[case] yaml: &str, #[case] expected: &str) {
     assert_eq!(finding.split(": ").next(), Some(expected), "{finding}");
 }
 
+/// Settings with `bucketsAndTokens` and one output, in which some options are replaced or, with null, removed.
+fn with_output(change: &Value) -> Value {
+    let mut output = json!({
+        "urls": ["http://influxdb.influxdb.svc:8086"],
+        "organization": "o",
+        "bucket": "{bucket}",
+        "token": "${INFLUX_TOKEN}",
+    });
+    for (option, value) in change.as_object().unwrap() {
+        output[option] = value.clone();
+    }
+    output.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    json!({"influxdb": {"provide": "bucketsAndTokens"}, "classes": {"default": {"outputs": {"influxdb_v2": [output]}}}})
+}
+
+#[rstest]
+#[case(json!({}), None)]
+#[case(json!({"bucket": "metrics"}), None)]
+#[case(json!({"bucket": "eu/{bucket}"}), None)]
+#[case(json!({"urls": null}), Some(""))]
+#[case(json!({"urls": []}), Some("/urls"))]
+#[case(json!({"urls": ["http://one:8086", "http://two:8086"]}), Some("/urls"))]
+#[case(json!({"urls": ["http://influxdb.{namespace}.svc:8086"]}), Some("/urls"))]
+#[case(json!({"urls": ["${INFLUX_URL}"]}), Some("/urls"))]
+#[case(json!({"urls": ["http://admin:secret@influxdb:8086"]}), Some("/urls"))]
+#[case(json!({"organization": null}), Some(""))]
+#[case(json!({"organization": "{namespace}"}), Some("/organization"))]
+#[case(json!({"organization": "${ORG}"}), Some("/organization"))]
+#[case(json!({"bucket": "${BUCKET}"}), Some("/bucket"))]
+#[case(json!({"bucket": "{application}"}), Some("/bucket"))]
+#[case(json!({"bucket_tag": "bucket"}), Some("/bucket_tag"))]
+#[case(json!({"token": "plain"}), Some("/token"))]
+#[case(json!({"token": null}), Some(""))]
+fn what_cannot_be_provided_is_told_at_the_option(#[case] change: Value, #[case] option: Option<&str>) {
+    let document = with_output(&change);
+    let (_, findings) = read(Some(&document));
+    let places: Vec<_> = findings
+        .iter()
+        .map(|finding| finding.place.as_ref().unwrap().pointer.clone())
+        .collect();
+    let expected = option.map(|option| format!("/classes/default/outputs/influxdb_v2/0{option}"));
+    assert_eq!(places, Vec::from_iter(expected), "{findings:#?}");
+    assert!(findings.iter().all(|finding| finding.code == "TW516"), "{findings:#?}");
+    // Nothing is asked of settings that have nothing provided.
+    let mut document = document;
+    document["influxdb"]["provide"] = json!("nothing");
+    assert_eq!(read(Some(&document)).1, []);
+}
+
+#[rstest]
+#[case("influxdb: {provide: buckets, retention: 30m}", "TW516 /influxdb/retention")]
+#[case(
+    "{influxdb: {provide: buckets}, classes: {gold: {retention: 59m}}}",
+    "TW516 /classes/gold/retention"
+)]
+#[case(
+    "{influxdb: {provide: buckets}, classes: {default: {outputs: {file: [{files: [stdout]}]}}}}",
+    "TW516 /influxdb/provide"
+)]
+#[case(
+    "{influxdb: {provide: bucketsAndTokens}, sources: {sharedBuckets: true}}",
+    "TW516 /sources/sharedBuckets"
+)]
+#[case("influxdb: {tokenSecret: {name: A b}}", "TW511 /influxdb/tokenSecret/name")]
+#[case("influxdb: {tokenSecret: {key: \"a b\"}}", "TW511 /influxdb/tokenSecret/key")]
+#[case("influxdb: {provide: bucket}", "TW501 /influxdb/provide")]
+fn a_mistake_in_what_is_provided_is_one_finding(#[case] yaml: &str, #[case] expected: &str) {
+    let finding = only_finding(yaml);
+    assert_eq!(finding.split(": ").next(), Some(expected), "{finding}");
+}
+
+#[test]
+fn outputs_whose_buckets_could_be_the_same_are_refused() {
+    let output = |bucket: &str, variable: &str| json!({"urls": ["http://influxdb.influxdb.svc:8086"], "organization": "o", "bucket": bucket, "token": variable});
+    let places = |outputs: Value, gold: Value| {
+        let classes = json!({
+            "default": {"outputs": {"influxdb_v2": outputs}},
+            "gold": {"outputs": {"influxdb_v2": gold}},
+        });
+        let (_, findings) = read(Some(
+            &json!({"influxdb": {"provide": "bucketsAndTokens"}, "classes": classes}),
+        ));
+        findings
+            .iter()
+            .map(|finding| finding.place.as_ref().unwrap().pointer.clone())
+            .collect::<Vec<_>>()
+    };
+    let own = || output("{bucket}", "${T}");
+    assert_eq!(places(json!([own()]), json!([own()])), [""; 0]);
+    let bucket = "/classes/gold/outputs/influxdb_v2/0/bucket";
+    // An Application `gold-x` could have the bucket of `x` in class `gold`, or one be called like another bucket.
+    assert_eq!(
+        places(json!([own()]), json!([output("gold_{bucket}", "${T}")])),
+        [bucket]
+    );
+    assert_eq!(places(json!([own()]), json!([output("metrics", "${T}")])), [bucket]);
+    // In another organization they are others.
+    let elsewhere = |variable: &str| {
+        let mut output = output("metrics", variable);
+        output["organization"] = json!("other");
+        output
+    };
+    assert_eq!(places(json!([own()]), json!([elsewhere("${T}")])), [""; 0]);
+    // One variable cannot hold two tokens.
+    let token = "/classes/default/outputs/influxdb_v2/1/token";
+    assert_eq!(places(json!([own(), elsewhere("${T}")]), json!([own()])), [token]);
+    assert_eq!(places(json!([own(), elsewhere("${ALL}")]), json!([own()])), [""; 0]);
+}
+
 #[rstest]
 #[case("classes: {a/b: {agent: 5}}", "/classes/a~1b/agent")]
 #[case("classes: {a~b: {outputs: {}}}", "/classes/a~0b/outputs")]

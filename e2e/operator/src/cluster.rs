@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::config::AuthInfo;
@@ -476,6 +476,22 @@ impl Cluster {
             }
         }
         owned
+    }
+
+    /// The owned Secrets, with their values as `stringData`.
+    pub async fn owned_secrets(&self) -> Vec<Value> {
+        let ours = ListParams::default().labels("telegraf.influxdata.com/instance=telewarden");
+        let secrets = Api::<Secret>::all(self.client.clone())
+            .list(&ours)
+            .await
+            .expect("list Secrets");
+        let object = |secret: Secret| {
+            let data = secret.data.unwrap_or_default().into_iter();
+            let texts = data.map(|(key, value)| (key, json!(String::from_utf8_lossy(&value.0))));
+            let texts: serde_json::Map<_, _> = texts.collect();
+            json!({"kind": "Secret", "metadata": secret.metadata, "stringData": texts})
+        };
+        secrets.items.into_iter().map(object).collect()
     }
 
     /// The sorted names of all owned objects, such as `Deployment nublado/telegraf-nublado`.

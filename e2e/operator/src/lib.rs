@@ -7,6 +7,7 @@
 mod cluster;
 mod fragile_line;
 mod helm;
+mod influxdb;
 mod objects;
 mod operator;
 mod random;
@@ -16,6 +17,7 @@ mod rights;
 pub use cluster::{ADMIN, AuditEvent, Cluster, SERVICE_ACCOUNT, SERVICE_ACCOUNT_TOO};
 pub use fragile_line::FragileLine;
 pub use helm::{lint, template};
+pub use influxdb::{ADMINISTRATOR, Authorization, InfluxDb};
 pub use objects::{Application, annotation, covers, objects, redis, render};
 pub use operator::Operator;
 pub use random::Random;

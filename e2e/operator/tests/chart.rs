@@ -74,6 +74,11 @@ fn helm_finds_nothing_wrong_with_it() {
         json!({}),
         json!({"settings": {"networkPolicy": true, "extraResources": [extra("v1", "Secret")]}}),
         json!({"settingsFrom": "telewarden", "settings": {"sources": {"applications": false}}}),
+        json!({
+            "settings": {"influxdb": {"provide": "bucketsAndTokens"}},
+            "influxdbToken": {"secret": "administrator"},
+            "admissionPolicy": {"enabled": true, "secrets": ["telegraf"]},
+        }),
         signed(json!({"key": KEY})),
         signed(identity()),
     ] {
@@ -253,6 +258,17 @@ fn the_operator_is_told_whose_signature_the_module_needs() {
 #[test]
 fn rights_follow_from_the_settings() {
     let all = ["get", "list", "watch", "create", "patch", "delete"];
+    let tokens = json!({"settings": {"influxdb": {"provide": "bucketsAndTokens"}}});
+    let buckets = json!({"settings": {"influxdb": {"provide": "buckets"}}});
+    let with_secrets = template(&json!({"settings": {"extraResources": [extra("v1", "Secret")]}}));
+    assert_eq!(
+        given(&template(&tokens).expect("tokens")),
+        given(&with_secrets.expect("right values"))
+    );
+    assert_eq!(
+        given(&template(&buckets).expect("buckets")),
+        given(&template(&json!({})).expect("defaults"))
+    );
     for (kind, plural) in [
         (extra("v1", "Secret"), "/secrets"),
         (

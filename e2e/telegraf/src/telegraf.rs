@@ -55,7 +55,7 @@ struct Launch {
 }
 
 impl Launch {
-    /// Those of a Deployment. All Secrets contain the token.
+    /// Those of a Deployment. Secrets that are among the objects with `stringData` contain that, and all others the token.
     fn of(rendered: &Rendered, name: &str) -> Self {
         let object = |kind: &str| {
             let mut objects = rendered.objects.iter();
@@ -66,15 +66,27 @@ impl Launch {
         let container = &object("Deployment")["spec"]["template"]["spec"]["containers"][0];
         let text = |value: &Value| value.as_str().expect("text").to_owned();
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let secret = |name: &Value| {
+            let mut objects = rendered.objects.iter();
+            let found = objects.find(|object| object["kind"] == "Secret" && object["metadata"]["name"] == *name);
+            found.map_or(&Value::Null, |secret| &secret["stringData"])
+        };
         let variable = |variable: &Value| {
-            let value = variable["value"].as_str().unwrap_or(TOKEN);
+            let from = &variable["valueFrom"]["secretKeyRef"];
+            let of_secret = secret(&from["name"])[from["key"].as_str().unwrap_or_default()].as_str();
+            let value = variable["value"].as_str().or(of_secret).unwrap_or(TOKEN);
             (text(&variable["name"]), value.to_owned())
         };
+        let all_of_secret = |from: &Value| -> Vec<(String, String)> {
+            let entries = secret(&from["secretRef"]["name"]).as_object().into_iter().flatten();
+            entries.map(|(name, value)| (name.clone(), text(value))).collect()
+        };
+        let of_secrets: Vec<_> = list(&container["envFrom"]).iter().flat_map(all_of_secret).collect();
         Self {
             program: program(&text(&container["image"])),
             files: serde_json::from_value(files.clone()).expect("a ConfigMap holds texts"),
             arguments: list(&container["args"]).iter().map(text).collect(),
-            environment: list(&container["env"]).iter().map(variable).collect(),
+            environment: list(&container["env"]).iter().map(variable).chain(of_secrets).collect(),
         }
     }
 

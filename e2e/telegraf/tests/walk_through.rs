@@ -12,11 +12,7 @@ fn commands() -> Vec<String> {
     let text = fs::read_to_string(repository("docs/walk-through.md")).expect("the walk-through");
     let section = |section: &str| {
         let lines = section.lines().filter_map(|line| line.strip_prefix("    "));
-        // What one types into InfluxDB is no command.
-        lines
-            .take_while(|line| !line.starts_with("from("))
-            .map(|line| format!("{line}\n"))
-            .collect()
+        lines.map(|line| format!("{line}\n")).collect()
     };
     text.split("\n## ").map(section).collect()
 }
@@ -25,7 +21,7 @@ fn commands() -> Vec<String> {
 fn the_walk_through_ends_with_a_value() {
     let mut commands = commands();
     let query = commands.pop().expect("the last section");
-    assert!(query.contains("prometheus_machine_node_load1"), "{query}");
+    assert!(query.contains("node_load1"), "{query}");
     let provision = repository("e2e/provision").canonicalize().expect("e2e/provision");
     let script = commands
         .concat()
@@ -42,14 +38,15 @@ fn the_walk_through_ends_with_a_value() {
         walk.assert_runs();
         let output = Command::new("bash").args(["-c", &query]).output().expect("bash");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.contains(r#""prometheus_app":"walk_through""#)
+        // A line of CSV with the field, the measurement and the tag.
+        text.contains(",node_load1,prometheus_machine,walk_through")
             .then_some(())
             .ok_or_else(|| format!("{text}\n{}", walk.log()))
     });
     let log = walk.log();
     for said in [
         "prometheus_machine",
-        "influxdb_v2, http://127.0.0.1:8428, organization square, bucket walk_through",
+        "influxdb_v2, http://127.0.0.1:8086, organization square, bucket walk_through",
         "Deployment telegraf-walk-through",
     ] {
         assert!(log.contains(said), "{said} is not in\n{log}");

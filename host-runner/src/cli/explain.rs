@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use telewarden::{EndpointAnswer, Outcome, RenderAnswer, Rendered};
 use telewarden_policy::data_flow::{DataFlow, FlowSource, Output, Telegraf};
 use telewarden_policy::diagnostic::rules;
+use telewarden_policy::protocol::Database;
 
 use super::Status;
 use super::check::{self, Checked};
@@ -122,6 +123,28 @@ fn of_rendered(rendered: &Rendered) -> String {
     for Output { plugin, details } in outputs {
         let parts: Vec<_> = std::iter::once(plugin).chain(details).collect();
         text += &format!("    {}\n", plain(&parts.join(", ")));
+    }
+    if !rendered.databases.is_empty() {
+        text += "  has the operator provide\n";
+    }
+    for Database {
+        url,
+        organization,
+        bucket,
+        retention_seconds,
+        token,
+        ..
+    } in &rendered.databases
+    {
+        let hours = retention_seconds / 3600;
+        let place = format!("organization {organization} of {url}");
+        text += &format!("    bucket {}, in {}, for {hours} h\n", plain(bucket), plain(&place));
+        if let Some(token) = token {
+            text += &format!(
+                "    a token that can only write it, in Secret {}\n",
+                plain(&token.secret)
+            );
+        }
     }
     if !rendered.objects.is_empty() {
         let namespace = rendered.namespace.as_deref().unwrap_or_default();

@@ -54,7 +54,7 @@ fn a_chart_is_rendered_and_its_template_named() {
     let output = run(&folder, &[&["validate", "--format", "json"], &chart[..]].concat());
     let called = fs::read_to_string(folder.path().join("called")).expect("it was called");
     assert_eq!(called, "template charts/shop --values a.yaml --values b.yaml\n");
-    let report: Value = serde_json::from_str(&out(&output)).unwrap_or_else(|_| panic!("{}", err(&output)));
+    let report: Value = serde_json::from_str(out(&output)).unwrap_or_else(|_| panic!("{}", err(&output)));
     let [finding] = report["findings"].as_array().expect("a list").as_slice() else {
         panic!("{report:#}")
     };
@@ -83,7 +83,7 @@ fn a_chart_is_rendered_and_its_template_named() {
         out(&github)
     );
     let sarif = run(&folder, &[&["validate", "--format", "sarif"], &chart[..]].concat());
-    let sarif: Value = serde_json::from_str(&out(&sarif)).expect("JSON");
+    let sarif: Value = serde_json::from_str(out(&sarif)).expect("JSON");
     let location = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
     assert_eq!(
         location["artifactLocation"]["uri"],

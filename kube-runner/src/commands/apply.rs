@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
-use telewarden::{Diagnostic, Module, Outcome, PROTOCOL, RenderAnswer, RenderRequest};
+use telewarden::{Diagnostic, Module, Outcome, PROTOCOL, RenderAnswer, RenderRequest, Rendered};
 use telewarden_policy::printable::printable;
 use telewarden_policy::well_known::ALL_SOURCES;
 
@@ -24,6 +24,8 @@ use crate::cli::Apply;
 use crate::connect::connect;
 use crate::error::Error;
 use crate::events::describe;
+use crate::http::Status;
+use crate::influxdb::{AdministratorToken, Provider};
 use crate::kinds::Kinds;
 use crate::live_object::Live;
 use crate::module::{self, blocking};
@@ -56,6 +58,8 @@ pub(crate) async fn apply(arguments: Apply) -> Result<ExitCode, Error> {
         leads: None,
     };
 
+    let token = AdministratorToken::new(arguments.influxdb.influxdb_token_file.as_deref());
+    let provider = Provider::new(&settings.host, &token, &Status::new())?;
     let renderer = Renderer {
         module,
         settings: settings.clone(),
@@ -64,7 +68,7 @@ pub(crate) async fn apply(arguments: Apply) -> Result<ExitCode, Error> {
     let mut answer = renderer.render(Vec::new()).await?;
     let mut undone = print_diagnostics("settings", &answer.diagnostics);
     if settings.is_standalone() {
-        let applied = apply_shared(&writer, &renderer, &mut answer, arguments.prune).await;
+        let applied = apply_shared(&writer, &renderer, provider.as_ref(), &mut answer, arguments.prune).await;
         for of_source in &answer.sources {
             undone |= print_diagnostics(&of_source.source, &of_source.diagnostics);
         }
@@ -72,24 +76,60 @@ pub(crate) async fn apply(arguments: Apply) -> Result<ExitCode, Error> {
         return Ok(if undone { ExitCode::FAILURE } else { ExitCode::SUCCESS });
     }
 
-    let mut wanted: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    let mut wanted: BTreeMap<String, Rendered> = BTreeMap::new();
     for of_source in answer.sources {
         undone |= print_diagnostics(&of_source.source, &of_source.diagnostics);
         if matches!(of_source.outcome, Outcome::Rendered | Outcome::Idle) {
-            wanted
-                .entry(of_source.source)
-                .or_default()
-                .extend(of_source.rendered.objects);
+            // Of a source that is given twice, only the first is rendered.
+            wanted.entry(of_source.source).or_insert(of_source.rendered);
         }
     }
-    for (source, objects) in wanted {
+    for (source, mut rendered) in wanted {
         let applied = async {
-            let live = live_objects(&writer, &source, &objects, arguments.prune).await?;
-            apply_objects(&writer, live.objects, &objects, arguments.prune).await
+            let live = live_objects(&writer, &source, &rendered.objects, arguments.prune).await?;
+            let provided = provide(provider.as_ref(), &writer, &mut rendered, &live.objects).await?;
+            apply_objects(&writer, live.objects, &rendered.objects, arguments.prune).await?;
+            revoke(provided, &writer, Some(&source), &rendered).await
         };
         undone |= failed(&source, applied.await);
     }
     Ok(if undone { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Provides what is needed of databases, and puts the tokens into the rendered Secrets.
+async fn provide<'a>(
+    provider: Option<&'a Provider>,
+    writer: &Writer,
+    rendered: &mut Rendered,
+    live: &BTreeMap<ObjectId, Arc<Live>>,
+) -> Result<Option<&'a Provider>, Error> {
+    let Some(provider) = provider.filter(|_| !rendered.databases.is_empty()) else {
+        return Ok(provider);
+    };
+    let provided = provider.provide(writer, rendered, live).await;
+    for line in provided.made.iter().chain(provided.notes.iter().map(|(_, note)| note)) {
+        println!("{}", printable(line));
+    }
+    if let Some((_, failure)) = provided.failures.first() {
+        return Err(Error::Provide(failure.clone()));
+    }
+    provided.fill(&mut rendered.objects);
+    Ok(Some(provider))
+}
+
+/// Revokes tokens that the applied objects do not use.
+async fn revoke(
+    provider: Option<&Provider>,
+    writer: &Writer,
+    holder: Option<&str>,
+    rendered: &Rendered,
+) -> Result<(), Error> {
+    let Some(provider) = provider else { return Ok(()) };
+    let revoked = provider.revoke(writer, holder, Some(rendered)).await;
+    for line in revoked.map_err(Error::Provide)? {
+        println!("{}", printable(&line));
+    }
+    Ok(())
 }
 
 /// Renders the given sources.
@@ -122,6 +162,7 @@ impl Renderer {
 async fn apply_shared(
     writer: &Writer,
     renderer: &Renderer,
+    provider: Option<&Provider>,
     answer: &mut RenderAnswer,
     prune: bool,
 ) -> Result<(), Error> {
@@ -133,7 +174,7 @@ async fn apply_shared(
         *answer = renderer.render(needed).await?;
     }
     // Without objects, the shared configuration does not fit into a ConfigMap. The running one stays.
-    let Some(rendered) = answer.shared.as_ref().filter(|rendered| !rendered.objects.is_empty()) else {
+    let Some(mut rendered) = answer.shared.take().filter(|rendered| !rendered.objects.is_empty()) else {
         return Ok(());
     };
     let live = live_objects(writer, ALL_SOURCES, &rendered.objects, prune).await?;
@@ -141,6 +182,7 @@ async fn apply_shared(
     if !lost.is_empty() && !prune {
         return Err(Error::Lost { files: lost.join(", ") });
     }
+    let provider = provide(provider, writer, &mut rendered, &live.objects).await?;
     if !writer.dry_run {
         for of_source in &answer.sources {
             if let Some(declaration) = &of_source.accepted {
@@ -153,6 +195,7 @@ async fn apply_shared(
         }
     }
     apply_objects(writer, live.objects, &rendered.objects, prune).await?;
+    revoke(provider, writer, None, &rendered).await?;
     if prune {
         for file in &lost {
             println!("file {} deleted{}", printable(file), note(writer));

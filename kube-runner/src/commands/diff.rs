@@ -21,7 +21,11 @@ pub(crate) async fn diff(arguments: Diff) -> Result<ExitCode, Error> {
     let mut changes = outcome.changes;
     changes.sort_by(|a, b| a.id.cmp(&b.id));
     print_changes(&changes);
-    Ok(match (outcome.undone, changes.is_empty()) {
+    for provision in &outcome.provisions {
+        println!("# {}", printable(provision));
+    }
+    let is_same = changes.is_empty() && outcome.provisions.is_empty();
+    Ok(match (outcome.undone, is_same) {
         (0, true) => ExitCode::SUCCESS,
         (0, false) => ExitCode::from(1),
         (undone, _) => {

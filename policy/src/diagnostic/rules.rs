@@ -1061,6 +1061,15 @@ rules! {
         example: "topology: standalone\nmutation: resources\n",
         instead: "topology: standalone\nmutation: digest\n",
     }
+    TW516 Provide { why: &'static str } Error {
+        summary: "The operator cannot provide the bucket or the token of an output.",
+        message: "`influxdb.provide` is set, but {why}",
+        help: help("change it, or set `influxdb.provide` to `nothing` and make buckets and tokens in another way"),
+        why: "The operator sends an administrator's token to the output's URL, so no source may change it. It gives a token \
+              to a source for its own bucket only, so two sources may not have the same one.",
+        example: "influxdb: {provide: bucketsAndTokens}\nclasses: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"], organization: o, bucket: \"{application}\", token: \"${INFLUX_TOKEN}\"}]}}}\n",
+        instead: "influxdb: {provide: bucketsAndTokens}\nclasses: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"], organization: o, bucket: \"{bucket}\", token: \"${INFLUX_TOKEN}\"}]}}}\n",
+    }
 
     #[cfg(feature = "plugins")]
     TW521 UnknownPlugin { path: String, nearest: Option<String> } Error {

@@ -1,13 +1,15 @@
 //! Telegraf's configuration: converts endpoints and a class to one table for each file.
 
-use super::Accepted;
+use super::{Accepted, database};
 use crate::annotation::{Endpoint, Input};
 use crate::protocol::EndpointAnswer;
-use crate::settings::{Class, Names, Plugins, Settings, TemplateTable, TemplateValue, fill_table, has_placeholder};
+use crate::settings::{
+    Class, DATABASE_PLUGIN, Names, Plugins, Settings, TemplateTable, TemplateValue, fill_table, has_placeholder,
+};
 use crate::sorted_map::sorted_map;
 use crate::source::Source;
 use crate::telegraf::{Key, Literal, Table, Value, key, literal, metric_version};
-use crate::well_known::ROUTING_TAG;
+use crate::well_known::{ALL_SOURCES, ROUTING_TAG};
 
 /// The port of `outputs.health`, for the pod's probes.
 pub(crate) const HEALTH_PORT: u16 = 8888;
@@ -20,11 +22,7 @@ pub(super) fn of_source(accepted: &Accepted<'_>, endpoints: &[&Endpoint], settin
         class_settings: class,
         ..
     } = accepted;
-    let endpoint = match endpoints {
-        [endpoint] => endpoint.name.as_str(),
-        _ => "",
-    };
-    let names = source.names(settings, endpoint);
+    let names = source.names(settings, endpoint_name(endpoints));
     let mut table = of_class(class, &names, declaration.internal, settings);
     let outputs = fill_plugins(&class.outputs, &names);
     add_outputs(&mut table, outputs);
@@ -41,6 +39,14 @@ pub(super) fn of_source(accepted: &Accepted<'_>, endpoints: &[&Endpoint], settin
     table
 }
 
+/// The value of `{endpoint}` in outputs.
+pub(super) fn endpoint_name<'a>(endpoints: &[&'a Endpoint]) -> &'a str {
+    match endpoints {
+        [endpoint] => endpoint.name.as_str(),
+        _ => "",
+    }
+}
+
 /// Only a class's outputs, to determine their addresses.
 pub(super) fn outputs_of(class: &Class) -> Table {
     let mut table = Table::new();
@@ -52,7 +58,7 @@ pub(super) fn outputs_of(class: &Class) -> Table {
 /// Telegraf's own metrics are an input, so that it starts when there is no source.
 pub(super) fn shared_by_all(class: &Class, settings: &Settings) -> Table {
     let mut table = of_class(class, &Names::NONE, true, settings);
-    add_outputs(&mut table, outputs_in_standalone(class, &Names::NONE, None));
+    add_outputs(&mut table, outputs_in_standalone(class, &Names::NONE, None, settings));
     add_health(&mut table);
     table
 }
@@ -68,7 +74,10 @@ pub(super) fn part_of_source(accepted: &Accepted<'_>, settings: &Settings) -> Ta
     let identity = literal(&source.identity.to_string());
     let mut table = Table::new();
     let names = source.names(settings, "");
-    add_outputs(&mut table, outputs_in_standalone(class, &names, Some(&identity)));
+    add_outputs(
+        &mut table,
+        outputs_in_standalone(class, &names, Some(&identity), settings),
+    );
     let mut tags = InputTags::of(class, settings);
     tags.more = declaration.global_tags.clone();
     tags.fixed.insert(key(ROUTING_TAG), identity.into());
@@ -80,12 +89,21 @@ pub(super) fn part_of_source(accepted: &Accepted<'_>, settings: &Settings) -> Ta
 
 /// Outputs in `standalone`. With a source's identity: those that differ by source, restricted to its metrics. Without:
 /// those that are the same for all sources.
-fn outputs_in_standalone(class: &Class, names: &Names<'_>, source: Option<&Literal>) -> Table {
-    plugin_tables(&class.outputs, |instance| {
+fn outputs_in_standalone(class: &Class, names: &Names<'_>, source: Option<&Literal>, settings: &Settings) -> Table {
+    let holder = source.map_or(ALL_SOURCES, Literal::as_str);
+    plugin_tables(&class.outputs, |plugin, instance| {
         if has_placeholder(instance) != source.is_some() {
             return None;
         }
         let mut output = fill_table(instance, names);
+        let is_database = plugin.as_str() == DATABASE_PLUGIN;
+        if is_database
+            && let Some(need) = database::of_output(holder, instance, (class, names), settings)
+            && need.database.token.is_some()
+        {
+            let variable = format!("${{{}}}", need.variable_in_pod(settings));
+            output.insert(key("token"), Value::Replaceable(variable));
+        }
         if let Some(source) = source {
             // A metric passes if it matches any tag of `tagpass`, so there must be no other tag. `settings/check.rs` refuses
             // one.
@@ -157,13 +175,13 @@ fn of_class(class: &Class, names: &Names<'_>, internal: bool, settings: &Setting
 }
 
 fn fill_plugins(plugins: &Plugins, names: &Names<'_>) -> Table {
-    plugin_tables(plugins, |instance| Some(fill_table(instance, names)))
+    plugin_tables(plugins, |_, instance| Some(fill_table(instance, names)))
 }
 
 /// Filters the instances of plugins. Plugins without instances are removed.
-fn plugin_tables(plugins: &Plugins, keep: impl Fn(&TemplateTable) -> Option<Table>) -> Table {
+fn plugin_tables(plugins: &Plugins, keep: impl Fn(&Key, &TemplateTable) -> Option<Table>) -> Table {
     let kept = plugins.iter().filter_map(|(plugin, instances)| {
-        let instances: Vec<_> = instances.iter().filter_map(&keep).collect();
+        let instances: Vec<_> = instances.iter().filter_map(|instance| keep(plugin, instance)).collect();
         (!instances.is_empty()).then(|| (plugin.clone(), Value::Tables(instances)))
     });
     sorted_map(kept)

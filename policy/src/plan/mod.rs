@@ -12,6 +12,7 @@
 
 mod application;
 pub(crate) mod configuration;
+mod database;
 mod endpoint;
 mod name;
 mod output_address;
@@ -27,6 +28,7 @@ use crate::sorted_map::sorted_map;
 use crate::source::{Identity, Source};
 use crate::telegraf::to_toml;
 
+pub(crate) use database::Need;
 pub(crate) use name::label_value;
 pub(crate) use output_address::check_output_addresses;
 pub(crate) use peers::{Peer, Peers, has_open_output};
@@ -76,6 +78,8 @@ pub(crate) struct Workload<'a> {
     /// Telegraf's connections.
     pub(crate) peers: Peers,
     pub(crate) pod: Pod,
+    /// What its outputs need of databases.
+    pub(crate) needs: Vec<Need>,
 }
 
 /// The files of a Telegraf's configuration, by name.
@@ -121,6 +125,11 @@ fn of_endpoints<'a>(
     } = accepted;
     let identity = &source.identity;
     let configuration = configuration::of_source(accepted, endpoints, settings);
+    let names = accepted.source.names(settings, configuration::endpoint_name(endpoints));
+    let holder = identity.to_string();
+    let needs = database::of_class(&holder, accepted.class_settings, &names, settings, |_| true);
+    let mut pod = Pod::of(declaration, settings);
+    pod.take_tokens(&needs, settings);
     Workload {
         owner: Owner::Source {
             identity,
@@ -131,6 +140,7 @@ fn of_endpoints<'a>(
         names: accepted.names(settings),
         files: ConfigFiles::One(sorted_map([(ConfigFiles::FILE.to_owned(), to_toml(&configuration))])),
         peers: peers::of_telegraf(endpoints, &configuration, settings),
-        pod: Pod::of(declaration, settings),
+        pod,
+        needs,
     }
 }

@@ -72,7 +72,7 @@ fn usable(plain: &str, whole: &str, ambiguous: bool, known: fn(char) -> bool) ->
 const HASH: usize = 20;
 
 /// The first digits of a hash.
-fn short(whole: &str) -> String {
+pub(super) fn short(whole: &str) -> String {
     sha256(whole)[..HASH].to_owned()
 }
 

@@ -1,7 +1,8 @@
 //! A Telegraf's pod: the settings, overridden by annotations.
 
-use k8s_openapi::api::core::v1::EnvVar;
+use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, SecretKeySelector};
 
+use super::Need;
 use crate::annotation::{Declaration, ResourceOverrides, SecretEnv};
 use crate::settings::{ResourceList, Settings};
 
@@ -14,6 +15,8 @@ pub(crate) struct Pod {
     pub(crate) env: Vec<EnvVar>,
     /// A Secret whose entries become environment variables.
     pub(crate) secret_env: Option<SecretEnv>,
+    /// `standalone`: a Secret whose keys are the variables with tokens.
+    pub(crate) token_env: Option<String>,
 }
 
 impl Pod {
@@ -32,6 +35,40 @@ impl Pod {
             limits,
             env: pod.env.iter().chain(&declaration.env).cloned().collect(),
             secret_env: declaration.secret_env.clone(),
+            token_env: None,
+        }
+    }
+
+    /// Sets the variables with tokens from the Secrets of the needs.
+    pub(super) fn take_tokens(&mut self, needs: &[Need], settings: &Settings) {
+        for need in needs {
+            let Some(token) = &need.database.token else { continue };
+            let known = self.env.iter_mut().find(|env| env.name == need.variable);
+            if settings.topology.is_shared() {
+                self.token_env = Some(token.secret.clone());
+                // Each output has a variable of its own, so nobody has to make the Secret of this one.
+                let from = known.and_then(|env| env.value_from.as_mut());
+                if let Some(secret) = from.and_then(|from| from.secret_key_ref.as_mut()) {
+                    secret.optional = Some(true);
+                }
+                continue;
+            }
+            let own = EnvVar {
+                name: need.variable.clone(),
+                value: None,
+                value_from: Some(EnvVarSource {
+                    secret_key_ref: Some(SecretKeySelector {
+                        name: token.secret.clone(),
+                        key: token.key.clone(),
+                        optional: None,
+                    }),
+                    ..EnvVarSource::default()
+                }),
+            };
+            match known {
+                Some(known) => *known = own,
+                None => self.env.push(own),
+            }
         }
     }
 }

@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 
 use super::peers::{self, Peers};
-use super::{Accepted, ConfigFiles, Owner, Pod, Workload, configuration, name};
-use crate::settings::{Names, Settings};
+use super::{Accepted, ConfigFiles, Need, Owner, Pod, Workload, configuration, database, name};
+use crate::settings::{Names, Settings, has_placeholder};
 use crate::source::Identity;
 use crate::telegraf::to_toml;
+use crate::well_known::ALL_SOURCES;
 
 /// The name of the file that all sources share. Telegraf reads files in the order of their names, and `[agent]` applies
 /// only to files that are read later, so this name must sort before those of the sources.
@@ -35,6 +36,7 @@ pub(crate) struct Part {
     file_name: String,
     file: String,
     peers: Peers,
+    needs: Vec<Need>,
 }
 
 impl Part {
@@ -53,13 +55,24 @@ impl Part {
             file_name: name::file_name(&source.identity),
             file: to_toml(&configuration),
             peers: peers::of_telegraf(&endpoints, &configuration, settings),
+            needs: needs_of(accepted, settings),
         }
+    }
+
+    /// What the source's own outputs need of databases.
+    pub(crate) fn needs(&self) -> &[Need] {
+        &self.needs
     }
 
     /// The size in bytes.
     fn size(&self) -> usize {
         self.file_name.len() + self.file.len()
     }
+}
+
+fn needs_of(accepted: &Accepted<'_>, settings: &Settings) -> Vec<Need> {
+    let (names, holder) = (accepted.names(settings), accepted.source.identity.to_string());
+    database::of_class(&holder, accepted.class_settings, &names, settings, has_placeholder)
 }
 
 /// The shared Telegraf, to which parts are added.
@@ -72,6 +85,7 @@ pub(crate) struct Standalone<'a> {
     size: usize,
     shared_file: String,
     shared_peers: Peers,
+    shared_needs: Vec<Need>,
 }
 
 impl<'a> Standalone<'a> {
@@ -86,6 +100,9 @@ impl<'a> Standalone<'a> {
             size: SHARED_FILE.len() + shared_file.len(),
             shared_file,
             shared_peers: peers::of_outputs(&shared, settings),
+            shared_needs: database::of_class(ALL_SOURCES, class, &Names::NONE, settings, |output| {
+                !has_placeholder(output)
+            }),
         }
     }
 
@@ -132,10 +149,15 @@ impl<'a> Standalone<'a> {
         let mut files = BTreeMap::new();
         files.insert(SHARED_FILE.to_owned(), self.shared_file);
         let mut peers = self.shared_peers;
+        let mut needs = self.shared_needs;
         for part in self.parts.into_values().flatten() {
             files.insert(part.file_name, part.file);
             peers.merge(part.peers);
+            // Each source has outputs of its own.
+            needs.extend(part.needs);
         }
+        let mut pod = Pod::of_settings(self.settings);
+        pod.take_tokens(&needs, self.settings);
         Workload {
             owner: Owner::All,
             name: name::SHARED_NAME.to_owned(),
@@ -149,7 +171,8 @@ impl<'a> Standalone<'a> {
             },
             files: ConfigFiles::Directory(files),
             peers,
-            pod: Pod::of_settings(self.settings),
+            pod,
+            needs,
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::plan::configuration::HEALTH_PORT;
 use crate::plan::{ConfigFiles, Pod, Workload, label_value};
 use crate::settings::{Reload, ResourceList, Settings};
 use crate::sorted_map::sorted_map;
+use crate::well_known::TOKENS;
 
 /// The mount path of the ConfigMap.
 const DIRECTORY: &str = "/etc/telegraf";
@@ -38,6 +39,9 @@ pub(super) fn deployment(workload: &Workload<'_>, settings: &Settings) -> Deploy
         let files = workload.files.by_name().iter();
         let all: String = files.map(|(name, text)| format!("{name}\n{text}\n")).collect();
         annotations.insert("telegraf.influxdata.com/config-digest".to_owned(), sha256(&all));
+    }
+    if workload.needs.iter().any(|need| need.database.token.is_some()) {
+        annotations.insert(TOKENS.to_owned(), String::new());
     }
     let spec = DeploymentSpec {
         replicas: 1,
@@ -89,14 +93,23 @@ fn pod_spec(workload: &Workload<'_>, settings: &Settings) -> PodSpec {
 
 fn container(workload: &Workload<'_>, settings: &Settings) -> Container {
     let pod = &workload.pod;
-    let env_from = pod.secret_env.as_ref().map(|env| EnvFromSource {
-        prefix: Some(env.prefix.clone()),
-        secret_ref: Some(SecretEnvSource {
-            name: env.secret.clone(),
-            optional: None,
-        }),
-        ..EnvFromSource::default()
-    });
+    let mut env_from = Vec::new();
+    let mut all_of = |secret: &str, prefix: Option<&str>| {
+        env_from.push(EnvFromSource {
+            prefix: prefix.map(str::to_owned),
+            secret_ref: Some(SecretEnvSource {
+                name: secret.to_owned(),
+                optional: None,
+            }),
+            ..EnvFromSource::default()
+        });
+    };
+    if let Some(env) = &pod.secret_env {
+        all_of(&env.secret, Some(&env.prefix));
+    }
+    if let Some(secret) = &pod.token_env {
+        all_of(secret, None);
+    }
     let probe = |period| Probe {
         http_get: Some(HTTPGetAction {
             path: Some("/".to_owned()),
@@ -114,7 +127,7 @@ fn container(workload: &Workload<'_>, settings: &Settings) -> Container {
         command: Some(vec!["telegraf".to_owned()]),
         args: Some(arguments(&workload.files, settings.reload)),
         env: (!pod.env.is_empty()).then(|| pod.env.clone()),
-        env_from: env_from.map(|source| vec![source]),
+        env_from: (!env_from.is_empty()).then_some(env_from),
         ports: Some(vec![ContainerPort {
             name: Some("health".to_owned()),
             container_port: i32::from(HEALTH_PORT),

@@ -9,8 +9,10 @@ mod extra;
 mod metadata;
 mod network_policy;
 mod object;
+mod secret;
 
 pub(crate) use extra::extra_resources;
+pub(crate) use secret::secret;
 
 use serde::Serialize;
 use serde_json::Value;

@@ -54,6 +54,21 @@ impl ConfigMap {
     }
 }
 
+/// `v1` Secret without data, which a host adds.
+pub(crate) type Secret = Object<()>;
+
+impl Secret {
+    pub(super) fn secret(metadata: Metadata) -> Self {
+        Self {
+            api_version: "v1",
+            kind: "Secret",
+            metadata,
+            data: None,
+            spec: None,
+        }
+    }
+}
+
 /// `apps/v1` Deployment.
 pub(crate) type Deployment = Object<DeploymentSpec>;
 

@@ -1,6 +1,7 @@
 //! Checks rules that concern several settings. A [kind](super::kind) checks the rules that concern one setting.
 
 use super::choosing_tags;
+use super::databases;
 use super::document::{Class, Mutation, Settings};
 use super::path::Path;
 use super::reader::Reader;
@@ -22,6 +23,7 @@ pub(super) fn check(settings: &mut Settings, reader: &mut Reader<'_>) {
     if settings.topology.is_shared() {
         routing(settings, root, reader);
     }
+    databases::check(settings, root, reader);
     derive_tags(settings);
 }
 

@@ -9,8 +9,8 @@ use std::net::IpAddr;
 
 use super::kind::{
     AnnotationName, Count, Domain, EndpointOptions, ExtraResource, Image, InstanceName, NameSet, NamespaceName,
-    OfEndpoint, OfTelegraf, OneOrMore, Outputs, Plugins, PodAnnotations, PodLabel, PodLabels, PodToleration, Port,
-    Sections, Size, Table, Tags, TextMap, TextWith, Variable, VariablePrefix,
+    OfEndpoint, OfTelegraf, OneOrMore, Outputs, OwnRetention, Plugins, PodAnnotations, PodLabel, PodLabels,
+    PodToleration, Port, SecretName, Sections, Size, Table, Tags, TextMap, TextWith, Variable, VariablePrefix,
 };
 use super::pattern::{HostPattern, NamePattern};
 use super::quantity::Quantity;
@@ -55,6 +55,8 @@ settings! {
         extra_resources: Vec<ExtraResource> = [],
         /// A label of all rendered objects. An operator prunes only objects with its own instance.
         instance: InstanceName = "telewarden",
+        /// What the operator provides in InfluxDB for the outputs `influxdb_v2`.
+        influxdb: Influxdb,
         /// What admission adds to an object. All values except `none` need `spec.mutating: true` in the policy. The
         /// ApplicationSet controller reverts the changes to Applications that it owns, again and again.
         mutation: Mutation = "none",
@@ -111,6 +113,28 @@ settings! {
                 }
             ]
         },
+        /// How long buckets of this class keep their data. If not set, as long as `influxdb.retention` says.
+        retention: OwnRetention,
+    }
+
+    /// What the operator provides in InfluxDB. It needs an administrator's token (`--influxdb-token-file`).
+    pub(crate) struct Influxdb {
+        /// `buckets`: the buckets of the sources. `bucketsAndTokens`: also a token for each source, which can only write the
+        /// bucket of this source. The operator never deletes a bucket.
+        provide: Provide = "nothing",
+        /// How long a bucket that the operator makes keeps its data, as a Telegraf duration of 1 hour or more. Existing buckets
+        /// are not changed.
+        retention: Duration = "30d",
+        /// Where `bucketsAndTokens` puts a source's token.
+        token_secret: TokenSecret,
+    }
+
+    /// The Secrets with the sources' tokens. They are in the namespaces of the Telegrafs.
+    pub(crate) struct TokenSecret {
+        /// The beginning of their names. A hash follows, because several sources can be in one namespace.
+        name: SecretName = "telegraf",
+        /// The key. In `standalone` there is one Secret, whose keys are the names of variables.
+        key: SecretName = "influx-token",
     }
 
     /// How endpoints are rendered as Telegraf inputs.
@@ -242,6 +266,16 @@ choices! {
         Watch,
         /// The Deployment rolls out new pods.
         Rollout,
+    }
+
+    /// What the operator provides in InfluxDB.
+    pub enum Provide {
+        /// Nothing.
+        Nothing,
+        /// Buckets.
+        Buckets,
+        /// Buckets, and a token for each source.
+        BucketsAndTokens,
     }
 
     /// What admission adds to an object.

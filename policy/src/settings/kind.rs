@@ -140,6 +140,9 @@ pub(crate) struct Image;
 /// A prefix of the names of environment variables.
 pub(crate) struct VariablePrefix;
 
+/// The beginning of the names of Secrets, or a key in them.
+pub(crate) struct SecretName;
+
 /// A label that selects pods; empty for all pods.
 pub(crate) struct PodLabel;
 
@@ -166,6 +169,7 @@ texts! {
     };
     InstanceName => String = |text, _path| dns_label(text, "an instance's name");
     NamespaceName => String = |text, _path| dns_label(text, "a namespace's name");
+    SecretName => String = |text, _path| dns_label(text, "a name of a Secret, or of a key in it");
     Domain => String = |text, _path| match text.split('.').all(is_dns_label) {
         true => Ok(text.to_owned()),
         false => Err(Problem::Pattern { pattern: text.to_owned(), why: "is not a DNS domain in lower case" }),
@@ -221,6 +225,20 @@ fn expected(text: &str, path: &Path<'_>, expected: &str) -> Problem {
     Problem::Settings {
         error: format!("`{path}` is `{text}`, but must be {expected}"),
         nearest: None,
+    }
+}
+
+/// How long a class's buckets keep their data; nothing if the class does not say.
+pub(crate) struct OwnRetention;
+
+impl Kind for OwnRetention {
+    type Value = Option<Duration>;
+
+    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        match written {
+            Json::Null => Some(None),
+            _ => <Duration as Kind>::read(written, default, path, reader).map(Some),
+        }
     }
 }
 
@@ -670,6 +688,8 @@ mod schema {
     schema_of!(Quantity: String);
     schema_of!(Image: String);
     schema_of!(VariablePrefix: String);
+    schema_of!(SecretName: String);
+    schema_of!(OwnRetention: Option<String>);
     schema_of!(HostPattern: String);
     schema_of!(NamePattern: String);
     schema_of!(NameSet: Vec<String>);

@@ -4,9 +4,9 @@
 //! | --- | --- |
 //! | `document.rs` | every setting: name, kind, default, documentation |
 //! | `kind.rs` | the kinds of settings: the allowed values, and the types that they are parsed to |
-//! | `check.rs` | rules that concern several settings |
 //! | `plugins.rs`, `tables.rs` | what Telegraf knows: names, in the module too; types and versions, for hosts that check files |
 //! | `choosing_tags.rs` | the tags by which outputs select metrics or destinations |
+//! | `check.rs`, `databases.rs` | rules that concern several settings |
 //! | `reader.rs`, `path.rs`, `constant.rs`, `declare.rs` | the macros and types behind the declarations |
 //!
 //! [`read`] reports all problems of a document at once, and answers [`Settings`], in which all names, patterns and
@@ -18,6 +18,7 @@ mod declare;
 mod constant;
 mod check;
 mod choosing_tags;
+mod databases;
 mod document;
 mod kind;
 mod path;
@@ -42,8 +43,9 @@ use self::reader::Reader;
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem};
 use crate::telegraf::{Key, OptionBounds};
 
+pub(crate) use databases::{DatabaseOutput, PLUGIN as DATABASE_PLUGIN, outputs as database_outputs};
 pub(crate) use document::{Class, Dns, Endpoints, ResourceList, Sources};
-pub use document::{Mutation, Reload, Scheme, Settings};
+pub use document::{Mutation, Provide, Reload, Scheme, Settings};
 pub(crate) use pattern::{HostPattern, NamePattern};
 pub(crate) use quantity::Quantity;
 pub use report::report;
@@ -56,6 +58,11 @@ impl Settings {
     /// The annotation that contains the endpoints.
     pub fn annotation(&self) -> &str {
         &self.annotation
+    }
+
+    /// True if each source gets a token of its own.
+    pub(crate) fn provides_tokens(&self) -> bool {
+        self.influxdb.provide == Provide::BucketsAndTokens
     }
 
     /// True if a text of Telegraf's configuration that the settings contain uses the environment variable `$NAME` or

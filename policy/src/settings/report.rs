@@ -2,10 +2,10 @@
 
 use serde_json::Value as Json;
 
-use super::{Settings, read};
+use super::{DatabaseOutput, Provide, Settings, databases, read};
 use crate::annotation_name::PREFIXES;
 use crate::diagnostic::Problem;
-use crate::protocol::{HostSettings, ObjectKind, SettingsReport};
+use crate::protocol::{HostInfluxdb, HostOrganization, HostSettings, ObjectKind, SettingsReport};
 
 /// Answers the payload of the operation `settings`: the document, or null for the defaults.
 pub fn report(payload: &[u8]) -> SettingsReport {
@@ -46,7 +46,24 @@ fn for_host(settings: &Settings) -> HostSettings {
         argocd_namespace: sources.argocd_namespace.clone(),
         application_namespaces,
         kinds: kinds(settings),
+        influxdb: influxdb(settings),
     }
+}
+
+fn influxdb(settings: &Settings) -> Option<HostInfluxdb> {
+    let mut organizations = Vec::new();
+    for output in settings.classes.values().flat_map(databases::outputs) {
+        if let Some(DatabaseOutput { url, organization, .. }) = DatabaseOutput::of(output, settings) {
+            let organization = HostOrganization { url, organization };
+            if !organizations.contains(&organization) {
+                organizations.push(organization);
+            }
+        }
+    }
+    (settings.influxdb.provide != Provide::Nothing).then(|| HostInfluxdb {
+        tokens: settings.provides_tokens(),
+        organizations,
+    })
 }
 
 /// The kinds of rendered objects other than ConfigMap and Deployment, each once.
@@ -57,6 +74,13 @@ fn kinds(settings: &Settings) -> Vec<ObjectKind> {
             group: "networking.k8s.io".to_owned(),
             version: "v1".to_owned(),
             kind: "NetworkPolicy".to_owned(),
+        });
+    }
+    if settings.provides_tokens() {
+        kinds.push(ObjectKind {
+            group: String::new(),
+            version: "v1".to_owned(),
+            kind: "Secret".to_owned(),
         });
     }
     for resource in &settings.extra_resources {

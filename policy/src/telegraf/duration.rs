@@ -70,6 +70,11 @@ impl Duration {
         Self::parse(&format!("{seconds}s"))
     }
 
+    /// The whole seconds.
+    pub fn seconds(&self) -> u64 {
+        self.nanoseconds / 1_000_000_000
+    }
+
     /// The text for Telegraf: the original text, with days converted to hours.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod annotations;
+mod databases;
 mod examples;
 #[cfg(feature = "schema")]
 mod schema;

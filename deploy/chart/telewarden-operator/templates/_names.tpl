@@ -37,6 +37,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "telewarden-operator.rendered" -}}
 {{- $rendered := list }}
 {{- if .Values.settings.networkPolicy }}{{ $rendered = list "networking.k8s.io/networkpolicies" }}{{ end }}
+{{- $influxdb := .Values.settings.influxdb | default dict }}
+{{- /* A source's own token is put into a Secret. */}}
+{{- if eq ($influxdb.provide | default "nothing") "bucketsAndTokens" }}{{ $rendered = append $rendered "/secrets" }}{{ end }}
 {{- range .Values.settings.extraResources }}
 {{- $group := contains "/" .apiVersion | ternary (splitList "/" .apiVersion | first) "" }}
 {{- $plural := index $.Values.plurals .kind | default (include "telewarden-operator.plural" .kind) }}
