@@ -302,10 +302,7 @@ fn names_and_values_are_completed() {
     let file = FILE.replace("spec:", "    tele\nspec:");
     editor.change("shop.yaml", &file);
     let names = editor.labels("shop.yaml", 13, 8);
-    assert!(
-        names.contains(&"telewarden.io/interval".to_owned()),
-        "{names:?}"
-    );
+    assert!(names.contains(&"telewarden.io/interval".to_owned()), "{names:?}");
     assert_eq!(editor.labels("shop.yaml", 3, 3), Vec::<String>::new());
 }
 
