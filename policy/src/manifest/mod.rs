@@ -8,10 +8,14 @@ mod excerpt;
 #[cfg(feature = "files")]
 mod expand;
 #[cfg(feature = "files")]
+mod generators;
+#[cfg(feature = "files")]
 mod misplaced;
 #[cfg(feature = "files")]
 mod placeholders;
 mod places;
+#[cfg(feature = "files")]
+mod syntax_help;
 #[cfg(feature = "files")]
 mod template_file;
 mod writer;
@@ -28,6 +32,8 @@ pub use excerpt::Excerpt;
 pub use expand::{Expansion, Generated};
 use places::Tree;
 pub(crate) use places::index;
+#[cfg(feature = "files")]
+pub use syntax_help::syntax_help;
 #[cfg(feature = "files")]
 pub use template_file::is_template;
 pub use writer::write;
