@@ -80,6 +80,11 @@ impl Selection {
         if self.verbose {
             let files = input.skipped.files.iter();
             files.for_each(|file| output::say(format_args!("note: passed over `{file}`")));
+            let paths = input.skipped.by_skip.iter();
+            paths.for_each(|path| output::say(format_args!("note: passed over `{path}`, which `skip` names")));
+        }
+        for pattern in &input.skipped.unused_skip {
+            output::say(format_args!("warning: `{pattern}` in `skip` matches nothing that was searched"));
         }
         input
     }
@@ -310,7 +315,7 @@ impl Report {
                 Fixer::new(module, settings).find(&asked, &answer)
             }
         };
-        self.add_answer(&answer, settings, &origins, &expanded, &fixes);
+        self.add_answer(&answer, project, &origins, &expanded, &fixes);
         self.add_misplaced(texts, &annotation);
         answer
     }
@@ -318,11 +323,12 @@ impl Report {
     fn add_answer(
         &mut self,
         answer: &RenderAnswer,
-        settings: Option<&Settings>,
+        project: &Project,
         origins: &[Origin<'_>],
         expanded: &[Expanded<'_>],
         fixes: &Fixes,
     ) {
+        let settings = project.settings.as_ref();
         for diagnostic in &answer.diagnostics {
             self.settings_refused |= diagnostic.is_error();
             self.findings.push(match settings {
@@ -377,13 +383,21 @@ impl Report {
                     }));
                     // What cannot be expanded counts where something depends on it.
                     let of_set = set.into_iter().flat_map(|set| &set.expansion.findings);
-                    let of_set = of_set.filter(|diagnostic| has_open || diagnostic.is_error());
+                    let of_set = of_set.filter(|diagnostic| {
+                        has_open || diagnostic.is_error() || diagnostic.is(Rule::NoApplication)
+                    });
                     self.findings.extend(of_set.map(finding));
                     *item
                 }
             };
-            let is_idle = *outcome == Outcome::Idle && diagnostics.is_empty();
-            self.summary.unannotated.count(identity, is_idle);
+            let setting = report::setting_of(identity);
+            if project.turns_off(setting) {
+                if !self.summary.not_read.contains(&setting) {
+                    self.summary.not_read.push(setting);
+                }
+            } else if *outcome == Outcome::Idle && diagnostics.is_empty() {
+                self.summary.unannotated.count(identity);
+            }
             self.sources.push(report::Source {
                 source: identity.clone(),
                 file: text.name.clone(),

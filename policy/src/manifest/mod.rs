@@ -40,6 +40,12 @@ pub use writer::write;
 use yaml::documents;
 pub use yaml::{MAX_BYTES, SyntaxError};
 
+/// The known name that a misspelt one is most similar to, if one is similar enough.
+#[cfg(feature = "files")]
+pub fn nearest_name<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    crate::telegraf::nearest(name, known.iter().copied())
+}
+
 /// A range of characters in a text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Region {
