@@ -6,7 +6,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use telewarden::{Causes, Diagnostic, Error, Module, Outcome, RenderAnswer, RenderRequest, SourceAnswer};
 use telewarden_policy::diagnostic::Rule;
-use telewarden_policy::manifest::{Expansion, Generated, Region};
+use telewarden_policy::manifest::{Expansion, Generated, Region, in_application};
 
 use super::fixes::{Fixer, Fixes};
 use super::ignore;
@@ -163,28 +163,29 @@ pub(crate) fn check_input(
     (report, answer, texts)
 }
 
+/// Every object, and those of a List one by one: its text, its document, and its number in a List.
+fn objects(texts: &[Text]) -> impl Iterator<Item = (&Text, usize, Option<usize>)> {
+    texts.iter().flat_map(|text| {
+        text.manifest.objects().flat_map(move |(document, value)| {
+            let items = value["items"].as_array().map(Vec::len);
+            let items: Vec<_> = items.map_or(vec![None], |count| (0..count).map(Some).collect());
+            items.into_iter().map(move |item| (text, document, item))
+        })
+    })
+}
+
 /// Every ApplicationSet, with its Applications.
 fn expand<'a>(texts: &'a [Text], annotation: &str) -> Vec<Expanded<'a>> {
-    let mut expanded = Vec::new();
-    for text in texts {
-        for (document, value) in text.manifest.objects() {
-            let items = value["items"].as_array().map(Vec::len);
-            let items = items.map_or(vec![None], |count| (0..count).map(Some).collect());
-            for item in items {
-                expanded.extend(
-                    text.manifest
-                        .expand(document, item, annotation)
-                        .map(|expansion| Expanded {
-                            text,
-                            document,
-                            item,
-                            expansion,
-                        }),
-                );
-            }
-        }
-    }
-    expanded
+    let expanded = objects(texts).filter_map(|(text, document, item)| {
+        let expansion = text.manifest.expand(document, item, annotation)?;
+        Some(Expanded {
+            text,
+            document,
+            item,
+            expansion,
+        })
+    });
+    expanded.collect()
 }
 
 /// Every object, and behind it the Applications that it comes to.
@@ -316,6 +317,7 @@ impl Report {
             }
         };
         self.add_answer(&answer, project, &origins, &expanded, &fixes);
+        self.add_managed_namespaces(texts, module, settings, &annotation);
         self.add_misplaced(texts, &annotation);
         answer
     }
@@ -409,6 +411,31 @@ impl Report {
             self.summary.refused += usize::from(*outcome == Outcome::Refused);
         }
         repeated.say(&mut self.findings);
+    }
+
+    /// Adds the findings about annotations that Argo CD puts on an Application's Namespace. Such a Namespace may be in another
+    /// cluster, so it counts as no source. Each is asked about alone: several Applications may have one Namespace.
+    fn add_managed_namespaces(
+        &mut self,
+        texts: &[Text],
+        module: &Module,
+        settings: Option<&Settings>,
+        annotation: &str,
+    ) {
+        for (text, document, item) in objects(texts) {
+            let Some(namespace) = text.manifest.managed_namespace(document, item, annotation) else {
+                continue;
+            };
+            // A module that failed was reported for all sources.
+            let answer = ask(module, settings, &[&namespace]).unwrap_or_default();
+            for source in answer.sources {
+                for diagnostic in source.diagnostics.iter().take(MAX_FINDINGS) {
+                    let diagnostic = in_application(diagnostic);
+                    let finding = text.finding_of_object(document, item, &diagnostic, Some(&source.source));
+                    self.findings.push(finding);
+                }
+            }
+        }
     }
 
     /// Adds annotations that are written where nobody reads them.

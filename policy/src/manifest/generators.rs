@@ -112,7 +112,7 @@ fn check_body(
     let children = items("generators");
     match (kind, children.len()) {
         ("matrix", count) if count != 2 => findings.push(at_key(
-            format!("Argo CD takes exactly two generators in a `matrix`, and here are {count}"),
+            format!("Argo CD takes exactly two generators in a `matrix`, not {count}"),
             Some("put a `matrix` of two into another for more".to_owned()).filter(|_| count > 2),
             pointer,
         )),

@@ -10,6 +10,8 @@ mod expand;
 #[cfg(feature = "files")]
 mod generators;
 #[cfg(feature = "files")]
+mod managed_namespace;
+#[cfg(feature = "files")]
 mod misplaced;
 #[cfg(feature = "files")]
 mod placeholders;
@@ -30,6 +32,8 @@ pub use edit::Edit;
 pub use excerpt::Excerpt;
 #[cfg(feature = "files")]
 pub use expand::{Expansion, Generated};
+#[cfg(feature = "files")]
+pub use managed_namespace::in_application;
 use places::Tree;
 pub(crate) use places::index;
 #[cfg(feature = "files")]
@@ -118,6 +122,14 @@ impl Manifest {
     pub fn expand(&self, document: usize, item: Option<usize>, annotation: &str) -> Option<Expansion> {
         let object = self.documents.get(document)?;
         expand::expand(item.map_or(object, |item| &object["items"][item]), annotation)
+    }
+
+    /// The Namespace that Argo CD annotates for an Application, if with one of our annotations. `item` is the Application's
+    /// number in the document, where that is a List.
+    #[cfg(feature = "files")]
+    pub fn managed_namespace(&self, document: usize, item: Option<usize>, annotation: &str) -> Option<Value> {
+        let object = self.documents.get(document)?;
+        managed_namespace::of(item.map_or(object, |item| &object["items"][item]), annotation)
     }
 
     /// The settings in the text. `None` if it has several documents. A text without a document means the defaults.
