@@ -79,7 +79,10 @@ fn leave_out(report: &mut Report, file: &Path) -> Result<(), Failure> {
         ..failure(format!("not a baseline: {what}"))
     };
     let value: Value = serde_json::from_str(&text).map_err(|_| other("it is not JSON"))?;
-    if let Some(version) = value["version"].as_u64().filter(|version| *version != u64::from(VERSION)) {
+    if let Some(version) = value["version"]
+        .as_u64()
+        .filter(|version| *version != u64::from(VERSION))
+    {
         return Err(failure(format!(
             "the baseline has version {version}; this program reads {VERSION}"
         )));

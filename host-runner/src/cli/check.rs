@@ -84,7 +84,9 @@ impl Selection {
             paths.for_each(|path| output::say(format_args!("note: passed over `{path}`, which `skip` names")));
         }
         for pattern in &input.skipped.unused_skip {
-            output::say(format_args!("warning: `{pattern}` in `skip` matches nothing that was searched"));
+            output::say(format_args!(
+                "warning: `{pattern}` in `skip` matches nothing that was searched"
+            ));
         }
         input
     }
@@ -331,6 +333,7 @@ impl Report {
         fixes: &Fixes,
     ) {
         let settings = project.settings.as_ref();
+        let annotation = project.annotation();
         for diagnostic in &answer.diagnostics {
             self.settings_refused |= diagnostic.is_error();
             self.findings.push(match settings {
@@ -385,9 +388,8 @@ impl Report {
                     }));
                     // What cannot be expanded counts where something depends on it.
                     let of_set = set.into_iter().flat_map(|set| &set.expansion.findings);
-                    let of_set = of_set.filter(|diagnostic| {
-                        has_open || diagnostic.is_error() || diagnostic.is(Rule::NoApplication)
-                    });
+                    let of_set = of_set
+                        .filter(|diagnostic| has_open || diagnostic.is_error() || diagnostic.is(Rule::NoApplication));
                     self.findings.extend(of_set.map(finding));
                     *item
                 }
@@ -397,7 +399,10 @@ impl Report {
                 if !self.summary.not_read.contains(&setting) {
                     self.summary.not_read.push(setting);
                 }
-            } else if *outcome == Outcome::Idle && diagnostics.is_empty() {
+            } else if *outcome == Outcome::Idle
+                && diagnostics.is_empty()
+                && text.manifest.managed_namespace(document, item, &annotation).is_none()
+            {
                 self.summary.unannotated.count(identity);
             }
             self.sources.push(report::Source {

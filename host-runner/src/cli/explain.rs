@@ -65,7 +65,10 @@ pub(crate) fn run(args: &Args) -> Status {
 
 /// True for text that can only be meant as the code of a rule.
 fn is_code(text: &str) -> bool {
-    let digits = text.get(..2).filter(|start| start.eq_ignore_ascii_case("TW")).map(|_| &text[2..]);
+    let digits = text
+        .get(..2)
+        .filter(|start| start.eq_ignore_ascii_case("TW"))
+        .map(|_| &text[2..]);
     digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 

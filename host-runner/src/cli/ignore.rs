@@ -104,7 +104,10 @@ fn meant(code: &str) -> Option<&'static str> {
 
 fn ignores(text: &Text) -> Vec<Ignore<'_>> {
     // Most texts have none.
-    if !["gnore", "GNORE"].iter().any(|part| text.manifest.text().contains(part)) {
+    if !["gnore", "GNORE"]
+        .iter()
+        .any(|part| text.manifest.text().contains(part))
+    {
         return Vec::new();
     }
     let lines: Vec<&str> = text.manifest.text().lines().collect();

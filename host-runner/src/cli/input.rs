@@ -103,7 +103,10 @@ impl Skip {
             parts.any(|part| pattern.matches_path_with(part, options))
         };
         let patterns = self.patterns.iter().enumerate();
-        patterns.filter(|(_, pattern)| matches(pattern)).map(|(number, _)| number).collect()
+        patterns
+            .filter(|(_, pattern)| matches(pattern))
+            .map(|(number, _)| number)
+            .collect()
     }
 
     /// The folder that holds everything that a pattern can match, as far as the pattern names it.
@@ -111,7 +114,8 @@ impl Skip {
         let parts: Vec<_> = pattern.as_str().split('/').collect();
         let is_literal = |part: &&&str| !part.contains(['*', '?', '[']);
         let (_, parents) = parts.split_last().unwrap_or((&"", &[]));
-        self.folder.join(parents.iter().take_while(is_literal).collect::<PathBuf>())
+        self.folder
+            .join(parents.iter().take_while(is_literal).collect::<PathBuf>())
     }
 }
 
@@ -370,7 +374,8 @@ fn has_type(path: &Path) -> bool {
 }
 
 fn has_suffix(path: &Path, suffix: &str) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(suffix))
+    path.extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case(suffix))
 }
 
 /// Why a file cannot be opened, in the words of the system or, for a link that leads nowhere, in ours.

@@ -302,10 +302,7 @@ fn names_and_values_are_completed() {
     let file = FILE.replace("spec:", "    tele\nspec:");
     editor.change("shop.yaml", &file);
     let names = editor.labels("shop.yaml", 13, 8);
-    assert!(
-        names.contains(&"telegraf.influxdata.com/interval".to_owned()),
-        "{names:?}"
-    );
+    assert!(names.contains(&"telewarden.io/interval".to_owned()), "{names:?}");
     assert_eq!(editor.labels("shop.yaml", 3, 3), Vec::<String>::new());
 }
 
@@ -348,8 +345,16 @@ fn the_project_file_counts_and_is_read_again_when_it_is_saved() {
     // It is said in the file too, and the last good one counts.
     let published = editor.told("textDocument/publishDiagnostics");
     assert_eq!(published["uri"], uri);
-    assert_eq!(published["diagnostics"][0]["range"]["start"], json!({"line": 0, "character": 0}));
-    assert!(published["diagnostics"][0]["message"].as_str().expect("text").contains("`rulez` is not known"));
+    assert_eq!(
+        published["diagnostics"][0]["range"]["start"],
+        json!({"line": 0, "character": 0})
+    );
+    assert!(
+        published["diagnostics"][0]["message"]
+            .as_str()
+            .expect("text")
+            .contains("`rulez` is not known")
+    );
     let published = editor.told("textDocument/publishDiagnostics");
     assert_eq!(published["uri"], editor.uri("shop.yaml"));
     assert_eq!(published["diagnostics"][0]["severity"], 1);
@@ -357,7 +362,10 @@ fn the_project_file_counts_and_is_read_again_when_it_is_saved() {
     fs::write(&project, "").expect("it is written");
     editor.tell("textDocument/didSave", json!({"textDocument": {"uri": uri}}));
     let published = editor.told("textDocument/publishDiagnostics");
-    assert_eq!((&published["uri"], &published["diagnostics"]), (&json!(uri), &json!([])));
+    assert_eq!(
+        (&published["uri"], &published["diagnostics"]),
+        (&json!(uri), &json!([]))
+    );
 }
 
 #[test]

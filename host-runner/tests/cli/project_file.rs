@@ -228,7 +228,10 @@ fn a_file_of_another_name_is_said_to_be_not_read(#[case] name: &str) {
 
 #[test]
 fn invalid_settings_cannot_be_used_by_any_command() {
-    let folder = place(&[("typo.yaml", "topologie: standalone\n"), ("shop.yaml", &warned("shop", ""))]);
+    let folder = place(&[
+        ("typo.yaml", "topologie: standalone\n"),
+        ("shop.yaml", &warned("shop", "")),
+    ]);
     for arguments in [&["policies"][..], &["validate", "shop.yaml"], &["render", "shop.yaml"]] {
         let output = run(folder.path(), &[arguments, &["--settings", "typo.yaml"]].concat());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -248,7 +251,10 @@ fn a_policy_without_settings_means_the_defaults() {
 #[test]
 fn what_skip_hides_is_said() {
     let folder = place(&[
-        ("telewarden.yaml", "skip: [\"charts/*/templates\", old, \"apps/*/none\"]\n"),
+        (
+            "telewarden.yaml",
+            "skip: [\"charts/*/templates\", old, \"apps/*/none\"]\n",
+        ),
         ("charts/a/templates/a.yaml", &warned("a", "")),
         ("old/b.yaml", &warned("b", "")),
         ("apps/c.yaml", &warned("c", "")),
@@ -256,8 +262,14 @@ fn what_skip_hides_is_said() {
     let output = run(folder.path(), &["validate", "-v", "--format", "json", "."]);
     let said = err(&output);
     assert!(said.contains("note: passed over `./old`, which `skip` names"), "{said}");
-    assert!(said.contains("note: passed over `./charts/a/templates`, which"), "{said}");
-    assert!(said.contains("warning: `apps/*/none` in `skip` matches nothing"), "{said}");
+    assert!(
+        said.contains("note: passed over `./charts/a/templates`, which"),
+        "{said}"
+    );
+    assert!(
+        said.contains("warning: `apps/*/none` in `skip` matches nothing"),
+        "{said}"
+    );
     assert_eq!(said.matches("matches nothing").count(), 1, "{said}");
     assert!(said.contains("skipped 2 paths of `skip`"), "{said}");
     let report: Value = serde_json::from_str(out(&output)).expect("it is JSON");
@@ -279,7 +291,10 @@ fn a_link_that_leads_nowhere_cannot_be_read() {
         assert_eq!(output.status.code(), Some(2));
         let said = err(&output);
         assert!(said.contains("error[TW601]: cannot read"), "{said}");
-        assert!(said.contains("a.yaml`: it links to `nope.yaml`, which does not exist"), "{said}");
+        assert!(
+            said.contains("a.yaml`: it links to `nope.yaml`, which does not exist"),
+            "{said}"
+        );
     }
 }
 
@@ -288,12 +303,22 @@ fn a_link_that_leads_nowhere_cannot_be_read() {
     "sources: {applications: false}",
     "Applications are not read: the settings say `sources.applications: false`"
 )]
-#[case::namespaces("sources: {namespaces: false}", "Namespaces are not read: the settings say `sources.namespaces: false`")]
+#[case::namespaces(
+    "sources: {namespaces: false}",
+    "Namespaces are not read: the settings say `sources.namespaces: false`"
+)]
 fn what_the_settings_turn_off_is_said(#[case] settings: &str, #[case] expected: &str) {
     let application = include_str!("../../../e2e/mistakes/good.yaml");
-    let files = [("settings.yaml", settings), ("a.yaml", application), ("b.yaml", &warned("b", ""))];
+    let files = [
+        ("settings.yaml", settings),
+        ("a.yaml", application),
+        ("b.yaml", &warned("b", "")),
+    ];
     let folder = place(&files);
-    let output = run(folder.path(), &["validate", "--settings", "settings.yaml", "a.yaml", "b.yaml"]);
+    let output = run(
+        folder.path(),
+        &["validate", "--settings", "settings.yaml", "a.yaml", "b.yaml"],
+    );
     let said = err(&output);
     assert!(said.contains(expected), "{said}");
     assert!(!said.contains("without an annotation"), "{said}");

@@ -361,7 +361,10 @@ impl Set<'_> {
         Box::new(match (unfilled.is_unknown, self.go) {
             (true, false) if name.starts_with('.') => Problem::UnknownParameter {
                 error: "without `goTemplate: true` a parameter begins without a dot".to_owned(),
-                instead: format!("write `{{{{{}}}}}`, or set `goTemplate: true`", name.trim_start_matches('.')),
+                instead: format!(
+                    "write `{{{{{}}}}}`, or set `goTemplate: true`",
+                    name.trim_start_matches('.')
+                ),
             }
             .at(place),
             (true, _) => Problem::UnknownParameter {
@@ -391,7 +394,8 @@ const WITHOUT_ARGUMENT: &[&str] = &[
 /// True for the path of a parameter in a Go template, but without its dot: a function of that name is called instead.
 fn lacks_a_dot(name: &str) -> bool {
     let is_name = |part: &str| {
-        part.starts_with(|c: char| c.is_alphabetic() || c == '_') && part.chars().all(|c| c.is_alphanumeric() || c == '_')
+        part.starts_with(|c: char| c.is_alphabetic() || c == '_')
+            && part.chars().all(|c| c.is_alphanumeric() || c == '_')
     };
     name.split('.').all(is_name) && !WITHOUT_ARGUMENT.contains(&name)
 }
@@ -565,7 +569,10 @@ mod tests {
         assert_eq!(generated.application["metadata"]["annotations"][filled], "shop-x");
         let finding = Problem::UncheckedPlaceholder {}.at(Place::annotation_name(filled));
         let place = generated.in_set(&finding).place.expect("a place");
-        assert_eq!(place.pointer, format!("/spec/template/metadata/annotations/{}", escape_pointer(name)));
+        assert_eq!(
+            place.pointer,
+            format!("/spec/template/metadata/annotations/{}", escape_pointer(name))
+        );
     }
 
     #[test]

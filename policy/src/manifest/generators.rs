@@ -74,7 +74,11 @@ pub(super) fn check(generator: &Value, pointer: &str) -> Vec<Diagnostic> {
             (Value::Object(_) | Value::Null, _) => {}
             _ => {
                 let instead = (kind == "list").then(|| "write the elements below `elements`".to_owned());
-                findings.push(at_key(format!("the `{kind}` generator must be a map"), instead, &pointer));
+                findings.push(at_key(
+                    format!("the `{kind}` generator must be a map"),
+                    instead,
+                    &pointer,
+                ));
             }
         }
     }
@@ -98,7 +102,10 @@ fn check_body(
         findings.push(at_key(error, instead, &format!("{pointer}/{}", escape_pointer(key))));
     }
     for field in ["elements", "generators", "mergeKeys"] {
-        if body.get(field).is_some_and(|value| !value.is_array() && !value.is_null()) {
+        if body
+            .get(field)
+            .is_some_and(|value| !value.is_array() && !value.is_null())
+        {
             let error = format!("`{field}` must be a list");
             let instead = "begin each entry with `- `".to_owned();
             findings.push(at_key(error, Some(instead), &format!("{pointer}/{field}")));

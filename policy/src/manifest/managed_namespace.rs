@@ -58,7 +58,10 @@ mod tests {
     #[test]
     fn it_gets_our_annotations() {
         let namespace = of(&application(&json!({KEY: "a", "team": "b"})), KEY).expect("a Namespace");
-        assert_eq!(namespace["metadata"], json!({"name": "shops", "annotations": {KEY: "a"}}));
+        assert_eq!(
+            namespace["metadata"],
+            json!({"name": "shops", "annotations": {KEY: "a"}})
+        );
         assert_eq!(of(&application(&json!({"team": "b"})), KEY), None);
         assert_eq!(of(&json!({"kind": "Namespace"}), KEY), None);
     }

@@ -246,7 +246,12 @@ fn is_near(text: &str, known: &str) -> bool {
 }
 
 /// The fields of a `kustomization.yaml`, which may be written without `kind`.
-const KUSTOMIZATION: &[&str] = &["/commonAnnotations", "/patches", "/patchesJson6902", "/patchesStrategicMerge"];
+const KUSTOMIZATION: &[&str] = &[
+    "/commonAnnotations",
+    "/patches",
+    "/patchesJson6902",
+    "/patchesStrategicMerge",
+];
 
 fn article(noun: &str) -> &'static str {
     match noun.starts_with(['A', 'E', 'I', 'O', 'a', 'e', 'i', 'o']) {

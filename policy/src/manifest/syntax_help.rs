@@ -198,7 +198,10 @@ mod tests {
     #[case::as_deep_as_the_name("a.io/b: |\n- web: http://a\nc: d\n", Some("deeper than the annotation's name"))]
     #[case::less_deep_than_the_name("x:\n   a.io/b: |\n  web: http://a\n", Some("indent the text deeper"))]
     #[case::second_entry_less_deep("a.io/b: |\n   - a: b\n  - c: d\ne: f\n", Some("as deep as the one above"))]
-    #[case::second_entry_as_deep_as_the_name("x:\n  a.io/b: |\n   - a: b\n  - c: d\n", Some("as deep as the one above"))]
+    #[case::second_entry_as_deep_as_the_name(
+        "x:\n  a.io/b: |\n   - a: b\n  - c: d\n",
+        Some("as deep as the one above")
+    )]
     #[case::second_entry_without_a_bar("x:\n   - a: b\n  - c: d\n", Some("as deep as the one above"))]
     #[case::line_of_a_text("x:\n  a: |\n     b\n    c\n", Some("as deep as the first line below `|`"))]
     #[case::behind_the_bar("a.io/b: | - web: http://a\n", Some("begin the list on the line below `|`"))]
@@ -212,7 +215,10 @@ mod tests {
     #[case::quote_on_a_later_line("a.io/b: '\n  - web: {url: 'http://a'}\n  '\n", Some("use `|`"))]
     #[case::double_quotes("a: \"b \"c\"\"\n", Some("write `\\\""))]
     #[case::open_quote("a: 'b\nc: d\n", Some("close the quote"))]
-    #[case::conflict("<<<<<<< HEAD\na: b\n=======\na: c\n>>>>>>> other\n", Some("merge conflict was left in line 1"))]
+    #[case::conflict(
+        "<<<<<<< HEAD\na: b\n=======\na: c\n>>>>>>> other\n",
+        Some("merge conflict was left in line 1")
+    )]
     #[case::two_objects("kind: A\nx: y\nkind: B\n", Some("write `---` between two objects"))]
     #[case::key_twice("x:\n  kind: A\n  kind: B\n", None)]
     #[case::deeper_than_the_line_above("a: b\n  c: d\n", Some("as deep as the line above"))]

@@ -220,17 +220,17 @@ pub(crate) fn skipped(report: &Report) -> Option<String> {
         (skipped.not_yaml, "file"),
         (skipped.by_skip.len(), "path"),
     ]
-        .into_iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, what)| match what {
-            "file" => format!(
-                "{} that {} not YAML",
-                count(number, what),
-                if number == 1 { "is" } else { "are" }
-            ),
-            "path" => format!("{} of `skip`", count(number, what)),
-            what => count(number, what),
-        })
-        .collect();
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, what)| match what {
+        "file" => format!(
+            "{} that {} not YAML",
+            count(number, what),
+            if number == 1 { "is" } else { "are" }
+        ),
+        "path" => format!("{} of `skip`", count(number, what)),
+        what => count(number, what),
+    })
+    .collect();
     (!what.is_empty()).then(|| format!("skipped {}", what.join(" and ")))
 }
