@@ -444,7 +444,7 @@ impl Input {
                 failure.message = format!("invalid {language}: {}", failure.message);
                 failure.help = match failure.help {
                     _ if is_template => {
-                        Some("if it is a template of a chart, run `telewarden validate --helm CHART`".to_owned())
+                        Some("if it is a template, render it first, as `telewarden validate --helm CHART` does".to_owned())
                     }
                     None if found => {
                         Some("correct it; `--allow-unparsable` passes over such files of a folder".to_owned())
