@@ -607,6 +607,24 @@ fn settings_that_are_refused_are_shown_with_their_line() {
     }
 }
 
+/// The module knows no types, so it renders. Under such settings Telegraf would end at once.
+#[rstest]
+#[case::validate("validate", 2)]
+#[case::render("render", 2)]
+#[case::policies("policies", 1)]
+fn settings_that_only_the_tables_refuse(#[case] command: &str, #[case] code: i32) {
+    let place = Place::answering(&rendered()).file("a.yaml", APPLICATION).file(
+        "settings.yaml",
+        "classes: {default: {agent: {metric_batch_size: many}}}\n",
+    );
+    let mut arguments = vec![command, "--settings", "settings.yaml"];
+    arguments.extend((command != "policies").then_some("a.yaml"));
+    let ran = place.run(&arguments);
+    assert_eq!(ran.code, Some(code), "{}", ran.all());
+    assert!(ran.all().contains("error[TW523]"), "{}", ran.all());
+    assert!(!ran.out.contains("kind:"), "it wrote something: {}", ran.out);
+}
+
 #[rstest]
 #[case::missing(None, "cannot read the settings: ")]
 #[case::not_yaml(Some("a: [\n"), "--> settings.yaml:2:1")]

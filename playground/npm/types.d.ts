@@ -76,8 +76,8 @@ export interface Evaluation {
     flow: Flow;
     /** For each annotated source, the `kubectl` command that sets its annotations. */
     commands: string[];
-    /** The name of the annotation with the endpoints. */
-    annotation: string;
+    /** The names of the annotation with the endpoints. */
+    annotations: string[];
 }
 
 /** A finding at its place in one of the texts. */

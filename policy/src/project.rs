@@ -15,7 +15,6 @@ use crate::diagnostic::{Diagnostic, Place, Problem};
 use crate::glob::Glob;
 use crate::protocol::ClusterView;
 use crate::settings::Settings;
-use crate::sorted_map::sorted_map;
 use crate::source;
 
 /// Argo CD's default address of its own cluster.
@@ -36,19 +35,22 @@ pub(crate) fn other_cluster(destination: &source::Destination<'_>) -> Option<Dia
     Some(Problem::OtherCluster { cluster }.at(Place::pointer(pointer)))
 }
 
-/// That a destination names no cluster. Argo CD deploys nothing there
+/// That a destination names no cluster, or names one twice. Argo CD deploys nothing there
 /// (<https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#applications>). One without a namespace is
 /// reported as such.
 pub(crate) fn no_cluster(destination: &source::Destination<'_>) -> Option<Diagnostic> {
-    let is_named = !destination.name.is_empty() || !destination.server.is_empty();
-    (!is_named && !destination.namespace.is_empty())
-        .then(|| Problem::NoCluster {}.at(Place::pointer("/spec/destination")))
+    let problem = match (destination.name.is_empty(), destination.server.is_empty()) {
+        (true, true) if !destination.namespace.is_empty() => Problem::NoCluster {},
+        (false, false) => Problem::ClusterTwice {},
+        _ => return None,
+    };
+    Some(problem.at(Place::pointer("/spec/destination")))
 }
 
 /// The AppProjects that a host sends.
 #[derive(Debug)]
 pub(crate) struct Projects {
-    projects: BTreeMap<String, Result<Project, String>>,
+    projects: Vec<(String, Result<Project, String>)>,
     global: Result<Vec<GlobalProject>, String>,
 }
 
@@ -171,11 +173,17 @@ impl Projects {
         });
         let global = cluster.global_projects.map_or("null", RawValue::get);
         Self {
-            projects: sorted_map(read),
+            projects: read.collect(),
             global: serde_json::from_str::<Option<_>>(global)
                 .map(Option::unwrap_or_default)
                 .map_err(|error| error.to_string()),
         }
+    }
+
+    /// The last project of a name.
+    fn get(&self, name: &str) -> Option<&Result<Project, String>> {
+        let (_, project) = self.projects.iter().rfind(|(known, _)| known == name)?;
+        Some(project)
     }
 
     /// The project and its global projects, whose lists Argo CD appends to the project's own (`mergeVirtualProject`).
@@ -191,7 +199,7 @@ impl Projects {
             {
                 continue;
             }
-            match self.projects.get(&global.project_name) {
+            match self.get(&global.project_name) {
                 // Argo CD stops here too.
                 None => break,
                 Some(Err(error)) => {
@@ -211,7 +219,7 @@ impl Projects {
     pub(crate) fn permit(&self, deployed: Deployed<'_>, settings: &Settings) -> Result<(), String> {
         let argocd = &settings.sources.argocd_namespace;
         let name = deployed.project_name();
-        let project = match self.projects.get(name) {
+        let project = match self.get(name) {
             None => return Err(format!("does not exist in namespace `{argocd}`")),
             Some(Err(error)) => return Err(format!("cannot be read: {error}")),
             Some(Ok(project)) => project,

@@ -5,17 +5,19 @@
 
 use serde_json::Value;
 
-use crate::annotation::known_annotations;
+use crate::annotation::{known_annotations, may_be_host};
 use crate::annotation_name::{Content, names_of_endpoints, without_prefix};
 use crate::application_set;
 use crate::diagnostic::{Diagnostic, Findings, Place, Range, Rule, Suggestion};
 use crate::manifest::index;
 use crate::settings::{Names, Scheme, Settings, is_dns_label};
 use crate::source::{self, Kind, Object};
-use crate::telegraf::{OPTIONS, near};
+use crate::telegraf::{OPTIONS, foreign, near};
 
 /// The fix of a finding about an object, if only one fix is plausible.
-pub fn suggest(object: &Value, settings: &Settings, finding: &Diagnostic) -> Option<Suggestion> {
+///
+/// `written` is what stands in the file at the finding's place.
+pub fn suggest(object: &Value, settings: &Settings, finding: &Diagnostic, written: Option<&str>) -> Option<Suggestion> {
     let place = finding.place.as_ref()?;
     let rules = [
         (Rule::UnknownOption, option as Suggest),
@@ -34,6 +36,7 @@ pub fn suggest(object: &Value, settings: &Settings, finding: &Diagnostic) -> Opt
         object,
         settings,
         place,
+        written,
     })?;
     Some(Suggestion {
         place: place.clone(),
@@ -74,20 +77,22 @@ struct Context<'a> {
     object: &'a Value,
     settings: &'a Settings,
     place: &'a Place,
+    /// What stands in the file.
+    written: Option<&'a str>,
 }
 
 type Suggest = fn(&Context<'_>) -> Option<String>;
 
 impl Context<'_> {
     /// The characters that the finding is about.
-    fn written(&self) -> Option<&str> {
+    fn in_text(&self) -> Option<&str> {
         let text = self.object.pointer(&self.place.pointer)?.as_str()?;
         parts(text, self.place.range?).map(|(_, written, _)| written)
     }
 
     /// The same without quotes, and the quotes.
     fn unquoted(&self) -> Option<(&str, &str)> {
-        let written = self.written()?;
+        let written = self.in_text()?;
         let quote = ["\"", "'"].into_iter().find(|quote| {
             let inner = written.strip_prefix(quote);
             inner.is_some_and(|inner| inner.ends_with(quote))
@@ -117,6 +122,8 @@ fn parts(text: &str, range: Range) -> Option<(&str, &str, &str)> {
 /// A misspelt option.
 fn option(context: &Context<'_>) -> Option<String> {
     let (name, quote) = context.unquoted()?;
+    // What another tool means by the name may be the opposite.
+    foreign(name).is_none().then_some(())?;
     let known = OPTIONS.iter().map(|rule| rule.name).chain(["url", "urls"]);
     let name = near(name, known)?;
     Some(format!("{quote}{name}{quote}"))
@@ -132,19 +139,19 @@ fn annotation(context: &Context<'_>) -> Option<String> {
     Some(format!("{prefix}{}", near(short, known)?))
 }
 
-/// An annotation's value that YAML reads as a number or a boolean.
+/// An annotation's value that YAML reads as a number or a boolean: the same characters, as text.
 fn text(context: &Context<'_>) -> Option<String> {
     let name = context.annotation()?;
     let endpoints = Content::of(&name, &context.settings.annotation).is_some_and(Content::has_endpoints);
-    match context.object.pointer(&context.place.pointer)? {
-        // An integer has only one spelling.
-        Value::Number(number) if !number.is_f64() => {
-            let unit = if name.ends_with("/interval") { "s" } else { "" };
-            (!endpoints).then(|| format!("{number}{unit}"))
-        }
-        Value::Bool(value) => (!endpoints).then(|| value.to_string()),
-        _ => None,
-    }
+    let value = context.object.pointer(&context.place.pointer)?;
+    let written = context.written?.trim();
+    let is_scalar = (value.is_number() || value.is_boolean())
+        && written
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+' | '_'));
+    (is_scalar && !written.is_empty() && !endpoints).then_some(())?;
+    let is_seconds = name.ends_with("/interval") && written.bytes().all(|byte| byte.is_ascii_digit());
+    Some(format!("{written}{}", if is_seconds { "s" } else { "" }))
 }
 
 /// A number or a boolean in quotes; one text where a list of texts is meant.
@@ -200,8 +207,8 @@ fn with_scheme_and_namespace(text: &str, settings: &Settings, names: &Names<'_>)
     (!host.is_empty() && host.chars().all(in_host) && port.is_none_or(is_port)).then_some(())?;
     let scheme = match scheme {
         Some(scheme) => scheme,
-        // A single word may be anything.
-        None if port.is_none() && path.is_empty() && !host.contains('.') => return None,
+        // A single word may be anything, also before a path: `svc/web` is what kubectl calls a Service.
+        None if port.is_none() && !host.contains('.') || !may_be_host(host) => return None,
         // The port suggests TLS.
         None if port.is_some_and(|port| port.ends_with("443")) => return None,
         None if settings.endpoints.schemes.contains(&Scheme::Http) => "http".to_owned(),
@@ -271,9 +278,11 @@ mod tests {
         let settings = settings.expect("the defaults");
         for _ in 0..5 {
             let suggestions = findings(&object);
-            let suggestion = suggestions
-                .iter()
-                .find_map(|finding| suggest(&object, &settings, finding));
+            let suggestion = suggestions.iter().find_map(|finding| {
+                let place = finding.place.as_ref()?;
+                let written = object.pointer(&place.pointer).map(Value::to_string);
+                suggest(&object, &settings, finding, written.as_deref())
+            });
             let Some(suggestion) = suggestion else { break };
             object = suggestion.applied(&object).expect("it has the place");
         }
@@ -339,7 +348,7 @@ mod tests {
     #[case("interval", json!(30), "interval", json!("30s"))]
     #[case("metric-version", json!(1), "metric-version", json!("1"))]
     #[case("internal", json!(true), "internal", json!("true"))]
-    #[case("limits-memory", json!(1.5), "limits-memory", json!(1.5))]
+    #[case("limits-memory", json!(1.5), "limits-memory", json!("1.5"))]
     #[case("intervall", json!("30s"), "interval", json!("30s"))]
     #[case("intrvl", json!("30s"), "interval", json!("30s"))]
     #[case("scrape", json!("true"), "scrape", json!("true"))]

@@ -26,14 +26,20 @@ fn findings(rule: &RuleDoc, yaml: &str) -> Vec<Diagnostic> {
         (Value::Null, document)
     };
     let application = application("argocd", &annotations);
-    let (settings, application) = (raw(&settings), raw(&application));
-    let answer = render(&RenderRequest {
+    let (raw_settings, application) = (raw(&settings), raw(&application));
+    #[cfg_attr(not(feature = "files"), allow(unused_mut))]
+    let mut answer = render(&RenderRequest {
         protocol: 1,
-        settings: Some(&settings),
+        settings: Some(&raw_settings),
         sources: vec![&application],
         cluster: None,
         accepted: Default::default(),
     });
+    // Hosts that check files know more of the settings.
+    #[cfg(feature = "files")]
+    if !settings.is_null() {
+        answer.diagnostics = telewarden_policy::settings::with_tables(Some(&settings), answer.diagnostics);
+    }
     let of_sources = answer.sources.into_iter().flat_map(|source| source.diagnostics);
     answer.diagnostics.into_iter().chain(of_sources).collect()
 }
@@ -110,6 +116,11 @@ fn request(rule: Rule) -> Value {
             let endpoint = json!({"a": {"url": "http://a.argocd.svc:1", "tagexclude": patterns}});
             one(json!({}), &annotation(&endpoint.to_string()))
         }
+        "TW217" => {
+            let tags: serde_json::Map<_, _> = (0..33).map(|n| (format!("t{n}"), json!("x"))).collect();
+            let endpoint = json!({"a": {"url": "http://a.argocd.svc:1", "tags": tags}});
+            one(json!({}), &annotation(&endpoint.to_string()))
+        }
         "TW304" => one(json!({"classes": {"default": {"allow": ["nobody"]}}}), &good),
         "TW307" => one(env, &with("env-literal-1X", "a")),
         "TW308" => one(env, &with("env-literal-INFLUX_TOKEN", "a")),
@@ -127,6 +138,13 @@ fn request(rule: Rule) -> Value {
             let source = changed("/spec/destination/server", json!("https://other.example"));
             in_cluster(json!({"projects": [everywhere]}), source)
         }
+        "TW414" => request(
+            json!({}),
+            vec![changed(
+                "/spec/destination",
+                json!({"name": "in-cluster", "server": "https://kubernetes.default.svc", "namespace": "argocd"}),
+            )],
+        ),
         "TW413" => request(json!({}), vec![changed("/spec/destination/server", json!(""))]),
         "TW406" => {
             let path = "x".repeat(400);

@@ -28,7 +28,7 @@ pub use render::{
     ANNOTATION, application, examples, merged, namespace, on_loopback, outputs_to, read_yaml, render, rendered,
     try_render, whole,
 };
-pub use telegraf::{HEALTH, IMAGES, TOKEN, Telegraf, Verdict, check, judge};
+pub use telegraf::{HEALTH, IMAGES, TOKEN, Telegraf, Verdict, check, judge, refused};
 pub use volume::Volume;
 
 use std::env;

@@ -213,6 +213,21 @@ pub fn check(image: &str, text: &str) -> Verdict {
     verdict(&Launch::of_text(image, text))
 }
 
+/// What an image's Telegraf says if it refuses one of several files, which it reads one after the other. It does not start with
+/// them.
+pub fn refused(image: &str, texts: &[String]) -> Option<String> {
+    let mut process = Process::start(&program(image), |command, folder| {
+        command.args(["config", "check", "--strict-env-handling"]);
+        for (number, text) in texts.iter().enumerate() {
+            let file = folder.join(format!("{number}.conf"));
+            std::fs::write(&file, text).expect("a file in a temporary folder");
+            command.arg("--config").arg(file);
+        }
+    });
+    let status = eventually("the check's end", || process.ended().ok_or_else(|| process.log()));
+    (!status.success()).then(|| process.log())
+}
+
 fn verdict(launch: &Launch) -> Verdict {
     let mut complaints = said_by_check(launch);
     complaints.extend(said_at_start(launch));

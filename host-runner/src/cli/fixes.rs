@@ -15,7 +15,7 @@ use super::check;
 use super::input::{Settings, Text};
 
 /// The most suggestions that are tested in one run. Each test is a call of the module.
-const MAX_TRIES: usize = 2000;
+const MAX_TRIES: usize = 300;
 
 /// The fixes, by the index of the source in the answer and the index of the finding in the source.
 #[derive(Debug, Default)]
@@ -99,7 +99,15 @@ impl<'a> Fixer<'a> {
         let mut order: Vec<_> = diagnostics.iter().enumerate().collect();
         order.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.place.as_ref().and_then(|place| place.range)));
         for (index, finding) in order {
-            let suggestion = self.core.as_ref().and_then(|core| suggest(original, core, finding));
+            let region = text.manifest.locate(document, item, finding);
+            let written = region.and_then(|region| text.manifest.excerpt(region));
+            let written = written
+                .as_ref()
+                .map(|excerpt| &excerpt.text[excerpt.start..excerpt.end]);
+            let suggestion = self
+                .core
+                .as_ref()
+                .and_then(|core| suggest(original, core, finding, written));
             let Some(suggestion) = suggestion else { continue };
             let Some(edit) = text.manifest.edit(document, item, &suggestion) else {
                 continue;

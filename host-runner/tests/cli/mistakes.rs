@@ -60,7 +60,7 @@ fn said(report: &Value, name: &str) -> String {
 /// The exit status of a run that says this.
 fn status(said: &str) -> i32 {
     match said {
-        said if said.contains(" failure[") || said.contains("[TW5") => 2,
+        said if said.contains(" failure[") || said.contains(" error[TW5") => 2,
         said if said.contains(" error[") => 1,
         _ => 0,
     }

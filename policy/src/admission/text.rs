@@ -35,14 +35,14 @@ pub(super) fn paragraph(findings: &[Diagnostic]) -> String {
             .as_ref()
             .map(|place| format!(" at {place}"))
             .unwrap_or_default();
-        let help = finding.help.as_ref().filter(|help| helped.insert(help.as_str()));
+        let help = finding.help.as_ref().filter(|help| helped.insert(help.to_string()));
         let help = help.map(|help| format!("; {help}")).unwrap_or_default();
         one_line(&format!("{number}{}{place}: {}{help}", finding.code, finding.message))
     });
     let mut codes = BTreeSet::new();
-    codes.extend(shown.iter().map(|finding| &*finding.code));
+    codes.extend(shown.iter().map(|finding| finding.code.to_string()));
     let see = match codes.len() {
-        0..=MAX_PAGES => codes.into_iter().map(page).collect::<Vec<_>>().join(" "),
+        0..=MAX_PAGES => codes.iter().map(|code| page(code)).collect::<Vec<_>>().join(" "),
         _ => pages(),
     };
     let text = join_sentences(sentences.chain([format!("See {see}")]));

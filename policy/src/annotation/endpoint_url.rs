@@ -180,16 +180,28 @@ impl EndpointUrl {
 
 /// The URL with `http://` in front and, where only that makes it allowed, the namespace in its host.
 fn with_scheme(text: &str, settings: &crate::settings::Endpoints, names: &Names<'_>) -> Option<String> {
-    let rest = text.strip_prefix("http:").or(text.strip_prefix("//")).unwrap_or(text);
-    let rest = rest
-        .strip_prefix('/')
-        .filter(|_| rest.len() < text.len())
-        .unwrap_or(rest);
+    let mistyped = ["https", "http"].into_iter().find_map(|scheme| {
+        let rest = text.strip_prefix(scheme)?;
+        let end = rest.find(|c| !matches!(c, ':' | '/' | '.'))?;
+        (end > 0).then(|| (scheme, &rest[end..]))
+    });
+    let (scheme, rest) = mistyped.unwrap_or(("http", text.trim_start_matches('/')));
     let allowed = |url: String| EndpointUrl::parse(&url, settings, names).is_ok().then_some(url);
-    let end = rest.find([':', '/', '?']).unwrap_or(rest.len());
+    let end = rest.find([':', '/', '?', ' ']).unwrap_or(rest.len());
     let (host, path) = rest.split_at(end);
-    allowed(format!("http://{rest}"))
-        .or_else(|| allowed(format!("http://{}{path}", nearest_host(host, settings, names)?)))
+    (may_be_host(host) && !path.contains(' ')).then_some(())?;
+    allowed(format!("{scheme}://{rest}"))
+        .or_else(|| allowed(format!("{scheme}://{}{path}", nearest_host(host, settings, names)?)))
+}
+
+/// False for a word that is certainly no host: a mistyped scheme, the name of a kind, a value of YAML, or a number.
+pub(crate) fn may_be_host(host: &str) -> bool {
+    let host = host.trim_matches('.');
+    let is_word = [
+        "http", "https", "svc", "service", "services", "pod", "true", "false", "null", "none", "tbd", "todo",
+    ]
+    .contains(&host);
+    !is_word && !host.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// What stands in the place of a URL's port, if that is a name.

@@ -60,7 +60,7 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
     let mut seen = BTreeSet::new();
     for (key, node) in entries {
         // A key that is given twice is reported as such.
-        if key.text == "<<" || !seen.insert(key.text.as_str()) {
+        if key.text == "<<" || !seen.insert(key.text.clone()) {
             continue;
         }
         // All of it is one mistake.

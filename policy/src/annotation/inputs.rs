@@ -123,7 +123,7 @@ fn read_other(
     findings: &mut Findings,
 ) -> Table {
     let mut table = Table::new();
-    let mut options = Options::new();
+    let mut options = Options::default();
     for entry in entries {
         let (name, node) = (&entry.0, &entry.1);
         if is_of_every_input(&name.text) {
@@ -149,7 +149,7 @@ fn read_other(
         read_entry(&mut table, name, node, findings);
     }
     endpoints.check_options(&options, context.settings, findings);
-    table.extend(options.into_iter().map(|(name, setting)| (key(name), setting.value)));
+    table.extend(options.iter().map(|(name, setting)| (key(name), setting.value.clone())));
     table
 }
 

@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::EnvVar;
 
 pub use endpoint_url::EndpointUrl;
+#[cfg(feature = "host")]
+pub(crate) use endpoint_url::may_be_host;
 pub(crate) use endpoint_url::service_namespace;
 #[cfg(feature = "schema")]
 pub(crate) use endpoints::{OF_PROMETHEUS, URL_KEYS};
@@ -143,8 +145,15 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Find
                 } else {
                     ""
                 };
-                let quoted = matches!(found, "a number" | "true or false").then(|| format!("\"{raw}{unit}\""));
-                findings.report(Problem::NotText { found, quoted }, Place::annotation(name, None));
+                // `1.10` is 1.1 here, and `no` is false. Only what has one spelling can be shown.
+                let instead = match found {
+                    "a number" if raw.bytes().all(|byte| byte.is_ascii_digit()) => {
+                        Some(format!("quote it: `\"{raw}{unit}\"`"))
+                    }
+                    "a number" | "true or false" => Some("put it in quotes".to_owned()),
+                    _ => None,
+                };
+                findings.report(Problem::NotText { found, instead }, Place::annotation(name, None));
                 if content.has_endpoints() {
                     endpoint_annotations.push((name, content, None));
                 }
@@ -393,7 +402,7 @@ impl Endpoints {
         {
             findings.report(Problem::NoEffectWithoutTls {}, place.clone());
         }
-        let own_names: Vec<_> = own.keys().copied().collect();
+        let own_names: Vec<_> = own.iter().map(|(name, _)| name).collect();
         let mut options = context.defaults.clone();
         options.extend(own);
         self.check_name_filters(&options, &own_names, findings);

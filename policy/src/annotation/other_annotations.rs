@@ -8,11 +8,12 @@ use k8s_openapi::api::core::v1::{ConfigMapKeySelector, EnvVar, EnvVarSource, Obj
 use super::{Declaration, SecretEnv, any_matches};
 use crate::annotation_name::{ENDPOINTS, names_of_endpoints, without_prefix};
 use crate::diagnostic::{Findings, Place, Problem};
+use crate::glob::Glob;
 use crate::located::{Data, from_yaml};
-use crate::settings::{Quantity, Settings, check_image};
-use crate::source::{Source, is_dns_subdomain};
+use crate::settings::{NamePattern, Quantity, Settings, check_image};
+use crate::source::{Identity, Source, is_dns_subdomain};
 use crate::telegraf::{
-    Key, Literal, MAX_TAG_VALUE, Options, Origin, TAG_VALUE, Value, nearest, read_options, refuse_unsafe_text,
+    Key, Literal, MAX_TAG_VALUE, MAX_TAGS, Options, Origin, TAG_VALUE, Value, nearest, read_options, refuse_unsafe_text,
 };
 
 /// All names that are read on an Application or a Namespace.
@@ -97,7 +98,7 @@ impl<'a> OtherAnnotations<'a> {
             has_endpoints,
             is_useless: false,
             declaration: Declaration::default(),
-            options: Options::new(),
+            options: Options::default(),
             variables: BTreeSet::new(),
             repeated: 0,
         }
@@ -166,6 +167,11 @@ impl<'a> OtherAnnotations<'a> {
             "secret-env" => declaration.secret_env = reader.secret_env(),
             _ => {
                 if let Some(tag) = name.strip_prefix("global-tag-literal-") {
+                    let count = declaration.global_tags.len() + 1;
+                    if count > MAX_TAGS {
+                        let (what, max) = ("the source".to_owned(), MAX_TAGS);
+                        return reader.report(Problem::TooManyTags { what, count, max });
+                    }
                     declaration.global_tags.extend(reader.global_tag(tag));
                 } else if let Some((kind, variable)) = name.strip_prefix("env-").and_then(|rest| rest.split_once('-'))
                     && let Some(variable) = reader.env(kind, variable)
@@ -263,7 +269,7 @@ fn check_together(declaration: &Declaration, settings: &Settings, source: &Sourc
     let chosen = declaration.class.as_ref().unwrap_or(&settings.default_class);
     if let Some(class) = settings.classes.get(chosen) {
         let identity = &source.identity;
-        if !any_matches(&class.allow, identity.name()) && !any_matches(&class.allow, &identity.qualified_name()) {
+        if !class.allow.iter().any(|pattern| may_use(pattern, identity, settings)) {
             let problem = Problem::ClassNotAllowed {
                 class: chosen.clone(),
                 source: identity.qualified_name(),
@@ -274,6 +280,24 @@ fn check_together(declaration: &Declaration, settings: &Settings, source: &Sourc
             };
             findings.report(problem, Place::annotation(annotation, None));
         }
+    }
+}
+
+/// True if a pattern of a class's `allow` is for a source. The name alone counts only where its owner is trusted with it:
+/// whoever may create Applications in another namespace chooses their names.
+fn may_use(pattern: &NamePattern, identity: &Identity, settings: &Settings) -> bool {
+    let pattern = pattern.as_str();
+    let matches = |pattern, name: &str| Glob::stars(pattern).matches(name);
+    match (pattern, pattern.split_once('/'), identity) {
+        ("*", ..) => true,
+        (_, Some((of_namespace, of_name)), Identity::Application { namespace, name }) => {
+            matches(of_namespace, namespace) && matches(of_name, name)
+        }
+        (_, None, Identity::Application { namespace, name }) => {
+            *namespace == settings.sources.argocd_namespace && matches(pattern, name)
+        }
+        (_, None, Identity::Namespace { name }) => matches(pattern, name),
+        (_, Some(_), Identity::Namespace { .. }) => false,
     }
 }
 
@@ -536,6 +560,8 @@ fn is_field_path(text: &str) -> bool {
 /// client, of the C library, and of libraries that plugins use.
 const RESERVED_VARIABLES: &[&str] = &[
     "BASH_ENV",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DBUS_SYSTEM_BUS_ADDRESS",
     "ENV",
     "GCONV_PATH",
     "GETCONF_DIR",
@@ -551,15 +577,19 @@ const RESERVED_VARIABLES: &[&str] = &[
     "HOST_SYS",
     "HOST_VAR",
     "IFS",
+    "KUBECONFIG",
     "LOCALDOMAIN",
     "LOCPATH",
     "NETRC",
     "NLSPATH",
     "NOTIFY_SOCKET",
+    "OPENSSL_CONF",
     "PATH",
     "REQUEST_METHOD",
     "RESOLV_HOST_CONF",
     "SHELL",
+    "SSH_AUTH_SOCK",
+    "TNS_ADMIN",
     "TMPDIR",
     "TZDIR",
     "ZONEINFO",
@@ -567,6 +597,7 @@ const RESERVED_VARIABLES: &[&str] = &[
 
 /// Prefixes of the names of such variables.
 const RESERVED_VARIABLE_PREFIXES: &[&str] = &[
+    "ALIBABA_CLOUD_",
     "ARM_",
     "AWS_",
     "AZURE_",
@@ -606,6 +637,7 @@ const RESERVED_VARIABLE_PREFIXES: &[&str] = &[
     "PROC_",
     "REQUESTS_CA",
     "RES_",
+    "SF_",
     "SSL",
     "TELEGRAF_",
     "VAULT_",
@@ -620,6 +652,8 @@ fn is_reserved_variable(name: &str, settings: &Settings) -> bool {
         || RESERVED_VARIABLE_PREFIXES
             .iter()
             .any(|prefix| upper.starts_with(prefix))
+        // Google's libraries connect there without credentials.
+        || upper.ends_with("_EMULATOR_HOST")
         || settings.pod.env.iter().any(|var| var.name == name)
         || settings.uses_variable(name)
 }

@@ -328,11 +328,11 @@ rules! {
         example: "telewarden.io/endpoints: http://redis.argocd.svc:9121/metrics\n",
         instead: "telewarden.io/endpoints: \"redis: http://redis.argocd.svc:9121/metrics\"\n",
     }
-    TW012 NotText { found: &'static str, quoted: Option<String> } Error {
+    TW012 NotText { found: &'static str, instead: Option<String> } Error {
         summary: "An annotation's value is not text.",
         message: "the annotation is {found}, but must be text",
-        help: match quoted {
-            Some(text) => help(format!("quote it: `{text}`")),
+        help: match instead {
+            Some(instead) => Some(instead),
             None => help("write `|` after the name, and the list below it, indented"),
         },
         why: "Kubernetes accepts only text as the value of an annotation.",
@@ -660,6 +660,14 @@ rules! {
         example: "",
         instead: "",
     }
+    TW217 TooManyTags { what: String, count: usize, max: usize } Error {
+        summary: "Too many tags.",
+        message: "{what} has {count} tags; the limit is {max}",
+        help: help("keep the tags that queries need"),
+        why: "Every metric contains them, and what Telegraf needs for a metric grows with the square of their number.",
+        example: "",
+        instead: "",
+    }
 
     TW301 UnknownAnnotation { name: String, nearest: Option<String> } Warning {
         summary: "Unknown annotation of telewarden.",
@@ -919,6 +927,15 @@ rules! {
         instead: "",
     }
 
+    TW414 ClusterTwice { } Warning {
+        summary: "The destination names a cluster by name and by server.",
+        message: "the destination has a `name` and a `server`, and Argo CD takes only one of them",
+        help: help("remove one of the two"),
+        why: "Argo CD reports an `InvalidSpecError`, and the operator renders nothing for it.",
+        example: "",
+        instead: "",
+    }
+
     TW501 Settings { error: String, nearest: Option<&'static str> } Error {
         summary: "Settings do not match the schema.",
         message: "{error}",
@@ -1043,6 +1060,64 @@ rules! {
         why: "In `standalone` all sources share one Telegraf, so there are no objects to write into a single source.",
         example: "topology: standalone\nmutation: resources\n",
         instead: "topology: standalone\nmutation: digest\n",
+    }
+
+    #[cfg(feature = "plugins")]
+    TW521 UnknownPlugin { path: String, nearest: Option<String> } Error {
+        summary: "Unknown Telegraf plugin.",
+        message: "`{path}` is not a plugin of Telegraf",
+        help: did_you_mean(nearest.as_deref()).or_else(|| help("name a plugin of your own build in `pod.ownPlugins`")),
+        why: "Telegraf ends at once: \"undefined but requested output\". All plugins of Telegraf 1.38 and later are known; what an \
+              own build adds is named in `pod.ownPlugins`.",
+        example: "classes: {default: {outputs: {influxdb2: [{urls: [\"http://influxdb.influxdb.svc:8086\"]}]}}}\n",
+        instead: "classes: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"]}]}}}\n",
+    }
+    #[cfg(feature = "plugins")]
+    TW522 UnknownPluginOption { path: String, nearest: Option<String> } Error {
+        summary: "Unknown option of a Telegraf plugin or of its agent.",
+        message: "`{path}` is not an option of Telegraf",
+        help: did_you_mean(nearest.as_deref()).or_else(|| help("remove it, or choose the plugin or `data_format` that has it")),
+        why: "Telegraf ends at once: \"configuration specified the fields …, but they were not used\". Options are written as in \
+              its documentation. What `data_format` brings counts too.",
+        example: "classes: {default: {agent: {flush_intervall: 30s}}}\n",
+        instead: "classes: {default: {agent: {flush_interval: 30s}}}\n",
+    }
+    #[cfg(feature = "files")]
+    TW523 OptionType { path: String, found: String, expected: String, instead: Option<String>, nearest: Option<String> } Error {
+        summary: "Wrong type for an option of Telegraf.",
+        message: "`{path}` is {found}, but must be {expected}",
+        help: did_you_mean(nearest.as_deref()).or_else(|| help(format!("write `{}`", instead?))),
+        why: "Telegraf ends at once: its options have types, and it converts nothing. A whole number is no number with a decimal \
+              point, and a variable in a text stays a text.",
+        example: "classes: {default: {outputs: {influxdb_v2: [{urls: \"http://influxdb.influxdb.svc:8086\"}]}}}\n",
+        instead: "classes: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"]}]}}}\n",
+    }
+    #[cfg(feature = "files")]
+    TW524 Deprecated { what: String, since: String, removal: String, notice: Option<String> } Warning {
+        summary: "Deprecated plugin or option of Telegraf.",
+        message: "{what} is deprecated since Telegraf {since}{removal}",
+        help: notice,
+        why: "A later version of Telegraf does not know it, and ends at once. The version is the one of `pod.image`.",
+        example: "classes: {default: {outputs: {influxdb: [{urls: [\"http://influxdb.influxdb.svc:8086\"], namepass: [a], fieldpass: [b]}]}}}\n",
+        instead: "classes: {default: {outputs: {influxdb: [{urls: [\"http://influxdb.influxdb.svc:8086\"], namepass: [a], fieldinclude: [b]}]}}}\n",
+    }
+    #[cfg(feature = "files")]
+    TW525 NotYet { what: String, since: String, version: String } Warning {
+        summary: "Plugin or option that the pods' Telegraf does not have yet.",
+        message: "{what} needs Telegraf {since}, and `pod.image` is {version}",
+        help: help(format!("remove it, or use an image with {since} or later")),
+        why: "A version of Telegraf that does not know it ends at once. The version is the one in the tag of `pod.image`.",
+        example: "pod: {image: \"telegraf:1.38\"}\nclasses: {default: {outputs: {kafka: [{brokers: [\"kafka.kafka.svc:9092\"], topic: metrics, headers: {team: ops}}]}}}\n",
+        instead: "pod: {image: \"telegraf:1.40\"}\nclasses: {default: {outputs: {kafka: [{brokers: [\"kafka.kafka.svc:9092\"], topic: metrics, headers: {team: ops}}]}}}\n",
+    }
+    #[cfg(feature = "files")]
+    TW526 Removed { what: String, version: String, notice: Option<String> } Error {
+        summary: "Plugin or option that was removed from Telegraf.",
+        message: "{what} was removed from Telegraf{version}",
+        help: notice.or_else(|| help("remove it")),
+        why: "Telegraf ends at once. The version is the one in the tag of `pod.image`; without a version it is the newest that is known.",
+        example: "classes: {default: {outputs: {riemann_legacy: [{}]}}}\n",
+        instead: "classes: {default: {outputs: {riemann: [{}]}}}\n",
     }
 
     #[cfg(feature = "files")]

@@ -173,7 +173,7 @@ fn too_many_values() -> Problem {
 fn report_duplicates(entries: &[(Key, Node)], findings: &mut Findings) {
     let mut seen = std::collections::BTreeSet::new();
     for (key, _) in entries {
-        if !seen.insert(key.text.as_str()) {
+        if !seen.insert(key.text.clone()) {
             findings.report(Problem::DuplicateKey { key: key.text.clone() }, key.place());
         }
     }

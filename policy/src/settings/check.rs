@@ -1,11 +1,12 @@
 //! Checks rules that concern several settings. A [kind](super::kind) checks the rules that concern one setting.
 
+use super::choosing_tags;
 use super::document::{Class, Mutation, Settings};
 use super::path::Path;
 use super::reader::Reader;
-use super::template::{TemplateTable, TemplateValue, has_placeholder};
+use super::template::has_placeholder;
 use crate::diagnostic::Problem;
-use crate::telegraf::{Key, OptionBounds, check_name_filters, key};
+use crate::telegraf::{OptionBounds, check_name_filters, key};
 use crate::well_known::ROUTING_TAG;
 
 /// Checks parsed settings, and computes the derived fields.
@@ -16,6 +17,8 @@ pub(super) fn check(settings: &mut Settings, reader: &mut Reader<'_>) {
     endpoints(settings, root, reader);
     input_defaults(settings, root, reader);
     resources(settings, root, reader);
+    #[cfg(feature = "plugins")]
+    super::plugins::check(settings, root, reader);
     if settings.topology.is_shared() {
         routing(settings, root, reader);
     }
@@ -119,7 +122,7 @@ fn routing(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
 fn derive_tags(settings: &mut Settings) {
     let (inputs, classes) = (&mut settings.inputs, &settings.classes);
     for output in classes.values().flat_map(|class| class.outputs.values().flatten()) {
-        for tag in tags_chosen_by(output) {
+        for tag in choosing_tags::of_output(output) {
             if !inputs.choosing_tags.contains(&tag) {
                 inputs.choosing_tags.push(tag);
             }
@@ -134,22 +137,4 @@ fn derive_tags(settings: &mut Settings) {
         let global = global.map(|key| key.as_str().to_owned());
         inputs.reserved_tags.extend(global);
     }
-}
-
-/// The tags by which an output selects metrics or destinations: those of `tagpass` and `tagdrop`, and of options such
-/// as `bucket_tag`.
-fn tags_chosen_by(output: &TemplateTable) -> Vec<Key> {
-    let mut tags = Vec::new();
-    for (option, value) in output {
-        match value {
-            TemplateValue::Table(table) if matches!(option.as_str(), "tagpass" | "tagdrop") => {
-                tags.extend(table.keys().cloned());
-            }
-            TemplateValue::Text(text) if option.as_str().ends_with("_tag") => {
-                tags.extend(Key::new(&text.literal_text()))
-            }
-            _ => {}
-        }
-    }
-    tags
 }

@@ -81,8 +81,8 @@ settings! {
     /// Where metrics are sent: Telegraf's configuration as data, with the names that it has in TOML. Texts can contain
     /// `{application}`, `{namespace}` and `{bucket}`, and Telegraf's `${VARIABLE}`.
     pub(crate) struct Class {
-        /// The sources that may use this class: patterns for the name of an Application or Namespace, or for
-        /// `namespace/name`. `*` matches any characters.
+        /// The sources that may use this class: patterns for the name of a Namespace or of an Application in Argo CD's namespace,
+        /// or for `namespace/name` of any Application. `*` alone matches every source.
         allow: Vec<NamePattern> = ["*"],
         /// Tags of all metrics.
         global_tags: Table<OfTelegraf> = {},
@@ -177,6 +177,9 @@ settings! {
     pub(crate) struct Pod {
         /// Telegraf's image, with a tag or a digest. Version 1.38 or later.
         image: Image = "docker.io/library/telegraf:1.40-alpine",
+        /// Plugins of your own build of Telegraf that classes use, such as `outputs.mine`. Nothing in them is checked. Input
+        /// plugins are allowed by `inputs.allowedPlugins`.
+        own_plugins: NameSet = [],
         /// Resource requests and limits.
         resources: Resources,
         /// Environment variables, as in a container. Outputs can use them as `${VARIABLE}`.

@@ -5,6 +5,8 @@
 //! | `document.rs` | every setting: name, kind, default, documentation |
 //! | `kind.rs` | the kinds of settings: the allowed values, and the types that they are parsed to |
 //! | `check.rs` | rules that concern several settings |
+//! | `plugins.rs`, `tables.rs` | what Telegraf knows: names, in the module too; types and versions, for hosts that check files |
+//! | `choosing_tags.rs` | the tags by which outputs select metrics or destinations |
 //! | `reader.rs`, `path.rs`, `constant.rs`, `declare.rs` | the macros and types behind the declarations |
 //!
 //! [`read`] reports all problems of a document at once, and answers [`Settings`], in which all names, patterns and
@@ -15,13 +17,18 @@ mod declare;
 #[macro_use]
 mod constant;
 mod check;
+mod choosing_tags;
 mod document;
 mod kind;
 mod path;
 mod pattern;
+#[cfg(feature = "plugins")]
+mod plugins;
 mod quantity;
 mod reader;
 mod report;
+#[cfg(feature = "files")]
+mod tables;
 mod template;
 mod topology;
 
@@ -40,6 +47,8 @@ pub use document::{Mutation, Reload, Scheme, Settings};
 pub(crate) use pattern::{HostPattern, NamePattern};
 pub(crate) use quantity::Quantity;
 pub use report::report;
+#[cfg(feature = "files")]
+pub use tables::with_tables;
 pub(crate) use template::{Names, Scope, Template, TemplateTable, TemplateValue, fill_table, has_placeholder, texts};
 pub use topology::Topology;
 
@@ -56,7 +65,7 @@ impl Settings {
         let of_inputs = self.inputs.tags.values().chain([&self.inputs.name_override]);
         let mut templates = tables.flat_map(template::texts).chain(of_inputs);
         let mut of_defaults = Vec::new();
-        for setting in self.inputs.defaults.values() {
+        for (_, setting) in self.inputs.defaults.iter() {
             setting.value.collect_texts(&mut of_defaults);
         }
         templates.any(|text| template::uses_variable(&text.fill(&template::ANY), name))
@@ -234,7 +243,7 @@ mod tests {
         }));
         let tags: Vec<_> = settings.inputs.tags.keys().map(Key::as_str).collect();
         assert_eq!(tags, ["prometheus_app", "tier"]);
-        let options: Vec<_> = settings.inputs.defaults.keys().copied().collect();
+        let options: Vec<_> = settings.inputs.defaults.iter().map(|(name, _)| name).collect();
         assert_eq!(options, ["content_length_limit", "metric_version", "timeout"]);
         assert_eq!(settings.endpoints.schemes, [Scheme::Https]);
     }

@@ -6,8 +6,6 @@
 //! the pod (`tls_ca`, `bearer_token`, `password`), bypass the allowed hosts (`kubernetes_services`,
 //! `monitor_kubernetes_pods`, `consul`, `http_service_discovery`), or send data (`http_headers`, `http_proxy_url`).
 
-use std::collections::BTreeMap;
-
 use super::Duration;
 use super::glob::check_glob;
 use super::size::parse_size;
@@ -158,31 +156,54 @@ pub(crate) fn is_option(name: &str) -> bool {
 
 const NOT_AN_OPTION: &str = "is not an option of an endpoint";
 
+/// A name as Telegraf and Prometheus write it: ServiceMonitors write `scrapeTimeout`.
+fn snake_case(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len() + 4);
+    for c in name.chars().take(64) {
+        if c.is_ascii_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.push(c.to_ascii_lowercase());
+    }
+    snake
+}
+
 /// What is said of options of Prometheus, and of Telegraf's own that are refused: what is wrong, and what helps.
-fn foreign(name: &str) -> Option<(&'static str, Option<&'static str>)> {
+pub(crate) fn foreign(name: &str) -> Option<(&'static str, Option<&'static str>)> {
     const CREDENTIALS: &str = "is refused: whoever reads the annotation could use the credentials";
     const CREDENTIALS_INSTEAD: &str = "let the service show its metrics without credentials inside the namespace; an administrator \
                                        can allow another input plugin with `inputs.allowedPlugins`";
-    let advice = match name {
-        "scrape_interval" => "write `interval`",
-        "scrape_timeout" => "write `timeout`",
+    let advice = match &*snake_case(name) {
+        "scrape_interval" | "frequency" => "write `interval`",
+        "scrape_timeout" | "response_timeout" => "write `timeout`",
         "labels" => "write `tags`",
-        "honor_timestamps" => "write `ignore_timestamp`",
+        "honor_timestamps" => "write `ignore_timestamp`, with the opposite value",
+        "fieldpass" | "pass" => "write `fieldinclude`",
+        "fielddrop" | "drop" => "write `fieldexclude`",
+        "tagkeep" => "write `tagpass` for metrics, or `taginclude` for tags",
+        "namekeep" => "write `namepass`",
+        "sample_limit" => "write `content_length_limit`, which limits the size of an answer",
+        "ssl_verify" => "write `insecure_skip_verify`, with the opposite value",
+        "enabled" => "remove it, or remove the endpoint",
+        "alias" | "description" | "honor_labels" => "remove it",
+        "namespace" => "write it in the URL: `url: \"http://service.namespace.svc:8080/metrics\"`",
         "static_configs" | "targets" => "write `url`, or a list `urls`",
         "name_override" | "name_prefix" | "name_suffix" => {
             "remove it: the settings name measurements after the endpoint"
         }
         "job_name" | "name" => "remove it: the endpoint's name is the key above its options",
-        "port" | "scheme" | "path" | "metrics_path" | "params" => {
+        "port" | "target_port" | "scheme" | "path" | "metrics_path" | "params" => {
             "write it in the URL: `url: \"http://service.namespace.svc:8080/metrics\"`"
         }
-        "relabel_configs" | "metric_relabel_configs" => {
+        "relabel_configs" | "metric_relabel_configs" | "relabelings" | "metric_relabelings" => {
             "use `fieldinclude`, `fieldexclude`, `tagpass`, `tagdrop` and `tags`"
         }
         "tls_config" => "write `insecure_skip_verify` or `tls_server_name`",
         "bearer_token"
         | "bearer_token_string"
         | "bearer_token_file"
+        | "bearer_token_secret"
+        | "headers"
         | "username"
         | "password"
         | "basic_auth"
@@ -200,7 +221,8 @@ fn foreign(name: &str) -> Option<(&'static str, Option<&'static str>)> {
         | "kubernetes_sd_configs"
         | "consul"
         | "http_service_discovery"
-        | "http_proxy_url" => {
+        | "http_proxy_url"
+        | "proxy_url" => {
             return Some((
                 "is refused: it reaches hosts that nobody checked",
                 Some("write each URL in `urls`"),
@@ -213,6 +235,11 @@ fn foreign(name: &str) -> Option<(&'static str, Option<&'static str>)> {
 
 /// The most patterns in one option. Telegraf matches each with every metric, field or tag of a scrape.
 const MAX_PATTERNS: usize = 128;
+
+/// The most tags that an annotation may add to the metrics of an endpoint, and the most global tags of a source. Every metric
+/// contains them, and what Telegraf needs for a metric grows with the square of their number: with 300, a scrape of 30,000
+/// metrics took a gigabyte.
+pub(crate) const MAX_TAGS: usize = 32;
 
 /// The longest value of a tag that an annotation may set, in bytes. Every metric contains it.
 pub(crate) const MAX_TAG_VALUE: usize = 1024;
@@ -257,8 +284,39 @@ pub(crate) struct Setting {
     pub(crate) place: Place,
 }
 
-/// Valid options, by name.
-pub(crate) type Options = BTreeMap<&'static str, Setting>;
+/// Valid options, sorted by name.
+///
+/// There are few, so that a list does, and a further kind of map would add 4 KB to the module.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Options(Vec<(&'static str, Setting)>);
+
+impl Options {
+    pub(crate) fn get(&self, name: &str) -> Option<&Setting> {
+        let (_, setting) = self.0.iter().find(|(known, _)| *known == name)?;
+        Some(setting)
+    }
+
+    /// Adds an option, in the place of one with the same name.
+    pub(crate) fn insert(&mut self, name: &'static str, setting: Setting) {
+        let at = self.0.partition_point(|(known, _)| *known < name);
+        match self.0.get_mut(at).filter(|(known, _)| *known == name) {
+            Some((_, old)) => *old = setting,
+            None => self.0.insert(at, (name, setting)),
+        }
+    }
+
+    /// Adds all options of another list.
+    pub(crate) fn extend(&mut self, others: Self) {
+        others
+            .0
+            .into_iter()
+            .for_each(|(name, setting)| self.insert(name, setting));
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Setting)> {
+        self.0.iter().map(|(name, setting)| (*name, setting))
+    }
+}
 
 /// Reads a map's entries as options. Problems are added to the findings, and the invalid options are left out.
 ///
@@ -269,7 +327,7 @@ pub(crate) fn read_options(
     origin: Origin,
     findings: &mut Findings,
 ) -> Options {
-    let mut options = Options::new();
+    let mut options = Options::default();
     for (key, node) in entries {
         if elsewhere.contains(&key.text.as_str()) {
             continue;
@@ -354,6 +412,12 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
             read_texts(rule, nodes, origin, findings)
         }
         (Shape::Tags, Data::Map(entries)) => {
+            if origin == Origin::Annotation && entries.len() > MAX_TAGS {
+                let (what, count) = (format!("`{}`", rule.name), entries.len());
+                let max = MAX_TAGS;
+                findings.report(Problem::TooManyTags { what, count, max }, node.place());
+                return None;
+            }
             let mut table = Table::new();
             for (key, node) in entries {
                 let name = read_key(&key.text, "a tag's name", origin, &key.place(), findings);
@@ -453,7 +517,7 @@ const NAME_FILTERS: [(&str, &str); 2] = [("namepass", "fieldinclude"), ("namedro
 /// The problem with a filter by metric name in a set of options, if there is one.
 pub(crate) fn name_filter(options: &Options) -> impl Iterator<Item = (&'static str, Problem)> {
     let drops_all = metric_version(options) == 2;
-    let given = NAME_FILTERS.map(|(name, instead)| (options.contains_key(name), name, instead));
+    let given = NAME_FILTERS.map(|(name, instead)| (options.get(name).is_some(), name, instead));
     given
         .into_iter()
         .filter(move |(is_given, ..)| drops_all && *is_given)
@@ -501,7 +565,7 @@ pub(crate) fn count_patterns(options: &Options) -> usize {
         }
         _ => 0,
     };
-    options.values().map(|setting| count(&setting.value)).sum()
+    options.iter().map(|(_, setting)| count(&setting.value)).sum()
 }
 
 fn read_texts(rule: &OptionRule, nodes: &[Node], origin: Origin, findings: &mut Findings) -> Option<Value> {
@@ -584,18 +648,22 @@ pub(crate) fn near<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Opti
 }
 
 /// The known name that is most similar to a mistyped one, if one is similar enough.
-pub(crate) fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(name: &str, mut known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    nearest_of(name, &mut || known.next())
+}
+
+/// The module contains it once, and not once for each kind of iterator.
+fn nearest_of<'k>(name: &str, next: &mut dyn FnMut() -> Option<&'k str>) -> Option<&'k str> {
     if name.len() > 64 {
         return None;
     }
-    known
-        .map(|known| {
-            (
-                strsim::damerau_levenshtein(&name.to_ascii_lowercase().replace('-', "_"), &known.replace('-', "_")),
-                known,
-            )
-        })
-        .filter(|(distance, known)| *distance <= known.len().div_ceil(3))
-        .min()
-        .map(|(_, known)| known)
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    let mut nearest: Option<(usize, &str)> = None;
+    while let Some(known) = next() {
+        let found = (strsim::osa_distance(&name, &known.replace('-', "_")), known);
+        if found.0 <= known.len().div_ceil(3) && nearest.is_none_or(|nearest| found < nearest) {
+            nearest = Some(found);
+        }
+    }
+    nearest.map(|(_, known)| known)
 }

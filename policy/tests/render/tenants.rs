@@ -227,6 +227,38 @@ fn a_class_for_others_refuses_no_object_without_annotations() {
     }
 }
 
+/// Whoever may create Applications in a namespace of its own chooses their names.
+#[rstest]
+#[case("security-*", "argocd", "security-x", true)]
+#[case("security-*", "team-a", "security-x", false)]
+#[case("security-*", "security-evil", "shop", false)]
+#[case("security-evil/*", "security-evil", "shop", true)]
+#[case("argocd/audit", "argocd", "audit", true)]
+#[case("argocd/audit", "team-a", "audit", false)]
+#[case("*/audit", "team-a", "audit", true)]
+#[case("*", "team-a", "audit", true)]
+fn a_class_is_for_whole_identities(
+    #[case] allow: &str,
+    #[case] namespace: &str,
+    #[case] name: &str,
+    #[case] is_allowed: bool,
+) {
+    let settings = json!({
+        "sources": {"applicationNamespaces": ["team-a", "security-evil"]},
+        "classes": {"default": {"allow": [allow]}},
+    });
+    let answer = rendered(
+        &settings,
+        &[application(namespace, name, "shop", endpoint_in("shop"))],
+        &[],
+    );
+    let is_refused = answer.sources[0]
+        .diagnostics
+        .iter()
+        .any(|finding| finding.code == "TW304");
+    assert_eq!(!is_refused, is_allowed, "{:?}", answer.sources[0].diagnostics);
+}
+
 #[test]
 fn a_large_source_is_refused_alone() {
     let mut settings = settings("standalone");

@@ -1,0 +1,3 @@
+module telewarden/e2e/parts/telegraf-tables
+
+go 1.27.0
