@@ -611,7 +611,7 @@ fn settings_that_are_refused_are_shown_with_their_line() {
 #[rstest]
 #[case::validate("validate", 2)]
 #[case::render("render", 2)]
-#[case::policies("policies", 1)]
+#[case::policies("policies", 2)]
 fn settings_that_only_the_tables_refuse(#[case] command: &str, #[case] code: i32) {
     let place = Place::answering(&rendered()).file("a.yaml", APPLICATION).file(
         "settings.yaml",
