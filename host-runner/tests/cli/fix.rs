@@ -319,10 +319,12 @@ fn url() -> impl Strategy<Value = Pair> {
             "web.shop.svc.cluster.local" => host,
             _ => "web.shop.svc",
         };
+        // A word before a path may be anything.
+        let is_unclear = scheme.is_empty() && !host.contains('.') && !rest.starts_with(':');
         let is_fine = !scheme.is_empty() && host == fine;
         let right_scheme = if scheme.is_empty() { "http://" } else { scheme };
         let wrong = format!("{scheme}{host}{rest}");
-        let right = match is_fine {
+        let right = match is_fine || is_unclear {
             true => wrong.clone(),
             false => format!("{right_scheme}{fine}{rest}"),
         };

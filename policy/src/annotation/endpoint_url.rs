@@ -185,7 +185,7 @@ fn with_scheme(text: &str, settings: &crate::settings::Endpoints, names: &Names<
         let end = rest.find(|c| !matches!(c, ':' | '/' | '.'))?;
         (end > 0).then(|| (scheme, &rest[end..]))
     });
-    let (scheme, rest) = mistyped.unwrap_or(("http", text.trim_start_matches('/')));
+    let (scheme, rest) = mistyped.unwrap_or(("http", text.strip_prefix("//").unwrap_or(text)));
     let allowed = |url: String| EndpointUrl::parse(&url, settings, names).is_ok().then_some(url);
     let end = rest.find([':', '/', '?', ' ']).unwrap_or(rest.len());
     let (host, path) = rest.split_at(end);
