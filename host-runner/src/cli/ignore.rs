@@ -208,6 +208,8 @@ mod tests {
 
     use super::*;
 
+    type Codes<'a> = Vec<(usize, &'a str)>;
+
     #[rstest]
     #[case("a: b", None)]
     #[case("a: b # telewarden: ignore TW405 because x", Some(("a: b ", true, vec![(26, "TW405")])))]
@@ -222,7 +224,7 @@ mod tests {
     #[case("# Telewarden: Ignore TW405", Some(("", false, vec![(21, "TW405")])))]
     #[case("# telewarden-ignore: TW405", Some(("", false, vec![(21, "TW405")])))]
     #[case("# telewarden ignores such annotations", None)]
-    fn codes_are_read(#[case] line: &str, #[case] expected: Option<(&str, bool, Vec<(usize, &str)>)>) {
+    fn codes_are_read(#[case] line: &str, #[case] expected: Option<(&str, bool, Codes<'_>)>) {
         let found = comment(line);
         let found = found.as_ref().map(|Comment { before, is_ours, codes }| {
             let codes = codes.iter().map(|(at, code)| (*at, code.as_str()));

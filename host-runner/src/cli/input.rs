@@ -443,9 +443,9 @@ impl Input {
                 let mut failure = Failure::of_syntax(&name, &text, error);
                 failure.message = format!("invalid {language}: {}", failure.message);
                 failure.help = match failure.help {
-                    _ if is_template => {
-                        Some("if it is a template, render it first, as `telewarden validate --helm CHART` does".to_owned())
-                    }
+                    _ if is_template => Some(
+                        "if it is a template, render it first, as `telewarden validate --helm CHART` does".to_owned(),
+                    ),
                     None if found => {
                         Some("correct it; `--allow-unparsable` passes over such files of a folder".to_owned())
                     }
