@@ -536,7 +536,7 @@ fn a_rule_is_explained_by_explain() {
 fn policies_show_wrong_settings_as_validate_does() {
     let place = Place::answering(&rendered()).file("settings.yaml", "endpoints:\n  maxx: 3\n");
     let ran = place.run(&["policies", "--settings", "settings.yaml"]);
-    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
     for expected in [
         "error[TW501]: `endpoints.maxx` is not a setting",
         "settings.yaml:2:3",
@@ -611,7 +611,7 @@ fn settings_that_are_refused_are_shown_with_their_line() {
 #[rstest]
 #[case::validate("validate", 2)]
 #[case::render("render", 2)]
-#[case::policies("policies", 1)]
+#[case::policies("policies", 2)]
 fn settings_that_only_the_tables_refuse(#[case] command: &str, #[case] code: i32) {
     let place = Place::answering(&rendered()).file("a.yaml", APPLICATION).file(
         "settings.yaml",

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use telewarden::Severity;
 
 use super::input::Failure;
@@ -73,14 +74,21 @@ fn leave_out(report: &mut Report, file: &Path) -> Result<(), Failure> {
     let name = file.display().to_string();
     let failure = |message: String| Failure::of_file(&name, message);
     let text = fs::read_to_string(file).map_err(|error| failure(format!("cannot read the baseline: {error}")))?;
-    let baseline: Baseline = serde_json::from_str(&text)
-        .map_err(|error| failure(format!("not a baseline: {error}; `--write-baseline` writes one")))?;
-    if baseline.version != VERSION {
-        let version = baseline.version;
+    let other = |what: &str| Failure {
+        help: Some("`--write-baseline` writes one".to_owned()),
+        ..failure(format!("not a baseline: {what}"))
+    };
+    let value: Value = serde_json::from_str(&text).map_err(|_| other("it is not JSON"))?;
+    if let Some(version) = value["version"]
+        .as_u64()
+        .filter(|version| *version != u64::from(VERSION))
+    {
         return Err(failure(format!(
             "the baseline has version {version}; this program reads {VERSION}"
         )));
     }
+    let baseline: Baseline =
+        serde_json::from_value(value).map_err(|_| other("it does not hold `version` and `warnings` of telewarden"))?;
     let entries = baseline.warnings.into_iter().map(|entry| (entry.warning, entry.count));
     let mut left: BTreeMap<Warning, usize> = entries.collect();
     let before = report.findings.len();

@@ -6,7 +6,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use telewarden::{Causes, Diagnostic, Error, Module, Outcome, RenderAnswer, RenderRequest, SourceAnswer};
 use telewarden_policy::diagnostic::Rule;
-use telewarden_policy::manifest::{Expansion, Generated, Region};
+use telewarden_policy::manifest::{Expansion, Generated, Region, in_application};
 
 use super::fixes::{Fixer, Fixes};
 use super::ignore;
@@ -80,6 +80,13 @@ impl Selection {
         if self.verbose {
             let files = input.skipped.files.iter();
             files.for_each(|file| output::say(format_args!("note: passed over `{file}`")));
+            let paths = input.skipped.by_skip.iter();
+            paths.for_each(|path| output::say(format_args!("note: passed over `{path}`, which `skip` names")));
+        }
+        for pattern in &input.skipped.unused_skip {
+            output::say(format_args!(
+                "warning: `{pattern}` in `skip` matches nothing that was searched"
+            ));
         }
         input
     }
@@ -158,28 +165,29 @@ pub(crate) fn check_input(
     (report, answer, texts)
 }
 
+/// Every object, and those of a List one by one: its text, its document, and its number in a List.
+fn objects(texts: &[Text]) -> impl Iterator<Item = (&Text, usize, Option<usize>)> {
+    texts.iter().flat_map(|text| {
+        text.manifest.objects().flat_map(move |(document, value)| {
+            let items = value["items"].as_array().map(Vec::len);
+            let items: Vec<_> = items.map_or(vec![None], |count| (0..count).map(Some).collect());
+            items.into_iter().map(move |item| (text, document, item))
+        })
+    })
+}
+
 /// Every ApplicationSet, with its Applications.
 fn expand<'a>(texts: &'a [Text], annotation: &str) -> Vec<Expanded<'a>> {
-    let mut expanded = Vec::new();
-    for text in texts {
-        for (document, value) in text.manifest.objects() {
-            let items = value["items"].as_array().map(Vec::len);
-            let items = items.map_or(vec![None], |count| (0..count).map(Some).collect());
-            for item in items {
-                expanded.extend(
-                    text.manifest
-                        .expand(document, item, annotation)
-                        .map(|expansion| Expanded {
-                            text,
-                            document,
-                            item,
-                            expansion,
-                        }),
-                );
-            }
-        }
-    }
-    expanded
+    let expanded = objects(texts).filter_map(|(text, document, item)| {
+        let expansion = text.manifest.expand(document, item, annotation)?;
+        Some(Expanded {
+            text,
+            document,
+            item,
+            expansion,
+        })
+    });
+    expanded.collect()
 }
 
 /// Every object, and behind it the Applications that it comes to.
@@ -322,7 +330,8 @@ impl Report {
                 Fixer::new(module, settings).find(&asked, &answer)
             }
         };
-        self.add_answer(&answer, settings, &origins, &expanded, &fixes);
+        self.add_answer(&answer, project, &origins, &expanded, &fixes);
+        self.add_managed_namespaces(texts, module, settings, &annotation);
         self.add_misplaced(texts, &annotation);
         answer
     }
@@ -330,11 +339,13 @@ impl Report {
     fn add_answer(
         &mut self,
         answer: &RenderAnswer,
-        settings: Option<&Settings>,
+        project: &Project,
         origins: &[Origin<'_>],
         expanded: &[Expanded<'_>],
         fixes: &Fixes,
     ) {
+        let settings = project.settings.as_ref();
+        let annotation = project.annotation();
         for diagnostic in &answer.diagnostics {
             self.settings_refused |= diagnostic.is_error();
             self.findings.push(match settings {
@@ -389,13 +400,23 @@ impl Report {
                     }));
                     // What cannot be expanded counts where something depends on it.
                     let of_set = set.into_iter().flat_map(|set| &set.expansion.findings);
-                    let of_set = of_set.filter(|diagnostic| has_open || diagnostic.is_error());
+                    let of_set = of_set
+                        .filter(|diagnostic| has_open || diagnostic.is_error() || diagnostic.is(Rule::NoApplication));
                     self.findings.extend(of_set.map(finding));
                     *item
                 }
             };
-            let is_idle = *outcome == Outcome::Idle && diagnostics.is_empty();
-            self.summary.unannotated.count(identity, is_idle);
+            let setting = report::setting_of(identity);
+            if project.turns_off(setting) {
+                if !self.summary.not_read.contains(&setting) {
+                    self.summary.not_read.push(setting);
+                }
+            } else if *outcome == Outcome::Idle
+                && diagnostics.is_empty()
+                && text.manifest.managed_namespace(document, item, &annotation).is_none()
+            {
+                self.summary.unannotated.count(identity);
+            }
             self.sources.push(report::Source {
                 source: identity.clone(),
                 file: text.name.clone(),
@@ -407,6 +428,31 @@ impl Report {
             self.summary.refused += usize::from(*outcome == Outcome::Refused);
         }
         repeated.say(&mut self.findings);
+    }
+
+    /// Adds the findings about annotations that Argo CD puts on an Application's Namespace. Such a Namespace may be in another
+    /// cluster, so it counts as no source. Each is asked about alone: several Applications may have one Namespace.
+    fn add_managed_namespaces(
+        &mut self,
+        texts: &[Text],
+        module: &Module,
+        settings: Option<&Settings>,
+        annotation: &str,
+    ) {
+        for (text, document, item) in objects(texts) {
+            let Some(namespace) = text.manifest.managed_namespace(document, item, annotation) else {
+                continue;
+            };
+            // A module that failed was reported for all sources.
+            let answer = ask(module, settings, &[&namespace]).unwrap_or_default();
+            for source in answer.sources {
+                for diagnostic in source.diagnostics.iter().take(MAX_FINDINGS) {
+                    let diagnostic = in_application(diagnostic);
+                    let finding = text.finding_of_object(document, item, &diagnostic, Some(&source.source));
+                    self.findings.push(finding);
+                }
+            }
+        }
     }
 
     /// Adds annotations that are written where nobody reads them.

@@ -12,7 +12,7 @@ use super::Status;
 use super::check::{self, Checked};
 use super::output::{self, plain};
 use super::report::human;
-use super::rule::document;
+use super::rule::{document, unknown};
 use super::validate::no_source;
 
 /// Show what is scraped, how often, where metrics are sent, and which objects are created
@@ -37,9 +37,13 @@ pub(crate) fn run(args: &Args) -> Status {
     // What somebody who has seen a finding may ask.
     if let [path] = args.selection.paths.as_slice()
         && !path.exists()
-        && let Some(rule) = path.to_str().and_then(rules::find)
+        && let Some(code) = path.to_str()
     {
-        return output::print(&document(rule));
+        match rules::find(code) {
+            Some(rule) => return output::print(&document(rule)),
+            None if is_code(code) => return unknown(code),
+            None => {}
+        }
     }
     let Checked { report, answer, .. } = check::check(&args.selection);
     let printed = match args.format {
@@ -58,6 +62,15 @@ pub(crate) fn run(args: &Args) -> Status {
         output::say(no_source(&report));
     }
     printed.max(report.status(false))
+}
+
+/// True for text that can only be meant as the code of a rule.
+fn is_code(text: &str) -> bool {
+    let digits = text
+        .get(..2)
+        .filter(|start| start.eq_ignore_ascii_case("TW"))
+        .map(|_| &text[2..]);
+    digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn words(answer: &RenderAnswer) -> String {

@@ -1,6 +1,6 @@
 //! Reads files and folders into Kubernetes objects, with the text that they come from.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -9,16 +9,19 @@ use indicatif::{ProgressBar, ProgressStyle};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
-use telewarden::Diagnostic;
+use telewarden::{Diagnostic, Place, Severity};
 use telewarden_policy::diagnostic::{Problem, Rule, rules};
-use telewarden_policy::manifest::{Excerpt, MAX_BYTES, Manifest, SyntaxError, is_template};
+use telewarden_policy::manifest::{Excerpt, MAX_BYTES, Manifest, SyntaxError, is_template, nearest_name, syntax_help};
 use walkdir::{DirEntry, WalkDir};
 
+use super::output;
 use super::rendered::RenderedFrom;
 use super::report::Finding;
 
 /// What standard input is called where a file's name is expected.
 pub(crate) const STDIN: &str = "<stdin>";
+
+const SAVE_AS_UTF8: &str = "save the file as UTF-8";
 
 /// The minimum number of files for a progress bar.
 const FILES_WORTH_A_PROGRESS_BAR: u64 = 200;
@@ -86,21 +89,33 @@ pub(crate) struct Skip {
 }
 
 impl Skip {
-    /// True if a pattern matches an absolute path or one of its parents.
-    fn holds(&self, path: &Path) -> bool {
+    /// The numbers of the patterns that match an absolute path or one of its parents.
+    fn matching(&self, path: &Path) -> Vec<usize> {
         let Ok(path) = path.strip_prefix(&self.folder) else {
-            return false;
+            return Vec::new();
         };
         let options = glob::MatchOptions {
             require_literal_separator: true,
             ..glob::MatchOptions::default()
         };
-        let mut parts = path.ancestors().filter(|part| !part.as_os_str().is_empty());
-        parts.any(|part| {
-            self.patterns
-                .iter()
-                .any(|pattern| pattern.matches_path_with(part, options))
-        })
+        let matches = |pattern: &glob::Pattern| {
+            let mut parts = path.ancestors().filter(|part| !part.as_os_str().is_empty());
+            parts.any(|part| pattern.matches_path_with(part, options))
+        };
+        let patterns = self.patterns.iter().enumerate();
+        patterns
+            .filter(|(_, pattern)| matches(pattern))
+            .map(|(number, _)| number)
+            .collect()
+    }
+
+    /// The folder that holds everything that a pattern can match, as far as the pattern names it.
+    fn holder(&self, pattern: &glob::Pattern) -> PathBuf {
+        let parts: Vec<_> = pattern.as_str().split('/').collect();
+        let is_literal = |part: &&&str| !part.contains(['*', '?', '[']);
+        let (_, parents) = parts.split_last().unwrap_or((&"", &[]));
+        self.folder
+            .join(parents.iter().take_while(is_literal).collect::<PathBuf>())
     }
 }
 
@@ -115,6 +130,12 @@ pub(crate) struct Skipped {
     /// The names of all of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) files: Vec<String>,
+    /// Files and folders that `skip` in telewarden.yaml names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) by_skip: Vec<String>,
+    /// Patterns of `skip` that match nothing in the folders that were searched.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unused_skip: Vec<String>,
 }
 
 /// A failure to read or run something.
@@ -192,12 +213,15 @@ impl Failure {
         }
     }
 
-    pub(crate) fn of_syntax(name: &str, text: &str, SyntaxError { message, position }: SyntaxError) -> Self {
+    pub(crate) fn of_syntax(name: &str, text: &str, error: SyntaxError) -> Self {
+        let help = syntax_help(text, &error);
+        let SyntaxError { message, position } = error;
         let (line, column) = position.unzip();
         let excerpt = position.and_then(|(line, column)| Excerpt::of_text(text, line, column));
         Self {
             line,
             column,
+            help,
             excerpt: excerpt.map(Box::new),
             ..Self::of_file(name, message)
         }
@@ -240,11 +264,12 @@ pub(crate) fn read(paths: &[PathBuf], reading: &Reading, skip: &Skip) -> Input {
 
     let mut seen = HashSet::new();
     let mut files = Vec::new();
+    let mut searched = Searched::default();
     for path in paths {
         if path == Path::new("-") {
             files.push((path.clone(), Origin::Named));
         } else if path.is_dir() {
-            for entry in find(path, skip) {
+            for entry in find(path, skip, &mut searched) {
                 match entry {
                     Ok(path) => files.push((path, Origin::Found)),
                     Err(error) => {
@@ -260,6 +285,9 @@ pub(crate) fn read(paths: &[PathBuf], reading: &Reading, skip: &Skip) -> Input {
             files.push((path.clone(), Origin::Named));
         }
     }
+    let unused = searched.unused(skip).map(|pattern| pattern.as_str().to_owned());
+    input.skipped.unused_skip = unused.collect();
+    input.skipped.by_skip = searched.skipped;
     // A file is read once, even if several paths lead to it. A path that cannot be resolved fails later, when it is opened.
     files.retain(|(path, _)| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())));
 
@@ -281,27 +309,85 @@ fn progress(files: u64) -> ProgressBar {
     ProgressBar::new(files).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
+/// What a search of folders met.
+#[derive(Debug, Default)]
+struct Searched {
+    /// The folders, absolute and without links.
+    roots: Vec<PathBuf>,
+    /// What was passed over because of `skip`.
+    skipped: Vec<String>,
+    /// The numbers of the patterns that matched something.
+    matched: BTreeSet<usize>,
+}
+
+impl Searched {
+    /// The patterns that matched nothing, although the folder that could hold it was searched.
+    fn unused<'a>(&self, skip: &'a Skip) -> impl Iterator<Item = &'a glob::Pattern> {
+        let is_unused = |(number, pattern): &(usize, &glob::Pattern)| {
+            let holder = skip.holder(pattern);
+            !self.matched.contains(number) && self.roots.iter().any(|root| holder.starts_with(root))
+        };
+        let unused: Vec<_> = skip.patterns.iter().enumerate().filter(is_unused).collect();
+        unused.into_iter().map(|(_, pattern)| pattern)
+    }
+}
+
 /// The YAML and JSON files of a folder and its subfolders, by name. Links to files are followed. Links to folders are
 /// not, because they can form a cycle.
-fn find<'a>(folder: &'a Path, skip: &'a Skip) -> impl Iterator<Item = walkdir::Result<PathBuf>> + 'a {
+fn find(folder: &Path, skip: &Skip, searched: &mut Searched) -> Vec<walkdir::Result<PathBuf>> {
     let is_hidden = |entry: &DirEntry| entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
     let root = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-    let is_skipped = move |entry: &DirEntry| {
+    let mut is_skipped = |entry: &DirEntry| {
+        if skip.patterns.is_empty() {
+            return false;
+        }
         let below = entry.path().strip_prefix(folder).unwrap_or(entry.path());
-        !skip.patterns.is_empty() && skip.holds(&root.join(below))
+        let matching = skip.matching(&root.join(below));
+        let is_skipped = !matching.is_empty();
+        searched.matched.extend(matching);
+        if is_skipped && (entry.file_type().is_dir() || has_type(entry.path())) {
+            searched.skipped.push(entry.path().display().to_string());
+        }
+        is_skipped
     };
-    WalkDir::new(folder)
+    let entries = WalkDir::new(folder)
         .sort_by_file_name()
         .into_iter()
-        .filter_entry(move |entry| !is_hidden(entry) && !is_skipped(entry))
+        .filter_entry(|entry| !is_hidden(entry) && !is_skipped(entry))
         .filter_map(|entry| match entry {
             Ok(entry) => {
+                // A link that leads nowhere is a file that cannot be read.
+                let leads_nowhere = entry.path_is_symlink() && !entry.path().exists();
                 let path = entry.into_path();
-                let has_type = matches!(path.extension()?.to_str()?, "yaml" | "yml" | "json");
-                (has_type && path.is_file()).then_some(Ok(path))
+                (has_type(&path) && (path.is_file() || leads_nowhere)).then_some(Ok(path))
             }
             Err(error) => Some(Err(error)),
-        })
+        });
+    let entries = entries.collect();
+    searched.roots.push(root);
+    entries
+}
+
+/// True for the name of a YAML or JSON file.
+fn has_type(path: &Path) -> bool {
+    ["yaml", "yml", "json"].iter().any(|suffix| has_suffix(path, suffix))
+}
+
+fn has_suffix(path: &Path, suffix: &str) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case(suffix))
+}
+
+/// Why a file cannot be opened, in the words of the system or, for a link that leads nowhere, in ours.
+fn why(path: &Path, error: &io::Error) -> String {
+    match fs::read_link(path) {
+        Ok(target) if error.kind() == io::ErrorKind::NotFound => format!(
+            "cannot read `{}`: it links to `{}`, which does not exist",
+            path.display(),
+            target.display()
+        ),
+        _ => format!("cannot read: {error}"),
+    }
 }
 
 impl Input {
@@ -319,7 +405,7 @@ impl Input {
             open(path).and_then(read_text)
         };
         let found = origin == Origin::Found;
-        let is_json = path.extension().is_some_and(|extension| extension == "json");
+        let is_json = has_suffix(path, "json");
         let failure = match read.and_then(|text| parse(text, is_json)) {
             Ok(manifest) => {
                 if manifest.objects().next().is_some() || manifest.may_hold(&reading.annotation) {
@@ -333,7 +419,7 @@ impl Input {
                 }
                 return;
             }
-            Err(Unreadable::Io(error)) => Failure::of_file(&name, format!("cannot read: {error}")),
+            Err(Unreadable::Io(error)) => Failure::of_file(&name, why(path, &error)),
             Err(Unreadable::TooLarge) => {
                 let limit = MAX_BYTES / (1024 * 1024);
                 Failure::of_file(&name, format!("the file is larger than {limit} MiB"))
@@ -348,17 +434,22 @@ impl Input {
                 self.skipped.files.push(name);
                 return;
             }
-            Err(Unreadable::NotText) => Failure::of_file(&name, "not YAML: it is not UTF-8 text"),
+            Err(Unreadable::NotText) => Failure {
+                help: Some(SAVE_AS_UTF8.to_owned()),
+                ..Failure::of_file(&name, "not YAML: it is not UTF-8 text")
+            },
             Err(Unreadable::Syntax { language, text, error }) => {
                 let is_template = is_template(&text, &error);
                 let mut failure = Failure::of_syntax(&name, &text, error);
                 failure.message = format!("invalid {language}: {}", failure.message);
-                failure.help = match is_template {
-                    true => Some("if it is a template, render it first".to_owned()),
-                    false if found => {
+                failure.help = match failure.help {
+                    _ if is_template => Some(
+                        "if it is a template, render it first, as `telewarden validate --helm CHART` does".to_owned(),
+                    ),
+                    None if found => {
                         Some("correct it; `--allow-unparsable` passes over such files of a folder".to_owned())
                     }
-                    false => None,
+                    help => help,
                 };
                 failure
             }
@@ -406,7 +497,10 @@ fn read_named(path: &Path, name: &str, what: &str) -> Result<Text, Failure> {
         .map_err(|error| match error {
             Unreadable::Io(error) => Failure::of_file(name, format!("cannot read {what}: {error}")),
             Unreadable::TooLarge => Failure::of_file(name, format!("{what} {plural} too large")),
-            Unreadable::NotText => Failure::of_file(name, format!("{what} {plural} not YAML: no UTF-8 text")),
+            Unreadable::NotText => Failure {
+                help: Some(SAVE_AS_UTF8.to_owned()),
+                ..Failure::of_file(name, format!("{what} {plural} not YAML: no UTF-8 text"))
+            },
             Unreadable::Syntax { text, error, .. } => {
                 let mut failure = Failure::of_syntax(name, &text, error);
                 failure.message = format!("{what} {plural} not YAML: {}", failure.message);
@@ -436,6 +530,9 @@ fn settings_of(text: Text) -> Result<Settings, Failure> {
         const WITHIN: &str = "/spec/settings";
         let of = |policy: &Value| policy.pointer(WITHIN).cloned().unwrap_or_default();
         let value = of(&documents[document]);
+        if documents[document].pointer(WITHIN).is_none() {
+            has_no_settings(&text, document)?;
+        }
         if let Some(other) = documents.iter().find(|other| is_policy(other) && of(other) != value) {
             let name = other["metadata"]["name"].as_str().unwrap_or_default();
             let message =
@@ -461,6 +558,47 @@ fn settings_of(text: Text) -> Result<Settings, Failure> {
         document: 0,
         within: "",
     })
+}
+
+/// Refuses a policy whose settings are written under another name, and says that the defaults count for one without any.
+fn has_no_settings(text: &Text, document: usize) -> Result<(), Failure> {
+    let policy = &text.manifest.documents()[document];
+    let keys = policy["spec"].as_object().into_iter().flat_map(serde_json::Map::keys);
+    let mut misspelt = keys.filter(|key| nearest_name(key, &["settings"]).is_some());
+    let at_key = |pointer: String, message: String, help: &str| {
+        let diagnostic = Diagnostic {
+            code: "".into(),
+            severity: Severity::Error,
+            message: message.clone(),
+            help: None,
+            place: Some(Place {
+                key: true,
+                ..Place::pointer(pointer)
+            }),
+        };
+        let region = text.manifest.locate(document, None, &diagnostic);
+        let finding = text.finding(region, &diagnostic, None);
+        Failure {
+            line: finding.line,
+            column: finding.column,
+            excerpt: finding.excerpt.map(Box::new),
+            help: Some(help.to_owned()),
+            ..Failure::of_file(&text.name, message)
+        }
+    };
+    if let Some(key) = misspelt.next() {
+        let message = format!("`{key}` is not a field of `spec`");
+        return Err(at_key(format!("/spec/{key}"), message, "did you mean `settings`?"));
+    }
+    if policy.get("settings").is_some() {
+        let message = "`settings` is not read here".to_owned();
+        return Err(at_key("/settings".to_owned(), message, "move it below `spec`"));
+    }
+    output::say(format_args!(
+        "note: {} has no `spec.settings`: the defaults count",
+        text.name
+    ));
+    Ok(())
 }
 
 fn open(path: &Path) -> Result<File, Unreadable> {

@@ -8,7 +8,7 @@ mod schema;
 
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lsp_server::{Connection, ErrorCode, Message, Notification, Request, Response};
 use serde::Serialize;
@@ -18,7 +18,7 @@ use telewarden::{Module, Severity};
 use telewarden_policy::annotation;
 use telewarden_policy::annotation_name::{PREFIXES, is_endpoints};
 use telewarden_policy::diagnostic::rules;
-use telewarden_policy::manifest::Manifest;
+use telewarden_policy::manifest::{Manifest, syntax_help};
 use telewarden_policy::schema as schemas;
 
 use self::messages::{
@@ -28,7 +28,7 @@ use self::messages::{
 use self::outline::Line;
 use super::Status;
 use super::check::{self, Look};
-use super::input::{Input, Text};
+use super::input::{Failure, Input, Text};
 use super::module::PolicyArgs;
 use super::output::{self, plain};
 use super::project_file::{NAME, Project, SettingsArgs};
@@ -82,6 +82,7 @@ fn serve(args: &Args) -> Result<(), Box<dyn Error + Send + Sync>> {
         module,
         args,
         project: None,
+        broken: BTreeMap::new(),
         documents: HashMap::new(),
         changed: Vec::new(),
         annotation: schemas::annotation().to_value(),
@@ -113,8 +114,10 @@ struct Server<'a> {
     connection: &'a Connection,
     module: Module,
     args: &'a Args,
-    /// None where the project file or the settings cannot be used.
+    /// The last project file and settings that could be used. None until there are some.
     project: Option<Project>,
+    /// What is wrong with the project file or the settings now, by file.
+    broken: BTreeMap<PathBuf, Vec<Diagnostic>>,
     documents: HashMap<String, Document>,
     /// Documents that have not been checked since they changed.
     changed: Vec<String>,
@@ -219,17 +222,39 @@ impl Server<'_> {
     }
 
     fn load_project(&mut self) {
-        self.project = match self.args.settings.load() {
-            Ok(project) => Some(project),
+        let before = std::mem::take(&mut self.broken);
+        match self.args.settings.load() {
+            Ok(project) => self.project = Some(project),
             Err(failures) => {
                 for failure in failures {
-                    let file = failure.file.map(|file| format!("{file}: ")).unwrap_or_default();
-                    let message = plain(&format!("telewarden: {file}{}", failure.message));
+                    let file = failure.file.as_ref().map(|file| format!("{file}: "));
+                    let message = plain(&format!("telewarden: {}{}", file.unwrap_or_default(), failure.message));
                     self.notify("window/showMessage", &ShowMessage { kind: 1, message });
+                    if let Some(file) = failure.file.as_deref().and_then(absolute) {
+                        let found = self.broken.entry(file).or_default();
+                        found.push(of_failure(&failure));
+                    }
                 }
-                None
             }
-        };
+        }
+        let files: Vec<_> = before.keys().chain(self.broken.keys()).cloned().collect();
+        // Open documents are checked again anyway.
+        let is_open = |file: &PathBuf| self.documents.keys().any(|uri| path_of(uri).as_ref() == Some(file));
+        for file in files.iter().filter(|file| !is_open(file)) {
+            let diagnostics = Vec::new();
+            self.notify_diagnostics(&uri_of(file), diagnostics);
+        }
+    }
+
+    /// Publishes findings, and what is wrong with the file if it is the project file or holds the settings.
+    fn notify_diagnostics(&self, uri: &str, mut diagnostics: Vec<Diagnostic>) {
+        let of_file = path_of(uri).and_then(|path| self.broken.get(&path));
+        diagnostics.extend(of_file.into_iter().flatten().cloned());
+        let uri = uri.to_owned();
+        self.notify(
+            "textDocument/publishDiagnostics",
+            &PublishDiagnostics { uri, diagnostics },
+        );
     }
 
     fn notify(&self, method: &str, params: &impl Serialize) {
@@ -239,11 +264,7 @@ impl Server<'_> {
     }
 
     fn publish(&self, uri: &str, diagnostics: Vec<Diagnostic>) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let uri = uri.to_owned();
-        self.notify(
-            "textDocument/publishDiagnostics",
-            &PublishDiagnostics { uri, diagnostics },
-        );
+        self.notify_diagnostics(uri, diagnostics);
         Ok(())
     }
 
@@ -275,6 +296,7 @@ impl Server<'_> {
                 // Syntax errors of other YAML files and of templates are not reported.
                 let is_ours = PREFIXES.iter().any(|prefix| text.contains(prefix)) && !text.contains("{{");
                 let lines: Vec<_> = text.lines().collect();
+                let help = syntax_help(&text, &error).map(|help| format!("\nhelp: {}", plain(&help)));
                 let syntax = error.position.filter(|_| is_ours).map(|(line, column)| {
                     let at = position(&lines, line, column);
                     Diagnostic {
@@ -282,7 +304,7 @@ impl Server<'_> {
                         severity: 1,
                         code: None,
                         source: "telewarden",
-                        message: format!("not YAML: {}", plain(&error.message)),
+                        message: format!("not YAML: {}{}", plain(&error.message), help.unwrap_or_default()),
                     }
                 });
                 return (Vec::new(), syntax.into_iter().collect());
@@ -526,6 +548,40 @@ fn characters(lines: &[&str], position: Position) -> usize {
         units <= position.character as usize
     });
     before.count()
+}
+
+/// A failure to read a file, at its place there.
+fn of_failure(failure: &Failure) -> Diagnostic {
+    let at = Position {
+        line: failure.line.unwrap_or(1).saturating_sub(1),
+        character: failure.column.unwrap_or(1).saturating_sub(1),
+    };
+    let help = failure.help.as_ref().map(|help| format!("\nhelp: {}", plain(help)));
+    Diagnostic {
+        range: Range { start: at, end: at },
+        severity: 1,
+        code: None,
+        source: "telewarden",
+        message: format!("{}{}", plain(&failure.message), help.unwrap_or_default()),
+    }
+}
+
+/// The path of a file that is named relative to the editor's folder.
+fn absolute(file: &str) -> Option<PathBuf> {
+    std::env::current_dir().ok().map(|folder| folder.join(file))
+}
+
+/// The address of a file.
+fn uri_of(path: &Path) -> String {
+    // As editors write it: everything that has a meaning in an address is escaped, and the separators are not.
+    const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+        .remove(b'/')
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    let path = path.display().to_string();
+    format!("file://{}", percent_encoding::utf8_percent_encode(&path, ESCAPED))
 }
 
 /// The file that an address names, if it names one.

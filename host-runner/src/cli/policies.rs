@@ -83,7 +83,7 @@ pub(crate) fn run(args: &Args) -> Status {
         output::say_styled(human::findings(&report).trim_end());
     }
     if is_refused {
-        return Status::Findings;
+        return Status::CouldNotRun;
     }
     let settings = document;
     let kinds = [Kind::Applications, Kind::Applicationsets, Kind::Namespaces];

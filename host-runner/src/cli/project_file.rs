@@ -14,6 +14,9 @@ use super::report::Report;
 /// The name of the file.
 pub(crate) const NAME: &str = "telewarden.yaml";
 
+/// Names that the file is given by mistake.
+const OTHER_NAMES: [&str; 3] = ["telewarden.yml", ".telewarden.yaml", ".telewarden.yml"];
+
 /// The source of the settings.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct SettingsArgs {
@@ -84,6 +87,13 @@ impl Project {
             .unwrap_or_default()
     }
 
+    /// True if the settings turn off the objects of a kind: `applications`, which are those of ApplicationSets too, or
+    /// `namespaces`.
+    pub(crate) fn turns_off(&self, kind: &str) -> bool {
+        let settings = self.settings.as_ref().map(|settings| &settings.value);
+        settings.is_some_and(|settings| settings["sources"][kind] == false)
+    }
+
     /// Applies the levels of rules to a report.
     pub(crate) fn judge(&self, report: &mut Report) {
         let level = |code: &str| self.levels.get(code).copied();
@@ -104,6 +114,13 @@ fn find(folder: &Path) -> Option<PathBuf> {
         let file = folder.join(NAME);
         if file.is_file() {
             return Some(file);
+        }
+        for name in OTHER_NAMES {
+            let other = folder.join(name);
+            if std::fs::metadata(&other).is_ok_and(|other| other.is_file() && other.len() > 0) {
+                let other = display(&other);
+                output::say(format_args!("warning: `{other}` is not read: rename it to `{NAME}`"));
+            }
         }
         if folder.join(".git").exists() {
             return None;

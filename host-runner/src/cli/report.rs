@@ -53,6 +53,9 @@ pub(crate) struct Summary {
     pub(crate) refused: usize,
     /// The number of them that have no annotation of telewarden.
     pub(crate) unannotated: Unannotated,
+    /// The kinds of them that the settings turn off: `applications` or `namespaces`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) not_read: Vec<&'static str>,
     /// The number of endpoints of the others.
     pub(crate) endpoints: usize,
     /// The number of errors.
@@ -73,7 +76,7 @@ pub(crate) struct Summary {
     pub(crate) baseline: usize,
 }
 
-/// Numbers of objects that have no annotation of telewarden, or whose kind the settings turn off.
+/// Numbers of objects that have no annotation of telewarden.
 #[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Unannotated {
@@ -86,18 +89,27 @@ pub(crate) struct Unannotated {
 }
 
 impl Unannotated {
-    /// Counts a source, if it is one of these.
-    pub(crate) fn count(&mut self, source: &str, is_unannotated: bool) {
-        let number = match source
-            .split('/')
-            .rev()
-            .nth(if source.starts_with("Namespace/") { 1 } else { 2 })
-        {
-            Some("Namespace") => &mut self.namespaces,
-            Some("ApplicationSet") => &mut self.application_sets,
+    /// Counts a source without an annotation.
+    pub(crate) fn count(&mut self, source: &str) {
+        *match kind(source) {
+            "Namespace" => &mut self.namespaces,
+            "ApplicationSet" => &mut self.application_sets,
             _ => &mut self.applications,
-        };
-        *number += usize::from(is_unannotated);
+        } += 1;
+    }
+}
+
+/// The kind of a source.
+fn kind(source: &str) -> &str {
+    let parts = if source.starts_with("Namespace/") { 1 } else { 2 };
+    source.split('/').rev().nth(parts).unwrap_or("Application")
+}
+
+/// The kind of a source, as the settings call it below `sources`.
+pub(crate) fn setting_of(source: &str) -> &'static str {
+    match kind(source) {
+        "Namespace" => "namespaces",
+        _ => "applications",
     }
 }
 

@@ -22,6 +22,11 @@ pub(crate) fn run(args: &Args) -> Status {
     if let Some(rule) = rules::find(code) {
         return output::print(&document(rule));
     }
+    unknown(code)
+}
+
+/// Says that there is no such rule.
+pub(crate) fn unknown(code: &str) -> Status {
     output::say(format_args!(
         "error: unknown rule `{code}`; run `telewarden rule` to list all rules"
     ));

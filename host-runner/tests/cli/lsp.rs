@@ -342,6 +342,30 @@ fn the_project_file_counts_and_is_read_again_when_it_is_saved() {
         said["message"].as_str().expect("text").contains("telewarden.yaml"),
         "{said}"
     );
+    // It is said in the file too, and the last good one counts.
+    let published = editor.told("textDocument/publishDiagnostics");
+    assert_eq!(published["uri"], uri);
+    assert_eq!(
+        published["diagnostics"][0]["range"]["start"],
+        json!({"line": 0, "character": 0})
+    );
+    assert!(
+        published["diagnostics"][0]["message"]
+            .as_str()
+            .expect("text")
+            .contains("`rulez` is not known")
+    );
+    let published = editor.told("textDocument/publishDiagnostics");
+    assert_eq!(published["uri"], editor.uri("shop.yaml"));
+    assert_eq!(published["diagnostics"][0]["severity"], 1);
+
+    fs::write(&project, "").expect("it is written");
+    editor.tell("textDocument/didSave", json!({"textDocument": {"uri": uri}}));
+    let published = editor.told("textDocument/publishDiagnostics");
+    assert_eq!(
+        (&published["uri"], &published["diagnostics"]),
+        (&json!(uri), &json!([]))
+    );
 }
 
 #[test]

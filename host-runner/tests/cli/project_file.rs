@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use rstest::rstest;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::folder::{KEY, err, out, place, run};
 
@@ -171,6 +171,170 @@ fn init_writes_a_file_that_changes_nothing() {
     assert!(err(&again).contains("it is there already"), "{}", err(&again));
 }
 
+/// The parts of the file that `init` writes, without their comment signs.
+fn parts_of_init(written: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    let mut is_part = false;
+    for line in written.lines() {
+        let text = line.strip_prefix("# ").unwrap_or_default();
+        let key = text.split(' ').next().and_then(|word| word.strip_suffix(':'));
+        if key.is_some_and(|key| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_lowercase())) {
+            parts.push(String::new());
+            is_part = true;
+        } else if !text.starts_with("  ") {
+            is_part = false;
+        }
+        if let Some(part) = parts.last_mut().filter(|_| is_part) {
+            *part += &format!("{text}\n");
+        }
+    }
+    parts
+}
+
+#[test]
+fn each_part_that_init_writes_is_valid_alone_and_with_the_others() {
+    let folder = place(&[
+        ("apps/shop.yaml", &warned("shop", "")),
+        ("cluster/telewarden-policy.yaml", POLICY),
+        ("telewarden-baseline.json", "{\"version\": 1, \"warnings\": []}"),
+    ]);
+    let root = folder.path();
+    assert_eq!(run(root, &["init"]).status.code(), Some(0));
+    let file = root.join("telewarden.yaml");
+    let mut parts = parts_of_init(&fs::read_to_string(&file).expect("it is there"));
+    let keys: Vec<_> = parts.iter().filter_map(|part| part.split(':').next()).collect();
+    assert_eq!(keys, ["settings", "skip", "rules", "strict", "baseline"]);
+    parts.push(parts.concat());
+    for part in parts {
+        fs::write(&file, &part).expect("it is written");
+        let output = run(root, &["validate", "apps"]);
+        assert!(output.status.code() < Some(2), "{part}{}", err(&output));
+    }
+}
+
+#[rstest]
+#[case("telewarden.yml")]
+#[case(".telewarden.yaml")]
+fn a_file_of_another_name_is_said_to_be_not_read(#[case] name: &str) {
+    let folder = place(&[(name, "strict: true\n"), ("shop.yaml", &warned("shop", ""))]);
+    let output = run(folder.path(), &["validate", "shop.yaml"]);
+    assert_eq!(output.status.code(), Some(0));
+    let expected = format!("warning: `{name}` is not read: rename it to `telewarden.yaml`");
+    assert!(err(&output).contains(&expected), "{}", err(&output));
+    let folder = place(&[(name, ""), ("shop.yaml", &warned("shop", ""))]);
+    let output = run(folder.path(), &["validate", "shop.yaml"]);
+    assert!(!err(&output).contains("rename"), "{}", err(&output));
+}
+
+#[test]
+fn invalid_settings_cannot_be_used_by_any_command() {
+    let folder = place(&[
+        ("typo.yaml", "topologie: standalone\n"),
+        ("shop.yaml", &warned("shop", "")),
+    ]);
+    for arguments in [&["policies"][..], &["validate", "shop.yaml"], &["render", "shop.yaml"]] {
+        let output = run(folder.path(), &[arguments, &["--settings", "typo.yaml"]].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_policy_without_settings_means_the_defaults() {
+    let policy = POLICY.split("  settings:").next().expect("a part");
+    let folder = place(&[("policy.yaml", policy), ("shop.yaml", &warned("shop", ""))]);
+    let output = run(folder.path(), &["validate", "--settings", "policy.yaml", "shop.yaml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let expected = "note: policy.yaml has no `spec.settings`: the defaults count";
+    assert!(err(&output).contains(expected), "{}", err(&output));
+}
+
+#[test]
+fn what_skip_hides_is_said() {
+    let folder = place(&[
+        (
+            "telewarden.yaml",
+            "skip: [\"charts/*/templates\", old, \"apps/*/none\"]\n",
+        ),
+        ("charts/a/templates/a.yaml", &warned("a", "")),
+        ("old/b.yaml", &warned("b", "")),
+        ("apps/c.yaml", &warned("c", "")),
+    ]);
+    let output = run(folder.path(), &["validate", "-v", "--format", "json", "."]);
+    let said = err(&output);
+    assert!(said.contains("note: passed over `./old`, which `skip` names"), "{said}");
+    assert!(
+        said.contains("note: passed over `./charts/a/templates`, which"),
+        "{said}"
+    );
+    assert!(
+        said.contains("warning: `apps/*/none` in `skip` matches nothing"),
+        "{said}"
+    );
+    assert_eq!(said.matches("matches nothing").count(), 1, "{said}");
+    assert!(said.contains("skipped 2 paths of `skip`"), "{said}");
+    let report: Value = serde_json::from_str(out(&output)).expect("it is JSON");
+    let skipped = &report["summary"]["skipped"];
+    assert_eq!(skipped["bySkip"], json!(["./charts/a/templates", "./old"]));
+    assert_eq!(skipped["unusedSkip"], json!(["apps/*/none"]));
+    // Nothing is known of folders that were not searched.
+    let output = run(folder.path(), &["validate", "old/b.yaml", "charts"]);
+    assert!(!err(&output).contains("matches nothing"), "{}", err(&output));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_cannot_be_read() {
+    let folder = place(&[("shop.yaml", &warned("shop", ""))]);
+    std::os::unix::fs::symlink("nope.yaml", folder.path().join("a.yaml")).expect("a link");
+    for path in [".", "a.yaml"] {
+        let output = run(folder.path(), &["validate", path]);
+        assert_eq!(output.status.code(), Some(2));
+        let said = err(&output);
+        assert!(said.contains("error[TW601]: cannot read"), "{said}");
+        assert!(
+            said.contains("a.yaml`: it links to `nope.yaml`, which does not exist"),
+            "{said}"
+        );
+    }
+}
+
+#[rstest]
+#[case::applications(
+    "sources: {applications: false}",
+    "Applications are not read: the settings say `sources.applications: false`"
+)]
+#[case::namespaces(
+    "sources: {namespaces: false}",
+    "Namespaces are not read: the settings say `sources.namespaces: false`"
+)]
+fn what_the_settings_turn_off_is_said(#[case] settings: &str, #[case] expected: &str) {
+    let application = include_str!("../../../e2e/mistakes/good.yaml");
+    let files = [
+        ("settings.yaml", settings),
+        ("a.yaml", application),
+        ("b.yaml", &warned("b", "")),
+    ];
+    let folder = place(&files);
+    let output = run(
+        folder.path(),
+        &["validate", "--settings", "settings.yaml", "a.yaml", "b.yaml"],
+    );
+    let said = err(&output);
+    assert!(said.contains(expected), "{said}");
+    assert!(!said.contains("without an annotation"), "{said}");
+    assert_eq!(said.matches("are not read").count(), 1, "{said}");
+}
+
+#[test]
+fn the_code_of_no_rule_is_not_taken_for_a_file() {
+    let folder = place(&[]);
+    for command in ["explain", "rule"] {
+        let output = run(folder.path(), &[command, "TW999"]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(err(&output).contains("unknown rule `TW999`"), "{}", err(&output));
+    }
+}
+
 #[rstest]
 #[case::beside("  # telewarden: ignore TW113 because both are wanted", &[])]
 #[case::above("", &[])]
@@ -258,7 +422,8 @@ fn a_baseline_holds_no_errors_and_has_to_be_one() {
         "http://a.shop.svc/metrics\n      - b",
         "http://a.other.svc/metrics\n      - b",
     );
-    let folder = place(&[("shop.yaml", &file), ("bad.json", "{\"version\": 2, \"warnings\": []}")]);
+    let bad = "{\"version\": 2, \"warnings\": []}";
+    let folder = place(&[("shop.yaml", &file), ("bad.json", bad), ("list.json", "[]")]);
     let root = folder.path();
     let written = run(root, &["validate", "--baseline", "known.json", "--write-baseline", "."]);
     assert_eq!(written.status.code(), Some(1), "{}", err(&written));
@@ -266,10 +431,12 @@ fn a_baseline_holds_no_errors_and_has_to_be_one() {
     for (file, message) in [
         ("bad.json", "has version 2"),
         ("none.json", "cannot read"),
-        ("shop.yaml", "not a baseline"),
+        ("shop.yaml", "not a baseline: it is not JSON"),
+        ("list.json", "not a baseline: it does not hold `version` and `warnings`"),
     ] {
         let output = run(root, &["validate", "--baseline", file, "shop.yaml"]);
         assert_eq!(output.status.code(), Some(2));
         assert!(err(&output).contains(message), "{}", err(&output));
+        assert!(!err(&output).contains("struct"), "{}", err(&output));
     }
 }

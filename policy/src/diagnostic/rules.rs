@@ -1161,10 +1161,10 @@ rules! {
         instead: "",
     }
     #[cfg(feature = "files")]
-    TW604 UnknownParameter { placeholder: String } Error {
+    TW604 UnknownParameter { error: String, instead: String } Error {
         summary: "A placeholder stands for no parameter of its generator.",
-        message: "no parameter is called `{placeholder}`",
-        help: help("write the name of a parameter that every element has; with `goTemplate: true` it begins with a dot"),
+        message: "{error}",
+        help: help(instead),
         why: "The ApplicationSet controller would leave the placeholder as it is, write `<no value>`, or make no Application \
               at all (<https://argo-cd.readthedocs.io/en/stable/operator-manual/applicationset/GoTemplate/>).",
         example: "",
@@ -1172,12 +1172,32 @@ rules! {
     }
 
     #[cfg(feature = "files")]
-    TW605 UselessIgnore { code: String, why: &'static str } Warning {
+    TW605 UselessIgnore { error: String, instead: String } Warning {
         summary: "A comment `telewarden: ignore` has no effect.",
-        message: "`ignore {code}` has no effect: {why}",
-        help: help("remove it"),
+        message: "{error}",
+        help: help(instead),
         why: "A comment `# telewarden: ignore TW405 because …` silences warnings on its line, or on the next line where it \
               has a line of its own. Errors cannot be silenced. A comment that silences nothing would hide a later warning.",
+        example: "",
+        instead: "",
+    }
+
+    #[cfg(feature = "files")]
+    TW606 Generator { error: String, instead: Option<String> } Error {
+        summary: "Argo CD refuses a generator of an ApplicationSet.",
+        message: "{error}",
+        help: instead,
+        why: "With such a generator the ApplicationSet is refused, or creates nothing \
+              (<https://argo-cd.readthedocs.io/en/stable/operator-manual/applicationset/Generators/>).",
+        example: "",
+        instead: "",
+    }
+    #[cfg(feature = "files")]
+    TW607 NoApplication { } Warning {
+        summary: "An ApplicationSet creates no Application.",
+        message: "this ApplicationSet creates no Application, so none was checked",
+        help: help("add elements to its generators"),
+        why: "What its template comes to is known only with elements.",
         example: "",
         instead: "",
     }

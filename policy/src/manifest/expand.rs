@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::generators;
 use super::placeholders::{FilledText, Parameters, Unfilled, fill};
 use super::yaml::documents;
 use crate::annotation_name::is_ours;
@@ -29,6 +30,8 @@ pub struct Generated {
     pub application: Value,
     /// The texts with placeholders, by their pointers in the Application.
     texts: BTreeMap<String, FilledText>,
+    /// The pointers of annotations whose names have placeholders: that in the Application, and that in the template.
+    renamed: BTreeMap<String, String>,
 }
 
 impl Generated {
@@ -38,6 +41,9 @@ impl Generated {
         if let Some(place) = &mut finding.place {
             if let (Some(text), Some(range)) = (self.texts.get(&place.pointer), place.range) {
                 place.range = Some(text.in_template(range));
+            }
+            if let Some(pointer) = self.renamed.get(&place.pointer) {
+                place.pointer.clone_from(pointer);
             }
             if place.pointer != "/metadata/namespace" {
                 place.pointer.insert_str(0, "/spec/template");
@@ -67,11 +73,19 @@ pub(super) fn expand(object: &Value, annotation: &str) -> Option<Expansion> {
         annotations: annotations.iter().filter(|(name, _)| is_ours(name)).collect(),
         go: object["spec"]["goTemplate"] == true,
     };
-    let generators = object["spec"]["generators"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let generators = match generators::of(&object["spec"]) {
+        Ok(generators) => generators,
+        Err(finding) => {
+            expansion.findings.push(*finding);
+            return Some(expansion);
+        }
+    };
     for (index, generator) in generators.iter().enumerate() {
+        let refused = generators::check(generator, &format!("/spec/generators/{index}"));
+        if !refused.is_empty() {
+            expansion.findings.extend(refused);
+            continue;
+        }
         match set.parameters(generator, &format!("/spec/generators/{index}")) {
             Ok(all) if expansion.applications.len() + all.len() > MAX_APPLICATIONS => {
                 let why = format!("it makes more than {MAX_APPLICATIONS} Applications");
@@ -90,6 +104,13 @@ pub(super) fn expand(object: &Value, annotation: &str) -> Option<Expansion> {
             }
             Err(finding) => expansion.findings.push(*finding),
         }
+    }
+    if expansion.applications.is_empty() && expansion.findings.is_empty() {
+        let place = Place {
+            key: true,
+            ..Place::pointer("/spec/generators")
+        };
+        expansion.findings.push(Problem::NoApplication {}.at(place));
     }
     Some(expansion)
 }
@@ -251,6 +272,7 @@ impl Set<'_> {
     /// The Application that is made with these parameters.
     fn application(&self, parameters: &Parameters) -> Result<Generated, Box<Diagnostic>> {
         let mut texts = BTreeMap::new();
+        let mut renamed = BTreeMap::new();
         let mut text = |pointer: String| -> Result<Value, Box<Diagnostic>> {
             match self.object["spec"]["template"].pointer(&pointer) {
                 Some(Value::String(template)) if !parameters.is_empty() => {
@@ -271,8 +293,13 @@ impl Set<'_> {
         };
         let mut annotations = Map::new();
         for (name, _) in &self.annotations {
-            let value = text(format!("/metadata/annotations/{}", escape_pointer(name)))?;
-            annotations.insert((*name).clone(), value);
+            let pointer = format!("/metadata/annotations/{}", escape_pointer(name));
+            let value = text(pointer.clone())?;
+            let filled = self.name(name, &pointer, parameters)?;
+            if filled != **name {
+                renamed.insert(format!("/metadata/annotations/{}", escape_pointer(&filled)), pointer);
+            }
+            annotations.insert(filled, value);
         }
         let mut destination = Map::new();
         for name in ["namespace", "server", "name"] {
@@ -299,20 +326,78 @@ impl Set<'_> {
                 map.insert(name.to_owned(), value.clone());
             }
         }
-        Ok(Generated { application, texts })
+        // The findings about an annotation are at its pointer in the Application.
+        for (filled, pointer) in &renamed {
+            if let Some(text) = texts.remove(pointer) {
+                texts.insert(filled.clone(), text);
+            }
+        }
+        Ok(Generated {
+            application,
+            texts,
+            renamed,
+        })
+    }
+
+    /// The name of an annotation, in which the controller fills placeholders too.
+    fn name(&self, name: &str, pointer: &str, parameters: &Parameters) -> Result<String, Box<Diagnostic>> {
+        if parameters.is_empty() {
+            return Ok(name.to_owned());
+        }
+        let filled = fill(name, parameters, self.go).map_err(|unfilled| {
+            let mut finding = self.unfilled(unfilled, &format!("/spec/template{pointer}"));
+            if let Some(place) = &mut finding.place {
+                place.key = true;
+            }
+            finding
+        })?;
+        Ok(filled.text)
     }
 
     fn unfilled(&self, unfilled: Unfilled, pointer: &str) -> Box<Diagnostic> {
         let placeholder = unfilled.placeholder;
         let place = Place::pointer(pointer);
-        Box::new(match unfilled.is_unknown {
-            true => Problem::UnknownParameter { placeholder }.at(place),
-            false => Problem::NotExpanded {
+        let name = placeholder.trim_start_matches("{{").trim_end_matches("}}").trim();
+        Box::new(match (unfilled.is_unknown, self.go) {
+            (true, false) if name.starts_with('.') => Problem::UnknownParameter {
+                error: "without `goTemplate: true` a parameter begins without a dot".to_owned(),
+                instead: format!(
+                    "write `{{{{{}}}}}`, or set `goTemplate: true`",
+                    name.trim_start_matches('.')
+                ),
+            }
+            .at(place),
+            (true, _) => Problem::UnknownParameter {
+                error: format!("no parameter is called `{placeholder}`"),
+                instead: "write the name of a parameter that every element has".to_owned(),
+            }
+            .at(place),
+            (false, true) if lacks_a_dot(name) => Problem::UnknownParameter {
+                error: "with `goTemplate: true` a parameter begins with a dot".to_owned(),
+                instead: format!("write `{{{{ .{name} }}}}`"),
+            }
+            .at(place),
+            (false, _) => Problem::NotExpanded {
                 why: format!("the ApplicationSet controller computes `{placeholder}`"),
             }
             .at(place),
         })
     }
+}
+
+/// The functions that Go templates and Sprig call without an argument, and Go's keywords
+/// (<https://masterminds.github.io/sprig/>).
+const WITHOUT_ARGUMENT: &[&str] = &[
+    "break", "continue", "dict", "else", "end", "false", "hello", "list", "nil", "now", "true", "tuple", "uuidv4",
+];
+
+/// True for the path of a parameter in a Go template, but without its dot: a function of that name is called instead.
+fn lacks_a_dot(name: &str) -> bool {
+    let is_name = |part: &str| {
+        part.starts_with(|c: char| c.is_alphabetic() || c == '_')
+            && part.chars().all(|c| c.is_alphanumeric() || c == '_')
+    };
+    name.split('.').all(is_name) && !WITHOUT_ARGUMENT.contains(&name)
 }
 
 fn children(body: &Value) -> &[Value] {
@@ -438,6 +523,17 @@ mod tests {
         json!([{"list": {"elements": [{"name": "a"}]}}]), "web: {{ .nmae }}",
         "/spec/template/metadata/annotations/telegraf.influxdata.com~1rubin-telegraf-operator", "TW604"
     )]
+    #[case::no_dot(
+        json!([{"list": {"elements": [{"name": "a"}]}}]), "web: {{ name }}",
+        "/spec/template/metadata/annotations/telegraf.influxdata.com~1rubin-telegraf-operator", "TW604"
+    )]
+    #[case::function_without_argument(
+        json!([{"list": {"elements": [{"name": "a"}]}}]), "web: {{ now }}",
+        "/spec/template/metadata/annotations/telegraf.influxdata.com~1rubin-telegraf-operator", "TW603"
+    )]
+    #[case::no_element(json!([{"list": {"elements": []}}]), "web: a", "/spec/generators", "TW607")]
+    #[case::no_generator(json!([]), "web: a", "/spec/generators", "TW607")]
+    #[case::refused(json!([{"cluster": {}}]), "web: a", "/spec/generators/0/cluster", "TW606")]
     fn the_rest_is_said(
         #[case] generators: Value,
         #[case] annotation: &str,
@@ -455,6 +551,27 @@ mod tests {
                 finding.place.as_ref().map(|place| place.pointer.as_str())
             ),
             (code, Some(pointer))
+        );
+    }
+
+    #[test]
+    fn names_of_annotations_are_filled_too() {
+        let generators = json!([{"list": {"elements": [{"name": "shop"}]}}]);
+        let mut set = set(generators, true, "web: http://web.shop.svc:80/");
+        let name = "telewarden.io/global-tag-literal-{{ .name }}";
+        set["spec"]["template"]["metadata"]["annotations"][name] = json!("{{ .name }}-x");
+        let expansion = expand(&set, KEY).expect("a set");
+        assert_eq!(expansion.findings, []);
+        let filled = "telewarden.io/global-tag-literal-shop";
+        let [generated] = expansion.applications.as_slice() else {
+            panic!("{expansion:?}")
+        };
+        assert_eq!(generated.application["metadata"]["annotations"][filled], "shop-x");
+        let finding = Problem::UncheckedPlaceholder {}.at(Place::annotation_name(filled));
+        let place = generated.in_set(&finding).place.expect("a place");
+        assert_eq!(
+            place.pointer,
+            format!("/spec/template/metadata/annotations/{}", escape_pointer(name))
         );
     }
 

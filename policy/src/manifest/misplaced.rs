@@ -245,10 +245,25 @@ fn is_near(text: &str, known: &str) -> bool {
         && strsim::damerau_levenshtein(&text.to_ascii_lowercase(), known) <= known.len().div_ceil(5)
 }
 
+/// The fields of a `kustomization.yaml`, which may be written without `kind`.
+const KUSTOMIZATION: &[&str] = &[
+    "/commonAnnotations",
+    "/patches",
+    "/patchesJson6902",
+    "/patchesStrategicMerge",
+];
+
+fn article(noun: &str) -> &'static str {
+    match noun.starts_with(['A', 'E', 'I', 'O', 'a', 'e', 'i', 'o']) {
+        true => "an",
+        false => "a",
+    }
+}
+
 /// What is wrong with an annotation at a place that is not read, and where it belongs.
 fn misplaced(object: &Object<'_>, within: &str) -> (String, String) {
     let kind = object.kind;
-    let kustomize = "run `kustomize build DIR | telewarden validate -`".to_owned();
+    let kustomize = "run `telewarden validate --kustomize DIR`".to_owned();
     if within.ends_with("/labels") && !matches!(object.reads, Reads::NoObject | Reads::Kustomize) {
         return (
             "is a label here, and only an annotation is read".to_owned(),
@@ -278,15 +293,15 @@ fn misplaced(object: &Object<'_>, within: &str) -> (String, String) {
         ),
         Reads::Kustomize => ("is checked only in what Kustomize makes of this".to_owned(), kustomize),
         Reads::Nothing => (
-            format!("is not read on a {kind}"),
+            format!("is not read on {} {kind}", article(kind)),
             "annotate the Application that deploys it, or its Namespace".to_owned(),
         ),
-        Reads::NoObject if within.starts_with("/commonAnnotations") => {
+        Reads::NoObject if KUSTOMIZATION.iter().any(|field| within.starts_with(field)) => {
             ("is checked only in what Kustomize makes of this".to_owned(), kustomize)
         }
         Reads::NoObject => (
             "is not read in a file without `kind`".to_owned(),
-            "if these are Helm's values, run `helm template CHART -f FILE | telewarden validate -`".to_owned(),
+            "if these are Helm's values, run `telewarden validate --helm CHART --values FILE`".to_owned(),
         ),
     }
 }
@@ -340,16 +355,20 @@ mod tests {
         json!({"apiVersion": "argoproj.io/v1beta1", "kind": "Application", "metadata": {"annotations": {KEY: "a"}}}),
         Some(("/metadata/annotations/", "write `apiVersion: argoproj.io/v1alpha1`"))
     )]
-    #[case::common_annotations(json!({"commonAnnotations": {KEY: "a"}}), Some(("/commonAnnotations/", "kustomize build")))]
+    #[case::common_annotations(json!({"commonAnnotations": {KEY: "a"}}), Some(("/commonAnnotations/", "--kustomize DIR")))]
     #[case::json_patch(
         json!([{"op": "add", "path": "/metadata/annotations/telegraf.influxdata.com~1rubin-telegraf-operator", "value": "a"}]),
-        Some(("/0/path", "kustomize build"))
+        Some(("/0/path", "--kustomize DIR"))
     )]
     #[case::inline_patch(
         json!({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "patches": [{"patch": format!("metadata:\n  annotations:\n    {KEY}: a\n")}]}),
-        Some(("/patches/0/patch", "kustomize build"))
+        Some(("/patches/0/patch", "--kustomize DIR"))
     )]
-    #[case::values(json!({"argocd": {"annotations": {KEY: "a"}}}), Some(("/argocd/annotations/", "helm template")))]
+    #[case::kustomization_without_kind(
+        json!({"resources": ["a.yaml"], "patches": [{"patch": format!("metadata:\n  annotations:\n    {KEY}: a\n")}]}),
+        Some(("/patches/0/patch", "--kustomize DIR"))
+    )]
+    #[case::values(json!({"argocd": {"annotations": {KEY: "a"}}}), Some(("/argocd/annotations/", "--helm CHART")))]
     #[case::other_domain(
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"annotations": {"telegraf.influxdata.io/rubin-telegraf-operator": "a"}}}),
         Some(("/metadata/annotations/", "did you mean `telegraf.influxdata.com/rubin-telegraf-operator`?"))
@@ -358,7 +377,7 @@ mod tests {
     #[case::newer_name_mistyped(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"annotations": {"telewarden.com/endpoints": "a"}}}), Some(("/metadata/annotations/", "did you mean `telewarden.io/endpoints`?")))]
     #[case::newer_name_in_a_patch(
         json!([{"op": "add", "path": "/metadata/annotations/telewarden.io~1endpoints", "value": "a"}]),
-        Some(("/0/path", "kustomize build"))
+        Some(("/0/path", "--kustomize DIR"))
     )]
     #[case::endpoints_of_others(json!({"apiVersion": "monitoring.coreos.com/v1", "kind": "ServiceMonitor", "spec": {"endpoints": [{"port": "web"}]}}), None)]
     fn is_found_where_it_is_not_read(#[case] document: Value, #[case] expected: Option<(&str, &str)>) {

@@ -8,10 +8,16 @@ mod excerpt;
 #[cfg(feature = "files")]
 mod expand;
 #[cfg(feature = "files")]
+mod generators;
+#[cfg(feature = "files")]
+mod managed_namespace;
+#[cfg(feature = "files")]
 mod misplaced;
 #[cfg(feature = "files")]
 mod placeholders;
 mod places;
+#[cfg(feature = "files")]
+mod syntax_help;
 #[cfg(feature = "files")]
 mod template_file;
 mod writer;
@@ -26,13 +32,23 @@ pub use edit::Edit;
 pub use excerpt::Excerpt;
 #[cfg(feature = "files")]
 pub use expand::{Expansion, Generated};
+#[cfg(feature = "files")]
+pub use managed_namespace::in_application;
 use places::Tree;
 pub(crate) use places::index;
+#[cfg(feature = "files")]
+pub use syntax_help::syntax_help;
 #[cfg(feature = "files")]
 pub use template_file::is_template;
 pub use writer::write;
 use yaml::documents;
 pub use yaml::{MAX_BYTES, SyntaxError};
+
+/// The known name that a misspelt one is most similar to, if one is similar enough.
+#[cfg(feature = "files")]
+pub fn nearest_name<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    crate::telegraf::nearest(name, known.iter().copied())
+}
 
 /// A range of characters in a text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -106,6 +122,14 @@ impl Manifest {
     pub fn expand(&self, document: usize, item: Option<usize>, annotation: &str) -> Option<Expansion> {
         let object = self.documents.get(document)?;
         expand::expand(item.map_or(object, |item| &object["items"][item]), annotation)
+    }
+
+    /// The Namespace that Argo CD annotates for an Application, if with one of our annotations. `item` is the Application's
+    /// number in the document, where that is a List.
+    #[cfg(feature = "files")]
+    pub fn managed_namespace(&self, document: usize, item: Option<usize>, annotation: &str) -> Option<Value> {
+        let object = self.documents.get(document)?;
+        managed_namespace::of(item.map_or(object, |item| &object["items"][item]), annotation)
     }
 
     /// The settings in the text. `None` if it has several documents. A text without a document means the defaults.

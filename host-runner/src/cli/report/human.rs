@@ -179,6 +179,7 @@ pub(crate) fn summary(report: &Report) -> String {
         parts.push(format!("{} fixable with `telewarden fix`", summary.fixable));
     }
     parts.extend(unannotated(report));
+    parts.extend(not_read(report));
     parts.extend(skipped(report));
     parts.join("; ")
 }
@@ -200,20 +201,36 @@ fn unannotated(report: &Report) -> Option<String> {
     (!what.is_empty()).then(|| format!("without an annotation of telewarden: {}", what.join(", ")))
 }
 
+/// The kinds that the settings turn off.
+fn not_read(report: &Report) -> impl Iterator<Item = String> {
+    report.summary.not_read.iter().map(|kind| {
+        let kinds = match *kind {
+            "namespaces" => "Namespaces",
+            _ => "Applications",
+        };
+        format!("{kinds} are not read: the settings say `sources.{kind}: false`")
+    })
+}
+
 /// The files that were skipped in folders.
 pub(crate) fn skipped(report: &Report) -> Option<String> {
     let skipped = &report.summary.skipped;
-    let what: Vec<_> = [(skipped.templates, "template"), (skipped.not_yaml, "file")]
-        .into_iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, what)| match what {
-            "file" => format!(
-                "{} that {} not YAML",
-                count(number, what),
-                if number == 1 { "is" } else { "are" }
-            ),
-            what => count(number, what),
-        })
-        .collect();
+    let what: Vec<_> = [
+        (skipped.templates, "template"),
+        (skipped.not_yaml, "file"),
+        (skipped.by_skip.len(), "path"),
+    ]
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, what)| match what {
+        "file" => format!(
+            "{} that {} not YAML",
+            count(number, what),
+            if number == 1 { "is" } else { "are" }
+        ),
+        "path" => format!("{} of `skip`", count(number, what)),
+        what => count(number, what),
+    })
+    .collect();
     (!what.is_empty()).then(|| format!("skipped {}", what.join(" and ")))
 }
