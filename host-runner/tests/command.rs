@@ -380,7 +380,7 @@ fn everything_is_asked_in_one_call_and_as_it_is_written() {
     let place = Place::echoing()
         .file(
             "a.yaml",
-            "apiVersion: v1\nkind: Namespace\nmetadata: {annotations: {x: 30, y: '30', z: no}}\n---\n- no object\n",
+            "apiVersion: v1\nkind: Namespace\nmetadata: {annotations: {x: 30, y: '30', z: nope}}\n---\n- no object\n",
         )
         .file("b/c.json", r#"{"apiVersion": "v1", "kind": "List", "items": []}"#)
         .file("b/d.yml", "kind: Other\napiVersion: v1\n")
@@ -396,7 +396,7 @@ fn everything_is_asked_in_one_call_and_as_it_is_written() {
             "sources": [
                 {"apiVersion": "v1", "kind": "List", "items": []},
                 {"kind": "Other", "apiVersion": "v1"},
-                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"annotations": {"x": 30, "y": "30", "z": "no"}}},
+                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"annotations": {"x": 30, "y": "30", "z": "nope"}}},
             ],
         })
     );

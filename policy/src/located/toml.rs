@@ -33,7 +33,8 @@ pub(crate) fn from_toml(annotation: &str, text: &str, findings: &mut Findings) -
     let mut builder = Builder { lines, values: 0 };
     match builder.table(table.into_inner(), spot, 0) {
         Ok(node) => Some(node),
-        Err((problem, spot)) => {
+        Err(beyond) => {
+            let (problem, spot) = *beyond;
             findings.report(problem, spot.place());
             None
         }
@@ -114,16 +115,16 @@ struct Builder<'a> {
 }
 
 /// The limit that was exceeded, and the place.
-type Beyond = (Problem, Spot);
+type Beyond = Box<(Problem, Spot)>;
 
 impl Builder<'_> {
     fn count(&mut self, spot: &Spot, depth: usize) -> Result<(), Beyond> {
         self.values += 1;
         if self.values > MAX_VALUES {
-            return Err((too_many_values(), spot.clone()));
+            return Err(Box::new((too_many_values(), spot.clone())));
         }
         if depth == MAX_DEPTH {
-            return Err((Problem::TooDeep { limit: MAX_DEPTH }, spot.clone()));
+            return Err(Box::new((Problem::TooDeep { limit: MAX_DEPTH }, spot.clone())));
         }
         Ok(())
     }
