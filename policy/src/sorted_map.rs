@@ -1,5 +1,6 @@
 //! Sorted maps.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 /// A sorted map of the entries, which are inserted one by one.
@@ -10,4 +11,120 @@ pub(crate) fn sorted_map<K: Ord, V>(entries: impl IntoIterator<Item = (K, V)>) -
     let mut map = BTreeMap::new();
     map.extend(entries);
     map
+}
+
+/// A map of at most some thousand entries, as a sorted list. A `BTreeMap` of another type would add 4 KB to the module.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct SmallMap<K, V>(Vec<(K, V)>);
+
+impl<K, V> Default for SmallMap<K, V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<K: Ord, V> SmallMap<K, V> {
+    pub(crate) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        self.get_key_value(key).map(|(_, value)| value)
+    }
+
+    pub(crate) fn get_key_value<Q: Ord + ?Sized>(&self, key: &Q) -> Option<(&K, &V)>
+    where
+        K: Borrow<Q>,
+    {
+        let at = self.find(key).ok()?;
+        self.0.get(at).map(|(key, value)| (key, value))
+    }
+
+    pub(crate) fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        self.get(key).is_some()
+    }
+
+    /// The index of a key, or where it would be.
+    fn find<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
+    where
+        K: Borrow<Q>,
+    {
+        self.0.binary_search_by(|(known, _)| known.borrow().cmp(key))
+    }
+
+    /// Adds an entry, in the place of one with the same key.
+    pub(crate) fn insert(&mut self, key: K, value: V) {
+        match self.find(&key) {
+            Ok(at) => self.0[at].1 = value,
+            Err(at) => self.0.insert(at, (key, value)),
+        }
+    }
+
+    pub(crate) fn remove<Q: Ord + ?Sized>(&mut self, key: &Q)
+    where
+        K: Borrow<Q>,
+    {
+        if let Ok(at) = self.find(key) {
+            self.0.remove(at);
+        }
+    }
+
+    /// Adds entries, in the place of those with the same keys.
+    pub(crate) fn extend(&mut self, entries: impl IntoIterator<Item = (K, V)>) {
+        entries.into_iter().for_each(|(key, value)| self.insert(key, value));
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.0.iter().map(|(key, value)| (key, value))
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.0.iter().map(|(key, _)| key)
+    }
+
+    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
+        self.0.iter().map(|(_, value)| value)
+    }
+}
+
+/// Panics without such a key, as other maps do.
+impl<V> std::ops::Index<&str> for SmallMap<String, V> {
+    type Output = V;
+
+    fn index(&self, key: &str) -> &V {
+        self.get(key).expect("no entry found for key")
+    }
+}
+
+impl<K, V> IntoIterator for SmallMap<K, V> {
+    type Item = (K, V);
+    type IntoIter = std::vec::IntoIter<(K, V)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_small_map_is_a_map(entries in prop::collection::vec((0..9_u8, any::<u8>()), 0..20)) {
+            let mut small = SmallMap::default();
+            small.extend(entries.iter().copied());
+            let mut map: BTreeMap<_, _> = entries.into_iter().collect();
+            map.remove(&4);
+            small.remove(&4);
+            prop_assert_eq!(small.iter().collect::<Vec<_>>(), map.iter().collect::<Vec<_>>());
+            for key in 0..9 {
+                prop_assert_eq!(small.get(&key), map.get(&key));
+            }
+        }
+    }
 }

@@ -149,7 +149,7 @@ fn read_other(
         read_entry(&mut table, name, node, findings);
     }
     endpoints.check_options(&options, context.settings, findings);
-    table.extend(options.iter().map(|(name, setting)| (key(name), setting.value.clone())));
+    table.extend(options.into_iter().map(|(name, setting)| (key(name), setting.value)));
     table
 }
 

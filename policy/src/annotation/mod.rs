@@ -402,7 +402,7 @@ impl Endpoints {
         {
             findings.report(Problem::NoEffectWithoutTls {}, place.clone());
         }
-        let own_names: Vec<_> = own.iter().map(|(name, _)| name).collect();
+        let own_names: Vec<_> = own.keys().copied().collect();
         let mut options = context.defaults.clone();
         options.extend(own);
         self.check_name_filters(&options, &own_names, findings);

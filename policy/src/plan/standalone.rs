@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::peers::{self, Peers};
 use super::{Accepted, ConfigFiles, Need, Owner, Pod, Workload, configuration, database, name};
 use crate::settings::{Names, Settings, has_placeholder};
+use crate::sorted_map::SmallMap;
 use crate::source::Identity;
 use crate::telegraf::to_toml;
 use crate::well_known::ALL_SOURCES;
@@ -79,8 +80,8 @@ fn needs_of(accepted: &Accepted<'_>, settings: &Settings) -> Vec<Need> {
 #[derive(Debug)]
 pub(crate) struct Standalone<'a> {
     settings: &'a Settings,
-    /// The parts by source. `None` for a removed part.
-    parts: BTreeMap<Identity, Option<Part>>,
+    /// The parts by source.
+    parts: SmallMap<Identity, Part>,
     /// The size in bytes.
     size: usize,
     shared_file: String,
@@ -91,12 +92,12 @@ pub(crate) struct Standalone<'a> {
 impl<'a> Standalone<'a> {
     /// The Telegraf without sources.
     pub(crate) fn new(settings: &'a Settings) -> Self {
-        let class = &settings.classes[&settings.default_class];
+        let class = &settings.classes[&*settings.default_class];
         let shared = configuration::shared_by_all(class, settings);
         let shared_file = to_toml(&shared);
         Self {
             settings,
-            parts: BTreeMap::new(),
+            parts: SmallMap::default(),
             size: SHARED_FILE.len() + shared_file.len(),
             shared_file,
             shared_peers: peers::of_outputs(&shared, settings),
@@ -115,7 +116,7 @@ impl<'a> Standalone<'a> {
         if part.size() > MAX_PART {
             return Err((part.size(), MAX_PART));
         }
-        let of_tenant = self.parts.values().flatten();
+        let of_tenant = self.parts.values();
         let of_tenant = of_tenant.filter(|other| other.tenant == part.tenant && other.identity != part.identity);
         let of_tenant = part.size() + of_tenant.map(Part::size).sum::<usize>();
         if of_tenant > MAX_TENANT {
@@ -125,22 +126,18 @@ impl<'a> Standalone<'a> {
             return Err((size, MAX_CONFIG_MAP));
         }
         self.size = size;
-        self.parts.insert(part.identity.clone(), Some(part));
+        self.parts.insert(part.identity.clone(), part);
         Ok(())
     }
 
     fn size_of(&self, identity: &Identity) -> usize {
-        let part = self.parts.get(identity).and_then(Option::as_ref);
-        part.map_or(0, Part::size)
+        self.parts.get(identity).map_or(0, Part::size)
     }
 
     /// Removes a source's part.
     pub(crate) fn remove(&mut self, identity: &Identity) {
         self.size -= self.size_of(identity);
-        // Removing the entry would add 3 KB of code to the module.
-        if let Some(part) = self.parts.get_mut(identity) {
-            *part = None;
-        }
+        self.parts.remove(identity);
     }
 
     /// The workload of all parts.
@@ -150,7 +147,7 @@ impl<'a> Standalone<'a> {
         files.insert(SHARED_FILE.to_owned(), self.shared_file);
         let mut peers = self.shared_peers;
         let mut needs = self.shared_needs;
-        for part in self.parts.into_values().flatten() {
+        for (_, part) in self.parts {
             files.insert(part.file_name, part.file);
             peers.merge(part.peers);
             // Each source has outputs of its own.

@@ -134,7 +134,7 @@ pub(super) fn check(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_
     let (classes, section) = (root.name("classes"), root.name("influxdb"));
     let mut all: Vec<DatabaseOutput<'_>> = Vec::new();
     let mut found = false;
-    for (name, class) in &settings.classes {
+    for (name, class) in settings.classes.iter() {
         let path = classes.name(name);
         let outputs_path = path.name("outputs");
         let instances_path = outputs_path.name(PLUGIN);

@@ -17,6 +17,7 @@ use super::template::{self, Scope, Scopes, Template, TemplateTable};
 use super::{check_image, is_dns_label, is_qualified_name, is_reserved_metadata};
 use crate::diagnostic::Problem;
 use crate::located::{Data, from_json};
+use crate::sorted_map::SmallMap;
 use crate::telegraf::{Duration, Key, Options, Origin, parse_size, read_options};
 
 /// The kind of a setting. It checks all rules that concern this setting alone.
@@ -376,7 +377,7 @@ pub(crate) struct PodLabels;
 pub(crate) struct PodAnnotations;
 
 impl Kind for PodLabels {
-    type Value = BTreeMap<String, Template>;
+    type Value = SmallMap<String, Template>;
 
     fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
         let texts = TextMap::read(written, default, path, reader)?;
@@ -385,7 +386,7 @@ impl Kind for PodLabels {
 }
 
 impl Kind for PodAnnotations {
-    type Value = BTreeMap<String, Template>;
+    type Value = SmallMap<String, Template>;
 
     fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
         let texts = TextMap::read(written, default, path, reader)?;
@@ -398,8 +399,8 @@ fn metadata(
     what: &'static str,
     path: &Path<'_>,
     reader: &mut Reader<'_>,
-) -> BTreeMap<String, Template> {
-    let mut templates = BTreeMap::new();
+) -> SmallMap<String, Template> {
+    let mut templates = SmallMap::default();
     for (name, text) in texts {
         let path = path.name(&name);
         if is_reserved_metadata(&name) {
@@ -490,12 +491,12 @@ fn plugins(written: &Json, scope: Scope, path: &Path<'_>, reader: &mut Reader<'_
 pub(crate) struct Sections<S>(PhantomData<S>);
 
 impl<S: Kind> Kind for Sections<S> {
-    type Value = BTreeMap<String, S::Value>;
+    type Value = SmallMap<String, S::Value>;
 
     const DEFAULT: Constant = Constant::Map(&[("default", S::DEFAULT)]);
 
     fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
-        let mut sections = BTreeMap::new();
+        let mut sections = SmallMap::default();
         let written = reader.map(written, path)?;
         for (name, section) in written {
             let path = path.name(name);

@@ -250,7 +250,7 @@ mod tests {
         }));
         let tags: Vec<_> = settings.inputs.tags.keys().map(Key::as_str).collect();
         assert_eq!(tags, ["prometheus_app", "tier"]);
-        let options: Vec<_> = settings.inputs.defaults.iter().map(|(name, _)| name).collect();
+        let options: Vec<_> = settings.inputs.defaults.keys().copied().collect();
         assert_eq!(options, ["content_length_limit", "metric_version", "timeout"]);
         assert_eq!(settings.endpoints.schemes, [Scheme::Https]);
     }

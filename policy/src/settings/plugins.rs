@@ -20,7 +20,7 @@ impl Class {
 
 pub(super) fn check(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
     let (names, classes) = (Names::read(), root.name("classes"));
-    for (name, class) in &settings.classes {
+    for (name, class) in settings.classes.iter() {
         let path = classes.name(name);
         check_options(names.options_of("agent"), &class.agent, &path.name("agent"), reader);
         for (kind, plugins) in class.plugins() {

@@ -63,7 +63,7 @@ impl<'c> Check<'c> {
     fn settings(&mut self, document: &Json) {
         let root = &Path::ROOT;
         let (classes, settings) = (root.name("classes"), self.settings);
-        for (name, class) in &settings.classes {
+        for (name, class) in settings.classes.iter() {
             self.class(class, &classes.name(name));
         }
         self.allowed_inputs(document, root);

@@ -12,6 +12,7 @@ use super::size::parse_size;
 use super::value::{Key, Literal, NotLiteral, Table, Value};
 use crate::diagnostic::{Findings, Place, Problem};
 use crate::located::{self, Data, Node};
+use crate::sorted_map::SmallMap;
 
 /// An option that may be set.
 pub(crate) struct OptionRule {
@@ -284,39 +285,8 @@ pub(crate) struct Setting {
     pub(crate) place: Place,
 }
 
-/// Valid options, sorted by name.
-///
-/// There are few, so that a list does, and a further kind of map would add 4 KB to the module.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Options(Vec<(&'static str, Setting)>);
-
-impl Options {
-    pub(crate) fn get(&self, name: &str) -> Option<&Setting> {
-        let (_, setting) = self.0.iter().find(|(known, _)| *known == name)?;
-        Some(setting)
-    }
-
-    /// Adds an option, in the place of one with the same name.
-    pub(crate) fn insert(&mut self, name: &'static str, setting: Setting) {
-        let at = self.0.partition_point(|(known, _)| *known < name);
-        match self.0.get_mut(at).filter(|(known, _)| *known == name) {
-            Some((_, old)) => *old = setting,
-            None => self.0.insert(at, (name, setting)),
-        }
-    }
-
-    /// Adds all options of another list.
-    pub(crate) fn extend(&mut self, others: Self) {
-        others
-            .0
-            .into_iter()
-            .for_each(|(name, setting)| self.insert(name, setting));
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Setting)> {
-        self.0.iter().map(|(name, setting)| (*name, setting))
-    }
-}
+/// Valid options, by name.
+pub(crate) type Options = SmallMap<&'static str, Setting>;
 
 /// Reads a map's entries as options. Problems are added to the findings, and the invalid options are left out.
 ///
@@ -565,7 +535,7 @@ pub(crate) fn count_patterns(options: &Options) -> usize {
         }
         _ => 0,
     };
-    options.iter().map(|(_, setting)| count(&setting.value)).sum()
+    options.values().map(|setting| count(&setting.value)).sum()
 }
 
 fn read_texts(rule: &OptionRule, nodes: &[Node], origin: Origin, findings: &mut Findings) -> Option<Value> {
