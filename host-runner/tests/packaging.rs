@@ -190,7 +190,7 @@ fn policies_are_for_the_settings_that_are_given() {
     assert_eq!(printed.matches("mutation: digest").count(), 3);
 
     let (code, printed, said) = policies("topology: star\n");
-    assert_eq!((code, printed.as_str()), (Some(1), ""));
+    assert_eq!((code, printed.as_str()), (Some(2), ""));
     assert!(said.contains("TW501"), "{said}");
 }
 
