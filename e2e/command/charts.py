@@ -88,12 +88,12 @@ class Charts(unittest.TestCase):
             ["Namespace/database", "argoproj.io/Application/argocd/one", "argoproj.io/Application/argocd/two"])
 
     def test_a_value_is_wrong_where_it_is_used(self):
-        folder = folder_of(self, {**CHART, "wrong.yaml": "interval: 30\ndatabase: {url: 'ftp://exporter.database.svc'}\n"})
+        folder = folder_of(self, {**CHART, "wrong.yaml": "interval: 30 seconds\ndatabase: {url: 'ftp://exporter.database.svc'}\n"})
         status, report = validate(folder, "--helm", ".", "--values", "wrong.yaml")
         self.assertEqual(status, 1)
         self.assertEqual(
             sorted((finding["code"], finding["template"], finding["source"]) for finding in report["findings"]),
-            [("TW104", "./charts/database/templates/namespace.yaml", "Namespace/database"),
+            [("TW106", "./charts/database/templates/namespace.yaml", "Namespace/database"),
              ("TW203", "./templates/shops.yaml", "argoproj.io/Application/argocd/one"),
              ("TW203", "./templates/shops.yaml", "argoproj.io/Application/argocd/two")])
 
@@ -115,7 +115,7 @@ class Overlays(unittest.TestCase):
         url = "http://web.elsewhere.svc/metrics"
         wrong = {name: text.replace("URL", url) for name, text in OVERLAY.items()}
         status, report = validate(folder_of(self, wrong), "--kustomize", "prod")
-        self.assertEqual((status, [finding["code"] for finding in report["findings"]]), (1, ["TW105"]))
+        self.assertEqual((status, [finding["code"] for finding in report["findings"]]), (1, ["TW111"]))
 
 
 if __name__ == "__main__":

@@ -215,6 +215,9 @@ fn refuse_both_names(source: &Source<'_>, findings: &mut Findings) {
             .filter(|(name, _)| name.starts_with(PREFIXES[0]))
             .map(|(name, _)| name.to_string()),
     );
+    if newer.is_empty() {
+        return;
+    }
     for (name, _) in &source.annotations.0 {
         if let Some(other) = newer_name(name).filter(|other| newer.contains(other)) {
             let name = name.to_string();

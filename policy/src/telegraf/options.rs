@@ -630,6 +630,10 @@ fn nearest_of<'k>(name: &str, next: &mut dyn FnMut() -> Option<&'k str>) -> Opti
     let name = name.to_ascii_lowercase().replace('-', "_");
     let mut nearest: Option<(usize, &str)> = None;
     while let Some(known) = next() {
+        // The distance is at least the difference of the lengths, and far cheaper.
+        if name.len().abs_diff(known.len()) > known.len().div_ceil(3) {
+            continue;
+        }
         let found = (strsim::osa_distance(&name, &known.replace('-', "_")), known);
         if found.0 <= known.len().div_ceil(3) && nearest.is_none_or(|nearest| found < nearest) {
             nearest = Some(found);
