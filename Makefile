@@ -62,9 +62,10 @@ playground: | rust ## Build the npm package and the page, in playground/dist
 	sed -i.old 's/"version": ".*"/"version": "$(VERSION)"/' playground/dist/npm/package.json && rm playground/dist/npm/package.json.old
 	cd playground && npm ci --no-audit --no-fund && npm run build
 
-test: policy.wasm ## Check formatting and lints, and run all tests except the end-to-end tests
+test: policy.wasm ## Check formatting, lints and links of the documentation, and run all tests except the end-to-end tests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
 	cargo test --locked
 
 e2e: policy.wasm ## Run the end-to-end tests; see e2e/README.md

@@ -31,7 +31,7 @@ pub struct SignerArgs {
         requires = "certificate_oidc_issuer"
     )]
     certificate_identity_regexp: Option<String>,
-    /// Who vouches for the identity, such as https://token.actions.githubusercontent.com
+    /// Who vouches for the identity, such as `https://token.actions.githubusercontent.com`
     #[arg(long, value_name = "URL", requires = "identity")]
     certificate_oidc_issuer: Option<String>,
     /// Whose certificates and whose logs are believed; those of Sigstore's public instance without
