@@ -221,7 +221,7 @@ fn read_settings(settings: Option<&RawValue>) -> Result<Settings, Vec<Diagnostic
         .map(|settings| serde_json::from_str::<Json>(settings.get()))
         .transpose();
     let document = document.map_err(|error| vec![unreadable("the settings", error)])?;
-    let (settings, findings) = settings::read(document.as_ref());
+    let (settings, findings) = settings::read_again(document.as_ref());
     settings.ok_or(findings)
 }
 

@@ -1,5 +1,6 @@
 //! Checks rules that concern several settings. A [kind](super::kind) checks the rules that concern one setting.
 
+use super::CheckPlugins;
 use super::choosing_tags;
 use super::databases;
 use super::document::{Class, Mutation, Settings};
@@ -11,15 +12,17 @@ use crate::telegraf::{OptionBounds, check_name_filters, key};
 use crate::well_known::ROUTING_TAG;
 
 /// Checks parsed settings, and computes the derived fields.
-pub(super) fn check(settings: &mut Settings, reader: &mut Reader<'_>) {
+pub(super) fn check(settings: &mut Settings, plugins: CheckPlugins, reader: &mut Reader<'_>) {
     let root = &Path::ROOT;
     default_class(settings, root, reader);
     mutation(settings, root, reader);
     endpoints(settings, root, reader);
     input_defaults(settings, root, reader);
     resources(settings, root, reader);
-    #[cfg(feature = "plugins")]
-    super::plugins::check(settings, root, reader);
+    if plugins == CheckPlugins::Yes {
+        #[cfg(feature = "plugins")]
+        super::plugins::check(settings, root, reader);
+    }
     if settings.topology.is_shared() {
         routing(settings, root, reader);
     }

@@ -111,12 +111,28 @@ pub fn defaults() -> Json {
 
 /// Reads settings. Answers `None` if and only if one of the findings is an error.
 pub fn read(document: Option<&Json>) -> (Option<Settings>, Vec<Diagnostic>) {
+    read_with(document, CheckPlugins::Yes)
+}
+
+/// Reads settings that were accepted before. They come with every request.
+pub(crate) fn read_again(document: Option<&Json>) -> (Option<Settings>, Vec<Diagnostic>) {
+    read_with(document, CheckPlugins::No)
+}
+
+/// Whether the names of Telegraf's plugins and options are checked, which takes longer than everything else.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum CheckPlugins {
+    Yes,
+    No,
+}
+
+fn read_with(document: Option<&Json>, plugins: CheckPlugins) -> (Option<Settings>, Vec<Diagnostic>) {
     let mut findings = Findings::default();
-    let settings = read_document(document, &mut findings).filter(|_| !findings.has_error());
+    let settings = read_document(document, plugins, &mut findings).filter(|_| !findings.has_error());
     (settings, findings.into_vec())
 }
 
-fn read_document(document: Option<&Json>, findings: &mut Findings) -> Option<Settings> {
+fn read_document(document: Option<&Json>, plugins: CheckPlugins, findings: &mut Findings) -> Option<Settings> {
     let document = document.unwrap_or(&Json::Null);
     let topology = document.get("topology").and_then(Json::as_str);
     let topology = topology.and_then(Topology::from_name).unwrap_or(Topology::Application);
@@ -130,7 +146,10 @@ fn read_document(document: Option<&Json>, findings: &mut Findings) -> Option<Set
             return None;
         }
     };
-    check::check(&mut settings, &mut reader);
+    // The built-in classes have plugins that are known.
+    let has_classes = document.get("classes").is_some_and(|classes| !classes.is_null());
+    let plugins = if has_classes { plugins } else { CheckPlugins::No };
+    check::check(&mut settings, plugins, &mut reader);
     Some(settings)
 }
 

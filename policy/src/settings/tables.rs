@@ -5,8 +5,8 @@ use serde_json::Value as Json;
 
 use super::document::{Class, Settings};
 use super::path::Path;
-use super::read_document;
 use super::template::{Template, TemplateTable, TemplateValue};
+use super::{CheckPlugins, read_document};
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem, Rule};
 use crate::telegraf::{Duration, Entry, Names, Tables, Type, Version, key, nearest_name};
 
@@ -14,7 +14,7 @@ use crate::telegraf::{Duration, Entry, Names, Tables, Type, Version, key, neares
 /// a module's.
 pub fn with_tables(document: Option<&Json>, mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
     // What is wrong with the settings has been said. What could be read is checked all the same.
-    let Some(settings) = read_document(document, &mut Findings::default()) else {
+    let Some(settings) = read_document(document, CheckPlugins::No, &mut Findings::default()) else {
         return findings;
     };
     let tables = Tables::read();
