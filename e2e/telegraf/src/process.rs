@@ -12,13 +12,13 @@ use tempfile::TempDir;
 /// Repeats a question until there is an answer.
 ///
 /// # Panics
-/// If there is no answer within two minutes, which is longer than anything takes on a busy machine.
+/// If there is no answer within five minutes, which is longer than anything takes on a busy machine.
 pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(300);
     loop {
         match ask() {
             Ok(answer) => return answer,
-            Err(why) if Instant::now() > deadline => panic!("{what}: not after two minutes: {why}"),
+            Err(why) if Instant::now() > deadline => panic!("{what}: not after five minutes: {why}"),
             Err(_) => sleep(Duration::from_millis(50)),
         }
     }
