@@ -69,7 +69,7 @@ pub fn is_ours(name: &str, endpoints: &str) -> bool {
     name == endpoints || without_prefix(name).is_some()
 }
 
-/// The other name of an annotation under `telegraf.influxdata.com/`.
+/// The name under `telewarden.io/` of an annotation under `telegraf.influxdata.com/`.
 pub(crate) fn newer_name(name: &str) -> Option<String> {
     let [newer, older] = ENDPOINTS;
     if name == older {

@@ -164,7 +164,7 @@ pub(crate) struct Failure {
     pub(crate) excerpt: Option<Box<Excerpt>>,
 }
 
-/// The rule that a file breaks that cannot be read.
+/// The rule about files that cannot be read.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct BrokenRule {
     /// The rule.
