@@ -197,4 +197,8 @@ pub(crate) struct Doctor {
 
     #[command(flatten)]
     pub(crate) policy: Policy,
+
+    /// A file with a token of InfluxDB that can read buckets. Without it, buckets are not looked up
+    #[arg(long, value_name = "FILE")]
+    pub(crate) influxdb_token_file: Option<PathBuf>,
 }

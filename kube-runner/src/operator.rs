@@ -24,7 +24,7 @@ use crate::connect::connect;
 use crate::error::Error;
 use crate::events::Events;
 use crate::http::Status;
-use crate::influxdb::{AdministratorToken, Provider};
+use crate::influxdb::{AdministratorToken, Provider, rotate_old};
 use crate::inventory::Inventory;
 use crate::kinds::Kinds;
 use crate::lease::{self, Candidate};
@@ -251,7 +251,8 @@ impl Operator {
         }
         let provider = Provider::new(&settings.host, &self.influxdb_token, &self.status)?.map(Arc::new);
         let leftovers = self.find_leftovers(provider.clone(), &state, &changed, settings.is_standalone());
-        let leftovers = leftovers.await;
+        let mut tasks = leftovers.await;
+        self.rotate_old_tokens(&settings, &mut tasks);
         let unknown = kinds.unknown.clone();
         let writer = Writer {
             client: self.client.clone(),
@@ -298,7 +299,7 @@ impl Operator {
             reconcile(context.clone(), key)
         })
         .await;
-        drop(leftovers);
+        drop(tasks);
         let changes = std::mem::take(&mut *context.changes.lock().unwrap_or_else(PoisonError::into_inner));
         let provisions = std::mem::take(&mut *context.provisions.lock().unwrap_or_else(PoisonError::into_inner));
         let outcome = Outcome {
@@ -335,6 +336,16 @@ impl Operator {
             false => drop(tasks.spawn(find)),
         }
         tasks
+    }
+
+    /// Has tokens replaced that have reached their lifetime.
+    fn rotate_old_tokens(&self, settings: &Settings, tasks: &mut JoinSet<()>) {
+        let influxdb = settings.host.influxdb.as_ref().filter(|influxdb| influxdb.tokens);
+        let lifetime = influxdb.and_then(|influxdb| influxdb.token_lifetime_seconds);
+        if let Some(seconds) = lifetime.filter(|_| self.until == Until::Stopped && !self.dry_run) {
+            let (client, instance) = (self.client.clone(), settings.host.instance.clone());
+            tasks.spawn(rotate_old(client, instance, Duration::from_secs(seconds)));
+        }
     }
 
     /// Looks up the kinds, with retries.

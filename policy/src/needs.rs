@@ -22,6 +22,19 @@ pub struct Needs {
     pub elsewhere: BTreeSet<String>,
     /// Objects that the pods refer to, apart from rendered ones.
     pub references: BTreeSet<Reference>,
+    /// Buckets of InfluxDB that the outputs write.
+    pub buckets: BTreeSet<Bucket>,
+}
+
+/// A bucket of InfluxDB 2.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Bucket {
+    /// The database's URL.
+    pub url: String,
+    /// The organization's name.
+    pub organization: String,
+    /// The bucket's name.
+    pub bucket: String,
 }
 
 /// A port of a service.
@@ -74,6 +87,11 @@ impl Needs {
             for object in &rendered.objects {
                 needs.add_references(object, rendered);
             }
+            let files = rendered
+                .configurations
+                .iter()
+                .flat_map(|telegraf| telegraf.files.values());
+            needs.buckets.extend(files.flat_map(|file| buckets(file)));
         }
         needs
     }
@@ -118,6 +136,30 @@ impl Needs {
             }
         }
     }
+}
+
+/// The buckets that a configuration of Telegraf names, without those that a variable or a tag names.
+fn buckets(configuration: &str) -> Vec<Bucket> {
+    let Ok(configuration) = configuration.parse::<toml::Table>() else {
+        return Vec::new();
+    };
+    let outputs = configuration
+        .get("outputs")
+        .and_then(|outputs| outputs.get("influxdb_v2"));
+    let mut buckets = Vec::new();
+    for output in outputs.and_then(toml::Value::as_array).into_iter().flatten() {
+        let text = |name: &str| output.get(name)?.as_str().filter(|text| !text.contains('$'));
+        let urls = output.get("urls").and_then(toml::Value::as_array);
+        let urls = urls.into_iter().flatten().filter_map(toml::Value::as_str);
+        if let (Some(organization), Some(bucket)) = (text("organization"), text("bucket")) {
+            buckets.extend(urls.filter(|url| !url.contains('$')).map(|url| Bucket {
+                url: url.trim_end_matches('/').to_owned(),
+                organization: organization.to_owned(),
+                bucket: bucket.to_owned(),
+            }));
+        }
+    }
+    buckets
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
@@ -168,6 +210,20 @@ mod tests {
         let found = found
             .as_ref()
             .map(|found| (found.namespace.as_str(), found.service.as_str(), found.port));
+        assert_eq!(found, expected);
+    }
+
+    #[rstest]
+    #[case("[[outputs.influxdb_v2]]\nurls = [\"http://a/\"]\norganization = \"o\"\nbucket = \"b\"\n", &["http://a o b"])]
+    #[case("[[outputs.influxdb_v2]]\nurls = [\"http://a\", \"$B\"]\norganization = \"o\"\nbucket = \"b\"\n", &["http://a o b"])]
+    #[case("[[outputs.influxdb_v2]]\nurls = [\"http://a\"]\norganization = \"${O}\"\nbucket = \"b\"\n", &[])]
+    #[case("[[outputs.influxdb_v2]]\nurls = [\"http://a\"]\norganization = \"o\"\nbucket_tag = \"b\"\n", &[])]
+    #[case("[[outputs.file]]\nfiles = [\"stdout\"]\n", &[])]
+    fn a_configuration_names_buckets(#[case] configuration: &str, #[case] expected: &[&str]) {
+        let found: Vec<_> = buckets(configuration)
+            .iter()
+            .map(|found| format!("{} {} {}", found.url, found.organization, found.bucket))
+            .collect();
         assert_eq!(found, expected);
     }
 

@@ -260,6 +260,9 @@ pub struct HostSettings {
 pub struct HostInfluxdb {
     /// True if each source gets a token of its own.
     pub tokens: bool,
+    /// After how many seconds a token is replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_lifetime_seconds: Option<u64>,
     /// The organizations that outputs write to, each once.
     pub organizations: Vec<HostOrganization>,
 }

@@ -38,7 +38,7 @@ fn findings(rule: &RuleDoc, yaml: &str) -> Vec<Diagnostic> {
     // Hosts that check files know more of the settings.
     #[cfg(feature = "files")]
     if !settings.is_null() {
-        answer.diagnostics = telewarden_policy::settings::with_tables(Some(&settings), answer.diagnostics);
+        answer.diagnostics = telewarden_policy::settings::thorough(Some(&settings), answer.diagnostics);
     }
     let of_sources = answer.sources.into_iter().flat_map(|source| source.diagnostics);
     answer.diagnostics.into_iter().chain(of_sources).collect()

@@ -57,7 +57,7 @@ impl Account<'_> {
         }
     }
 
-    /// Has the API server say whether it would create an object.
+    /// Tries to create an object, as a dry run.
     async fn create(&self, object: &Value, plural: &str) -> Result<(), String> {
         let dry_run = PostParams {
             dry_run: true,
@@ -67,7 +67,7 @@ impl Account<'_> {
         outcome(self.api(object, plural).create(&dry_run, &decoded).await)
     }
 
-    /// Has it say whether it would change one.
+    /// Tries to change an object, as a dry run.
     async fn patch(&self, object: &Value, plural: &str, patch: &Patch<Value>) -> Result<(), String> {
         let mut params = match patch {
             Patch::Apply(_) => PatchParams::apply("telewarden").force(),
@@ -77,7 +77,7 @@ impl Account<'_> {
         outcome(self.api(object, plural).patch(name(object), &params, patch).await)
     }
 
-    /// Has it say whether it would delete one.
+    /// Tries to delete an object, as a dry run.
     async fn delete(&self, object: &Value, plural: &str) -> Result<(), String> {
         let dry_run = DeleteParams {
             dry_run: true,
@@ -95,7 +95,7 @@ fn outcome<T>(result: Result<T, kube::Error>) -> Result<(), String> {
     result.map(drop).map_err(|error| error.to_string())
 }
 
-/// Shows that the policy, and nothing else, has refused a request.
+/// Checks that the policy refused a request, and not something else.
 fn refuses(done: Result<(), String>, why: &str, what: &str) {
     let message = done.expect_err(what);
     let ours = "ValidatingAdmissionPolicy 'telewarden-operator' with binding 'telewarden-operator' denied request";
@@ -111,9 +111,9 @@ fn ours() -> Value {
     json!({"app.kubernetes.io/managed-by": "telewarden", "telegraf.influxdata.com/instance": "telewarden"})
 }
 
-/// A cluster with the policy in force, where the operator's ServiceAccount may otherwise do everything.
+/// A cluster with the policy, where the operator's ServiceAccount is cluster-admin.
 async fn all_powerful(policy: &[Value]) -> Cluster {
-    // The API server lets privileged pods through, so that it is the policy that refuses them.
+    // The API server allows privileged pods here, so only the policy can refuse them.
     let cluster = Cluster::start_with(&["--allow-privileged=true"]).await;
     for namespace in ["redis", "shop"] {
         cluster.namespace(namespace).await;
@@ -133,7 +133,7 @@ async fn all_powerful(policy: &[Value]) -> Cluster {
     cluster
 }
 
-/// Waits until the API server has taken the policy up.
+/// Waits until the API server enforces the policy.
 async fn in_force(cluster: &Cluster) {
     let unmarked = config_map("redis", "unmarked", json!({}));
     eventually(|| async {
@@ -146,7 +146,7 @@ async fn in_force(cluster: &Cluster) {
     .await;
 }
 
-/// Of the chart, under [`settings`].
+/// The chart's policy for [`settings`].
 fn charts() -> Vec<Value> {
     let values = json!({"settings": settings(), "admissionPolicy": {"enabled": true, "secrets": ["telegraf"]}});
     policy_of(template(&values).expect("right values"))
@@ -214,7 +214,7 @@ async fn only_marked_objects_of_rendered_kinds_may_be_written() {
     let cluster = all_powerful(&charts()).await;
     let account = Account(&cluster);
 
-    // What somebody else has made, the settings of the operator itself among it.
+    // Objects of others, including the operator's own settings.
     let theirs = config_map("redis", "theirs", json!({}));
     let others = config_map(
         "redis",
@@ -231,7 +231,7 @@ async fn only_marked_objects_of_rendered_kinds_may_be_written() {
         let what = name(object);
         refuses(account.patch(object, "configmaps", &change).await, MARKS, what);
         refuses(account.delete(object, "configmaps").await, MARKS, what);
-        // Nor does it become ours by being marked.
+        // The operator cannot take one over by adding its labels.
         let marks = Patch::Merge(json!({"metadata": {"labels": ours()}}));
         refuses(account.patch(object, "configmaps", &marks).await, MARKS, what);
         let applied = config_map(object["metadata"]["namespace"].as_str().expect("text"), what, ours());
@@ -257,7 +257,7 @@ async fn only_marked_objects_of_rendered_kinds_may_be_written() {
         "deletecollection",
     );
 
-    // Kinds that are not rendered, marked all the same.
+    // Objects with the operator's labels, of kinds that it does not render.
     for (plural, mut object) in [
         ("secrets", json!({"apiVersion": "v1", "kind": "Secret"})),
         (
@@ -296,7 +296,7 @@ async fn only_marked_objects_of_rendered_kinds_may_be_written() {
         KINDS,
         "clusterrolebindings",
     );
-    // A subresource is none of what is rendered, even of an object of ours.
+    // Subresources of owned objects.
     let mut deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment"});
     deployment["metadata"] = json!({"name": "mine", "namespace": "redis", "labels": ours()});
     deployment["spec"] = json!({
@@ -383,7 +383,7 @@ async fn what_the_operator_keeps_for_itself_is_named() {
     ] {
         refuses(account.create(&object, plural).await, why, &object.to_string());
     }
-    // Of these, only what was accepted is ever deleted.
+    // The operator deletes accepted declarations, and none of the others.
     let lease = lease("telewarden", "telewarden-telewarden");
     let inventory = map("telewarden", "telewarden-inventory-telewarden");
     for object in [&lease, &inventory, &accepted] {
@@ -578,7 +578,7 @@ async fn pods_of_any_kind_that_the_settings_name_are_held_to_the_same() {
     }
 }
 
-/// The operator goes through all that it ever writes: creates, changes, takes over, reports and deletes.
+/// The operator does every kind of write: it creates, changes, takes over, reports and deletes.
 async fn works_under(topology: &str) {
     let cluster = Cluster::without_operator(&[]).await;
     for namespace in ["redis", "telegraf"] {
@@ -600,7 +600,7 @@ async fn works_under(topology: &str) {
     let operator = cluster.operator_of_deployment(deployment.expect("a Deployment")).await;
     cluster.application(&redis()).await;
     cluster.is_as_rendered(&of_team("one")).await;
-    // In standalone it would be about all sources, and so is about none.
+    // In `standalone` the objects belong to all sources, so the Event names none.
     if topology != "standalone" {
         cluster.event("redis", "Applied").await;
     }
@@ -612,7 +612,7 @@ async fn works_under(topology: &str) {
         .application(&redis().annotated(&annotation("redis", &["other"])))
         .await;
     cluster.is_as_rendered(&of_team("two")).await;
-    // A mistake leaves what runs, and is reported.
+    // After a mistake in the annotation, the objects stay, and an Event reports it.
     cluster.application(&redis().annotated("- redis: ftp://redis\n")).await;
     cluster.event("redis", "Refused").await;
     cluster.application(&redis()).await;
@@ -625,7 +625,7 @@ async fn works_under(topology: &str) {
         .audit()
         .into_iter()
         .filter(|event| event.user.username.contains("operator"))
-        // The probes of `in_force`.
+        // The objects of `in_force`.
         .filter(|event| event.object_ref.name != "unmarked" && !event.request_uri.contains("dryRun"))
         .filter(|event| {
             let code = event.response_status.as_ref().map(|status| status.code);

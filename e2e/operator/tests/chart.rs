@@ -1,4 +1,4 @@
-//! The chart renders what an API server takes and the operator can work with, and refuses values that are wrong.
+//! The chart: the API server accepts its objects, the operator runs with them, and wrong values are refused.
 
 use std::fs;
 
@@ -23,7 +23,7 @@ fn extra(api_version: &str, kind: &str) -> Value {
     json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "telegraf-{application}"}})
 }
 
-/// Has the API server answer what it would store of an object.
+/// The object as the API server would store it.
 async fn stored(cluster: &Cluster, group: &str, object: &Value) -> Value {
     let kind = object["kind"].as_str().expect("a kind");
     let dry_run = PostParams {
@@ -44,7 +44,7 @@ async fn mount(cluster: &Cluster) {
     fs::write(cluster.folder().join("settings.yaml"), &data["settings.yaml"]).expect("write settings");
 }
 
-/// Runs the operator as what is installed says.
+/// Runs the operator as the installed Deployment says.
 async fn run(cluster: &Cluster, installed: &[Value]) -> Operator {
     if installed.iter().any(|object| object["kind"] == "ConfigMap") {
         mount(cluster).await;
@@ -55,7 +55,7 @@ async fn run(cluster: &Cluster, installed: &[Value]) -> Operator {
 
 const KEY: &str = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
 
-/// A module, and whose signature it needs.
+/// A module, and the signature that it needs.
 fn signed(signature: Value) -> Value {
     json!({"policy": format!("registry://example.org/telewarden@sha256:{:064}", 1), "signature": signature})
 }
@@ -98,7 +98,7 @@ async fn by_default_it_is_what_the_files_for_kubectl_are() {
     let mut deployments = Vec::new();
     for objects in [&files, &rendered] {
         let mut deployment = stored(&cluster, "apps", of_kind("Deployment", objects)).await;
-        // Helm has labels of its own.
+        // Helm adds its own labels.
         deployment["spec"]["selector"].take();
         deployment["spec"]["template"]["metadata"]["labels"].take();
         deployments.push(deployment["spec"].take());
@@ -126,7 +126,7 @@ async fn an_api_server_takes_what_it_renders_and_pods_are_restricted() {
     let affinity = json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
         {"labelSelector": {"matchLabels": {"a": "b"}}, "topologyKey": "kubernetes.io/hostname"},
     ]}});
-    // Values, and what has to be in the pod's template.
+    // Values, and the expected part of the pod's template.
     for (values, expected) in [
         (
             json!({}),
@@ -249,7 +249,7 @@ fn the_operator_is_told_whose_signature_the_module_needs() {
             .find(|object| object["metadata"]["name"] == "telewarden-operator-signature");
         let data = file.map(|(name, text)| json!({name: text}));
         assert_eq!(map.map(|map| &map["data"]), data.as_ref());
-        // A change of the files restarts the operator, which reads them once.
+        // The operator reads these files once, so a change restarts it.
         let checksum = &pod["metadata"]["annotations"]["checksum/signature"];
         assert_eq!(checksum.is_string(), file.is_some());
     }
@@ -414,12 +414,12 @@ fn wrong_values_are_refused_and_named() {
             sources(json!({"argocdNamespace": "Argo CD"})),
             "/settings/sources/argocdNamespace",
         ),
-        // Settings have no patterns there, and no Role could be for one.
+        // Patterns are not allowed, because a Role is for one namespace.
         (
             sources(json!({"applicationNamespaces": ["team-*"]})),
             "/settings/sources/applicationNamespaces/0",
         ),
-        // As `--settings-from` has it.
+        // The values of `--settings-from`.
         (
             json!({"settingsFrom": "clusteradmissionpolicy/telewarden"}),
             "/settingsFrom",
@@ -440,7 +440,7 @@ fn wrong_values_are_refused_and_named() {
     }
 }
 
-/// What the schema of the values cannot say.
+/// Rules that the values' schema cannot express.
 #[test]
 fn values_that_contradict_each_other_are_refused() {
     for (values, named) in [

@@ -1,4 +1,4 @@
-//! The commands that end.
+//! The commands that run once: `apply`, `diff` and others.
 
 use std::fs;
 
@@ -134,7 +134,7 @@ async fn settings_can_come_from_the_policy_itself_and_follow_it() {
     set(&json!({"pod": {"labels": "three"}})).await;
     let refused = cluster.event("telewarden", "SettingsRefused").await;
     assert!(refused.contains("the previous settings stay"), "{refused}");
-    // They are in force: what is new is rendered with them.
+    // The new settings apply to new sources.
     let changed = redis().annotated(&annotation("redis", &["server", "exporter"]));
     cluster.application(&changed).await;
     cluster.is_as_rendered(&of_team("two")).await;
@@ -164,7 +164,7 @@ async fn diff_shows_what_goes_away_of_an_object_that_was_created_and_never_chang
 
     let once = run(&["run", "--once"], &more);
     assert_eq!(once.status.code(), Some(0), "{once:?}");
-    // Somebody else's field is none that is no longer rendered.
+    // A field that somebody else set is not shown as removed.
     cluster
         .edit(
             "redis",
@@ -266,7 +266,7 @@ async fn in_standalone_apply_drops_no_file_unless_told_to() {
     assert_eq!(after.get(redis_conf), before.get(redis_conf));
     assert!(after[nublado_conf].contains("http://proxy.nublado.svc"), "{after:?}");
 
-    // A source that is not given stays as it was accepted last.
+    // A source that is not in the input keeps its last accepted declaration.
     let mended = file(&redis().annotated(&annotation("redis", &["exporter"])));
     let applied = apply(&[&mended]);
     assert_eq!(applied.status.code(), Some(0), "{applied:?}");
@@ -274,7 +274,7 @@ async fn in_standalone_apply_drops_no_file_unless_told_to() {
     assert_eq!(both.get(nublado_conf), after.get(nublado_conf));
     assert!(both[redis_conf].contains("http://exporter.redis.svc"), "{both:?}");
 
-    // Where nothing is remembered of it, it would go.
+    // Without a remembered declaration, its file is removed.
     cluster.forget_accepted("telegraf").await;
     let refused = apply(&[&mended]);
     let why = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -291,7 +291,7 @@ async fn in_standalone_apply_drops_no_file_unless_told_to() {
     assert_eq!(left.keys().collect::<Vec<_>>(), [redis_conf]);
     assert!(left[redis_conf].contains("http://exporter.redis.svc"), "{left:?}");
 
-    // What does not fit into the ConfigMap is refused, and takes nothing away from those that were there.
+    // A source that does not fit into the ConfigMap is refused, and the others stay.
     let names: Vec<String> = (0..64).map(|number| format!("exporter-{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let large: Vec<_> = (0..96)

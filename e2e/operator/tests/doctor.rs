@@ -3,9 +3,9 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use telewarden_e2e_operator::{ADMIN, Cluster, SERVICE_ACCOUNT, redis};
+use telewarden_e2e_operator::{ADMIN, Cluster, InfluxDb, SERVICE_ACCOUNT, redis};
 
-/// What it prints, and its exit status.
+/// Its output and exit status.
 fn doctor(cluster: &Cluster, token: &str, arguments: &[&str]) -> (String, Option<i32>) {
     let output = cluster.command_of(token, &[&["doctor"], arguments].concat());
     let text = [output.stdout, output.stderr].concat();
@@ -36,7 +36,7 @@ async fn each_thing_that_is_missing_is_said_until_none_is() {
     let file = cluster.folder().join("redis.yaml");
     fs::write(&file, serde_yaml::to_string(&redis().object()).expect("YAML")).expect("write a file");
     let path = file.to_str().expect("a path");
-    // Rights to read, and no others.
+    // Rights to read only.
     cluster
         .create_all(
             "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: doctor}\nrules:\n\
@@ -101,12 +101,50 @@ async fn each_thing_that_is_missing_is_said_until_none_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_is_looked_up_in_the_database() {
+    let (cluster, database) = (Cluster::start().await, InfluxDb::start().await);
+    let file = cluster.folder().join("redis.yaml");
+    fs::write(&file, serde_yaml::to_string(&redis().object()).expect("YAML")).expect("write a file");
+    let output = |organization: &str| json!({"urls": [database.url()], "organization": organization, "bucket": "{bucket}", "token": "${INFLUX_TOKEN}"});
+    let token = database.token_file();
+    let look = |organization: &str, with_token: bool| {
+        let outputs = json!({"influxdb_v2": [output(organization)]});
+        let settings = cluster.settings(&json!({"classes": {"default": {"outputs": outputs}}}));
+        let mut arguments = vec![
+            "--settings",
+            settings.to_str().expect("a path"),
+            file.to_str().expect("a path"),
+        ];
+        if with_token {
+            arguments.extend(["--influxdb-token-file", token.to_str().expect("a path")]);
+        }
+        doctor(&cluster, ADMIN, &arguments).0
+    };
+    let bucket = format!("bucket redis of organization square at {}", database.url());
+    let text = look("square", false);
+    assert!(text.contains(&format!("?    {bucket}: give a token")), "{text}");
+    let text = look("square", true);
+    assert!(text.contains(&format!("no   {bucket}: it does not exist")), "{text}");
+    let text = look("circle", true);
+    assert!(text.contains("there is no organization circle"), "{text}");
+    database.create_bucket("redis", 0).await;
+    let text = look("square", true);
+    assert!(text.contains(&format!("yes  {bucket}\n")), "{text}");
+    database.use_token("wrong");
+    let text = look("square", true);
+    assert!(
+        text.contains(&format!("?    {bucket}: the database answers 401")),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_ask_is_told_so() {
     let cluster = Cluster::start().await;
     cluster.namespace("redis").await;
     let file = cluster.folder().join("redis.yaml");
     fs::write(&file, serde_yaml::to_string(&redis().object()).expect("YAML")).expect("write a file");
-    // The operator's own rights have no Services.
+    // The operator's own rights do not include Services.
     let (text, status) = doctor(&cluster, SERVICE_ACCOUNT, &[file.to_str().expect("a path")]);
     assert_eq!(status, Some(2), "{text}");
     assert!(

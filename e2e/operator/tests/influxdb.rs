@@ -11,7 +11,7 @@ use telewarden_e2e_operator::{
     ADMINISTRATOR, Application, Cluster, InfluxDb, Operator, Random, annotation, eventually, for_a_while, redis,
 };
 
-/// Settings that have something provided.
+/// Settings with `influxdb.provide`.
 fn settings(database: &InfluxDb, provide: &str) -> Value {
     json!({
         "influxdb": {"provide": provide},
@@ -100,7 +100,7 @@ async fn has_buckets(database: &InfluxDb, expected: &[&str]) {
     .await;
 }
 
-/// What marks the pods of the only Deployment in a namespace.
+/// The annotations of the pods of the only Deployment in a namespace.
 async fn mark(cluster: &Cluster, namespace: &str, name: &str) -> String {
     let deployment = cluster
         .of(namespace, "apps", "v1", "Deployment")
@@ -140,7 +140,7 @@ async fn a_bucket_is_made_once_and_never_deleted_or_changed() {
     assert!(cluster.event("redis", "Provided").await.contains("bucket `redis`"));
     cluster.event("refused", "Refused").await;
 
-    // Nothing is asked when nothing changes there.
+    // Without changes, no request is sent.
     let requests = operator
         .metric("telewarden_influxdb_requests_total")
         .await
@@ -181,7 +181,7 @@ async fn a_token_writes_its_own_bucket_and_does_nothing_else() {
     }
     let operator = operator(&cluster, &database, &settings(&database, "bucketsAndTokens")).await;
     cluster.application(&redis()).await;
-    // An Application and the Namespace of its name, in one namespace.
+    // An Application and a Namespace with the same name, in one namespace.
     cluster
         .application(&Application::named("shop").annotated(&annotation("shop", &["server"])))
         .await;
@@ -228,7 +228,7 @@ async fn a_token_writes_its_own_bucket_and_does_nothing_else() {
     assert_eq!(database.write(&again[REDIS], "square", "redis").await, 204);
     has_buckets(&database, &["Namespace:shop", "redis", "shop"]).await;
 
-    // Nothing shows a token.
+    // No log, Event or metric contains a token.
     let events = format!("{:?}{:?}", cluster.events("redis").await, cluster.events("shop").await);
     let (_, metrics) = operator.get("/metrics").await.expect("metrics");
     for token in found
@@ -258,7 +258,7 @@ async fn a_secret_is_repaired_and_a_deleted_one_is_replaced() {
     assert_eq!(has_tokens(&cluster, &database, &[REDIS]).await, found);
     let before = mark(&cluster, "redis", "telegraf-redis").await;
 
-    // Another operator takes over what is there.
+    // A second operator adopts the tokens.
     first.stop();
     let second = operator(&cluster, &database, &settings).await;
     eventually(|| async {
@@ -269,7 +269,7 @@ async fn a_secret_is_repaired_and_a_deleted_one_is_replaced() {
     assert_eq!(has_tokens(&cluster, &database, &[REDIS]).await, found);
     assert_eq!(mark(&cluster, "redis", "telegraf-redis").await, before);
 
-    // What was deleted counts as leaked.
+    // A deleted Secret may have leaked, so its token is revoked.
     cluster.delete("redis", "", "Secret", &name).await;
     eventually(|| async {
         let alive = database.write(&found[REDIS], "square", "redis").await;
@@ -280,7 +280,7 @@ async fn a_secret_is_repaired_and_a_deleted_one_is_replaced() {
     .await;
     let new = has_tokens(&cluster, &database, &[REDIS]).await;
     assert_ne!(new, found);
-    // The pods are replaced.
+    // The pods restart with the new token.
     eventually(|| async {
         let now = mark(&cluster, "redis", "telegraf-redis").await;
         (now != before).then_some(()).ok_or("the same pods".to_owned())
@@ -300,7 +300,7 @@ async fn a_secret_is_repaired_and_a_deleted_one_is_replaced() {
     .await;
     has_tokens(&cluster, &database, &[REDIS]).await;
 
-    // A source that goes while no operator runs, with its Secret.
+    // A source and its Secret are deleted while no operator runs.
     third.stop();
     let name = secrets.list(&ListParams::default()).await.expect("list").items[0].name_any();
     cluster.delete_application("redis").await;
@@ -328,7 +328,7 @@ async fn a_forged_secret_revokes_nothing() {
         .expect("list")
         .items
         .remove(0);
-    // Somebody with a namespace copies what the real one says of itself.
+    // A tenant copies the labels and annotations of the real Secret.
     let forged = json!({
         "apiVersion": "v1", "kind": "Secret", "data": {"influx-token": "bWluZQ=="},
         "metadata": {
@@ -438,7 +438,7 @@ async fn a_database_that_is_down_holds_up_only_who_needs_it() {
     let found = has_tokens(&cluster, &database, &[REDIS]).await;
     database.stop();
 
-    // A new source waits, and is told why. What runs goes on, and so do sources that need no database.
+    // A new source waits, and an Event says why. Running sources, and those that need no database, are not affected.
     cluster
         .application(&Application::named("shop").annotated(&annotation("shop", &["server"])))
         .await;
@@ -515,7 +515,7 @@ async fn a_rotation_leaves_the_old_token_until_the_pods_are_replaced() {
     cluster.owns(&DEPLOYED).await;
     let old = has_tokens(&cluster, &database, &[REDIS]).await[REDIS].clone();
     let deployments = cluster.of("redis", "apps", "v1", "Deployment");
-    // There are no nodes here: the status is what the controller of Deployments would write.
+    // There are no nodes here, so the test writes the status as the Deployment controller would.
     let pods = async |updated: i64| {
         let generation = deployments
             .get("telegraf-redis")
@@ -561,7 +561,37 @@ async fn a_rotation_leaves_the_old_token_until_the_pods_are_replaced() {
     assert_eq!(left[REDIS], new, "it is replaced once");
 }
 
-/// Where Applications are edited at random, and what they are called.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_replaced_when_it_has_reached_its_lifetime() {
+    let (cluster, database) = (cluster().await, InfluxDb::start().await);
+    cluster.namespace("redis").await;
+    let mut settings = settings(&database, "bucketsAndTokens");
+    settings["influxdb"]["tokenLifetime"] = json!("90d");
+    let first = operator(&cluster, &database, &settings).await;
+    cluster.application(&redis()).await;
+    cluster.owns(&DEPLOYED).await;
+    let young = has_tokens(&cluster, &database, &[REDIS]).await;
+    first.stop();
+
+    // The last rotation was long ago, as the operator notes it in the Secret.
+    let secrets = Api::<Secret>::namespaced(cluster.client.clone(), "redis");
+    let name = secrets.list(&ListParams::default()).await.expect("list").items[0].name_any();
+    let long_ago = format!("{:020}", 1_700_000_000_000_u64);
+    let (asked, done) = ("telegraf.influxdata.com/rotate", "telegraf.influxdata.com/rotated");
+    let annotations = json!({asked: long_ago, done: long_ago});
+    let edit = json!({"metadata": {"annotations": annotations}});
+    cluster.edit("redis", "", "Secret", &name, &edit).await;
+    let _second = operator(&cluster, &database, &settings).await;
+    eventually(|| async {
+        let now = tokens(&cluster).await;
+        (now != young).then_some(()).ok_or("the same token".to_owned())
+    })
+    .await;
+    let secret = secrets.get(&name).await.expect("get");
+    assert_ne!(secret.annotations()[asked], long_ago);
+}
+
+/// The namespaces and the names of the Applications that are edited at random.
 const RANDOM: [&str; 4] = ["a", "b", "c", "d"];
 
 async fn edit_at_random(cluster: &Cluster, random: &mut Random) {
@@ -590,7 +620,7 @@ async fn killed_at_any_point_of_many_edits_the_authorizations_are_those_of_the_s
     }
     let settings = settings(&database, "bucketsAndTokens");
     let mut arguments = arguments(&cluster, &database, &settings);
-    // Whoever was killed holds the lease until it runs out.
+    // A killed operator holds the lease until it expires.
     arguments.push("--no-leader-election".to_owned());
     let arguments = as_texts(&arguments);
     let mut random = Random::new();
@@ -650,7 +680,7 @@ async fn a_dry_run_says_what_would_be_made_and_makes_nothing() {
     operator.stop();
     let (code, said, log) = diff();
     assert_eq!((code, said.as_str()), (Some(0), ""), "{log}");
-    // A Secret that would be repaired is not shown.
+    // `diff` does not show the values of a Secret that would be repaired.
     let secrets = Api::<Secret>::namespaced(cluster.client.clone(), "redis");
     let name = secrets.list(&ListParams::default()).await.expect("list").items[0].name_any();
     cluster

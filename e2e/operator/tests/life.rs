@@ -1,4 +1,4 @@
-//! The operator's own life, and that of the API server.
+//! Restarts and failures of the operator and of the API server, and leader election.
 
 use serde_json::json;
 use telewarden_e2e_operator::{
@@ -19,7 +19,7 @@ async fn applications(cluster: &Cluster, count: usize) {
     }
 }
 
-/// Where Applications are edited at random, and what they are called.
+/// The namespaces and the names of the Applications that are edited at random.
 const RANDOM: [&str; 4] = ["a", "b", "c", "d"];
 
 /// Writes one of four Applications for one of four namespaces, takes its annotation away, or deletes it.
@@ -77,7 +77,7 @@ async fn killed_at_any_point_of_many_edits_the_cluster_ends_as_rendered() {
                 tokio::time::sleep(std::time::Duration::from_millis(random.below(400))).await;
                 running.kill();
             }
-            // Whoever was killed holds the lease until it runs out.
+            // A killed operator holds the lease until it expires.
             operator = Some(cluster.unready_operator(&["--no-leader-election"]));
         }
         if edit % 50 == 49 {
@@ -113,7 +113,7 @@ async fn what_happens_while_watches_expire_is_noticed() {
     applications(&cluster, 3).await;
     let operator = cluster.operator(&["--no-leader-election"]).await;
     cluster.is_as_rendered(&json!({})).await;
-    // Nobody watches while something happens, and it is forgotten before anybody asks.
+    // Something changes while no watch is open, and etcd is compacted before the next one.
     operator.signal("STOP");
     cluster.kill_api_server();
     cluster.restart_api_server(&[]).await;
@@ -123,7 +123,7 @@ async fn what_happens_while_watches_expire_is_noticed() {
         .await;
     cluster.delete("app-2", "", "ConfigMap", "telegraf-app-2").await;
     cluster.compact().await;
-    // The API server itself remembers nothing either.
+    // After a restart, the API server's watch cache is empty too.
     cluster.kill_api_server();
     cluster.restart_api_server(&[]).await;
     operator.signal("CONT");
@@ -133,7 +133,7 @@ async fn what_happens_while_watches_expire_is_noticed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_that_throttles_is_asked_again() {
-    // Two requests at once are all that it takes, watches aside.
+    // Two requests at once, not counting watches.
     let flags = [
         "--max-requests-inflight=2",
         "--max-mutating-requests-inflight=1",
@@ -203,7 +203,7 @@ async fn nobody_writes_but_the_holder_of_the_lease() {
         eventually(|| leads(&leader)).await;
         let next = cluster.operator_of(tokens[(round + 1) % 2], &arguments);
         next.is_ready().await;
-        // The leader stands still in the midst of its work, until somebody else leads.
+        // The leader is stopped during its work until the other operator leads.
         let team = format!("team-{round}");
         cluster.settings(&of_team(&team));
         let deployments = cluster.of("app-0", "apps", "v1", "Deployment");
@@ -225,8 +225,9 @@ async fn nobody_writes_but_the_holder_of_the_lease() {
         leader = next;
     }
 
-    // A write counts from when it was asked for, a lease from when it was had. What was on its way when the leader was
-    // stopped comes late, and is refused: it names the version that it is about.
+    // A write is dated by when it was received, a lease by when it was acquired. A write that was sent before the
+    // leader
+    // was stopped arrives late, and is refused, because it names an older resourceVersion.
     let mut events = cluster.audit();
     events.retain(|event| event.is_write() && tokens.contains(&event.user.uid.as_str()));
     events.retain(|event| event.object_ref.resource != "events");
@@ -255,7 +256,7 @@ async fn nobody_writes_but_the_holder_of_the_lease() {
 async fn a_write_that_is_under_way_is_finished_before_the_operator_stops() {
     let cluster = Cluster::start().await;
     cluster.namespace("redis").await;
-    // Somebody who is asked about every ConfigMap and never says a word. When they hang up, the API server goes on.
+    // A webhook for ConfigMaps that never answers. When it closes the connection, the API server continues.
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("https://{}/", listener.local_addr().expect("an address"));
     cluster
@@ -275,7 +276,7 @@ async fn a_write_that_is_under_way_is_finished_before_the_operator_stops() {
             }],
         }))
         .await;
-    // It takes the API server a moment to know of it.
+    // The API server needs a moment to load the webhook.
     let asked = async {
         let mut number = 0;
         loop {
@@ -318,7 +319,7 @@ async fn a_source_that_the_module_fails_on_does_not_hold_up_the_others() {
     let cluster = Cluster::start().await;
     cluster.namespace("redis").await;
     cluster.namespace("large").await;
-    // Enough for a small request, and not for an annotation that is nearly as large as one may be.
+    // Enough time for a small annotation, but not for one of almost the maximum size.
     let operator = cluster.operator(&["--module-memory", "2"]).await;
     let large = format!("# {}\n{}", "x".repeat(250_000), annotation("large", &["server"]));
     cluster

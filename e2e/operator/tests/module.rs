@@ -6,7 +6,7 @@ use serde_json::json;
 use telewarden::artifact::{Location, Metadata, Registry, annotate};
 use telewarden_e2e_operator::{Application, Cluster, DockerRegistry, annotation, eventually, for_a_while, redis};
 
-/// Whoever it belongs to, they signed nothing.
+/// A public key that has signed none of the modules.
 const KEY: &str = "\
 -----BEGIN PUBLIC KEY-----
 MCowBQYDK2VwAyEAGEyrJx395XFXu1X0rRALLoX6bhxfnFTCDMmdMOkkqC8=
@@ -46,7 +46,7 @@ async fn a_trap_and_a_call_that_does_not_end_do_not_hold_up_the_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_standalone_the_source_that_takes_too_much_memory_keeps_its_file_and_the_others_are_served() {
     let cluster = Cluster::start().await;
-    // Nearly as much as annotations may be, and it lies in the module's memory several times.
+    // Almost the maximum size of annotations. The module's memory contains it several times.
     let comment = "x".repeat(250_000);
     the_others_are_served(&cluster, &["--module-memory", "2"], &comment, "memory").await;
 }
@@ -60,13 +60,13 @@ async fn in_standalone_the_source_whose_rendering_does_not_end_keeps_its_file_an
     the_others_are_served(&cluster, &arguments, "loop!", "more than 2s").await;
 }
 
-/// What is built, as bytes.
+/// The built module.
 fn policy() -> Vec<u8> {
     let path = std::env::var_os("TELEWARDEN_E2E_POLICY").expect("the module");
     fs::read(path).expect("the module")
 }
 
-/// A policy that does not end when the request has `loop!` in it, and else does what it did.
+/// The built module, changed so that it never returns if the request contains `loop!`.
 fn with_a_loop_in_front(policy: &[u8]) -> Vec<u8> {
     let text = wasmprinter::print_bytes(policy).expect("a module");
     let between = |from: &str, to: &str| {
@@ -85,7 +85,7 @@ fn with_a_loop_in_front(policy: &[u8]) -> Vec<u8> {
     wat::parse_str(format!("{text}{in_front})")).expect("a module")
 }
 
-/// Of two sources, the module fails on one as soon as its annotation holds a comment.
+/// Two sources. The module fails for one of them once its annotation contains a comment.
 async fn the_others_are_served(cluster: &Cluster, arguments: &[&str], comment: &str, why: &str) {
     cluster.namespace("telegraf").await;
     let settings = cluster.settings(&json!({"topology": "standalone"}));
@@ -123,7 +123,7 @@ async fn the_others_are_served(cluster: &Cluster, arguments: &[&str], comment: &
         "{failed:#?}"
     );
 
-    // Also by an operator that has not seen it go wrong.
+    // Also by an operator that starts after the failure.
     operator.kill();
     cluster.application(&changed("sentinel")).await;
     let _operator = cluster.operator(&arguments).await;
@@ -145,7 +145,7 @@ async fn a_module_is_pulled_from_a_registry_by_its_digest() {
         move || {
             let metadata = include_str!("../../../metadata-render.yml");
             let mut metadata: Metadata = serde_yaml::from_str(metadata).expect("the metadata");
-            // A module that nobody has pulled before.
+            // A module that is not in the cache.
             metadata
                 .annotations
                 .get_or_insert_default()
@@ -169,7 +169,7 @@ async fn a_module_is_pulled_from_a_registry_by_its_digest() {
     assert_eq!(refused.status.code(), Some(2), "{why}");
     assert!(why.contains("names no digest"), "{why}");
 
-    // Nobody signed it, and nobody signs what is built in.
+    // The module is not signed, and the built-in one has no signature.
     let key = cluster.folder().join("cosign.pub");
     fs::write(&key, KEY).expect("write a key");
     let key = ["run", "--once", "--key", key.to_str().expect("a path")];
@@ -188,7 +188,7 @@ async fn a_module_is_pulled_from_a_registry_by_its_digest() {
     assert_eq!(once.status.code(), Some(0), "{once:?}");
     cluster.owns(&REDIS).await;
 
-    // What was pulled once needs no registry.
+    // A cached module needs no registry.
     drop(registry);
     let diff = run(&["diff"], &at);
     assert_eq!(diff.status.code(), Some(0), "{diff:?}");

@@ -1,4 +1,4 @@
-//! With `namespaces` in its values the chart gives the operator rights to write in those alone.
+//! With the value `namespaces`, the operator can write in these namespaces only.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ fn values(namespaces: &[&str]) -> Value {
     json!({"lease": 3, "settings": settings("one"), "namespaces": namespaces})
 }
 
-/// The rights that some values give.
+/// The rights that the chart grants with some values.
 fn rights(values: &Value) -> BTreeSet<Right> {
     given(&template(values).expect("right values"))
 }
@@ -73,7 +73,7 @@ fn in_its_own_namespace_it_writes_the_inventory_alone() {
     let rules = of_config_maps(&values);
     assert_eq!(rules.len(), 1, "{rules:#?}");
     assert_eq!(rules[0]["resourceNames"], json!(["telewarden-inventory-telewarden"]));
-    // In standalone, what was accepted too.
+    // In `standalone`, accepted declarations too.
     values["settings"]["topology"] = json!("standalone");
     let rules = of_config_maps(&values);
     assert_eq!(rules.len(), 2, "{rules:#?}");
@@ -149,7 +149,7 @@ async fn a_namespace_that_is_not_named_is_out_of_reach() {
     cluster.application(&shop).await;
     let note = cluster.event("shop", "Failed").await;
     assert!(note.contains("forbidden"), "{note}");
-    // The others are served all the same.
+    // The other sources are served.
     cluster.application(&redis()).await;
     let owned = [
         "ConfigMap redis/telegraf-redis",
@@ -165,7 +165,7 @@ async fn a_namespace_that_is_not_named_is_out_of_reach() {
     .await;
     assert!(operator.stop().success());
 
-    // Nor may whoever has its token write there, or read what it does not own.
+    // The operator's token cannot write there either, or read objects that it does not own.
     let client = cluster.client_of(SERVICE_ACCOUNT);
     let map: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "a"}})).expect("a ConfigMap");
     for (namespace, may) in [("redis", true), ("shop", false), ("telewarden", false)] {

@@ -1,4 +1,4 @@
-//! What is owned stays as rendered, and what is not owned stays as it is.
+//! The operator repairs the objects that it owns, and does not touch others.
 
 use serde_json::json;
 use telewarden_e2e_operator::{Cluster, annotation, eventually, for_a_while, redis};
@@ -32,7 +32,7 @@ async fn an_owned_object_that_is_edited_or_deleted_comes_back() {
 async fn a_field_that_is_no_longer_rendered_goes_away() {
     let cluster = Cluster::start().await;
     cluster.namespace("redis").await;
-    // Labels are a map of which each entry is a field of its own.
+    // Each label is a field of its own in server-side apply.
     let settings = |labels| json!({"pod": {"labels": labels}});
     let _operator = cluster
         .operator_with(&settings(json!({"team": "one", "tier": "two"})))

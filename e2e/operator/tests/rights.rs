@@ -1,4 +1,4 @@
-//! The operator does with its ServiceAccount's rights what it has to, and has none that it does not use.
+//! The rights of the operator's ServiceAccount are sufficient, and all of them are used.
 
 use serde_json::json;
 use telewarden_e2e_operator::{Cluster, annotation, given, objects, redis};

@@ -1,4 +1,4 @@
-//! What happens to a source happens to what runs for it.
+//! Sources that are created, changed, refused, moved and deleted, and the objects that the operator owns for them.
 
 use serde_json::json;
 use telewarden_e2e_operator::{Application, Cluster, annotation, eventually, for_a_while, redis};
@@ -242,7 +242,7 @@ async fn global_projects_count_as_argocd_cm_lists_them() {
     let cluster = Cluster::start().await;
     cluster.namespace("redis").await;
     let _operator = cluster.operator(&[]).await;
-    // A project that permits nothing, and one that would.
+    // Two projects: one permits nothing, the other everything.
     cluster
         .put(&json!({
             "apiVersion": "argoproj.io/v1alpha1",
@@ -301,7 +301,7 @@ async fn global_projects_count_as_argocd_cm_lists_them() {
     cluster.owns(&REDIS).await;
     cluster.is_as_rendered(&json!({})).await;
 
-    // What is refused goes on as it was.
+    // The objects of a refused source stay.
     let scraped = async || {
         let map = cluster.config_map("redis", "telegraf-redis").await;
         map.and_then(|map| map.data).unwrap_or_default()["telegraf.conf"].clone()

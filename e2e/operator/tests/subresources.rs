@@ -1,4 +1,4 @@
-//! Through which of their subresources the annotations of the objects that we read can be changed. Admission rules name
+//! Which subresources can change the annotations of Applications and Namespaces. Admission rules name
 //! resources one by one, so a rule for `namespaces` alone does not see the others.
 
 use k8s_openapi::api::core::v1::Namespace;
@@ -67,7 +67,7 @@ async fn an_application_has_no_status_of_its_own() {
 async fn the_status_of_an_application_set_does_not_reach_its_template() {
     let cluster = Cluster::without_operator(&[]).await;
     let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-    // As Argo CD has it: with a status of its own.
+    // With a status subresource, as in Argo CD's CRD.
     let crd = json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -118,7 +118,8 @@ async fn the_status_of_an_application_set_does_not_reach_its_template() {
     assert_eq!(patched.data["status"]["conditions"], json!([]));
 }
 
-/// A policy of the API server's own that refuses exactly what the ClusterAdmissionPolicy for Namespaces would be asked about.
+/// A ValidatingAdmissionPolicy that refuses exactly the requests that the ClusterAdmissionPolicy for Namespaces would
+/// receive.
 fn refuses_what_the_policy_is_asked_about() -> [Value; 2] {
     let deployed = objects(include_str!("../../../deploy/cluster-admission-policy-namespaces.yaml"));
     let spec = &deployed[0]["spec"];
@@ -172,7 +173,7 @@ async fn the_policy_is_asked_whichever_way_a_namespace_is_annotated() {
         let why = answer.expect_err(way).to_string();
         assert!(why.contains("the policy is asked"), "{way}: {why}");
     }
-    // What says nothing to it does not cost a call.
+    // Requests without the annotation do not reach it.
     let condition = json!({"type": "NamespaceDeletionContentFailure", "status": "False", "reason": "a", "message": "",
         "lastTransitionTime": "2026-01-01T00:00:00Z"});
     let status = Patch::Merge(json!({"status": {"conditions": [condition]}}));

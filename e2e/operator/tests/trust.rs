@@ -1,4 +1,4 @@
-//! Who may create objects in one namespace reaches no further, whatever they write and whatever marks they put on it.
+//! A tenant who can create objects in one namespace affects no other namespace, even with telewarden's own labels.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use telewarden_e2e_operator::{
 };
 
 const STANDALONE: &str = r#"{"topology": "standalone"}"#;
-/// What a tenant would like to see in everybody's Telegraf.
+/// A configuration that a tenant tries to get into the shared Telegraf.
 const EXEC: &str = "[[inputs.exec]]\n  commands = [\"/bin/sh\"]\n";
 
 fn standalone() -> Value {
     serde_json::from_str(STANDALONE).expect("JSON")
 }
 
-/// The files of the one Telegraf.
+/// The files of the shared Telegraf.
 async fn files(cluster: &Cluster) -> BTreeMap<String, String> {
     let map = cluster.config_map("telegraf", "telegraf").await;
     map.and_then(|map| map.data).unwrap_or_default()
@@ -78,7 +78,8 @@ async fn text_that_a_tenant_puts_into_the_cluster_never_becomes_configuration() 
     eventually(|| scrapes(&cluster, "redis", "server")).await;
     let before = files(&cluster).await;
 
-    // The source is refused, and the tenant says in its own namespace what it had, with every mark that we use.
+    // The source is refused. The tenant creates a ConfigMap with all labels and annotations of telewarden, which claims
+    // to hold its old file.
     cluster.application(&evil("- server: [")).await;
     cluster.event("evil", "Refused").await;
     let evil_file = "application.argocd.evil.conf";
@@ -111,7 +112,7 @@ async fn text_that_a_tenant_puts_into_the_cluster_never_becomes_configuration() 
     plant().await;
     stays().await;
 
-    // Neither when it is rendered again, nor by an operator that starts among them.
+    // It is not used when the source is rendered again, nor by an operator that starts now.
     operator.kill();
     plant().await;
     let _operator = cluster.operator_with(&standalone()).await;
@@ -126,7 +127,7 @@ async fn text_that_a_tenant_puts_into_the_cluster_never_becomes_configuration() 
     assert_eq!(now.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
     assert!(!now.values().any(|text| text.contains("exec")), "{now:#?}");
 
-    // What was created in our name is taken away.
+    // The forged objects are pruned.
     eventually(|| async {
         let owned = cluster.owned().await;
         let left = owned.iter().any(|name| name.contains(" evil/"));
@@ -149,12 +150,12 @@ async fn what_was_accepted_is_remembered_until_its_source_is_gone() {
     assert!(name.starts_with("telewarden-accepted-telewarden-"), "{name}");
     assert!(maps[source].to_string().contains("http://server.redis.svc"));
 
-    // It is written when it changes, and not when it is refused.
+    // The declaration is saved when it is accepted, and not when it is refused.
     cluster.application(&redis().annotated("- server: [")).await;
     cluster.event("redis", "Refused").await;
     assert_eq!(remembered(&cluster).await, maps);
 
-    // An operator that did not see it accepted renders it, under new settings too.
+    // A new operator renders the accepted declaration, also with new settings.
     assert!(operator.stop().success());
     cluster.delete("telegraf", "", "ConfigMap", "telegraf").await;
     let writes = cluster.writes();
@@ -167,7 +168,7 @@ async fn what_was_accepted_is_remembered_until_its_source_is_gone() {
     let operator = cluster.operator_with(&standalone()).await;
     eventually(|| scrapes(&cluster, "redis", "server")).await;
 
-    // An entry under a name that is not its own is ignored.
+    // A declaration under the name of another source is ignored.
     let mut forged = maps[source].clone();
     let object = redis().annotated(&annotation("redis", &["forged"])).object();
     forged["metadata"] = json!({
@@ -244,7 +245,7 @@ async fn an_object_in_somebody_elses_name_is_taken_away_and_they_hear_nothing_of
         (events.len() == before).then_some(()).ok_or(format!("{events:#?}"))
     })
     .await;
-    // Of what ran for them they do hear.
+    // Events about their own objects are sent.
     cluster
         .application(&redis().to("evil").annotated(&annotation("evil", &["server"])))
         .await;
@@ -257,7 +258,7 @@ async fn an_object_in_somebody_elses_name_is_taken_away_and_they_hear_nothing_of
     .await;
 }
 
-/// How much memory a process has taken at most, in MiB.
+/// The peak memory of a process in MiB.
 fn peak_memory(operator: &Operator) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", operator.id())).expect("its status");
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");
@@ -307,7 +308,7 @@ async fn large_objects_in_our_name_that_do_not_go_away_cost_no_memory() {
         }
     })
     .await;
-    // Once more, now that they all only wait for their finalizers.
+    // Again, when all objects only wait for their finalizers.
     operator.kill();
     let operator = cluster.operator(&[]).await;
     cluster

@@ -309,7 +309,7 @@ impl Generator {
         Case { class, mistake }
     }
 
-    /// Makes one mistake. `None` if there is nothing to make it with.
+    /// Makes one mistake. `None` if the class has no place for it.
     fn mistake(&mut self, class: &mut Value) -> Option<Mistake> {
         let plugins: Vec<(String, String)> = ["outputs", "processors"]
             .iter()
@@ -349,7 +349,7 @@ impl Generator {
             table.insert(option.clone(), json!("1s"));
             return Some(Mistake::OfAnotherKind { plugin, option });
         }
-        // Somewhere in an inner table.
+        // In an inner table.
         if let Some(mapping) = entries.iter().find(|entry| entry.name == "mapping").cloned()
             && table.get("mapping").is_some_and(|mapping| mapping.get(0).is_some())
             && self.one_in(2)
@@ -464,7 +464,7 @@ fn toml(value: &Value) -> telegraf::Value {
     }
 }
 
-/// Those of accepted settings that Telegraf refuses, with what it says.
+/// The accepted settings that Telegraf refuses, with its error.
 fn refused_of<'c>(cases: &[&'c Case]) -> Vec<(&'c Case, String)> {
     let texts: Vec<_> = cases.iter().map(|case| configuration(&case.class)).collect();
     match (refused(IMAGES[1], &texts), cases) {

@@ -75,7 +75,7 @@ fn an_endpoint_that_is_slow() {
     assert_eq!(points(&database, "prometheus_bad"), 0);
 }
 
-/// Telegraf gives up on its own after five seconds.
+/// Telegraf's own timeout is five seconds.
 #[test]
 fn an_endpoint_that_is_slow_and_has_no_timeout_of_its_own() {
     let (telegraf, _) = answering(|| Reply {
@@ -100,7 +100,7 @@ fn an_endpoint_that_answers_html() {
     assert_eq!(points(&database, "prometheus_bad"), 0);
 }
 
-/// The pod has 256 MiB unless settings say otherwise.
+/// The default memory limit of the pod is 256 MiB.
 #[test]
 fn an_endpoint_that_answers_a_gigabyte() {
     let (mut telegraf, database) = answering(|| Reply {
@@ -115,7 +115,8 @@ fn an_endpoint_that_answers_a_gigabyte() {
     assert!(peak < 256, "{peak} MiB");
 }
 
-/// As much as is read fits into the pod's memory while it is being parsed, and into the buffer beside what others send.
+/// A response of the maximum size fits into the pod's memory while it is parsed, and into the buffer with other
+/// metrics.
 #[test]
 fn an_endpoint_that_answers_as_much_as_is_taken() {
     let mut text = String::new();
@@ -127,7 +128,7 @@ fn an_endpoint_that_answers_as_much_as_is_taken() {
         text += &line;
     }
     let server = Server::start(move |_| Reply::new(200, "text/plain", text.clone()));
-    // As often as settings allow unless they say otherwise.
+    // The default minimum interval.
     let bad = json!({"url": server.url("/metrics"), "interval": "10s"});
     let (mut telegraf, database) = beside_a_good_one(&bad, || server.count() > 0);
     eventually("points of the large endpoint", || {
@@ -142,7 +143,7 @@ fn an_endpoint_that_answers_as_much_as_is_taken() {
     assert!(peak < 256, "{peak} MiB");
 }
 
-/// Telegraf follows, and has no option against it. Only a NetworkPolicy bounds where to.
+/// Telegraf follows redirects, and no option prevents that. Only a NetworkPolicy limits the targets.
 #[test]
 fn an_endpoint_that_redirects_is_followed() {
     let other = Exporter::of("y 1\n");
@@ -165,7 +166,7 @@ fn counting_exporter() -> Server {
     })
 }
 
-/// An exporter that counts its scrapes, and a database that answers with a status until it is told better. Everything
+/// An exporter that counts its scrapes, and a database that answers with an error status for a while. Everything
 /// that was scraped in the meantime arrives.
 fn nothing_is_lost(trouble: &'static (impl Fn() -> Reply + Sync)) -> Telegraf {
     let exporter = counting_exporter();
@@ -225,7 +226,8 @@ fn a_database_that_asks_for_patience() {
     assert_said(&telegraf, "429");
 }
 
-/// The real database, stopped: nobody listens where metrics go. A minute is a restart, and most of an hour's worth fits
+/// The real database is stopped, so connections are refused. A restart takes a minute, and most of an hour's metrics
+/// fit
 /// into the buffer.
 #[test]
 fn a_database_that_is_gone_for_a_minute() {
@@ -265,7 +267,7 @@ fn a_database_that_is_gone_for_a_minute() {
     });
 }
 
-/// What does not fit into the buffer is lost, the oldest first.
+/// Metrics that do not fit into the buffer are lost, the oldest first.
 #[test]
 fn a_buffer_that_is_full() {
     let text: String = (0..50).map(|n| format!("x{{n=\"{n}\"}} 1\n")).collect();

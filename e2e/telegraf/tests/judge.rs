@@ -1,4 +1,4 @@
-//! The real Telegraf reads every kind of configuration that is rendered, and starts with it.
+//! The real Telegraf reads every kind of rendered configuration, and starts with it.
 
 use std::collections::BTreeMap;
 
@@ -121,7 +121,18 @@ fn every_example_is_accepted() {
             judged += judge_all(&file, &settings, &sources, &mut wrong);
         }
     }
-    // Those whose hosts only the Rubin settings take render nothing under the defaults.
+    let source = application("redis", "redis: http://redis.redis.svc:9121/metrics");
+    for file in [
+        "influxdb-3",
+        "influxdb-cloud",
+        "opentelemetry",
+        "prometheus-remote-write",
+    ] {
+        let settings = read_yaml(&format!("examples/outputs/{file}.yaml")).remove(0);
+        let judged_here = judge_all(file, &settings, std::slice::from_ref(&source), &mut wrong);
+        assert_eq!(judged_here, TOPOLOGIES.len() * IMAGES.len(), "{file}");
+    }
+    // The default settings refuse the examples whose hosts only the Rubin settings allow.
     assert_accepted(judged, 30, &wrong);
 }
 
@@ -259,7 +270,7 @@ fn what_a_generator_thinks_of_is_accepted() {
 
     let mut runner = TestRunner::deterministic();
     let (mut wrong, mut judged) = (Vec::new(), 0);
-    // Some are refused, in each topology alike.
+    // Some are refused in all topologies.
     for _ in 0..100 {
         let endpoints = annotation.new_tree(&mut runner).expect("a case").current();
         let endpoint = |(path, options): (String, Vec<(&str, Value)>)| {

@@ -1,4 +1,4 @@
-//! The whole way through a cluster: an annotation in it, the operator's objects in it, and the operator's own metrics in
+//! From an annotation in a cluster to the database: the operator creates the objects, and its own metrics arrive in
 //! the database.
 
 use telewarden_e2e_operator::{Application, Cluster};

@@ -1,4 +1,4 @@
-//! Secrets stay: whatever somebody writes into an annotation, the token reaches nobody but the configured output.
+//! The token reaches only the configured output, whatever an annotation contains.
 //!
 //! `e2e/hostile/` has a file for each attempt. In it `CAPTURE` is the one host and port that the settings allow, where a
 //! server records what Telegraf sends; `says` is either `harmless` or the codes with which it is refused.
@@ -40,7 +40,7 @@ fn attempts() -> Vec<(PathBuf, Attempt)> {
     paths.into_iter().map(read).collect()
 }
 
-/// What the core makes of an attempt.
+/// The core's answer to an attempt.
 fn answer(attempt: &Attempt, capture: &str, output: &str, topology: &str, image: &str) -> RenderAnswer {
     let port = capture.rsplit(':').next().unwrap_or_default();
     let fill = |text: &str| text.replace("CAPTUREPORT", port).replace("CAPTURE", capture);
@@ -96,7 +96,7 @@ fn each_attempt_is_refused_or_harmless_as_its_file_says() {
     {
         let answer = answer(attempt, "127.0.0.1:80", "http://127.0.0.1:1", topology, IMAGES[0]);
         let said = said(&answer.sources[0]);
-        // What an Application may say of its own Telegraf is refused for another reason where it has none.
+        // In `standalone`, annotations about an Application's own Telegraf are refused for another reason.
         let as_it_says = match *topology {
             "standalone" => said.split(' ').next() == attempt.says.split(' ').next(),
             _ => said == attempt.says,
@@ -121,11 +121,11 @@ fn each_attempt_is_refused_or_harmless_as_its_file_says() {
 }
 
 fn capture() -> Server {
-    // Labels that would be an answer to whoever asked for one.
+    // Labels with the values that an attempt asks for.
     Server::start(|_| Reply::new(200, "text/plain", "x{t=\"1\"} 1\ny{prometheus_app=\"other\"} 1\n"))
 }
 
-/// The capture endpoint would see a token that goes astray.
+/// The capture endpoint records a token that is sent to it: without this test, the others could not fail.
 #[test]
 fn the_capture_endpoint_sees_a_token() {
     let capture = capture();
@@ -167,7 +167,7 @@ fn no_attempt_gets_it(topology: &str) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let capture = capture();
         let output = Recorder::answering(|_| Reply::empty(204));
-        // A port that an attempt leaves out is the scheme's own, where nobody listens.
+        // Without a port in the URL it is 80 or 443, where nothing listens.
         let elsewhere = fs::read_to_string(path).is_ok_and(|text| !text.contains("CAPTURE"));
         let rendered = rendered(answer(attempt, &capture.address(), &output.url(), topology, image)).remove(0);
         for configuration in &rendered.configurations {
@@ -180,7 +180,7 @@ fn no_attempt_gets_it(topology: &str) {
                     .ok_or_else(|| telegraf.log())
             });
             telegraf.process().stop();
-            // A request to anybody else would have failed, and Telegraf tells of it.
+            // Telegraf would have logged a failed request to another host.
             let log = telegraf.log();
             let astray: Vec<_> = log
                 .lines()

@@ -27,7 +27,7 @@ fn the_tables_are_those_of_telegraf_s_source() {
     assert_eq!(made.len(), kept.len(), "make {TABLES} anew: see CONTRIBUTING.md");
 }
 
-/// What the tests run is the oldest and the newest version that the tables know.
+/// The tested versions are the oldest and the newest of the tables.
 #[test]
 fn the_tables_know_the_versions_that_are_built() {
     let tables = read(TABLES);

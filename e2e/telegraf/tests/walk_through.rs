@@ -7,7 +7,7 @@ use std::process::Command;
 
 use telewarden_e2e_telegraf::{Process, eventually, repository};
 
-/// The commands: what is indented, by the section that it stands in.
+/// The commands, which are the indented lines, by section.
 fn commands() -> Vec<String> {
     let text = fs::read_to_string(repository("docs/walk-through.md")).expect("the walk-through");
     let section = |section: &str| {
@@ -26,7 +26,7 @@ fn the_walk_through_ends_with_a_value() {
     let script = commands
         .concat()
         .replace("e2e/provision", &provision.display().to_string());
-    // What runs in the background ends with the script.
+    // Background processes end with the script.
     let script = format!("set -eu\ntrap 'kill $(jobs -p); exit' TERM\n{script}\nwait\n");
     let mut walk = Process::start(Path::new("/bin/bash"), |command, _| {
         command

@@ -26,7 +26,7 @@ impl End {
         merged(on_loopback(), outputs_to(&self.recorder.url()))
     }
 
-    /// Waits until these series are there, and then no other of theirs is: `name{tag="value"} value`, without the URL tag.
+    /// Waits until exactly these series are in the database: `name{tag="value"} value`, without the URL tag.
     fn expect(&self, prefix: &str, expected: &[&str]) {
         let expected: BTreeSet<String> = expected.iter().map(|&series| series.to_owned()).collect();
         let mut found = BTreeSet::new();
@@ -56,7 +56,7 @@ impl End {
             .collect()
     }
 
-    /// Every write went where the settings say, with the token.
+    /// Checks the organization, bucket and token of every write.
     fn assert_writes(&self, organization: &str, buckets: &[&str]) {
         let writes = self.recorder.writes();
         let mut found = BTreeSet::new();
@@ -98,7 +98,7 @@ fn an_application_with_several_endpoints() {
         ],
     );
     end.expect(
-        // From OpenMetrics Telegraf takes a counter's name without the suffix.
+        // For OpenMetrics, Telegraf removes the suffix of a counter's name.
         "prometheus_server_",
         &[
             r#"prometheus_server_jobs{code="200",prometheus_app="argo_cd",queue="in"} 42"#,
@@ -243,7 +243,7 @@ fn a_telegraf_for_each_endpoint() {
 fn one_telegraf_for_all_keeps_buckets_apart() {
     let end = End::new();
     let good = Exporter::of("x 1\n");
-    // A label beats the input's own tag of its name. It must neither stay nor get this metric into the other's bucket.
+    // A scraped label replaces the input's tag of the same name. It must not reach the database or choose the bucket.
     let sly = Exporter::of("y 1\nz{prometheus_app=\"good\"} 1\n");
     let both = Exporter::of("x 3\n");
     let settings = merged(end.settings(), json!({"topology": "standalone"}));
@@ -308,7 +308,7 @@ fn two_classes_with_two_outputs() {
     all.assert_writes("square", &["everything"]);
 }
 
-/// The settings of `examples/rubin` as they are, save for where and how often.
+/// The settings of `examples/rubin`, with other addresses and intervals.
 #[test]
 fn the_settings_of_rubin() {
     let end = End::new();
@@ -337,7 +337,7 @@ fn the_settings_of_rubin() {
         ],
     );
     end.expect(
-        // The database keeps numbers alone; `status` itself is a text.
+        // The database stores only numbers, and `status` is a text.
         "state_status_code",
         &[
             r#"state_status_code{cluster="data.lsst.cloud",of="a",prometheus_app="nublado"} 1"#,
@@ -345,6 +345,32 @@ fn the_settings_of_rubin() {
         ],
     );
     end.assert_writes("square", &["nublado"]);
+}
+
+/// The settings of `examples/outputs/prometheus-remote-write.yaml`, with another address.
+#[test]
+fn prometheus_remote_write() {
+    let end = End::new();
+    let exporter = Exporter::known(Exposition::Classic);
+    let example = read_yaml("examples/outputs/prometheus-remote-write.yaml").remove(0);
+    let mut settings = merged(example, on_loopback());
+    let output = &mut settings["classes"]["default"]["outputs"]["http"][0];
+    output["url"] = json!(format!("http://{}/api/v1/write", end.database.address()));
+    let source = application("argo-cd", &format!("redis: {}", exporter.url()));
+    let _telegraf = Telegraf::start(&whole(render(&settings, &[source])));
+    let own = r#"application="argo-cd",endpoint="redis",namespace="argo-cd",prometheus_app="argo_cd""#;
+    end.expect(
+        "queue_length",
+        &[
+            &format!(r#"queue_length{{{own},queue="in"}} 3"#),
+            &format!(r#"queue_length{{{own},queue="out"}} 5"#),
+        ],
+    );
+    end.expect(
+        "jobs_total",
+        &[&format!(r#"jobs_total{{{own},code="200",queue="in"}} 42"#)],
+    );
+    end.expect("job_seconds_count", &[&format!("job_seconds_count{{{own}}} 4")]);
 }
 
 /// Series by bucket: measurement, tags and field.
@@ -369,7 +395,8 @@ fn series_by_bucket(recorder: &Recorder) -> BTreeMap<String, BTreeSet<String>> {
         .collect()
 }
 
-/// `central/telegraf.conf` is what ours replaces, written by hand: an output for each endpoint, all with the `tagpass` of
+/// `central/telegraf.conf` is a central configuration, written by hand: an output for each endpoint, all with the
+/// `tagpass` of
 /// their application, so that a metric is written once for each endpoint of its application.
 #[test]
 fn the_central_configuration_that_this_replaces() {
@@ -381,7 +408,7 @@ fn the_central_configuration_that_this_replaces() {
     let sources: Vec<_> = sources.collect();
     assert_eq!(sources.len(), 3);
 
-    // The same exporters stand in for the hosts of both.
+    // Both scrape the same exporters.
     let mut central = std::fs::read_to_string(telewarden_e2e_telegraf::repository(
         "e2e/telegraf/central/telegraf.conf",
     ))
@@ -447,11 +474,11 @@ fn the_central_configuration_that_this_replaces() {
     let (ours_by_bucket, theirs_by_bucket) = (series_by_bucket(&ours), series_by_bucket(&theirs));
     let buckets = |series: &BTreeMap<String, BTreeSet<String>>| series.keys().cloned().collect::<Vec<_>>();
     assert_eq!(buckets(&theirs_by_bucket), ["argocd", "ingress_nginx", "nublado"]);
-    // The base file's `inputs.internal` carries no routing tag, and so reaches no bucket: nothing is left over.
+    // The metrics of the base file's `inputs.internal` have no routing tag, so they reach no bucket.
     assert_eq!(ours_by_bucket, theirs_by_bucket);
 
     let lines_of = |recorder: &Recorder| {
-        // How often the very same point was sent.
+        // How often the same point was sent.
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
         for request in recorder.requests() {
             for line in String::from_utf8_lossy(&request.body).lines() {

@@ -242,9 +242,9 @@ pub(crate) fn ask(module: &Module, settings: Option<&Settings>, sources: &[&Valu
 
 /// The answer with what Telegraf's tables say of the settings. They are not in the module. As in the module's answers, nothing
 /// is rendered under settings with an error.
-fn with_tables(mut answer: RenderAnswer, settings: Option<&Settings>) -> RenderAnswer {
+fn thorough(mut answer: RenderAnswer, settings: Option<&Settings>) -> RenderAnswer {
     let document = settings.map(|settings| &settings.value);
-    answer.diagnostics = telewarden_policy::settings::with_tables(document, answer.diagnostics);
+    answer.diagnostics = telewarden_policy::settings::thorough(document, answer.diagnostics);
     if answer.diagnostics.iter().any(Diagnostic::is_error) {
         answer.sources.clear();
         answer.shared = None;
@@ -313,7 +313,7 @@ impl Report {
         };
         let (origins, sources) = sources(texts, &expanded);
         let answer = match ask(module, settings, &sources) {
-            Ok(answer) => with_tables(answer, settings),
+            Ok(answer) => thorough(answer, settings),
             Err(error) => {
                 self.failures.push(Failure::new(Causes(&error).to_string()));
                 return RenderAnswer::default();

@@ -72,7 +72,7 @@ pub(crate) fn run(args: &Args) -> Status {
     let document = document.unwrap_or_else(|| json!({}));
     // A PolicyServer does not start if the settings of one of its policies are invalid.
     let (_, findings) = telewarden_policy::settings::read(Some(&document));
-    let findings = telewarden_policy::settings::with_tables(Some(&document), findings);
+    let findings = telewarden_policy::settings::thorough(Some(&document), findings);
     let is_refused = findings.iter().any(Diagnostic::is_error);
     let mut report = Report::default();
     report.findings.extend(findings.iter().map(|finding| match &settings {

@@ -1,5 +1,7 @@
 //! `doctor`: checks that a cluster has the objects that sources need. It only reads.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use kube::api::ListParams;
 use kube::{Api, Client};
 use serde_json::Value;
 use telewarden::{Outcome, PROTOCOL, RenderAnswer, RenderRequest};
-use telewarden_policy::needs::{Needs, Reference, ReferenceKind, ServicePort};
+use telewarden_policy::needs::{Bucket, Needs, Reference, ReferenceKind, ServicePort};
 use telewarden_policy::printable::printable;
 use telewarden_policy::settings;
 
@@ -17,6 +19,7 @@ use super::apply::{print_diagnostics, read, read_all};
 use crate::cli::Doctor;
 use crate::connect::connect;
 use crate::error::Error;
+use crate::influxdb::{self, AdministratorToken, Lookup};
 use crate::module::{self, blocking};
 use crate::settings::Settings;
 use crate::yaml;
@@ -60,7 +63,7 @@ pub(crate) async fn doctor(arguments: Doctor) -> Result<ExitCode, Error> {
     })?;
     let (client, _) = connect().await?;
 
-    let mut counts = Counts::default();
+    let (mut counts, mut buckets) = (Counts::default(), BTreeSet::new());
     if print_diagnostics("settings", &answer.diagnostics) {
         counts.no += 1;
     }
@@ -72,7 +75,8 @@ pub(crate) async fn doctor(arguments: Doctor) -> Result<ExitCode, Error> {
         if print_diagnostics(&source.source, &source.diagnostics) {
             counts.no += 1;
         }
-        let needs = Needs::of(source, answer.shared.as_ref(), &settings);
+        let mut needs = Needs::of(source, answer.shared.as_ref(), &settings);
+        buckets.append(&mut needs.buckets);
         let doctor = Look { client: &client };
         for namespace in &needs.namespaces {
             let question = format!("namespace {namespace}");
@@ -89,6 +93,12 @@ pub(crate) async fn doctor(arguments: Doctor) -> Result<ExitCode, Error> {
             counts.found(&of_reference(reference), doctor.reference(reference).await);
         }
     }
+    if !buckets.is_empty() {
+        println!("InfluxDB");
+    }
+    for bucket in &buckets {
+        look_up_bucket(bucket, arguments.influxdb_token_file.as_deref(), &mut counts).await;
+    }
     if counts.yes + counts.no + counts.unknown == 0 {
         eprintln!("there is nothing to look at: no source with endpoints");
     }
@@ -97,6 +107,31 @@ pub(crate) async fn doctor(arguments: Doctor) -> Result<ExitCode, Error> {
         Counts { no: 0, .. } => ExitCode::SUCCESS,
         _ => ExitCode::from(1),
     })
+}
+
+async fn look_up_bucket(bucket: &Bucket, token: Option<&Path>, counts: &mut Counts) {
+    let Bucket {
+        url,
+        organization,
+        bucket: name,
+    } = bucket;
+    let question = format!("bucket {name} of organization {organization} at {url}");
+    if token.is_none() {
+        let why = "give a token that can read buckets with --influxdb-token-file";
+        return counts.print(&question, Answer::Unknown(why.to_owned()));
+    }
+    let answer = match influxdb::look_up(bucket, AdministratorToken::new(token)).await {
+        Ok(Lookup::Exists) => Answer::Yes,
+        Ok(Lookup::NoBucket) => Answer::No(format!(
+            "it does not exist, and the database drops what is written to it; run `influx bucket create --org \
+             {organization} --name {name}`, or set `influxdb.provide`"
+        )),
+        Ok(Lookup::NoOrganization) => Answer::No(format!(
+            "there is no organization {organization} that the token can see"
+        )),
+        Err(why) => Answer::Unknown(why),
+    };
+    counts.print(&question, answer);
 }
 
 /// How many answers there were.

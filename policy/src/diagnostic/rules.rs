@@ -950,7 +950,7 @@ rules! {
         help: help("add one, such as `influxdb_v2: [{{urls: [\"http://influxdb.influxdb.svc:8086\"], …}}]`".replace("{{", "{").replace("}}", "}")),
         why: "Telegraf does not start without an output.",
         example: "classes: {default: {outputs: {}}}\n",
-        instead: "classes: {default: {outputs: {file: [{files: [stdout]}]}}}\n",
+        instead: "classes: {default: {outputs: {file: [{files: [stdout]}]}}}\npod: {env: []}\n",
     }
     TW503 UnknownDefaultClass { class: String, known: Vec<String> } Error {
         summary: "The default class does not exist.",
@@ -1017,7 +1017,7 @@ rules! {
               matches any tag of `tagpass`, so a second tag would let metrics of other sources pass \
               (<https://docs.influxdata.com/telegraf/v1/configuration/#metric-filtering>).",
         example: "topology: standalone\nclasses: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"], organization: o, bucket: \"{bucket}\", token: t, tagpass: {tier: [web]}}]}}}\n",
-        instead: "topology: standalone\nclasses: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"], organization: o, bucket: \"{bucket}\", token: t, tagdrop: {tier: [web]}}]}}}\n",
+        instead: "topology: standalone\nclasses: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"], organization: o, bucket: \"{bucket}\", token: \"${INFLUX_TOKEN}\", tagdrop: {tier: [web]}}]}}}\n",
     }
     TW511 DnsLabel { text: String, what: &'static str } Error {
         summary: "A name in the settings is not a DNS label.",
@@ -1070,6 +1070,25 @@ rules! {
         example: "influxdb: {provide: bucketsAndTokens}\nclasses: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"], organization: o, bucket: \"{application}\", token: \"${INFLUX_TOKEN}\"}]}}}\n",
         instead: "influxdb: {provide: bucketsAndTokens}\nclasses: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"], organization: o, bucket: \"{bucket}\", token: \"${INFLUX_TOKEN}\"}]}}}\n",
     }
+    #[cfg(feature = "files")]
+    TW517 NamespaceFromName { pattern: String } Warning {
+        summary: "A host pattern takes the namespace from the source's name.",
+        message: "whoever names an Application chooses the namespace that `{pattern}` matches",
+        help: help("write `{namespace}` for the namespace"),
+        why: "An Application called `kube-system` could scrape the services of the namespace `kube-system`. A source's \
+              destination, `{namespace}`, is bound by its AppProject; its name is not.",
+        example: "endpoints: {hosts: [\"*.{application}.svc\"]}\n",
+        instead: "endpoints: {hosts: [\"*.{namespace}.svc\"]}\n",
+    }
+    #[cfg(feature = "files")]
+    TW518 SharedExtraResource { name: String } Warning {
+        summary: "An extra resource has the same name for all Applications of a namespace.",
+        message: "all Applications of a namespace render an extra resource `{name}`, and only the first one gets it",
+        help: help(format!("use the Application's name: `{name}-{{application}}`")),
+        why: "The operator leaves objects alone that belong to another source, so the second Application gets a Warning Event.",
+        example: "extraResources: [{apiVersion: v1, kind: Secret, metadata: {name: token}}]\n",
+        instead: "extraResources: [{apiVersion: v1, kind: Secret, metadata: {name: \"token-{application}\"}}]\n",
+    }
 
     #[cfg(feature = "plugins")]
     TW521 UnknownPlugin { path: String, nearest: Option<String> } Error {
@@ -1079,7 +1098,7 @@ rules! {
         why: "Telegraf ends at once: \"undefined but requested output\". All plugins of Telegraf 1.38 and later are known; what an \
               own build adds is named in `pod.ownPlugins`.",
         example: "classes: {default: {outputs: {influxdb2: [{urls: [\"http://influxdb.influxdb.svc:8086\"]}]}}}\n",
-        instead: "classes: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"]}]}}}\n",
+        instead: "classes: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"], token: \"${INFLUX_TOKEN}\"}]}}}\n",
     }
     #[cfg(feature = "plugins")]
     TW522 UnknownPluginOption { path: String, nearest: Option<String> } Error {
@@ -1099,7 +1118,7 @@ rules! {
         why: "Telegraf ends at once: its options have types, and it converts nothing. A whole number is no number with a decimal \
               point, and a variable in a text stays a text.",
         example: "classes: {default: {outputs: {influxdb_v2: [{urls: \"http://influxdb.influxdb.svc:8086\"}]}}}\n",
-        instead: "classes: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"]}]}}}\n",
+        instead: "classes: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"], token: \"${INFLUX_TOKEN}\"}]}}}\n",
     }
     #[cfg(feature = "files")]
     TW524 Deprecated { what: String, since: String, removal: String, notice: Option<String> } Warning {
@@ -1108,7 +1127,7 @@ rules! {
         help: notice,
         why: "A later version of Telegraf does not know it, and ends at once. The version is the one of `pod.image`.",
         example: "classes: {default: {outputs: {influxdb: [{urls: [\"http://influxdb.influxdb.svc:8086\"], namepass: [a], fieldpass: [b]}]}}}\n",
-        instead: "classes: {default: {outputs: {influxdb: [{urls: [\"http://influxdb.influxdb.svc:8086\"], namepass: [a], fieldinclude: [b]}]}}}\n",
+        instead: "classes: {default: {outputs: {influxdb: [{urls: [\"http://influxdb.influxdb.svc:8086\"], namepass: [a], fieldinclude: [b]}]}}}\npod: {env: []}\n",
     }
     #[cfg(feature = "files")]
     TW525 NotYet { what: String, since: String, version: String } Warning {
@@ -1117,7 +1136,7 @@ rules! {
         help: help(format!("remove it, or use an image with {since} or later")),
         why: "A version of Telegraf that does not know it ends at once. The version is the one in the tag of `pod.image`.",
         example: "pod: {image: \"telegraf:1.38\"}\nclasses: {default: {outputs: {kafka: [{brokers: [\"kafka.kafka.svc:9092\"], topic: metrics, headers: {team: ops}}]}}}\n",
-        instead: "pod: {image: \"telegraf:1.40\"}\nclasses: {default: {outputs: {kafka: [{brokers: [\"kafka.kafka.svc:9092\"], topic: metrics, headers: {team: ops}}]}}}\n",
+        instead: "pod: {image: \"telegraf:1.40\", env: []}\nclasses: {default: {outputs: {kafka: [{brokers: [\"kafka.kafka.svc:9092\"], topic: metrics, headers: {team: ops}}]}}}\n",
     }
     #[cfg(feature = "files")]
     TW526 Removed { what: String, version: String, notice: Option<String> } Error {
@@ -1126,7 +1145,37 @@ rules! {
         help: notice.or_else(|| help("remove it")),
         why: "Telegraf ends at once. The version is the one in the tag of `pod.image`; without a version it is the newest that is known.",
         example: "classes: {default: {outputs: {riemann_legacy: [{}]}}}\n",
-        instead: "classes: {default: {outputs: {riemann: [{}]}}}\n",
+        instead: "classes: {default: {outputs: {riemann: [{}]}}}\npod: {env: []}\n",
+    }
+    #[cfg(feature = "files")]
+    TW527 ClearText { path: String, variable: String } Warning {
+        summary: "A password or token is written in clear text.",
+        message: "`{path}` is in clear text, and becomes part of a ConfigMap",
+        help: help(format!("write `${{{variable}}}`, and set the variable in `pod.env` from a Secret")),
+        why: "Whoever can read ConfigMaps can read it. So can whoever can read the settings.",
+        example: "classes: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"], token: abcd}]}}}\n",
+        instead: "classes: {default: {outputs: {influxdb_v2: [{urls: [\"http://influxdb.influxdb.svc:8086\"], token: \"${INFLUX_TOKEN}\"}]}}}\n",
+    }
+    #[cfg(feature = "files")]
+    TW528 UnsetVariable { name: String, nearest: Option<String> } Warning {
+        summary: "A variable is used that no pod has.",
+        message: "nothing sets the variable `{name}`",
+        help: did_you_mean(nearest.as_deref()).or_else(|| help("add it to `pod.env`")),
+        why: "Telegraf leaves the name of a variable that is not set in the text, and the output fails \
+              (<https://docs.influxdata.com/telegraf/v1/configuration/#environment-variables>). A default value is written \
+              `${NAME:-value}`.",
+        example: "classes: {default: {outputs: {influxdb_v2: [{urls: [\"${INFLUX_URL}\"], token: \"${INFLUX_TOKEN}\"}]}}}\n",
+        instead: "pod: {env: [{name: INFLUX_URL, value: \"http://influxdb.influxdb.svc:8086\"}, {name: INFLUX_TOKEN, valueFrom: {secretKeyRef: {name: telegraf, key: influx-token}}}]}\nclasses: {default: {outputs: {influxdb_v2: [{urls: [\"${INFLUX_URL}\"], token: \"${INFLUX_TOKEN}\"}]}}}\n",
+    }
+    #[cfg(feature = "files")]
+    TW529 UnusedToken { variable: String, secret: String } Warning {
+        summary: "The default variable `INFLUX_TOKEN` is not used.",
+        message: "no class uses `{variable}`, but no pod starts without the Secret `{secret}`",
+        help: help("write `pod: {env: []}`, or the variables that the outputs use"),
+        why: "`pod.env` has a default: the variable `INFLUX_TOKEN`, from a Secret. Without that Secret the container waits with \
+              `CreateContainerConfigError`.",
+        example: "classes: {default: {outputs: {file: [{files: [stdout]}]}}}\n",
+        instead: "classes: {default: {outputs: {file: [{files: [stdout]}]}}}\npod: {env: []}\n",
     }
 
     #[cfg(feature = "files")]

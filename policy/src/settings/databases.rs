@@ -180,6 +180,11 @@ pub(super) fn check(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_
     if settings.influxdb.retention.seconds() < SHORTEST {
         reader.report(&section.name("retention"), Problem::Provide { why: TOO_SHORT });
     }
+    let lifetime = settings.influxdb.token_lifetime.as_ref();
+    if lifetime.is_some_and(|lifetime| lifetime.seconds() < SHORTEST_LIFETIME) {
+        let why = "pods are replaced with their tokens, so a token lives for 1 hour or more";
+        reader.report(&section.name("tokenLifetime"), Problem::Provide { why });
+    }
     if with_tokens && settings.sources.shared_buckets {
         let why = "`sources.sharedBuckets` gives several sources the same bucket";
         reader.report(&root.name("sources").name("sharedBuckets"), Problem::Provide { why });
@@ -188,6 +193,7 @@ pub(super) fn check(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_
 
 /// InfluxDB keeps data for an hour or more.
 const SHORTEST: u64 = 3600;
+const SHORTEST_LIFETIME: u64 = 3600;
 const TOO_SHORT: &str = "InfluxDB keeps data for 1 hour or more";
 
 /// # Errors

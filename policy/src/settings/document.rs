@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::kind::{
     AnnotationName, Count, Domain, EndpointOptions, ExtraResource, Image, InstanceName, NameSet, NamespaceName,
-    OfEndpoint, OfTelegraf, OneOrMore, Outputs, OwnRetention, Plugins, PodAnnotations, PodLabel, PodLabels,
+    OfEndpoint, OfTelegraf, OneOrMore, OptionalDuration, Outputs, Plugins, PodAnnotations, PodLabel, PodLabels,
     PodToleration, Port, SecretName, Sections, Size, Table, Tags, TextMap, TextWith, Variable, VariablePrefix,
 };
 use super::pattern::{HostPattern, NamePattern};
@@ -114,7 +114,7 @@ settings! {
             ]
         },
         /// How long buckets of this class keep their data. If not set, as long as `influxdb.retention` says.
-        retention: OwnRetention,
+        retention: OptionalDuration,
     }
 
     /// What the operator provides in InfluxDB. It needs an administrator's token (`--influxdb-token-file`).
@@ -127,6 +127,9 @@ settings! {
         retention: Duration = "30d",
         /// Where `bucketsAndTokens` puts a source's token.
         token_secret: TokenSecret,
+        /// After how long the operator replaces a token, as a Telegraf duration of 1 hour or more. If not set, it replaces tokens
+        /// only when `telewarden-operator rotate` asks for it.
+        token_lifetime: OptionalDuration,
     }
 
     /// The Secrets with the sources' tokens. They are in the namespaces of the Telegrafs.

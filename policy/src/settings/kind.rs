@@ -229,10 +229,10 @@ fn expected(text: &str, path: &Path<'_>, expected: &str) -> Problem {
     }
 }
 
-/// How long a class's buckets keep their data; nothing if the class does not say.
-pub(crate) struct OwnRetention;
+/// A duration, or null for none.
+pub(crate) struct OptionalDuration;
 
-impl Kind for OwnRetention {
+impl Kind for OptionalDuration {
     type Value = Option<Duration>;
 
     fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
@@ -690,7 +690,7 @@ mod schema {
     schema_of!(Image: String);
     schema_of!(VariablePrefix: String);
     schema_of!(SecretName: String);
-    schema_of!(OwnRetention: Option<String>);
+    schema_of!(OptionalDuration: Option<String>);
     schema_of!(HostPattern: String);
     schema_of!(NamePattern: String);
     schema_of!(NameSet: Vec<String>);

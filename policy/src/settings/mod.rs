@@ -5,6 +5,7 @@
 //! | `document.rs` | every setting: name, kind, default, documentation |
 //! | `kind.rs` | the kinds of settings: the allowed values, and the types that they are parsed to |
 //! | `plugins.rs`, `tables.rs` | what Telegraf knows: names, in the module too; types and versions, for hosts that check files |
+//! | `thorough.rs`, `variables.rs`, `clashes.rs` | more checks for the same hosts: variables that no pod has, names that clash |
 //! | `choosing_tags.rs` | the tags by which outputs select metrics or destinations |
 //! | `check.rs`, `databases.rs` | rules that concern several settings |
 //! | `reader.rs`, `path.rs`, `constant.rs`, `declare.rs` | the macros and types behind the declarations |
@@ -18,6 +19,8 @@ mod declare;
 mod constant;
 mod check;
 mod choosing_tags;
+#[cfg(feature = "files")]
+mod clashes;
 mod databases;
 mod document;
 mod kind;
@@ -31,7 +34,11 @@ mod report;
 #[cfg(feature = "files")]
 mod tables;
 mod template;
+#[cfg(feature = "files")]
+mod thorough;
 mod topology;
+#[cfg(feature = "files")]
+mod variables;
 
 use std::collections::BTreeMap;
 
@@ -49,9 +56,9 @@ pub use document::{Mutation, Provide, Reload, Scheme, Settings};
 pub(crate) use pattern::{HostPattern, NamePattern};
 pub(crate) use quantity::Quantity;
 pub use report::report;
-#[cfg(feature = "files")]
-pub use tables::with_tables;
 pub(crate) use template::{Names, Scope, Template, TemplateTable, TemplateValue, fill_table, has_placeholder, texts};
+#[cfg(feature = "files")]
+pub use thorough::thorough;
 pub use topology::Topology;
 
 impl Settings {

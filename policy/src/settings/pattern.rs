@@ -25,6 +25,11 @@ impl HostPattern {
             pattern: text.to_owned(),
             why,
         };
+        if text.contains('/') || (text.contains(':') && !text.starts_with('[')) {
+            return Err(refuse(
+                "has more than a host: leave out the scheme, the port and the path",
+            ));
+        }
         let labels = text.split('.').map(|label| {
             if label == "*" {
                 return Ok(LabelPattern::Any);
@@ -77,23 +82,38 @@ impl HostPattern {
         labels.collect::<Vec<_>>().join(".")
     }
 
+    /// True if whoever names a source chooses a namespace whose services the pattern matches: `*.{application}.svc`.
+    #[cfg(feature = "files")]
+    pub(crate) fn takes_namespace_from_name(&self, cluster_domain: &str) -> bool {
+        let is_name = |label: &LabelPattern| matches!(label, LabelPattern::Labels(text) if text.has_source_name());
+        if !self.0.iter().any(is_name) {
+            return false;
+        }
+        let filled = self.fill(&Names {
+            cluster_domain,
+            ..NEUTRAL
+        });
+        reach(&filled, cluster_domain).iter().any(|reach| match reach {
+            Reach::All => false,
+            Reach::One(namespace) => namespace.contains(NEUTRAL.application) || namespace.contains(NEUTRAL.bucket),
+        })
+    }
+
     /// True if the source's names make the pattern match services of other namespaces, and most names do not. For a
     /// namespace called `svc`, `*.{namespace}` becomes `*.svc`, which matches every service.
     pub(crate) fn reaches_other_namespaces(&self, names: &Names<'_>) -> bool {
         let neutral = Names {
-            application: NEUTRAL_APPLICATION,
-            namespace: NEUTRAL_NAMESPACE,
-            bucket: NEUTRAL_BUCKET,
-            ..names.clone()
+            cluster_domain: names.cluster_domain,
+            ..NEUTRAL
         };
         let meant = reach(&self.fill(&neutral), names.cluster_domain);
         if meant.contains(&Reach::All) {
             return false;
         }
         let with_names = |text: &str| {
-            text.replace(NEUTRAL_BUCKET, names.bucket)
-                .replace(NEUTRAL_APPLICATION, names.application)
-                .replace(NEUTRAL_NAMESPACE, names.namespace)
+            text.replace(NEUTRAL.bucket, names.bucket)
+                .replace(NEUTRAL.application, names.application)
+                .replace(NEUTRAL.namespace, names.namespace)
         };
         let is_meant = |reach: &Reach| match reach {
             Reach::All => false,
@@ -109,9 +129,12 @@ impl HostPattern {
 }
 
 /// Names that no source can have, because no name starts with `-`. No pattern contains them either.
-const NEUTRAL_APPLICATION: &str = "-application-";
-const NEUTRAL_BUCKET: &str = "-bucket-";
-const NEUTRAL_NAMESPACE: &str = "-namespace-";
+const NEUTRAL: Names<'_> = Names {
+    application: "-application-",
+    namespace: "-namespace-",
+    bucket: "-bucket-",
+    ..Names::NONE
+};
 
 /// Namespaces whose services a pattern matches.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -309,6 +332,22 @@ mod tests {
             HostPattern::parse(pattern).unwrap().reaches_other_namespaces(&names),
             reaches
         );
+    }
+
+    #[rstest]
+    #[case("*.{application}.svc", true)]
+    #[case("*.{application}.svc.{clusterDomain}", true)]
+    #[case("web.team-{bucket}", true)]
+    #[case("{application}.*.svc", false)]
+    #[case("{application}.{namespace}.svc", false)]
+    #[case("{application}.{namespace}.svc.{clusterDomain}", false)]
+    #[case("{application}.example.org", false)]
+    #[case("{application}", false)]
+    #[case("*", false)]
+    #[cfg(feature = "files")]
+    fn a_source_name_can_stand_for_a_namespace(#[case] pattern: &str, #[case] expected: bool) {
+        let pattern = HostPattern::parse(pattern).unwrap();
+        assert_eq!(pattern.takes_namespace_from_name("cluster.local"), expected);
     }
 
     /// The definition of a match, by trying every possibility.

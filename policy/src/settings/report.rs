@@ -6,6 +6,7 @@ use super::{DatabaseOutput, Provide, Settings, databases, read};
 use crate::annotation_name::PREFIXES;
 use crate::diagnostic::Problem;
 use crate::protocol::{HostInfluxdb, HostOrganization, HostSettings, ObjectKind, SettingsReport};
+use crate::telegraf::Duration;
 
 /// Answers the payload of the operation `settings`: the document, or null for the defaults.
 pub fn report(payload: &[u8]) -> SettingsReport {
@@ -62,6 +63,7 @@ fn influxdb(settings: &Settings) -> Option<HostInfluxdb> {
     }
     (settings.influxdb.provide != Provide::Nothing).then(|| HostInfluxdb {
         tokens: settings.provides_tokens(),
+        token_lifetime_seconds: settings.influxdb.token_lifetime.as_ref().map(Duration::seconds),
         organizations,
     })
 }

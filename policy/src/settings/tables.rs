@@ -6,35 +6,19 @@ use serde_json::Value as Json;
 use super::document::{Class, Settings};
 use super::path::Path;
 use super::template::{Template, TemplateTable, TemplateValue};
-use super::{CheckPlugins, read_document};
-use crate::diagnostic::{Diagnostic, Findings, Place, Problem, Rule};
+use crate::diagnostic::{Findings, Place, Problem};
 use crate::telegraf::{Duration, Entry, Names, Tables, Type, Version, key, nearest_name};
 
-/// The findings about settings, with what Telegraf's tables say of them. `findings` are those of [`read`](super::read), or of
-/// a module's.
-pub fn with_tables(document: Option<&Json>, mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    // What is wrong with the settings has been said. What could be read is checked all the same.
-    let Some(settings) = read_document(document, CheckPlugins::No, &mut Findings::default()) else {
-        return findings;
-    };
+/// Checks what a document says of plugins and of the agent.
+pub(super) fn check(document: &Json, settings: &Settings, findings: &mut Findings) {
     let tables = Tables::read();
-    let mut found = Findings::default();
     let mut check = Check {
         version: Version::of_image(&settings.pod.image),
         tables: &tables,
-        settings: &settings,
-        findings: &mut found,
+        settings,
+        findings,
     };
-    check.settings(document.unwrap_or(&Json::Null));
-    let found = found.into_vec();
-    // The module knows the names only, so the tables say more about the same place.
-    let of_names = [Rule::UnknownPlugin, Rule::UnknownPluginOption];
-    findings.retain(|finding| {
-        let is_of_names = of_names.iter().any(|rule| finding.is(*rule));
-        !(is_of_names && found.iter().any(|found| found.place == finding.place))
-    });
-    findings.extend(found);
-    findings
+    check.settings(document);
 }
 
 struct Check<'c> {
@@ -186,6 +170,7 @@ impl<'c> Check<'c> {
             match (own, of_all()) {
                 (Some(option), _) => {
                     self.entry(option, known.is_lasting, &path);
+                    self.clear_text(option, value, &path);
                     self.value(&option.kind, &option.inner, value, &path);
                 }
                 (None, Some(option)) => {
@@ -209,6 +194,26 @@ impl<'c> Check<'c> {
                     self.findings.report(problem, path.place_of_name());
                 }
             }
+        }
+    }
+
+    /// Warns of a password or token that everybody can read who can read ConfigMaps.
+    fn clear_text(&mut self, option: &Entry, value: &TemplateValue, path: &Path<'_>) {
+        // Telegraf protects names and addresses in the same way.
+        let is_password = ["password", "token", "secret", "key", "credentials"]
+            .iter()
+            .any(|end| option.name.ends_with(end));
+        let is_fixed = match value {
+            TemplateValue::Text(text) => fixed_text(text).is_some_and(|text| !text.is_empty() && !text.contains("@{")),
+            TemplateValue::Integer(_) => true,
+            _ => false,
+        };
+        if option.kind == Type::Secret && is_password && is_fixed {
+            let problem = Problem::ClearText {
+                path: path.to_string(),
+                variable: option.name.to_ascii_uppercase(),
+            };
+            self.findings.report(problem, path.place());
         }
     }
 
@@ -314,7 +319,7 @@ fn fits(kind: &Type, value: &TemplateValue) -> bool {
         | (Type::Float, TemplateValue::Float(_))
         | (Type::Text, TemplateValue::Text(_))
         | (
-            Type::Scalar,
+            Type::Scalar | Type::Secret,
             TemplateValue::Text(_) | TemplateValue::Integer(_) | TemplateValue::Float(_) | TemplateValue::Boolean(_),
         )
         | (Type::Duration, TemplateValue::Integer(_) | TemplateValue::Float(_))
@@ -402,14 +407,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::diagnostic::{Diagnostic, Rule};
     use crate::settings::template::Scope;
+    use crate::settings::thorough;
 
     /// The codes and paths of what is said of a class, and of the pods' image.
     fn said(image: &str, class: Json) -> Vec<String> {
-        let document = json!({"pod": {"image": image, "ownPlugins": ["outputs.mine"]}, "classes": {"default": class}});
+        let env = ["F", "N", "T", "INFLUX_TOKEN"].map(|name| json!({"name": name, "value": "a"}));
+        let document =
+            json!({"pod": {"image": image, "env": env, "ownPlugins": ["outputs.mine"]}, "classes": {"default": class}});
         let (_, findings) = crate::settings::read(Some(&document));
         let place = |finding: &Diagnostic| finding.place.clone().map(|place| place.pointer).unwrap_or_default();
-        let findings = with_tables(Some(&document), findings);
+        let findings = thorough(Some(&document), findings);
         let below = |pointer: String| pointer.replace("/classes/default/", "");
         findings
             .iter()
@@ -426,7 +435,11 @@ mod tests {
     #[case::list(json!({"outputs": {"file": [{"files": ["a", 5]}]}}), &["TW506 outputs/file/0/files"])]
     #[case::item(json!({"outputs": {"file": [{"files": [5]}]}}), &["TW523 outputs/file/0/files/0"])]
     #[case::filter(json!({"outputs": {"file": [{"tagpass": {"a": "b"}}]}}), &["TW523 outputs/file/0/tagpass/a"])]
-    #[case::secret(json!({"outputs": {"influxdb_v2": [{"token": 5, "http_headers": {"a": "b"}}]}}), &[])]
+    #[case::secret(json!({"outputs": {"influxdb_v2": [{"token": 5, "http_headers": {"a": "b"}}]}}),
+        &["TW527 outputs/influxdb_v2/0/token"])]
+    #[case::clear_text(json!({"outputs": {"http": [{"username": "a", "password": "b"}]}}),
+        &["TW527 outputs/http/0/password"])]
+    #[case::no_clear_text(json!({"outputs": {"influxdb_v2": [{"token": "${T}"}, {"token": "@{store:a}"}, {"token": ""}]}}), &[])]
     #[case::variable(json!({"outputs": {"influxdb_v2": [{"timeout": "${T}", "concurrent_writes": "${N}"}]}}),
         &["TW523 outputs/influxdb_v2/0/concurrent_writes"])]
     #[case::negative(json!({"outputs": {"influxdb_v2": [{"concurrent_writes": -1}]}}),
@@ -465,7 +478,7 @@ mod tests {
     #[test]
     fn allowed_inputs_are_looked_up_too() {
         let document = json!({"inputs": {"allowedPlugins": ["prometheus", "httpjson", "ours"]}});
-        let found = with_tables(Some(&document), Vec::new());
+        let found = thorough(Some(&document), Vec::new());
         let [finding] = found.as_slice() else {
             panic!("{found:#?}")
         };

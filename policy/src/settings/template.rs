@@ -93,6 +93,16 @@ impl Names<'_> {
         endpoint: "",
         cluster_domain: "",
     };
+
+    /// The placeholders themselves, to show a text as it was written.
+    #[cfg(feature = "files")]
+    pub(crate) const PLACEHOLDERS: Self = Self {
+        application: "{application}",
+        namespace: "{namespace}",
+        bucket: "{bucket}",
+        endpoint: "{endpoint}",
+        cluster_domain: "{clusterDomain}",
+    };
 }
 
 /// Stands for any name.
@@ -190,6 +200,13 @@ impl Template {
     /// The text without its placeholders.
     pub(crate) fn literal_text(&self) -> String {
         self.fill(&Names::NONE)
+    }
+
+    /// True if it contains a name by which the sources of a namespace differ.
+    #[cfg(feature = "files")]
+    pub(crate) fn has_source_name(&self) -> bool {
+        let names = |part: &Part| matches!(part, Part::Placeholder(Placeholder::Application | Placeholder::Bucket));
+        self.0.iter().any(names)
     }
 
     /// True if it contains placeholders.

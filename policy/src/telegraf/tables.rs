@@ -41,6 +41,8 @@ pub(crate) enum Type {
     Text,
     /// Text, or a number or boolean that is read as text.
     Scalar,
+    /// The same, which Telegraf protects in its memory: a password, a token, a user's name.
+    Secret,
     /// A duration that Telegraf reads, which knows days, or a number of seconds.
     Duration,
     /// A duration that Go reads. Telegraf passes over anything but text.
@@ -69,7 +71,8 @@ impl Type {
             "boolean" => Self::Boolean,
             "float" => Self::Float,
             "text" => Self::Text,
-            "scalar" | "secret" => Self::Scalar,
+            "scalar" => Self::Scalar,
+            "secret" => Self::Secret,
             "duration" => Self::Duration,
             "goduration" => Self::GoDuration,
             "size" => Self::Size,
@@ -90,7 +93,7 @@ impl Type {
             Self::Integer(_) => "a whole number",
             Self::Unsigned(_) => "a whole number, 0 or more",
             Self::Float => "a number with a decimal point",
-            Self::Text | Self::Scalar => "text",
+            Self::Text | Self::Scalar | Self::Secret => "text",
             Self::Duration | Self::GoDuration => "a duration such as `30s`",
             Self::Size => "a size such as `20MB`",
             Self::List(inner) => match **inner {

@@ -43,7 +43,7 @@ pub(crate) struct Case {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Head {
-    /// For who reads the file.
+    /// A comment for the reader of the file.
     #[serde(rename = "what")]
     _what: String,
     pub(crate) hostile: Vec<String>,
@@ -82,7 +82,7 @@ pub(crate) struct Step {
     pub(crate) says: BTreeMap<String, String>,
 }
 
-/// What a source says.
+/// The annotations of a source.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Written {
@@ -96,11 +96,11 @@ pub(crate) struct Source {
     annotation: Option<Text>,
     #[serde(default)]
     annotations: BTreeMap<String, Text>,
-    /// An Application's; its own name, or in another namespace than Argo CD's that namespace, if left out.
+    /// The destination of an Application. Default: its own name, or its namespace if that is not Argo CD's.
     destination: Option<String>,
     server: Option<String>,
     project: Option<String>,
-    /// Laid over the object.
+    /// Merged into the object.
     #[serde(default)]
     object: Value,
 }
@@ -138,7 +138,7 @@ impl Part {
 }
 
 impl Written {
-    /// The object of a source, whose exporter is at an address.
+    /// The object of a source with the address of its exporter.
     pub(crate) fn object(&self, key: &str, exporter: &str) -> Value {
         let source = match self {
             Self::Annotation(text) => &Source {
@@ -178,7 +178,7 @@ impl Written {
     }
 }
 
-/// Which source a key names, as the module spells it.
+/// The module's name for the source of a key.
 pub(crate) fn identity(key: &str) -> String {
     match key.split_once('/') {
         Some(("Namespace", _)) => key.to_owned(),
@@ -187,8 +187,8 @@ pub(crate) fn identity(key: &str) -> String {
 }
 
 impl Case {
-    /// The settings in a topology, with an image, and with an output. Where there is none, nothing is scraped either: it
-    /// would be complained of.
+    /// The settings with a topology, an image and an output. Without an output nothing is scraped: an unreachable one
+    /// would fill the log with errors.
     pub(crate) fn settings(&self, topology: &str, image: &str, output: Option<&str>) -> Value {
         let interval = if output.is_some() { "200ms" } else { "60s" };
         let output = output.unwrap_or("http://127.0.0.1:1");

@@ -21,7 +21,7 @@ fn module() -> &'static Module {
     })
 }
 
-/// What a host remembers: the declaration of each source that was accepted last.
+/// The last accepted declaration of each source.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Host(BTreeMap<String, Value>);
 

@@ -1,4 +1,4 @@
-//! What one tenant writes reaches no other: `e2e/hostile/tenants` has a file for each attempt, see [`case`].
+//! No tenant affects another: `e2e/hostile/tenants` has a file for each attempt, see [`case`].
 //!
 //! Each step is rendered by the built module twice, with the hostile sources and without them. Nothing of any other
 //! tenant may differ: its outcome, its configuration, its objects. What is accepted is read by the real Telegraf, in each
@@ -18,7 +18,7 @@ use telewarden_e2e_telegraf::{Exporter, IMAGES, Recorder, Reply, Telegraf, judge
 use case::{Case, Step, Written, cases, identity};
 use host::Host;
 
-/// What is in the cluster after some steps.
+/// The cluster after some steps.
 #[derive(Default)]
 struct Cluster<'a> {
     written: BTreeMap<&'a str, &'a Written>,
@@ -47,7 +47,7 @@ impl<'a> Cluster<'a> {
     }
 }
 
-/// What an answer says of a source: its outcome, and the codes of errors, each once.
+/// The outcome of a source, and the codes of its errors, each once.
 fn said(source: &SourceAnswer) -> String {
     let errors = source.diagnostics.iter().filter(|finding| finding.is_error());
     let codes: BTreeSet<_> = errors.map(|finding| finding.code.as_ref()).collect();
@@ -55,7 +55,7 @@ fn said(source: &SourceAnswer) -> String {
     codes.iter().fold(outcome, |said, code| format!("{said} {code}"))
 }
 
-/// The files of the one Telegraf of `standalone`.
+/// The files of the shared Telegraf of `standalone`.
 fn files(answer: &RenderAnswer) -> BTreeMap<String, String> {
     let shared = answer.shared.iter().flat_map(|shared| &shared.configurations);
     shared.flat_map(|configuration| configuration.files.clone()).collect()
@@ -91,7 +91,7 @@ fn interference(with: &RenderAnswer, without: &RenderAnswer) -> Vec<String> {
             object["kind"] == alone["kind"] && object["metadata"]["name"] == alone["metadata"]["name"]
         };
         let same = match objects.iter().find(named) {
-            // Whom a Telegraf may reach is put together of all: nothing is taken away.
+            // The NetworkPolicy is the union of all sources' peers: it may grow, but nothing may be missing.
             Some(beside) if alone["kind"] == "NetworkPolicy" => {
                 let rules = |object: &Value| object["spec"]["egress"].as_array().cloned().unwrap_or_default();
                 rules(alone).iter().all(|rule| rules(beside).contains(rule))
@@ -105,7 +105,7 @@ fn interference(with: &RenderAnswer, without: &RenderAnswer) -> Vec<String> {
     wrong
 }
 
-/// What is wrong with an answer by itself.
+/// Errors of an answer, without a comparison.
 fn faults(case: &Case, answer: &RenderAnswer) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut owners: BTreeMap<String, &str> = BTreeMap::new();
@@ -180,8 +180,8 @@ fn follow(case: &Case, topology: &str, image: &str, judged: &mut BTreeSet<String
             let expected = cluster.says.get(key).copied().unwrap_or("rendered");
             let found = answer.sources.iter().find(|source| source.source == identity(key));
             let found = found.map_or_else(|| "nothing".to_owned(), said);
-            // Where the topologies refuse a source for reasons of their own, a case names none. Whether one of many that
-            // are too large together is refused is not for a case to say.
+            // If a topology refuses a source for its own reasons, the case names no codes. A case does not say which of
+            // several sources is refused if they are too large together.
             let as_it_says = match expected {
                 "refused" => found.starts_with("refused "),
                 "any" => true,
@@ -223,7 +223,7 @@ fn follow(case: &Case, topology: &str, image: &str, judged: &mut BTreeSet<String
         }
         for rendered in rendered(answer) {
             let texts = rendered.configurations.iter().map(|configuration| &configuration.files);
-            // What another step or case had was judged there.
+            // Telegraf has read this configuration in another step or case.
             if judged.insert(format!("{image} {:?}", texts.collect::<Vec<_>>())) {
                 judge(&rendered).into_iter().for_each(&mut say);
             }
@@ -260,7 +260,7 @@ fn metric(key: &str) -> String {
     format!("of_{}", key.replace(['/', '-', '.'], "_"))
 }
 
-/// Runs the one Telegraf of `standalone` through the steps of a case.
+/// Runs the shared Telegraf of `standalone` through the steps of a case.
 fn run(case: &Case, topology: &str, image: &str) -> Vec<String> {
     let Some(run) = &case.head.run else { return Vec::new() };
     let recorder = Recorder::answering(|_| Reply::empty(204));
@@ -300,11 +300,11 @@ fn run(case: &Case, topology: &str, image: &str) -> Vec<String> {
         for source in accepted {
             let key = cluster.written.keys().find(|key| identity(key) == source.source);
             let exporter = &exporters[*key.expect("a source of the case")];
-            // What the second brings is written after all of the first.
+            // Metrics of the second scrape are written after all of the first.
             exporter.await_scrape();
             exporter.await_scrape();
         }
-        // What it still holds it writes at its end.
+        // Telegraf writes its buffer when it stops.
         let status = telegraf.process().stop();
         if !status.success() {
             say(format!("{:?}: it ended with {status}\n{}", step.step, telegraf.log()));
