@@ -24,7 +24,7 @@ use crate::connect::connect;
 use crate::error::Error;
 use crate::events::Events;
 use crate::http::Status;
-use crate::influxdb::{AdministratorToken, Provider, rotate_old};
+use crate::influxdb::{AdministratorToken, Provider, cluster_uid, rotate_old};
 use crate::inventory::Inventory;
 use crate::kinds::Kinds;
 use crate::lease::{self, Candidate};
@@ -249,7 +249,7 @@ impl Operator {
             // Objects of an earlier `standalone`.
             let _ = changed.send(ALL_SOURCES.to_owned());
         }
-        let provider = Provider::new(&settings.host, &self.influxdb_token, &self.status)?.map(Arc::new);
+        let provider = self.provider(&settings).await?.map(Arc::new);
         let leftovers = self.find_leftovers(provider.clone(), &state, &changed, settings.is_standalone());
         let mut tasks = leftovers.await;
         self.rotate_old_tokens(&settings, &mut tasks);
@@ -346,6 +346,25 @@ impl Operator {
             let (client, instance) = (self.client.clone(), settings.host.instance.clone());
             tasks.spawn(rotate_old(client, instance, Duration::from_secs(seconds)));
         }
+    }
+
+    /// The provider, if the settings ask for one. Looks up the cluster's uid with retries.
+    async fn provider(&self, settings: &Settings) -> Result<Option<Provider>, Error> {
+        if settings.host.influxdb.is_none() {
+            return Ok(None);
+        }
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
+        let cluster = loop {
+            match cluster_uid(&self.client).await {
+                Ok(cluster) => break cluster,
+                Err(error) if self.until == Until::Idle && backoff.tries() >= 5 => return Err(error),
+                Err(error) => {
+                    tracing::warn!(error = %error.chain(), "could not identify the cluster");
+                    tokio::time::sleep(backoff.next()).await;
+                }
+            }
+        };
+        Provider::new(&settings.host, &cluster, &self.influxdb_token, &self.status)
     }
 
     /// Looks up the kinds, with retries.

@@ -48,7 +48,8 @@ impl Verb {
     }
 }
 
-/// Removes the values of a Secret, which nothing may show.
+/// Removes the values of a Secret, which nothing may show. `kubectl apply` keeps a copy of them in an annotation
+/// (<https://kubernetes.io/docs/reference/labels-annotations-taints/#kubectl-kubernetes-io-last-applied-configuration>).
 fn hide_secret(id: &ObjectId, object: &mut Value) {
     if *id.kind.kind == *"Secret" {
         for field in ["data", "stringData"] {
@@ -57,6 +58,11 @@ fn hide_secret(id: &ObjectId, object: &mut Value) {
                 .into_iter()
                 .flatten()
                 .for_each(|(_, value)| *value = json!("(hidden)"));
+        }
+        if let Some(copy) =
+            object.pointer_mut("/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration")
+        {
+            *copy = json!("(hidden)");
         }
     }
 }

@@ -315,6 +315,9 @@ impl Context {
         };
         let mut provided = provider.provide(&self.writer, rendered, owned).await;
         provided.fill(&mut rendered.objects);
+        if let Some(again) = provided.again {
+            *left = left.or(Attempt::At(again));
+        }
         let failures = std::mem::take(&mut provided.failures);
         let is_standalone = self.settings.is_standalone();
         if let Some((_, failure)) = failures.iter().find(|(_, failure)| !is_standalone || failure.is_busy) {

@@ -214,6 +214,10 @@ fn outputs_whose_buckets_could_be_the_same_are_refused() {
         [bucket]
     );
     assert_eq!(places(json!([own()]), json!([output("metrics", "${T}")])), [bucket]);
+    // Another URL can be another name of the same database.
+    let mut renamed = output("gold_{bucket}", "${T}");
+    renamed["urls"] = json!(["http://influxdb.influxdb.svc.cluster.local:8086"]);
+    assert_eq!(places(json!([own()]), json!([renamed])), [bucket]);
     // In another organization they are others.
     let elsewhere = |variable: &str| {
         let mut output = output("metrics", variable);

@@ -562,6 +562,79 @@ async fn a_rotation_leaves_the_old_token_until_the_pods_are_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_who_holds_up_the_pods_gets_two_tokens_and_no_more() {
+    let (cluster, database) = (cluster().await, InfluxDb::start().await);
+    cluster.namespace("redis").await;
+    let operator = operator(&cluster, &database, &settings(&database, "bucketsAndTokens")).await;
+    cluster.application(&redis()).await;
+    cluster.owns(&DEPLOYED).await;
+    has_tokens(&cluster, &database, &[REDIS]).await;
+    let secrets = Api::<Secret>::namespaced(cluster.client.clone(), "redis");
+    let name = secrets.list(&ListParams::default()).await.expect("list").items[0].name_any();
+    // Without its label the Deployment is somebody else's, so no pod is replaced.
+    let label = json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": "tenant"}}});
+    cluster
+        .edit("redis", "apps", "Deployment", "telegraf-redis", &label)
+        .await;
+    let failed = || async {
+        operator
+            .metric("telewarden_reconciles_total{result=\"failed\"}")
+            .await
+            .unwrap_or_default()
+    };
+    for round in 0..5 {
+        let before = failed().await;
+        if round % 2 == 0 {
+            let asked =
+                json!({"metadata": {"annotations": {"telegraf.influxdata.com/rotate": format!("{round:020}")}}});
+            cluster.edit("redis", "", "Secret", &name, &asked).await;
+        } else {
+            cluster.delete("redis", "", "Secret", &name).await;
+        }
+        eventually(|| async { (failed().await > before).then_some(()).ok_or_else(|| operator.log()) }).await;
+        let authorizations = database.authorizations().await;
+        assert!(authorizations.len() <= 2, "round {round}: {authorizations:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_of_two_clusters_share_an_organization() {
+    let database = InfluxDb::start().await;
+    let settings = settings(&database, "bucketsAndTokens");
+    let (one, other) = (cluster().await, cluster().await);
+    let mut operators = Vec::new();
+    for cluster in [&one, &other] {
+        cluster.namespace("redis").await;
+        cluster.application(&redis()).await;
+        operators.push(operator(cluster, &database, &settings).await);
+        cluster.owns(&DEPLOYED).await;
+    }
+    for_a_while(|| async {
+        let mut statuses = Vec::new();
+        for cluster in [&one, &other] {
+            let tokens = tokens(cluster).await;
+            let token = tokens.get(REDIS).ok_or("no token")?;
+            statuses.push(database.write(token, "square", "redis").await);
+        }
+        (statuses == [204, 204])
+            .then_some(())
+            .ok_or_else(|| format!("{statuses:?}"))
+    })
+    .await;
+    // One of them goes, and leaves the other's.
+    one.delete("argocd", "argoproj.io", "Application", "redis").await;
+    eventually(|| async {
+        let left = database.authorizations().await.len();
+        (left == 1)
+            .then_some(())
+            .ok_or_else(|| format!("{left} authorizations"))
+    })
+    .await;
+    let token = tokens(&other).await[REDIS].clone();
+    assert_eq!(database.write(&token, "square", "redis").await, 204);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_replaced_when_it_has_reached_its_lifetime() {
     let (cluster, database) = (cluster().await, InfluxDb::start().await);
     cluster.namespace("redis").await;

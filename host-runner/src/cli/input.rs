@@ -271,6 +271,11 @@ pub(crate) fn read(paths: &[PathBuf], reading: &Reading, skip: &Skip) -> Input {
         } else if path.is_dir() {
             for entry in find(path, skip, &mut searched) {
                 match entry {
+                    Ok(file) if leads_out(&file, path) => {
+                        let message = "it is a link to a file outside of the folder; name it to have it read";
+                        let name = file.display().to_string();
+                        input.failures.push(Failure::of_file(&name, message).broken());
+                    }
                     Ok(path) => files.push((path, Origin::Found)),
                     Err(error) => {
                         let name = error.path().unwrap_or(path).display().to_string();
@@ -366,6 +371,16 @@ fn find(folder: &Path, skip: &Skip, searched: &mut Searched) -> Vec<walkdir::Res
     let entries = entries.collect();
     searched.roots.push(root);
     entries
+}
+
+/// True for a link to a file that is neither in the folder nor in the working folder. Whoever proposes a change to a
+/// repository can add such a link, and excerpts of the file would be in the report.
+fn leads_out(file: &Path, folder: &Path) -> bool {
+    let Some(target) = file.is_symlink().then(|| fs::canonicalize(file).ok()).flatten() else {
+        return false;
+    };
+    let is_in = |folder: &Path| fs::canonicalize(folder).is_ok_and(|folder| target.starts_with(folder));
+    !is_in(folder) && !is_in(Path::new("."))
 }
 
 /// True for the name of a YAML or JSON file.

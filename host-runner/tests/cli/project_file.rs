@@ -298,6 +298,31 @@ fn a_link_that_leads_nowhere_cannot_be_read() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_out_of_the_folder_is_not_followed() {
+    let secret = place(&[("token.yaml", "token: 5ecret: x")]);
+    let folder = place(&[
+        ("apps/shop.yaml", &warned("shop", "")),
+        ("common/base.yaml", &warned("base", "")),
+    ]);
+    let link = |target: &std::path::Path, name: &str| {
+        std::os::unix::fs::symlink(target, folder.path().join(name)).expect("a link");
+    };
+    link(&secret.path().join("token.yaml"), "apps/out.yaml");
+    link(std::path::Path::new("../common/base.yaml"), "apps/base.yaml");
+    let output = run(folder.path(), &["validate", "apps"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = err(&output);
+    assert!(said.contains("it is a link to a file outside of the folder"), "{said}");
+    assert!(said.contains("apps/out.yaml") && !said.contains("5ecret"), "{said}");
+    // A link within the working folder is followed.
+    assert!(said.contains("2 sources"), "{said}");
+    // Whoever names the file wants it read.
+    let output = run(folder.path(), &["validate", "apps/out.yaml"]);
+    assert!(err(&output).contains("5ecret"), "{}", err(&output));
+}
+
 #[rstest]
 #[case::applications(
     "sources: {applications: false}",

@@ -25,7 +25,7 @@ use crate::connect::connect;
 use crate::error::Error;
 use crate::events::describe;
 use crate::http::Status;
-use crate::influxdb::{AdministratorToken, Provider};
+use crate::influxdb::{AdministratorToken, Provider, cluster_uid};
 use crate::kinds::Kinds;
 use crate::live_object::Live;
 use crate::module::{self, blocking};
@@ -59,7 +59,13 @@ pub(crate) async fn apply(arguments: Apply) -> Result<ExitCode, Error> {
     };
 
     let token = AdministratorToken::new(arguments.influxdb.influxdb_token_file.as_deref());
-    let provider = Provider::new(&settings.host, &token, &Status::new())?;
+    let provider = match settings.host.influxdb {
+        Some(_) => {
+            let cluster = cluster_uid(&writer.client).await?;
+            Provider::new(&settings.host, &cluster, &token, &Status::new())?
+        }
+        None => None,
+    };
     let renderer = Renderer {
         module,
         settings: settings.clone(),

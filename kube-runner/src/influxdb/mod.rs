@@ -2,6 +2,7 @@
 //!
 //! - `token` hides tokens, and reads the administrator's.
 //! - `client` sends requests to the HTTP API (<https://docs.influxdata.com/influxdb/v2/api/>).
+//! - `cluster_uid` identifies the cluster, because operators of several clusters can use one organization.
 //! - `organization` is what is known of one organization, so that nothing is asked twice, and whether it can be asked now.
 //! - `provider` provides what the module's answers need, and revokes what nothing needs any more.
 //! - `rotation` marks the Secrets whose tokens are to be replaced.
@@ -11,6 +12,7 @@
 //! ever deleted.
 
 mod client;
+mod cluster_uid;
 mod failure;
 mod lookup;
 mod organization;
@@ -18,6 +20,7 @@ mod provider;
 mod rotation;
 mod token;
 
+pub(crate) use cluster_uid::cluster_uid;
 pub(crate) use failure::Failure;
 pub(crate) use lookup::{Lookup, look_up};
 pub(crate) use provider::{Provided, Provider};

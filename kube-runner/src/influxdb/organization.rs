@@ -87,6 +87,23 @@ pub(super) struct Known {
     pub(super) grants: BTreeMap<String, Grant>,
 }
 
+impl Known {
+    /// The authorizations for a place, oldest first: ids grow with time.
+    pub(super) fn at(&self, place: &Place) -> Vec<Grant> {
+        self.grants
+            .values()
+            .filter(|grant| grant.place == *place)
+            .cloned()
+            .collect()
+    }
+
+    /// True if there is another authorization for a place.
+    pub(super) fn has_other(&self, place: &Place, id: &str) -> bool {
+        let mut grants = self.grants.values();
+        grants.any(|grant| grant.place == *place && grant.authorization.id != id)
+    }
+}
+
 impl Organization {
     pub(super) fn new(url: &str, name: &str, instance: &str, client: Client) -> Self {
         Self {

@@ -32,6 +32,7 @@ const SOON: Duration = Duration::from_secs(1);
 
 /// Provides buckets and tokens for one set of settings.
 pub(crate) struct Provider {
+    /// The instance and its cluster, as descriptions of authorizations have them.
     instance: String,
     organizations: Vec<Organization>,
     /// The tokens in the Secrets.
@@ -67,33 +68,38 @@ pub(crate) struct Provided {
     pub(crate) notes: Vec<(String, String)>,
     /// What was made, or in a dry run would be.
     pub(crate) made: Vec<String>,
+    /// When to come again, because a rotation waits for the one before.
+    pub(crate) again: Option<Instant>,
 }
 
 impl Provider {
-    /// The provider for settings. `None` if they ask for nothing.
+    /// The provider for settings. `None` if they ask for nothing. Operators of several clusters can use one organization, so the
+    /// authorizations of each say which `cluster` they are for.
     ///
     /// # Errors
     /// If no HTTP client can be made.
     pub(crate) fn new(
         host: &HostSettings,
+        cluster: &str,
         token: &AdministratorToken,
         status: &Arc<Status>,
     ) -> Result<Option<Self>, Error> {
         let Some(influxdb) = &host.influxdb else {
             return Ok(None);
         };
+        let instance = format!("{}@{cluster}", host.instance);
         let organization = |of: &telewarden_policy::protocol::HostOrganization| {
             let client = Client::new(&of.url, token.clone(), status.metrics.influxdb_requests()).map_err(|error| {
                 Error::Settings {
                     why: format!("cannot connect to {}: {}", of.url, telewarden::Causes(&error)),
                 }
             })?;
-            Ok(Organization::new(&of.url, &of.organization, &host.instance, client))
+            Ok(Organization::new(&of.url, &of.organization, &instance, client))
         };
         let organizations: Result<_, Error> = influxdb.organizations.iter().map(organization).collect();
         Ok(Some(Self {
-            instance: host.instance.clone(),
             organizations: organizations?,
+            instance,
             held: Mutex::default(),
             leaked: Mutex::default(),
             status: status.clone(),
@@ -183,9 +189,19 @@ impl Provider {
                     .await?
             }
         };
-        let held = match held.filter(is_current) {
+        let is_waiting = match &held {
+            Some(held) if !is_current(held) => {
+                organization.with(|known| known.has_other(&place, &held.authorization))?
+            }
+            _ => false,
+        };
+        if is_waiting {
+            provided.again = Some(Instant::now() + ROLL_OUT);
+        }
+        let held = match held.filter(|held| is_waiting || is_current(held)) {
             Some(held) => Some(held),
             None => {
+                self.make_room(organization, &place, secrets.writer).await?;
                 let made = self.make_token(
                     organization,
                     &bucket,
@@ -322,6 +338,22 @@ impl Provider {
             is_written: true,
             rotation: secret.rotation,
         }))
+    }
+
+    /// Revokes the tokens of a place that have leaked, and of the others all but the newest. So a place never has more than two,
+    /// also if somebody keeps deleting its Secret while its pods cannot be replaced.
+    async fn make_room(&self, organization: &Organization, place: &Place, writer: &Writer) -> Result<(), Failure> {
+        let all = organization.with(|known| known.at(place))?;
+        let leaked = self.leaked().clone();
+        let (mut surplus, mut replaced): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .partition(|grant| leaked.contains(&grant.authorization.id));
+        replaced.pop();
+        surplus.append(&mut replaced);
+        for grant in surplus.iter().filter(|_| !writer.dry_run) {
+            self.delete(organization, grant, writer).await?;
+        }
+        Ok(())
     }
 
     /// Makes a token. Answers `None` if a dry run would make it.
@@ -463,26 +495,32 @@ impl Provider {
                     });
                 }
             }
-            let (id, holder) = (&grant.authorization.id, &grant.holder);
+            let holder = &grant.holder;
             if writer.dry_run {
                 revoked.push(format!("a token of {holder} would be revoked"));
                 continue;
             }
-            may_write(writer)?;
-            let deleted = organization.client.delete_authorization(id).await;
-            deleted.map_err(|error| self.failed(organization, &error, &format!("revoke a token of {holder}")))?;
-            tracing::info!(source = holder, id, "a token was revoked");
-            self.status.metrics.influxdb_made("revocation");
-            organization.succeeded();
+            self.delete(organization, &grant, writer).await?;
             revoked.push(format!("revoked a token of {holder}"));
-            organization.with(|known| known.grants.remove(id))?;
-            self.leaked().remove(id);
-            let mut all = self.held();
-            if all.get(&grant.place).is_some_and(|held| held.authorization == *id) {
-                all.remove(&grant.place);
-            }
         }
         Ok(revoked)
+    }
+
+    async fn delete(&self, organization: &Organization, grant: &Grant, writer: &Writer) -> Result<(), Failure> {
+        let (id, holder) = (&grant.authorization.id, &grant.holder);
+        may_write(writer)?;
+        let deleted = organization.client.delete_authorization(id).await;
+        deleted.map_err(|error| self.failed(organization, &error, &format!("revoke a token of {holder}")))?;
+        tracing::info!(source = holder, id, "a token was revoked");
+        self.status.metrics.influxdb_made("revocation");
+        organization.succeeded();
+        organization.with(|known| known.grants.remove(id))?;
+        self.leaked().remove(id);
+        let mut all = self.held();
+        if all.get(&grant.place).is_some_and(|held| held.authorization == *id) {
+            all.remove(&grant.place);
+        }
+        Ok(())
     }
 
     /// Looks up what earlier operators have left behind, and answers whom it belongs to. Repeats it until all databases have

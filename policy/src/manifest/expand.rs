@@ -6,13 +6,16 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::generators;
-use super::placeholders::{FilledText, Parameters, Unfilled, fill};
+use super::placeholders::{FilledText, MAX_TEXT, Parameters, Unfilled, Why, fill};
 use super::yaml::documents;
 use crate::annotation_name::is_ours;
 use crate::diagnostic::{Diagnostic, Place, Problem, escape_pointer};
 
 /// The most Applications that one ApplicationSet is expanded to.
 const MAX_APPLICATIONS: usize = 1000;
+/// The most bytes of text that the parameters of a `matrix` generator can have. A few lines can make very long ones, because
+/// each generator's texts may repeat the parameters of the one before.
+const MAX_PARAMETERS: usize = 4 * 1024 * 1024;
 
 /// What an ApplicationSet comes to.
 #[derive(Debug, Default)]
@@ -191,7 +194,7 @@ impl Set<'_> {
         let mut all = vec![Parameters::new()];
         for (index, generator) in children(body).iter().enumerate() {
             let pointer = format!("{pointer}/generators/{index}");
-            let mut next = Vec::new();
+            let (mut next, mut size) = (Vec::new(), 0);
             for before in &all {
                 let filled = if before.is_empty() {
                     generator.clone()
@@ -207,6 +210,11 @@ impl Set<'_> {
                             not_expanded(why, &pointer)
                         })?,
                     };
+                    size += both.values().map(text_size).sum::<usize>();
+                    if size > MAX_PARAMETERS {
+                        let why = format!("its parameters take more than {} MiB", MAX_PARAMETERS >> 20);
+                        return Err(not_expanded(why, &pointer));
+                    }
                     next.push(both);
                     if next.len() > MAX_APPLICATIONS {
                         let why = format!("it makes more than {MAX_APPLICATIONS} Applications");
@@ -358,8 +366,8 @@ impl Set<'_> {
         let placeholder = unfilled.placeholder;
         let place = Place::pointer(pointer);
         let name = placeholder.trim_start_matches("{{").trim_end_matches("}}").trim();
-        Box::new(match (unfilled.is_unknown, self.go) {
-            (true, false) if name.starts_with('.') => Problem::UnknownParameter {
+        Box::new(match (unfilled.why, self.go) {
+            (Why::Unknown, false) if name.starts_with('.') => Problem::UnknownParameter {
                 error: "without `goTemplate: true` a parameter begins without a dot".to_owned(),
                 instead: format!(
                     "write `{{{{{}}}}}`, or set `goTemplate: true`",
@@ -367,21 +375,35 @@ impl Set<'_> {
                 ),
             }
             .at(place),
-            (true, _) => Problem::UnknownParameter {
+            (Why::Unknown, _) => Problem::UnknownParameter {
                 error: format!("no parameter is called `{placeholder}`"),
                 instead: "write the name of a parameter that every element has".to_owned(),
             }
             .at(place),
-            (false, true) if lacks_a_dot(name) => Problem::UnknownParameter {
+            (Why::Controller, true) if lacks_a_dot(name) => Problem::UnknownParameter {
                 error: "with `goTemplate: true` a parameter begins with a dot".to_owned(),
                 instead: format!("write `{{{{ .{name} }}}}`"),
             }
             .at(place),
-            (false, _) => Problem::NotExpanded {
+            (Why::Controller, _) => Problem::NotExpanded {
                 why: format!("the ApplicationSet controller computes `{placeholder}`"),
             }
             .at(place),
+            (Why::TooLong, _) => Problem::NotExpanded {
+                why: format!("with `{placeholder}` a text is longer than {} KiB", MAX_TEXT / 1024),
+            }
+            .at(place),
         })
+    }
+}
+
+/// The bytes of text in a value.
+fn text_size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(text_size).sum(),
+        Value::Object(map) => map.iter().map(|(key, value)| key.len() + text_size(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
     }
 }
 
@@ -469,6 +491,21 @@ mod tests {
                 },
             },
         })
+    }
+
+    #[test]
+    fn nested_matrices_that_multiply_their_texts_are_not_expanded() {
+        let mut generators = json!({"list": {"elements": [{"p0": "xxxxxxxxxx"}]}});
+        for level in 1..=8 {
+            let text = format!("{{{{p{}}}}}", level - 1).repeat(10);
+            let list = json!({"list": {"elements": [{format!("p{level}"): text}]}});
+            generators = json!({"matrix": {"generators": [generators, list]}});
+        }
+        let expansion =
+            expand(&set(json!([generators]), false, "web: http://web.shop.svc/"), KEY).expect("it is a set");
+        assert!(expansion.applications.is_empty());
+        let said = &expansion.findings[0].message;
+        assert!(said.contains("a text is longer than 256 KiB"), "{said}");
     }
 
     fn names(expansion: &Expansion) -> Vec<&str> {

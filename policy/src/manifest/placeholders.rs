@@ -17,6 +17,8 @@ pub(super) struct FilledText {
     pub(super) text: String,
     template: String,
     parts: Vec<Part>,
+    /// The characters of the text and of the template so far, and the bytes of the template.
+    done: (usize, usize, usize),
 }
 
 /// A run of characters, counted in characters: text as it was, or what a placeholder stands for.
@@ -27,16 +29,30 @@ struct Part {
     is_filled: bool,
 }
 
-/// Why a placeholder was not filled.
+/// A placeholder that was not filled.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Unfilled {
     /// The placeholder, as it is written.
     pub(super) placeholder: String,
     /// Where it is in the text.
     pub(super) range: Range,
-    /// True if there is no such parameter; false if it needs the controller.
-    pub(super) is_unknown: bool,
+    pub(super) why: Why,
 }
+
+/// Why a placeholder was not filled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Why {
+    /// There is no such parameter.
+    Unknown,
+    /// It needs the controller.
+    Controller,
+    /// The text would be longer than [`MAX_TEXT`].
+    TooLong,
+}
+
+/// The longest text that is filled, in bytes. Kubernetes allows no more for all annotations of an object
+/// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/>).
+pub(super) const MAX_TEXT: usize = 256 * 1024;
 
 /// Fills a text.
 ///
@@ -51,7 +67,7 @@ pub(super) fn fill(template: &str, parameters: &Parameters, go: bool) -> Result<
     while let Some(start) = template[at..].find("{{").map(|start| at + start) {
         let Some(end) = template[start..].find("}}").map(|end| start + end + 2) else {
             if go {
-                return Err(unfilled(template, start, template.len(), false));
+                return Err(unfilled(template, start, template.len(), Why::Controller));
             }
             break;
         };
@@ -77,10 +93,13 @@ pub(super) fn fill(template: &str, parameters: &Parameters, go: bool) -> Result<
             true => go_value(action, parameters),
             false => match parameters.get(action.trim()) {
                 Some(Value::String(text)) => Ok(text.clone()),
-                _ => Err(true),
+                _ => Err(Why::Unknown),
             },
         };
-        let value = value.map_err(|is_unknown| unfilled(template, start, end, is_unknown))?;
+        let value = value.map_err(|why| unfilled(template, start, end, why))?;
+        if filled.text.len() + value.len() > MAX_TEXT {
+            return Err(unfilled(template, start, end, Why::TooLong));
+        }
         filled.push(at, before, &template[at..before], false);
         filled.push(before, after, &value, true);
         at = after;
@@ -89,14 +108,14 @@ pub(super) fn fill(template: &str, parameters: &Parameters, go: bool) -> Result<
     Ok(filled)
 }
 
-/// What a path stands for. The error tells whether it is a path to no parameter.
-fn go_value(action: &str, parameters: &Parameters) -> Result<String, bool> {
+/// What a path stands for.
+fn go_value(action: &str, parameters: &Parameters) -> Result<String, Why> {
     let path = action.trim();
     let name = |c: char| c.is_alphanumeric() || c == '_';
     let names: Vec<_> = path.split('.').skip(1).collect();
     let is_path = path.starts_with('.') && names.iter().all(|part| !part.is_empty() && part.chars().all(name));
     if !is_path {
-        return Err(false);
+        return Err(Why::Controller);
     }
     let mut value = parameters.get(names[0]);
     for name in &names[1..] {
@@ -109,12 +128,12 @@ fn go_value(action: &str, parameters: &Parameters) -> Result<String, bool> {
         Some(Value::Number(number)) if number.as_i64().is_some_and(|number| number.abs() < 1_000_000) => {
             Ok(number.to_string())
         }
-        Some(Value::Null) | None => Err(true),
-        Some(_) => Err(false),
+        Some(Value::Null) | None => Err(Why::Unknown),
+        Some(_) => Err(Why::Controller),
     }
 }
 
-fn unfilled(template: &str, start: usize, end: usize, is_unknown: bool) -> Unfilled {
+fn unfilled(template: &str, start: usize, end: usize, why: Why) -> Unfilled {
     let count = |end: usize| template[..end].chars().count();
     Unfilled {
         placeholder: template[start..end].to_owned(),
@@ -122,19 +141,22 @@ fn unfilled(template: &str, start: usize, end: usize, is_unknown: bool) -> Unfil
             start: position(template, count(start)),
             end: position(template, count(end)),
         },
-        is_unknown,
+        why,
     }
 }
 
 impl FilledText {
     fn push(&mut self, from: usize, to: usize, text: &str, is_filled: bool) {
-        let in_template = |end: usize| self.template[..end].chars().count();
-        let start = self.text.chars().count();
+        // Counted from the last part on, because a text can have many parts.
+        let (in_text, in_template, bytes) = self.done;
+        let start = in_template + self.template[bytes..from].chars().count();
+        let end = start + self.template[from..to].chars().count();
         let part = Part {
-            template: (in_template(from), in_template(to)),
-            text: (start, start + text.chars().count()),
+            template: (start, end),
+            text: (in_text, in_text + text.chars().count()),
             is_filled,
         };
+        self.done = (part.text.1, end, to);
         self.parts.push(part);
         self.text += text;
     }
@@ -202,22 +224,30 @@ mod tests {
     #[case::trimmed("a \n{{- .name -}}\n b", true, Ok("ashopb"))]
     #[case::comment("a{{/* b */}}c", true, Ok("ac"))]
     #[case::no_placeholder("a", true, Ok("a"))]
-    #[case::function("{{ .name | upper }}", true, Err(false))]
-    #[case::branch("{{ if .on }}a{{ end }}", true, Err(false))]
-    #[case::exponent("{{ .big }}", true, Err(false))]
-    #[case::map("{{ .a }}", true, Err(false))]
-    #[case::not_closed("{{ .a", true, Err(false))]
-    #[case::unknown("{{ .nmae }}", true, Err(true))]
+    #[case::function("{{ .name | upper }}", true, Err(Why::Controller))]
+    #[case::branch("{{ if .on }}a{{ end }}", true, Err(Why::Controller))]
+    #[case::exponent("{{ .big }}", true, Err(Why::Controller))]
+    #[case::map("{{ .a }}", true, Err(Why::Controller))]
+    #[case::not_closed("{{ .a", true, Err(Why::Controller))]
+    #[case::unknown("{{ .nmae }}", true, Err(Why::Unknown))]
     #[case::older("{{name}}.{{ values.x }}", false, Ok("shop.y"))]
-    #[case::older_unknown("{{ .name }}", false, Err(true))]
+    #[case::older_unknown("{{ .name }}", false, Err(Why::Unknown))]
     #[case::older_not_closed("{{ name", false, Ok("{{ name"))]
-    fn placeholders_are_filled(#[case] template: &str, #[case] go: bool, #[case] expected: Result<&str, bool>) {
+    fn placeholders_are_filled(#[case] template: &str, #[case] go: bool, #[case] expected: Result<&str, Why>) {
         let filled = fill(template, &parameters(), go);
         let seen = filled
             .as_ref()
             .map(|filled| filled.text.as_str())
-            .map_err(|error| error.is_unknown);
+            .map_err(|error| error.why);
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_text_does_not_grow_without_end() {
+        let long: Parameters = [("a".to_owned(), json!("a".repeat(1000)))].into_iter().collect();
+        let text_of = |count: usize| fill(&"{{ .a }}".repeat(count), &long, true);
+        assert_eq!(text_of(200).map(|filled| filled.text.len()), Ok(200_000));
+        assert_eq!(text_of(300).err().map(|error| error.why), Some(Why::TooLong));
     }
 
     #[rstest]

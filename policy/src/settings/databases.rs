@@ -151,8 +151,10 @@ pub(super) fn check(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_
                 if with_tokens {
                     is_own(output.bucket)?;
                     for (index, other) in all.iter().enumerate() {
-                        let same = (&output.url, &output.organization) == (&other.url, &other.organization);
-                        if same && output.bucket != other.bucket {
+                        // Two URLs can be names of one database, so only the organization counts.
+                        let same_organization = output.organization == other.organization;
+                        let same = same_organization && output.url == other.url;
+                        if same_organization && output.bucket != other.bucket {
                             let why = "another output in this organization has other buckets, so two sources could have the same one";
                             return Err(("bucket", why));
                         }

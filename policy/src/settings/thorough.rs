@@ -15,8 +15,12 @@ pub fn thorough(document: Option<&Json>, mut findings: Vec<Diagnostic>) -> Vec<D
     let (document, root) = (document.unwrap_or(&Json::Null), &Path::ROOT);
     let mut found = Findings::default();
     tables::check(document, &settings, &mut found);
-    variables::check(document, &settings, root, &mut found);
+    variables::check(&settings, root, &mut found);
     clashes::check(&settings, root, &mut found);
+    // An output that is wrong may be the one that was meant to use it.
+    if !found.has_error() && !findings.iter().any(Diagnostic::is_error) {
+        variables::check_default(document, &settings, root, &mut found);
+    }
     let found = found.into_vec();
     // The module knows only the names of plugins and options, so the tables say more about the same place.
     let of_names = [Rule::UnknownPlugin, Rule::UnknownPluginOption];

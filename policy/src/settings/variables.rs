@@ -16,13 +16,18 @@ use crate::telegraf::near;
 /// Variables that containers have: <https://kubernetes.io/docs/concepts/containers/container-environment/>.
 const OF_CONTAINERS: [&str; 3] = ["HOSTNAME", "HOME", "PATH"];
 
-/// Warns of each variable of a class that no pod has, and of the default one if it was not chosen and no class uses it.
-pub(super) fn check(document: &Json, settings: &Settings, root: &Path<'_>, findings: &mut Findings) {
+/// Warns of each variable of a class that no pod has.
+pub(super) fn check(settings: &Settings, root: &Path<'_>, findings: &mut Findings) {
     let classes = root.name("classes");
     for (name, class) in settings.classes.iter() {
         class_uses(class, &classes.name(name), settings, findings);
     }
+}
+
+/// Warns of the default variable if it was not chosen and no class uses it.
+pub(super) fn check_default(document: &Json, settings: &Settings, root: &Path<'_>, findings: &mut Findings) {
     if document["pod"]["env"].is_null() {
+        let classes = root.name("classes");
         let class = classes.name(&settings.default_class);
         default_is_used(settings, class.name("outputs").place(), findings);
     }
