@@ -1,6 +1,7 @@
 //! Looks up a bucket, without making one.
 
 use prometheus_client::metrics::counter::Counter;
+use reqwest::StatusCode;
 use telewarden::Causes;
 use telewarden_policy::needs::Bucket;
 
@@ -27,12 +28,10 @@ pub(crate) async fn look_up(bucket: &Bucket, token: AdministratorToken) -> Resul
     let Some(organization) = client.organization(&bucket.organization).await.map_err(cannot)? else {
         return Ok(Lookup::NoOrganization);
     };
-    let found = client
-        .buckets(&organization, Some(&bucket.bucket))
-        .await
-        .map_err(cannot)?;
-    Ok(match found.iter().any(|found| found.name == bucket.bucket) {
-        true => Lookup::Exists,
-        false => Lookup::NoBucket,
-    })
+    match client.buckets(&organization, Some(&bucket.bucket)).await {
+        Ok(found) if found.iter().any(|found| found.name == bucket.bucket) => Ok(Lookup::Exists),
+        Ok(_) => Ok(Lookup::NoBucket),
+        Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => Ok(Lookup::NoBucket),
+        Err(error) => Err(cannot(error)),
+    }
 }
