@@ -119,7 +119,7 @@ fn is_key_of_endpoint(name: &str) -> bool {
     URL_KEYS.contains(&name) || is_option(name) || OF_PROMETHEUS.contains(&name)
 }
 
-/// What to write instead of entries of which one is an option.
+/// What to write instead of entries that contain an option.
 fn instead_of_options(entries: &[(Key, Node)]) -> String {
     let value = |name: &str| {
         let found = entries.iter().find(|(key, _)| key.text == name);

@@ -3,23 +3,20 @@
 
 use k8s_openapi::api::apps::v1::{DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EnvFromSource, HTTPGetAction, PodSecurityContext, Probe,
-    ResourceRequirements, SeccompProfile, SecretEnvSource, SecurityContext, VolumeMount,
+    Capabilities, Container, ContainerPort, EnvFromSource, HTTPGetAction, Probe, ResourceRequirements, SecretEnvSource,
+    SecurityContext, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::metadata::{metadata, owner_labels, pod_labels, pod_selector};
-use super::object::{Deployment, DeploymentSpec, Metadata, PodSpec, PodTemplate, Volume};
+use super::object::{Deployment, DeploymentSpec, Metadata, PodSpec, PodTemplate, config_map_volume};
 use crate::digest::sha256;
 use crate::plan::configuration::HEALTH_PORT;
 use crate::plan::{ConfigFiles, Pod, Workload, label_value};
-use crate::settings::{Reload, ResourceList, Settings};
+use crate::settings::{CONFIG_DIRECTORY, CONFIG_VOLUME, Reload, ResourceList, Settings};
 use crate::sorted_map::sorted_map;
 use crate::well_known::TOKENS;
-
-/// The mount path of the ConfigMap.
-const DIRECTORY: &str = "/etc/telegraf";
 
 /// A Deployment of one Telegraf that reads the ConfigMap of the same name.
 pub(super) fn deployment(workload: &Workload<'_>, settings: &Settings) -> Deployment {
@@ -45,7 +42,7 @@ pub(super) fn deployment(workload: &Workload<'_>, settings: &Settings) -> Deploy
     }
     let spec = DeploymentSpec {
         replicas: 1,
-        revision_history_limit: 2,
+        revision_history_limit: i32::try_from(pod.revision_history_limit).unwrap_or(i32::MAX),
         selector: pod_selector(name),
         // The new pod must be ready before the old one stops, because an extra scrape is better than a missing one.
         strategy: DeploymentStrategy {
@@ -70,24 +67,22 @@ pub(super) fn deployment(workload: &Workload<'_>, settings: &Settings) -> Deploy
 
 fn pod_spec(workload: &Workload<'_>, settings: &Settings) -> PodSpec {
     let pod = &settings.pod;
+    let mut volumes = vec![config_map_volume(CONFIG_VOLUME, &workload.name)];
+    volumes.extend(pod.volumes.iter().cloned());
     PodSpec {
+        affinity: pod.affinity.clone(),
         automount_service_account_token: false,
         // Otherwise Telegraf's environment contains every service of the namespace.
         enable_service_links: false,
         containers: vec![container(workload, settings)],
+        image_pull_secrets: pod.image_pull_secrets.clone(),
         node_selector: pod.node_selector.clone(),
+        priority_class_name: pod.priority_class_name.clone(),
         tolerations: pod.tolerations.clone(),
-        security_context: PodSecurityContext {
-            run_as_non_root: Some(true),
-            run_as_user: Some(65532),
-            run_as_group: Some(65532),
-            seccomp_profile: Some(SeccompProfile {
-                type_: "RuntimeDefault".to_owned(),
-                localhost_profile: None,
-            }),
-            ..PodSecurityContext::default()
-        },
-        volumes: vec![Volume::of_config_map("config", &workload.name)],
+        topology_spread_constraints: pod.topology_spread_constraints.clone(),
+        security_context: pod.security_context.clone(),
+        service_account_name: pod.service_account_name.clone(),
+        volumes,
     }
 }
 
@@ -110,6 +105,13 @@ fn container(workload: &Workload<'_>, settings: &Settings) -> Container {
     if let Some(secret) = &pod.token_env {
         all_of(secret, None);
     }
+    let mut volume_mounts = vec![VolumeMount {
+        name: CONFIG_VOLUME.to_owned(),
+        mount_path: CONFIG_DIRECTORY.to_owned(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    }];
+    volume_mounts.extend(settings.pod.volume_mounts.iter().cloned());
     let probe = |period| Probe {
         http_get: Some(HTTPGetAction {
             path: Some("/".to_owned()),
@@ -145,12 +147,7 @@ fn container(workload: &Workload<'_>, settings: &Settings) -> Container {
             }),
             ..SecurityContext::default()
         }),
-        volume_mounts: Some(vec![VolumeMount {
-            name: "config".to_owned(),
-            mount_path: DIRECTORY.to_owned(),
-            read_only: Some(true),
-            ..VolumeMount::default()
-        }]),
+        volume_mounts: Some(volume_mounts),
         ..Container::default()
     }
 }
@@ -158,8 +155,11 @@ fn container(workload: &Workload<'_>, settings: &Settings) -> Container {
 /// Telegraf's command line: <https://docs.influxdata.com/telegraf/v1/commands/>.
 fn arguments(files: &ConfigFiles, reload: Reload) -> Vec<String> {
     let mut arguments = match files {
-        ConfigFiles::One(_) => vec!["--config".to_owned(), format!("{DIRECTORY}/{}", ConfigFiles::FILE)],
-        ConfigFiles::Directory(_) => vec!["--config-directory".to_owned(), DIRECTORY.to_owned()],
+        ConfigFiles::One(_) => vec![
+            "--config".to_owned(),
+            format!("{CONFIG_DIRECTORY}/{}", ConfigFiles::FILE),
+        ],
+        ConfigFiles::Directory(_) => vec!["--config-directory".to_owned(), CONFIG_DIRECTORY.to_owned()],
     };
     if reload == Reload::Watch {
         // A ConfigMap volume changes by a symlink swap, which `inotify` does not report for the file. Polling detects it.

@@ -8,10 +8,11 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::DeploymentStrategy;
-use k8s_openapi::api::core::v1::{Container, PodSecurityContext, Toleration};
+use k8s_openapi::api::core::v1::{Container, LocalObjectReference, Toleration};
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Serialize;
+use serde_json::{Map, Value as Json};
 
 /// The fields of an object's metadata that are rendered.
 #[derive(Debug, Serialize)]
@@ -117,39 +118,38 @@ pub(crate) struct PodTemplate {
     pub(super) spec: PodSpec,
 }
 
-/// The fields of a pod's `spec` that are rendered.
+/// The fields of a pod's `spec` that are rendered. Those that are maps are as the settings have them.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PodSpec {
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub(super) affinity: Map<String, Json>,
     pub(super) automount_service_account_token: bool,
     pub(super) containers: Vec<Container>,
     pub(super) enable_service_links: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) image_pull_secrets: Vec<LocalObjectReference>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) node_selector: BTreeMap<String, String>,
-    pub(super) security_context: PodSecurityContext,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) priority_class_name: String,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub(super) security_context: Map<String, Json>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) service_account_name: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) tolerations: Vec<Toleration>,
-    pub(super) volumes: Vec<Volume>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) topology_spread_constraints: Vec<Map<String, Json>>,
+    pub(super) volumes: Vec<Map<String, Json>>,
 }
 
 /// A volume with the entries of a ConfigMap as files.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Volume {
-    name: &'static str,
-    config_map: VolumeConfigMap,
-}
-
-#[derive(Debug, Serialize)]
-struct VolumeConfigMap {
-    name: String,
-}
-
-impl Volume {
-    pub(super) fn of_config_map(name: &'static str, config_map: &str) -> Self {
-        let config_map = VolumeConfigMap {
-            name: config_map.to_owned(),
-        };
-        Self { name, config_map }
-    }
+pub(super) fn config_map_volume(name: &str, config_map: &str) -> Map<String, Json> {
+    let mut reference = Map::new();
+    reference.insert("name".to_owned(), config_map.into());
+    let mut volume = Map::new();
+    volume.insert("name".to_owned(), name.into());
+    volume.insert("configMap".to_owned(), reference.into());
+    volume
 }

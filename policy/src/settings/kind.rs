@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{EnvVar, Toleration};
+use k8s_openapi::api::core::v1::{EnvVar, LocalObjectReference, Toleration, VolumeMount};
 use k8s_openapi::serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value as Json};
 
@@ -544,6 +544,9 @@ pub(crate) type Variable = Kubernetes<EnvVar>;
 /// A toleration, as in a pod.
 pub(crate) type PodToleration = Kubernetes<Toleration>;
 
+/// A Secret to pull an image with, as in a pod.
+pub(crate) type PullSecret = Kubernetes<LocalObjectReference>;
+
 impl<T: DeserializeOwned + Serialize> Kind for Kubernetes<T> {
     type Value = T;
 
@@ -578,6 +581,65 @@ fn report_lost(written: &Json, kept: &Json, path: &Path<'_>, reader: &mut Reader
             }
         }
     }
+}
+
+/// A part of a pod that is rendered as it is written. Its fields are the API server's to check, because the types of
+/// Kubernetes would be a twentieth of the module.
+pub(crate) struct PodFields;
+
+impl Kind for PodFields {
+    type Value = Map<String, Json>;
+
+    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        let mut fields = default.merged_with(reader.map(written, path)?);
+        fields.retain(|_, value| !value.is_null());
+        Some(fields)
+    }
+}
+
+/// The name of the volume with Telegraf's configuration.
+pub(crate) const CONFIG_VOLUME: &str = "config";
+
+/// Where Telegraf's configuration is mounted.
+pub(crate) const CONFIG_DIRECTORY: &str = "/etc/telegraf";
+
+/// A volume, as in a pod.
+pub(crate) struct PodVolume;
+
+impl Kind for PodVolume {
+    type Value = Map<String, Json>;
+
+    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        let volume = PodFields::read(written, default, path, reader)?;
+        let name = volume.get("name").and_then(Json::as_str).unwrap_or_default();
+        is_not_ours(name, !name.is_empty() && name != CONFIG_VOLUME, path, reader).then_some(volume)
+    }
+}
+
+/// Where a volume is mounted, as in a container.
+pub(crate) struct PodVolumeMount;
+
+impl Kind for PodVolumeMount {
+    type Value = VolumeMount;
+
+    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        let mount = Kubernetes::<VolumeMount>::read(written, default, path, reader)?;
+        let folder = mount.mount_path.trim_end_matches('/');
+        let is_good = mount.name != CONFIG_VOLUME && folder != CONFIG_DIRECTORY;
+        is_not_ours(&mount.mount_path, is_good, path, reader).then_some(mount)
+    }
+}
+
+/// Reports a volume that would stand in the place of the one with Telegraf's configuration.
+fn is_not_ours(text: &str, is_good: bool, path: &Path<'_>, reader: &mut Reader<'_>) -> bool {
+    if !is_good {
+        let error = format!(
+            "`{path}` is `{text}`: a volume needs a name other than `{CONFIG_VOLUME}`, and a path other than \
+             `{CONFIG_DIRECTORY}`, where Telegraf's configuration is"
+        );
+        reader.report(path, Problem::Settings { error, nearest: None });
+    }
+    is_good
 }
 
 /// A namespaced object. Its texts may contain a source's placeholders.
@@ -705,6 +767,10 @@ mod schema {
     schema_of!(EndpointOptions: Map<String, Json>);
     schema_of!(Variable: EnvVar);
     schema_of!(PodToleration: Toleration);
+    schema_of!(PullSecret: LocalObjectReference);
+    schema_of!(PodFields: Map<String, Json>);
+    schema_of!(PodVolume: Map<String, Json>);
+    schema_of!(PodVolumeMount: VolumeMount);
     schema_of!(ExtraResource: Map<String, Json>);
 
     impl<S: JsonSchema> JsonSchema for Sections<S> {

@@ -102,6 +102,20 @@ fn all_answers() -> Vec<RenderAnswer> {
             "annotations": {"example.com/a": "{namespace}"},
             "nodeSelector": {"disk": "ssd"},
             "tolerations": [{"key": "a", "operator": "Exists"}],
+            "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+                {"matchExpressions": [{"key": "disk", "operator": "Exists"}]},
+            ]}}},
+            "topologySpreadConstraints": [{
+                "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": {"app.kubernetes.io/name": "telegraf"}},
+            }],
+            "priorityClassName": "system-node-critical",
+            "serviceAccountName": "telegraf",
+            "imagePullSecrets": [{"name": "registry"}],
+            "securityContext": {"runAsUser": null, "fsGroup": 5},
+            "volumes": [{"name": "certificates", "configMap": {"name": "certificates"}}],
+            "volumeMounts": [{"name": "certificates", "mountPath": "/etc/certificates", "readOnly": true}],
+            "revisionHistoryLimit": 5,
         },
         "extraResources": [{
             "apiVersion": "v1", "kind": "Secret",
@@ -218,4 +232,51 @@ fn a_refused_source_keeps_its_file_in_standalone() {
     // What `[agent]` says counts for the files that are read after it.
     assert_eq!(after.keys().next().map(String::as_str), Some("00-telegraf.conf"));
     assert!(after["00-telegraf.conf"].contains("\nalways_include_local_tags = true\n"));
+}
+
+#[test]
+fn the_pod_is_as_the_settings_have_it() {
+    let settings = json!({"pod": {
+        "priorityClassName": "high",
+        "serviceAccountName": "telegraf",
+        "imagePullSecrets": [{"name": "registry"}],
+        "affinity": {"podAntiAffinity": {}},
+        "topologySpreadConstraints": [{"maxSkew": 1}],
+        "securityContext": {"runAsUser": null, "runAsGroup": null, "fsGroup": 5},
+        "volumes": [{"name": "certificates", "configMap": {"name": "certificates"}}],
+        "volumeMounts": [{"name": "certificates", "mountPath": "/etc/certificates"}],
+        "revisionHistoryLimit": 5,
+    }});
+    let answer = rendered(&[read("argocd.yaml")], &settings);
+    let objects = &answer.sources[0].rendered.objects;
+    let deployment = objects.iter().find(|object| object["kind"] == "Deployment").unwrap();
+    assert_eq!(deployment["spec"]["revisionHistoryLimit"], 5);
+    let mut pod = deployment["spec"]["template"]["spec"].clone();
+    let mounts = pod["containers"][0]["volumeMounts"].take();
+    let paths: Vec<_> = mounts
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|mount| &mount["mountPath"])
+        .collect();
+    assert_eq!(paths, ["/etc/telegraf", "/etc/certificates"]);
+    pod["containers"].take();
+    assert_eq!(
+        pod,
+        json!({
+            "affinity": {"podAntiAffinity": {}},
+            "automountServiceAccountToken": false,
+            "containers": null,
+            "enableServiceLinks": false,
+            "imagePullSecrets": [{"name": "registry"}],
+            "priorityClassName": "high",
+            "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}, "fsGroup": 5},
+            "serviceAccountName": "telegraf",
+            "topologySpreadConstraints": [{"maxSkew": 1}],
+            "volumes": [
+                {"name": "config", "configMap": {"name": "telegraf-argocd"}},
+                {"name": "certificates", "configMap": {"name": "certificates"}},
+            ],
+        })
+    );
 }
