@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, SecretKeySelector};
 
 use super::Need;
-use crate::annotation::{Declaration, ResourceOverrides, SecretEnv};
+use crate::annotation::{Credential, Declaration, Endpoint, Input, ResourceOverrides, SecretEnv};
 use crate::settings::{ResourceList, Settings};
 
 /// The parts of a pod that depend on the source.
@@ -17,6 +17,8 @@ pub(crate) struct Pod {
     pub(crate) secret_env: Option<SecretEnv>,
     /// `standalone`: a Secret whose keys are the variables with tokens.
     pub(crate) token_env: Option<String>,
+    /// Entries of Secrets that are files, sorted.
+    pub(crate) credentials: Vec<Credential>,
 }
 
 impl Pod {
@@ -36,6 +38,31 @@ impl Pod {
             env: pod.env.iter().chain(&declaration.env).cloned().collect(),
             secret_env: declaration.secret_env.clone(),
             token_env: None,
+            credentials: Vec::new(),
+        }
+    }
+
+    /// Adds the endpoints' credentials.
+    pub(super) fn take_credentials(&mut self, endpoints: &[&Endpoint]) {
+        let mut all: Vec<_> = endpoints
+            .iter()
+            .flat_map(|endpoint| match &endpoint.input {
+                Input::Prometheus { credentials, .. } => credentials.as_slice(),
+                Input::Other { .. } => &[],
+            })
+            .collect();
+        all.sort();
+        all.dedup_by(|one, other| one.path() == other.path() && one.is_file() == other.is_file());
+        for credential in all {
+            if credential.is_file() {
+                self.credentials.push(credential.clone());
+                continue;
+            }
+            self.env.push(variable_of_secret(
+                credential.variable(),
+                &credential.secret,
+                &credential.key,
+            ));
         }
     }
 
@@ -53,23 +80,28 @@ impl Pod {
                 }
                 continue;
             }
-            let own = EnvVar {
-                name: need.variable.clone(),
-                value: None,
-                value_from: Some(EnvVarSource {
-                    secret_key_ref: Some(SecretKeySelector {
-                        name: token.secret.clone(),
-                        key: token.key.clone(),
-                        optional: None,
-                    }),
-                    ..EnvVarSource::default()
-                }),
-            };
+            let own = variable_of_secret(need.variable.clone(), &token.secret, &token.key);
             match known {
                 Some(known) => *known = own,
                 None => self.env.push(own),
             }
         }
+    }
+}
+
+/// A variable with an entry of a Secret.
+fn variable_of_secret(name: String, secret: &str, key: &str) -> EnvVar {
+    EnvVar {
+        name,
+        value: None,
+        value_from: Some(EnvVarSource {
+            secret_key_ref: Some(SecretKeySelector {
+                name: secret.to_owned(),
+                key: key.to_owned(),
+                optional: None,
+            }),
+            ..EnvVarSource::default()
+        }),
     }
 }
 

@@ -10,11 +10,14 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::metadata::{metadata, owner_labels, pod_labels, pod_selector};
-use super::object::{Deployment, DeploymentSpec, Metadata, PodSpec, PodTemplate, config_map_volume};
+use super::object::{
+    Deployment, DeploymentSpec, Metadata, PodSpec, PodTemplate, config_map_volume, credentials_volume,
+};
+use crate::annotation::CREDENTIALS_DIRECTORY;
 use crate::digest::sha256;
 use crate::plan::configuration::HEALTH_PORT;
 use crate::plan::{ConfigFiles, Pod, Workload, label_value};
-use crate::settings::{CONFIG_DIRECTORY, CONFIG_VOLUME, Reload, ResourceList, Settings};
+use crate::settings::{CONFIG_DIRECTORY, CONFIG_VOLUME, CREDENTIALS_VOLUME, Reload, ResourceList, Settings};
 use crate::sorted_map::sorted_map;
 use crate::well_known::TOKENS;
 
@@ -68,6 +71,9 @@ pub(super) fn deployment(workload: &Workload<'_>, settings: &Settings) -> Deploy
 fn pod_spec(workload: &Workload<'_>, settings: &Settings) -> PodSpec {
     let pod = &settings.pod;
     let mut volumes = vec![config_map_volume(CONFIG_VOLUME, &workload.name)];
+    if !workload.pod.credentials.is_empty() {
+        volumes.push(credentials_volume(&workload.pod.credentials));
+    }
     volumes.extend(pod.volumes.iter().cloned());
     PodSpec {
         affinity: pod.affinity.clone(),
@@ -111,6 +117,14 @@ fn container(workload: &Workload<'_>, settings: &Settings) -> Container {
         read_only: Some(true),
         ..VolumeMount::default()
     }];
+    if !pod.credentials.is_empty() {
+        volume_mounts.push(VolumeMount {
+            name: CREDENTIALS_VOLUME.to_owned(),
+            mount_path: CREDENTIALS_DIRECTORY.to_owned(),
+            read_only: Some(true),
+            ..VolumeMount::default()
+        });
+    }
     volume_mounts.extend(settings.pod.volume_mounts.iter().cloned());
     let probe = |period| Probe {
         http_get: Some(HTTPGetAction {

@@ -12,7 +12,10 @@ use k8s_openapi::api::core::v1::{Container, LocalObjectReference, Toleration};
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Serialize;
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
+
+use crate::annotation::Credential;
+use crate::settings::CREDENTIALS_VOLUME;
 
 /// The fields of an object's metadata that are rendered.
 #[derive(Debug, Serialize)]
@@ -151,5 +154,18 @@ pub(super) fn config_map_volume(name: &str, config_map: &str) -> Map<String, Jso
     let mut volume = Map::new();
     volume.insert("name".to_owned(), name.into());
     volume.insert("configMap".to_owned(), reference.into());
+    volume
+}
+
+/// A volume with single entries of Secrets as files, and with nothing else of these Secrets.
+pub(super) fn credentials_volume(credentials: &[Credential]) -> Map<String, Json> {
+    let source = |credential: &Credential| {
+        let items = json!([{"key": credential.key, "path": credential.path()}]);
+        json!({"secret": {"name": credential.secret, "items": items}})
+    };
+    let sources: Vec<_> = credentials.iter().map(source).collect();
+    let mut volume = Map::new();
+    volume.insert("name".to_owned(), CREDENTIALS_VOLUME.into());
+    volume.insert("projected".to_owned(), json!({"sources": sources}));
     volume
 }

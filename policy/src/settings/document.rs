@@ -275,6 +275,9 @@ settings! {
         /// The prefix of the variables that the `secret-env` annotation sets. The keys of a Secret can have any name; without a
         /// prefix, a key could set `HTTP_PROXY`.
         secret_env_prefix: VariablePrefix = "SECRET_",
+        /// Secrets whose entries annotations may use as credentials of endpoints, as patterns in which `*` matches any
+        /// characters. If empty, none. The Secrets that `pod.env` and `influxdb` name cannot be used.
+        secrets: Vec<NamePattern> = [],
         /// The maximum of requests and limits.
         max_resources: ResourceList = {"cpu": "1", "memory": "1Gi"},
     }

@@ -15,6 +15,7 @@ use super::quantity::Quantity;
 use super::reader::Reader;
 use super::template::{self, Scope, Scopes, Template, TemplateTable};
 use super::{check_image, is_dns_label, is_qualified_name, is_reserved_metadata};
+use crate::annotation::CREDENTIALS_DIRECTORY;
 use crate::diagnostic::Problem;
 use crate::located::{Data, from_json};
 use crate::sorted_map::SmallMap;
@@ -600,8 +601,13 @@ impl Kind for PodFields {
 /// The name of the volume with Telegraf's configuration.
 pub(crate) const CONFIG_VOLUME: &str = "config";
 
+/// The name of the volume with the endpoints' credentials.
+pub(crate) const CREDENTIALS_VOLUME: &str = "credentials";
+
 /// Where Telegraf's configuration is mounted.
 pub(crate) const CONFIG_DIRECTORY: &str = "/etc/telegraf";
+
+const OUR_VOLUMES: [&str; 2] = [CONFIG_VOLUME, CREDENTIALS_VOLUME];
 
 /// A volume, as in a pod.
 pub(crate) struct PodVolume;
@@ -612,7 +618,7 @@ impl Kind for PodVolume {
     fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
         let volume = PodFields::read(written, default, path, reader)?;
         let name = volume.get("name").and_then(Json::as_str).unwrap_or_default();
-        is_not_ours(name, !name.is_empty() && name != CONFIG_VOLUME, path, reader).then_some(volume)
+        is_not_ours(name, !name.is_empty() && !OUR_VOLUMES.contains(&name), path, reader).then_some(volume)
     }
 }
 
@@ -625,17 +631,18 @@ impl Kind for PodVolumeMount {
     fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
         let mount = Kubernetes::<VolumeMount>::read(written, default, path, reader)?;
         let folder = mount.mount_path.trim_end_matches('/');
-        let is_good = mount.name != CONFIG_VOLUME && folder != CONFIG_DIRECTORY;
+        let is_good =
+            !OUR_VOLUMES.contains(&&*mount.name) && ![CONFIG_DIRECTORY, CREDENTIALS_DIRECTORY].contains(&folder);
         is_not_ours(&mount.mount_path, is_good, path, reader).then_some(mount)
     }
 }
 
-/// Reports a volume that would stand in the place of the one with Telegraf's configuration.
+/// Reports a volume that would stand in the place of one of telewarden's.
 fn is_not_ours(text: &str, is_good: bool, path: &Path<'_>, reader: &mut Reader<'_>) -> bool {
     if !is_good {
         let error = format!(
-            "`{path}` is `{text}`: a volume needs a name other than `{CONFIG_VOLUME}`, and a path other than \
-             `{CONFIG_DIRECTORY}`, where Telegraf's configuration is"
+            "`{path}` is `{text}`: a volume needs a name, other than `config` and `credentials`, and a path other than \
+             `{CONFIG_DIRECTORY}` and `{CREDENTIALS_DIRECTORY}`"
         );
         reader.report(path, Problem::Settings { error, nearest: None });
     }
