@@ -180,9 +180,11 @@ fn the_policy_follows_the_settings() {
         "serviceAccountName": "telegraf",
         "volumes": [{"name": "ca", "secret": {"secretName": "authority"}}],
     });
+    values["settings"]["allow"] = json!({"secrets": ["web-*", "a.b"]});
     let policy = policy_of(template(&values).expect("right values"));
     let text = policy[0]["spec"].to_string();
     for expected in [
+        "source.secret.?name.orValue('').matches('^(web-.*|a[.]b)$')",
         "'telegraf.influxdata.com/instance'].orValue('') == 'two'",
         "'telewarden-two'",
         "'telewarden-inventory-two'",

@@ -122,7 +122,8 @@ fn refusal(secret: &str, settings: &Settings) -> Option<&'static str> {
             .and_then(|from| from.secret_key_ref.as_ref());
         from.is_some_and(|from| from.name == secret)
     });
-    let is_token = secret.starts_with(&settings.influxdb.token_secret.name);
+    let rest = secret.strip_prefix(&*settings.influxdb.token_secret.name);
+    let is_token = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
     if settings.topology.is_shared() {
         Some("all sources share a Telegraf, which is not in their namespaces")
     } else if of_settings || is_token {

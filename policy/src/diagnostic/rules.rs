@@ -676,8 +676,8 @@ rules! {
         why: "Whoever writes an annotation chooses where credentials are sent. So `allow.secrets` names the Secrets that are for \
               this, and those that hold the settings' own tokens are never among them. With `topology: standalone` the sources \
               share a Telegraf, which cannot read Secrets of their namespaces.",
-        example: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.shop.svc:8443/metrics\n      bearerTokenSecret: {name: web-metrics, key: token}\n",
-        instead: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.shop.svc:8443/metrics\n",
+        example: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.argocd.svc:8443/metrics\n      bearerTokenSecret: {name: web-metrics, key: token}\n",
+        instead: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.argocd.svc:8443/metrics\n",
     }
     TW219 InvalidCredentials { name: &'static str, fields: String } Error {
         summary: "Invalid credentials of an endpoint.",
@@ -685,8 +685,8 @@ rules! {
         help: help("keys hold letters, digits, `-`, `_` and `.`, and begin with none of these dots"),
         why: "Each field names one entry of the Secret, which becomes a file of Telegraf's pod or a variable. A certificate needs its \
               key, and a user a password.",
-        example: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.shop.svc:8443/metrics\n      bearerTokenSecret: token\n",
-        instead: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.shop.svc:8443/metrics\n",
+        example: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.argocd.svc:8443/metrics\n      bearerTokenSecret: token\n",
+        instead: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.argocd.svc:8443/metrics\n",
     }
 
     TW301 UnknownAnnotation { name: String, nearest: Option<String> } Warning {
