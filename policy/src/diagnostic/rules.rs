@@ -679,10 +679,11 @@ rules! {
         example: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.argocd.svc:8443/metrics\n      bearerTokenSecret: {name: web-metrics, key: token}\n",
         instead: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.argocd.svc:8443/metrics\n",
     }
-    TW219 InvalidCredentials { name: &'static str, fields: String } Error {
+    TW219 InvalidCredentials { name: &'static str } Error {
         summary: "Invalid credentials of an endpoint.",
-        message: "`{name}` must be a map with the `name` of a Secret and keys of it: {fields}",
-        help: help("keys hold letters, digits, `-`, `_` and `.`, and begin with none of these dots"),
+        message: "`{name}` does not name entries of a Secret",
+        help: help("write `bearerTokenSecret: {name: my-secret, key: token}`, `tls: {name: my-secret, ca: ca.crt}`, or \
+                    `basicAuthSecret: {name: my-secret, username: user, password: pass}`"),
         why: "Each field names one entry of the Secret, which becomes a file of Telegraf's pod or a variable. A certificate needs its \
               key, and a user a password.",
         example: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.argocd.svc:8443/metrics\n      bearerTokenSecret: token\n",

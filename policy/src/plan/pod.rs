@@ -17,7 +17,7 @@ pub(crate) struct Pod {
     pub(crate) secret_env: Option<SecretEnv>,
     /// `standalone`: a Secret whose keys are the variables with tokens.
     pub(crate) token_env: Option<String>,
-    /// Entries of Secrets that are files, sorted.
+    /// Entries of Secrets that are files.
     pub(crate) credentials: Vec<Credential>,
 }
 
@@ -44,25 +44,22 @@ impl Pod {
 
     /// Adds the endpoints' credentials.
     pub(super) fn take_credentials(&mut self, endpoints: &[&Endpoint]) {
-        let mut all: Vec<_> = endpoints
-            .iter()
-            .flat_map(|endpoint| match &endpoint.input {
-                Input::Prometheus { credentials, .. } => credentials.as_slice(),
-                Input::Other { .. } => &[],
-            })
-            .collect();
-        all.sort();
-        all.dedup_by(|one, other| one.path() == other.path() && one.is_file() == other.is_file());
-        for credential in all {
-            if credential.is_file() {
-                self.credentials.push(credential.clone());
+        for endpoint in endpoints {
+            let Input::Prometheus { credentials, .. } = &endpoint.input else {
                 continue;
+            };
+            for credential in credentials {
+                let path = credential.path();
+                if !credential.is_file() {
+                    let variable = credential.variable();
+                    if self.env.iter().all(|known| known.name != variable) {
+                        self.env
+                            .push(variable_of_secret(variable, &credential.secret, &credential.key));
+                    }
+                } else if self.credentials.iter().all(|known| known.path() != path) {
+                    self.credentials.push(credential.clone());
+                }
             }
-            self.env.push(variable_of_secret(
-                credential.variable(),
-                &credential.secret,
-                &credential.key,
-            ));
         }
     }
 

@@ -1,18 +1,17 @@
 //! Kubernetes objects, as they are rendered.
 //!
-//! Containers, security contexts, tolerations and a NetworkPolicy's rules are types of `k8s-openapi`. The types around
-//! them are defined here, because those of `k8s-openapi` contain timestamps (`creationTimestamp`, conditions, volume claim
-//! templates), whose calendar code would add 130 KB to the module. A test decodes every object with the full types of
+//! Environment variables, tolerations and a NetworkPolicy's rules are types of `k8s-openapi`. The types around them are defined
+//! here: those of `k8s-openapi` contain timestamps (`creationTimestamp`, conditions, volume claim templates), whose calendar code
+//! would add 130 KB to the module, and everything else that a container can have. A test decodes every object with the full types of
 //! `k8s-openapi` and checks that nothing is lost.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::DeploymentStrategy;
-use k8s_openapi::api::core::v1::{Container, LocalObjectReference, Toleration};
+use k8s_openapi::api::core::v1::{EnvVar, Toleration};
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Serialize;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
 use crate::annotation::Credential;
 use crate::settings::CREDENTIALS_VOLUME;
@@ -110,7 +109,7 @@ pub(crate) struct DeploymentSpec {
     pub(super) replicas: i32,
     pub(super) revision_history_limit: i32,
     pub(super) selector: LabelSelector,
-    pub(super) strategy: DeploymentStrategy,
+    pub(super) strategy: Json,
     pub(super) template: PodTemplate,
 }
 
@@ -128,10 +127,10 @@ pub(crate) struct PodSpec {
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub(super) affinity: Map<String, Json>,
     pub(super) automount_service_account_token: bool,
-    pub(super) containers: Vec<Container>,
+    pub(super) containers: [Container; 1],
     pub(super) enable_service_links: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) image_pull_secrets: Vec<LocalObjectReference>,
+    pub(super) image_pull_secrets: Vec<Map<String, Json>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) node_selector: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -147,25 +146,63 @@ pub(crate) struct PodSpec {
     pub(super) volumes: Vec<Map<String, Json>>,
 }
 
+/// The fields of a container that are rendered.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Container {
+    pub(super) args: Vec<String>,
+    pub(super) command: [&'static str; 1],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) env: Vec<EnvVar>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) env_from: Vec<Json>,
+    pub(super) image: String,
+    pub(super) liveness_probe: Json,
+    pub(super) name: &'static str,
+    pub(super) ports: [Map<String, Json>; 1],
+    pub(super) readiness_probe: Json,
+    pub(super) resources: Map<String, Json>,
+    pub(super) security_context: Json,
+    pub(super) volume_mounts: Vec<Map<String, Json>>,
+}
+
+/// A map with two entries.
+pub(super) fn pair(first: (&str, Json), second: (&str, Json)) -> Map<String, Json> {
+    let mut map = Map::new();
+    for (name, value) in [first, second] {
+        map.insert(name.to_owned(), value);
+    }
+    map
+}
+
+/// A map with one entry.
+pub(super) fn single(name: &str, value: Json) -> Json {
+    let mut map = Map::new();
+    map.insert(name.to_owned(), value);
+    map.into()
+}
+
 /// A volume with the entries of a ConfigMap as files.
 pub(super) fn config_map_volume(name: &str, config_map: &str) -> Map<String, Json> {
-    let mut reference = Map::new();
-    reference.insert("name".to_owned(), config_map.into());
-    let mut volume = Map::new();
-    volume.insert("name".to_owned(), name.into());
-    volume.insert("configMap".to_owned(), reference.into());
-    volume
+    pair(("name", name.into()), ("configMap", single("name", config_map.into())))
 }
 
 /// A volume with single entries of Secrets as files, and with nothing else of these Secrets.
 pub(super) fn credentials_volume(credentials: &[Credential]) -> Map<String, Json> {
-    let source = |credential: &Credential| {
-        let items = json!([{"key": credential.key, "path": credential.path()}]);
-        json!({"secret": {"name": credential.secret, "items": items}})
-    };
-    let sources: Vec<_> = credentials.iter().map(source).collect();
-    let mut volume = Map::new();
-    volume.insert("name".to_owned(), CREDENTIALS_VOLUME.into());
-    volume.insert("projected".to_owned(), json!({"sources": sources}));
-    volume
+    let mut sources = Vec::with_capacity(credentials.len());
+    for credential in credentials {
+        let item = pair(
+            ("key", credential.key.as_str().into()),
+            ("path", credential.path().into()),
+        );
+        let secret = pair(
+            ("name", credential.secret.as_str().into()),
+            ("items", Json::Array(vec![item.into()])),
+        );
+        sources.push(single("secret", secret.into()));
+    }
+    pair(
+        ("name", CREDENTIALS_VOLUME.into()),
+        ("projected", single("sources", Json::Array(sources))),
+    )
 }

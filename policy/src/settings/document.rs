@@ -10,8 +10,8 @@ use std::net::IpAddr;
 use super::kind::{
     AnnotationName, Count, Domain, EndpointOptions, ExtraResource, Image, InstanceName, NameSet, NamespaceName,
     OfEndpoint, OfTelegraf, OneOrMore, OptionalDuration, Outputs, Plugins, PodAnnotations, PodFields, PodLabel,
-    PodLabels, PodToleration, PodVolume, PodVolumeMount, Port, PullSecret, SecretName, Sections, Size, Table, Tags,
-    TextMap, TextWith, Variable, VariablePrefix,
+    PodLabels, PodToleration, Port, SecretName, Sections, Size, Table, Tags, TextMap, TextWith, Variable,
+    VariablePrefix,
 };
 use super::pattern::{HostPattern, NamePattern};
 use super::quantity::Quantity;
@@ -232,7 +232,7 @@ settings! {
         /// A ServiceAccount in the namespace of each Telegraf. Its token is not mounted.
         service_account_name: String = "",
         /// Secrets to pull the image with, such as `[{name: registry}]`.
-        image_pull_secrets: Vec<PullSecret> = [],
+        image_pull_secrets: Vec<PodFields> = [],
         /// The security context of the pods. Null leaves a field to the platform: on OpenShift, set `runAsUser` and
         /// `runAsGroup` to null.
         security_context: PodFields = {
@@ -242,9 +242,9 @@ settings! {
             "seccompProfile": {"type": "RuntimeDefault"}
         },
         /// More volumes, such as a ConfigMap with the certificate of a private authority.
-        volumes: Vec<PodVolume> = [],
-        /// Where `volumes` are mounted.
-        volume_mounts: Vec<PodVolumeMount> = [],
+        volumes: Vec<PodFields> = [],
+        /// Where `volumes` are mounted: `name`, `mountPath`, and, if needed, `subPath` and `readOnly`.
+        volume_mounts: Vec<PodFields> = [],
         /// How many old ReplicaSets are kept.
         revision_history_limit: Count = 2,
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{EnvVar, LocalObjectReference, Toleration, VolumeMount};
+use k8s_openapi::api::core::v1::{EnvVar, Toleration};
 use k8s_openapi::serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value as Json};
 
@@ -15,7 +15,6 @@ use super::quantity::Quantity;
 use super::reader::Reader;
 use super::template::{self, Scope, Scopes, Template, TemplateTable};
 use super::{check_image, is_dns_label, is_qualified_name, is_reserved_metadata};
-use crate::annotation::CREDENTIALS_DIRECTORY;
 use crate::diagnostic::Problem;
 use crate::located::{Data, from_json};
 use crate::sorted_map::SmallMap;
@@ -545,9 +544,6 @@ pub(crate) type Variable = Kubernetes<EnvVar>;
 /// A toleration, as in a pod.
 pub(crate) type PodToleration = Kubernetes<Toleration>;
 
-/// A Secret to pull an image with, as in a pod.
-pub(crate) type PullSecret = Kubernetes<LocalObjectReference>;
-
 impl<T: DeserializeOwned + Serialize> Kind for Kubernetes<T> {
     type Value = T;
 
@@ -606,48 +602,6 @@ pub(crate) const CREDENTIALS_VOLUME: &str = "credentials";
 
 /// Where Telegraf's configuration is mounted.
 pub(crate) const CONFIG_DIRECTORY: &str = "/etc/telegraf";
-
-const OUR_VOLUMES: [&str; 2] = [CONFIG_VOLUME, CREDENTIALS_VOLUME];
-
-/// A volume, as in a pod.
-pub(crate) struct PodVolume;
-
-impl Kind for PodVolume {
-    type Value = Map<String, Json>;
-
-    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
-        let volume = PodFields::read(written, default, path, reader)?;
-        let name = volume.get("name").and_then(Json::as_str).unwrap_or_default();
-        is_not_ours(name, !name.is_empty() && !OUR_VOLUMES.contains(&name), path, reader).then_some(volume)
-    }
-}
-
-/// Where a volume is mounted, as in a container.
-pub(crate) struct PodVolumeMount;
-
-impl Kind for PodVolumeMount {
-    type Value = VolumeMount;
-
-    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
-        let mount = Kubernetes::<VolumeMount>::read(written, default, path, reader)?;
-        let folder = mount.mount_path.trim_end_matches('/');
-        let is_good =
-            !OUR_VOLUMES.contains(&&*mount.name) && ![CONFIG_DIRECTORY, CREDENTIALS_DIRECTORY].contains(&folder);
-        is_not_ours(&mount.mount_path, is_good, path, reader).then_some(mount)
-    }
-}
-
-/// Reports a volume that would stand in the place of one of telewarden's.
-fn is_not_ours(text: &str, is_good: bool, path: &Path<'_>, reader: &mut Reader<'_>) -> bool {
-    if !is_good {
-        let error = format!(
-            "`{path}` is `{text}`: a volume needs a name, other than `config` and `credentials`, and a path other than \
-             `{CONFIG_DIRECTORY}` and `{CREDENTIALS_DIRECTORY}`"
-        );
-        reader.report(path, Problem::Settings { error, nearest: None });
-    }
-    is_good
-}
 
 /// A namespaced object. Its texts may contain a source's placeholders.
 pub(crate) struct ExtraResource;
@@ -774,10 +728,7 @@ mod schema {
     schema_of!(EndpointOptions: Map<String, Json>);
     schema_of!(Variable: EnvVar);
     schema_of!(PodToleration: Toleration);
-    schema_of!(PullSecret: LocalObjectReference);
     schema_of!(PodFields: Map<String, Json>);
-    schema_of!(PodVolume: Map<String, Json>);
-    schema_of!(PodVolumeMount: VolumeMount);
     schema_of!(ExtraResource: Map<String, Json>);
 
     impl<S: JsonSchema> JsonSchema for Sections<S> {

@@ -317,7 +317,7 @@ fn credentials_are_single_entries_of_secrets() {
     let deployment = objects.find(|object| object["kind"] == "Deployment").unwrap();
     let pod = &deployment["spec"]["template"]["spec"];
     let entry = |key: &str| json!({"secret": {"name": "web", "items": [{"key": key, "path": format!("web/{key}")}]}});
-    let sources = ["ca.crt", "tls.crt", "tls.key", "token"].map(entry);
+    let sources = ["token", "ca.crt", "tls.crt", "tls.key"].map(entry);
     assert_eq!(
         pod["volumes"][1],
         json!({"name": "credentials", "projected": {"sources": sources}})
