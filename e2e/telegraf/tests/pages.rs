@@ -153,7 +153,7 @@ impl Reader {
         let local = format!("--plain-http oci://{}/charts", self.registry.host());
         let command = command
             .replace(CHART, &local)
-            .replace("deploy/", &format!("{}/", repository("deploy").display()));
+            .replace(" deploy/", &format!(" {}/", repository("deploy").display()));
         let programs = ["helm", "kubectl"].map(|name| part(name).parent().expect("a folder").display().to_string());
         let output = Command::new("bash")
             .args(["-c", &format!("exec 2>&1\n{command}")])
@@ -167,7 +167,7 @@ impl Reader {
             .env("INFLUXDB_TOKEN", TOKEN)
             .output()
             .expect("bash");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        String::from_utf8_lossy(&output.stdout).replace('\r', "")
     }
 
     /// What the kubelet of the operator's pod does.
@@ -204,6 +204,7 @@ impl Reader {
             if command.starts_with("kubectl port-forward") {
                 continue;
             }
+            eprintln!("{page}: $ {command}");
             // What only looks is repeated, as a reader would.
             let looks = command.starts_with("kubectl get") || command.starts_with("curl");
             let mut said = self.run(&command);
