@@ -13,7 +13,7 @@ CARGO_FUZZ := 0.13.2
 POLICY := Cargo.toml Cargo.lock policy/Cargo.toml $(wildcard policy/build.rs) $(shell find policy/src)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo publish playground test e2e bench fuzz deny advisories cargo-deny fmt clean rust
+.PHONY: help demo publish playground site chart packages packages-test workflows test e2e bench fuzz deny advisories cargo-deny fmt clean rust
 
 help: ## List all targets
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,39 @@ playground: | rust ## Build the npm package and the page, in playground/dist
 	cp playground/npm/* playground/dist/npm
 	sed -i.old 's/"version": ".*"/"version": "$(VERSION)"/' playground/dist/npm/package.json && rm playground/dist/npm/package.json.old
 	cd playground && npm ci --no-audit --no-fund && npm run build
+
+MDBOOK := 0.4.52
+# With the playground, if it was built.
+site: | rust ## Build the site from docs/ and follow all of its links, in target/site/html
+	@test -x $(CACHE)/mdbook-$(MDBOOK)/bin/mdbook || cargo install --locked mdbook --version $(MDBOOK) \
+		--no-default-features --features search --root $(CACHE)/mdbook-$(MDBOOK)
+	site/build $(CACHE)/mdbook-$(MDBOOK)/bin/mdbook target/site $(wildcard playground/dist/page)
+
+# Packages of the command. PROFILE=dev builds sooner; TARGET is a target of Rust, and NPM the same as Node calls it.
+DIST   := dist
+TARGET_OF_RUST := $(or $(TARGET_TRIPLE),$(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p'))
+NPM    := $(or $(NPM_PLATFORM),$(shell node -p 'process.platform + "-" + process.arch' 2>/dev/null))
+
+packages: policy.wasm ## Pack the command as archive, wheel and npm package, in dist/
+	packaging/command $(TARGET_OF_RUST) $(NPM) $(DIST)
+
+packages-test: packages ## Install the packages as users would, in folders of their own, and run what is installed
+	packaging/test $(DIST)
+
+HELM = $(or $(shell command -v helm),$(shell e2e/provision helm | sed 's/^helm=//'))
+chart: ## Pack the chart, in dist/
+	@mkdir -p $(DIST)
+	$(HELM) package --destination $(DIST) deploy/chart/telewarden-operator
+
+ACTIONLINT := 1.7.7
+ZIZMOR     := 1.32.0
+workflows: ## Check the workflows of GitHub: their syntax, and what in them would be unsafe (needs Go and Python)
+	@test -x $(CACHE)/actionlint-$(ACTIONLINT)/actionlint || \
+		GOBIN=$(CACHE)/actionlint-$(ACTIONLINT) go install github.com/rhysd/actionlint/cmd/actionlint@v$(ACTIONLINT)
+	@test -x $(CACHE)/zizmor-$(ZIZMOR)/bin/zizmor || { python3 -m venv $(CACHE)/zizmor-$(ZIZMOR) && \
+		$(CACHE)/zizmor-$(ZIZMOR)/bin/pip install --quiet --disable-pip-version-check zizmor==$(ZIZMOR); }
+	$(CACHE)/actionlint-$(ACTIONLINT)/actionlint
+	$(CACHE)/zizmor-$(ZIZMOR)/bin/zizmor --offline --quiet .github action.yml
 
 test: policy.wasm ## Check formatting, lints and links of the documentation, and run all tests except the end-to-end tests
 	cargo fmt --all --check

@@ -116,6 +116,25 @@ test("a mistake is underlined where it is, explained, and mended", async () => {
     await content("viewer").getByText('interval = "30s"').waitFor();
 });
 
+test("a finding with one plausible fix has a button for it, in the list and where it is", async () => {
+    const mistake = application("- redis:\n    url: http://redis.argocd.svc:9121/metrics\n    intervall: 30s");
+    const findings = page.locator("#findings");
+    await paste("source", mistake);
+    await findings.getByRole("button", { name: "Write interval", exact: true }).click();
+    await status("1 source rendered · 1 endpoint");
+    await content("viewer").getByText('interval = "30s"').waitFor();
+    // It is a change as any other: undone, the mistake is back.
+    await page.keyboard.press("Control+z");
+    await status("1 error");
+    await page.locator("#source .cm-lintRange-error").hover();
+    await page.locator("#source .cm-diagnosticAction", { hasText: "Write interval" }).click();
+    await status("1 source rendered · 1 endpoint");
+    // What could be meant in several ways has none.
+    await paste("source", application("- redis: redis"));
+    await status("1 error");
+    assert.equal(await findings.getByRole("button", { name: "Write" }).count(), 0);
+});
+
 test("what is shown follows what is typed", async () => {
     await paste("source", application("redis: http://redis.argocd.svc:9121/metrics"));
     await content("viewer").getByText('name_override = "prometheus_redis"').waitFor();

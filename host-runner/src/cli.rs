@@ -6,7 +6,6 @@ mod check;
 mod completions;
 mod explain;
 mod fix;
-mod fixes;
 mod ignore;
 mod init;
 mod input;

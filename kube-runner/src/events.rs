@@ -54,12 +54,12 @@ struct Waiting {
 
 impl Waiting {
     fn queues(&self) -> MutexGuard<'_, Queues> {
-        // What is locked is whole whenever somebody panics.
+        // The queues are consistent between any two statements, so a panic leaves them usable.
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Events that wait to be sent. The namespaces take turns, so that none of them holds up, or pushes out, another one's.
+/// Events that wait to be sent. The namespaces take turns, so that no namespace delays or displaces the Events of another one.
 #[derive(Debug, Default)]
 struct Queues {
     limits: Limits,

@@ -152,9 +152,9 @@ where
 /// An omitted source, with the reason.
 type Omitted = (Arc<Source>, Error);
 
-/// The order in which sources are left out: again and again the largest of the tenant that takes most. So whoever brings many
-/// small sources pushes out their own. Of those of one size the first by name comes first. A source of which the accepted
-/// declaration remains comes twice.
+/// The order in which sources are left out: repeatedly the largest source of the tenant that uses the most space. A tenant with
+/// many small sources therefore loses its own sources first. Sources of equal size are ordered by name. A source whose accepted
+/// declaration remains occurs twice.
 fn order(parts: &[Part], active: &[usize]) -> Vec<usize> {
     /// Size, name and index.
     type BySize<'a> = BTreeSet<(usize, Reverse<&'a str>, usize)>;

@@ -82,6 +82,16 @@ const look = EditorView.theme({
     ".cm-tooltip p:last-child": { margin: "0" },
     ".cm-tooltip code": { fontFamily: "var(--mono)", fontSize: "0.92em", overflowWrap: "anywhere" },
     ".cm-tooltip a": { color: "var(--accent)" },
+    ".cm-tooltip .cm-diagnosticAction": {
+        backgroundColor: "var(--accent)",
+        color: "var(--panel)",
+        borderRadius: "6px",
+        font: "inherit",
+        fontSize: "0.92em",
+        margin: "6px 8px 0 0",
+        padding: "2px 10px",
+        cursor: "pointer",
+    },
     ".cm-tooltip.cm-tooltip-autocomplete > ul": { fontFamily: "var(--mono)", fontSize: "12.5px" },
     ".cm-tooltip.cm-tooltip-autocomplete > ul > li": { padding: "3px 10px" },
     ".cm-tooltip-autocomplete ul li[aria-selected]": { backgroundColor: "var(--accent)", color: "var(--panel)" },
@@ -154,10 +164,19 @@ export class Editor {
         const { doc } = this.#view.state;
         const diagnostics = findings.map((finding): Diagnostic => {
             const [from, to] = range(doc, finding);
-            const { severity, message } = finding;
-            return { from, to, severity, message, renderMessage: () => this.#message(finding) };
+            const { severity, message, fix } = finding;
+            const actions = fix ? [{ name: fixName(finding), apply: () => this.fix(finding) }] : [];
+            return { from, to, severity, message, actions, renderMessage: () => this.#message(finding) };
         });
         this.#view.dispatch(setDiagnostics(this.#view.state, diagnostics));
+    }
+
+    /** Makes the change that a finding suggests, as if it was typed. */
+    fix({ fix }: Finding) {
+        if (!fix) return;
+        const [from, to] = range(this.#view.state.doc, fix, true);
+        this.#view.dispatch({ changes: { from, to, insert: fix.text }, selection: { anchor: from + fix.text.length } });
+        this.#view.focus();
     }
 
     /** Puts the cursor where a finding is. */
@@ -216,8 +235,11 @@ export class Viewer {
     }
 }
 
-/** Where a finding is, as the editor counts: in UTF-16 code units. */
-function range(doc: Text, { start, end }: Finding): [number, number] {
+/** What a fix does, for a button. */
+export const fixName = ({ fix }: Finding) => (fix?.text ? `Write ${fix.text.trim()}` : "Remove it");
+
+/** Where a finding or a fix is, as the editor counts: in UTF-16 code units. `exact` keeps what has no width. */
+function range(doc: Text, { start, end }: Pick<Finding, "start" | "end">, exact = false): [number, number] {
     const offset = ({ line, column }: Position) => {
         if (line > doc.lines) return doc.length;
         const { from, text } = doc.line(line);
@@ -232,7 +254,7 @@ function range(doc: Text, { start, end }: Finding): [number, number] {
     if (!start) return [0, doc.line(1).to];
     const from = offset(start);
     const to = end ? offset(end) : from;
-    if (to > from) return [from, to];
+    if (to > from || exact) return [from, to];
     // What has no width is still to be seen: the character there, or the last before it.
     if (from < doc.lineAt(from).to) return [from, from + 1];
     const before = doc.sliceString(0, from).trimEnd().length;

@@ -1,7 +1,7 @@
 import type { Evaluation, Finding } from "telewarden";
 import { Core } from "./core";
 import * as documentation from "./documentation";
-import { Editor, type Language, Viewer } from "./editor";
+import { Editor, fixName, type Language, Viewer } from "./editor";
 import * as examples from "./examples";
 import { asFile, draw, words } from "./picture";
 import { inline, prose, show as showDocumentation } from "./rules";
@@ -132,6 +132,12 @@ function showFindings(findings: Finding[]) {
         }
         go.addEventListener("click", () => editors[finding.text].goTo(finding));
         item.append(go);
+        if (finding.fix) {
+            const fix = Object.assign(document.createElement("button"), { type: "button", className: "fix" });
+            fix.textContent = fixName(finding);
+            fix.addEventListener("click", () => editors[finding.text].fix(finding));
+            item.append(fix);
+        }
         if (help) item.append(...prose(help).map((paragraph) => Object.assign(paragraph, { className: "help" })));
         if (code) {
             const link = Object.assign(document.createElement("a"), { href: `#rule=${code}`, textContent: code });

@@ -17,6 +17,7 @@ use telewarden_policy::admission::{self, review::Review};
 use telewarden_policy::annotation_name::names_of_endpoints;
 use telewarden_policy::data_flow::DataFlow;
 use telewarden_policy::diagnostic::{Diagnostic, Position, Severity};
+use telewarden_policy::fixes;
 use telewarden_policy::kubectl;
 use telewarden_policy::manifest::{self, Manifest, Region, SyntaxError};
 use telewarden_policy::protocol::{Outcome, RenderAnswer, RenderRequest, SourceAnswer, VERSION};
@@ -81,6 +82,22 @@ pub struct Finding {
     /// The character after the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<Position>,
+    /// The fix, if only one is plausible. It was tested: the finding is gone, and there is no new error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<Fix>,
+}
+
+/// A change of a text.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Fix {
+    /// The first character to remove.
+    pub start: Position,
+    /// The character after the last one.
+    pub end: Position,
+    /// The text to insert.
+    pub text: String,
 }
 
 /// One of the two texts.
@@ -238,9 +255,13 @@ impl Texts {
     }
 
     fn render(&self) -> RenderAnswer {
+        self.render_objects(self.source.objects().map(|(_, object)| object))
+    }
+
+    fn render_objects<'a>(&self, objects: impl Iterator<Item = &'a Value>) -> RenderAnswer {
         // Serializing JSON cannot fail.
         let raw = |value: &Value| to_raw_value(value).ok();
-        let objects: Vec<Box<RawValue>> = self.source.objects().filter_map(|(_, object)| raw(object)).collect();
+        let objects: Vec<Box<RawValue>> = objects.filter_map(raw).collect();
         telewarden_policy::render::render(&RenderRequest {
             protocol: VERSION,
             settings: raw(&self.chosen).as_deref(),
@@ -256,11 +277,20 @@ impl Texts {
             finding(Text::Settings, diagnostic, None, region)
         });
         let mut findings: Vec<_> = of_settings.collect();
-        for source in &answer.sources {
+        let asked: Vec<_> = self.source.objects().map(|(at, _)| Some((&self.source, at))).collect();
+        let ask = &mut |object: &Value| Some(self.render_objects(std::iter::once(object)));
+        let fixes = fixes::find(&asked, answer, Some(&self.chosen), ask);
+        for (number, source) in answer.sources.iter().enumerate() {
             let document = self.source.objects().nth(source.index).map(|(document, _)| document);
-            findings.extend(source.diagnostics.iter().map(|diagnostic| {
+            findings.extend(source.diagnostics.iter().enumerate().map(|(index, diagnostic)| {
                 let region = document.and_then(|document| self.source.locate(document, source.item, diagnostic));
-                finding(Text::Source, diagnostic, Some(&source.source), region)
+                let finding = finding(Text::Source, diagnostic, Some(&source.source), region);
+                let fix = fixes.of(number, index).map(|edit| Fix {
+                    start: edit.region.start,
+                    end: edit.region.end,
+                    text: edit.text.clone(),
+                });
+                Finding { fix, ..finding }
             }));
         }
         let sources = answer.sources.iter().map(|source| CheckedSource {
@@ -305,6 +335,7 @@ fn unreadable(text: Text, message: String, start: Option<Position>) -> Finding {
         source: None,
         start,
         end: None,
+        fix: None,
     }
 }
 
@@ -318,6 +349,7 @@ fn finding(text: Text, diagnostic: &Diagnostic, source: Option<&str>, region: Op
         source: source.map(str::to_owned),
         start: region.map(|region| region.start),
         end: region.map(|region| region.end),
+        fix: None,
     }
 }
 

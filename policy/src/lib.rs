@@ -11,6 +11,8 @@ mod decimal;
 mod decode;
 pub mod diagnostic;
 mod digest;
+#[cfg(feature = "host")]
+pub mod fixes;
 mod glob;
 #[cfg(feature = "host")]
 pub mod kubectl;

@@ -116,6 +116,9 @@ impl Needs {
         for volume in list(&pod["volumes"]) {
             found.push((ReferenceKind::Secret, &volume["secret"], "secretName"));
             found.push((ReferenceKind::ConfigMap, &volume["configMap"], "name"));
+            for source in list(&volume["projected"]["sources"]) {
+                found.push((ReferenceKind::Secret, &source["secret"], "name"));
+            }
         }
         for (kind, reference, name) in found {
             let Some(name) = reference[name].as_str().filter(|_| reference["optional"] != true) else {

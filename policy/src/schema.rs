@@ -3,7 +3,7 @@
 use schemars::{Schema, schema_for};
 use serde_json::{Map, Value, json};
 
-use crate::annotation::{OF_PROMETHEUS, URL_KEYS};
+use crate::annotation::{CREDENTIALS, OF_PROMETHEUS, URL_KEYS};
 use crate::protocol::{RenderAnswer, RenderRequest};
 use crate::settings::{self, Settings};
 use crate::telegraf::{CONTENT_TYPES, OPTIONS, Shape};
@@ -155,8 +155,28 @@ pub fn annotation() -> Schema {
         property["description"] = json!(rule.doc);
         properties.insert(rule.name.into(), property);
     }
+    let entry = json!({"type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,252}$"});
+    for (name, fields) in CREDENTIALS {
+        let fields = fields.iter().map(|(field, _)| ((*field).to_owned(), entry.clone()));
+        let mut fields: Map<_, _> = fields.collect();
+        fields.insert(
+            "name".into(),
+            json!({"description": "The Secret.", "type": "string", "pattern": "^[a-z0-9-]{1,63}$"}),
+        );
+        let property = json!({
+            "description": "Entries of a Secret that the settings allow (`allow.secrets`).",
+            "type": "object", "properties": fields, "required": ["name"], "minProperties": 2, "additionalProperties": false,
+        });
+        properties.insert((*name).into(), property);
+    }
     let keys = OPTIONS.iter().map(|rule| &rule.name);
-    let keys: Vec<_> = URL_KEYS.iter().chain(OF_PROMETHEUS).chain(keys).collect();
+    let of_secrets = CREDENTIALS.iter().map(|(name, _)| name);
+    let keys: Vec<_> = URL_KEYS
+        .iter()
+        .chain(OF_PROMETHEUS)
+        .chain(keys)
+        .chain(of_secrets)
+        .collect();
     let endpoints = json!({
         "type": "object",
         "propertyNames": {"pattern": "^[A-Za-z0-9_.-]{1,63}$", "not": {"enum": keys}},

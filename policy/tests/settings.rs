@@ -113,6 +113,16 @@ fn a_count_is_a_whole_number(#[case] yaml: &str, #[case] expected: &str) {
 #[case("{classes: {gold: 5}, defaultClass: gold}", "TW501 /classes/gold")]
 #[case("{classes: 5, defaultClass: gold}", "TW501 /classes")]
 #[case("pod: {env: [{nam: A}]}", "TW501 /pod/env/0/nam")]
+#[case("pod: {affinity: none}", "TW501 /pod/affinity")]
+#[case("pod: {imagePullSecrets: [registry]}", "TW501 /pod/imagePullSecrets/0")]
+#[case("pod: {volumes: [{emptyDir: {}}]}", "TW501 /pod/volumes/0")]
+#[case("pod: {volumes: [{name: config, emptyDir: {}}]}", "TW501 /pod/volumes/0")]
+#[case(
+    "pod: {volumeMounts: [{name: a, mountPath: /etc/telegraf/}]}",
+    "TW501 /pod/volumeMounts/0"
+)]
+#[case("pod: {volumeMounts: [{name: a}]}", "TW501 /pod/volumeMounts/0")]
+#[case("pod: {revisionHistoryLimit: -1}", "TW501 /pod/revisionHistoryLimit")]
 fn one_mistake_is_one_finding(#[case] yaml: &str, #[case] expected: &str) {
     let finding = only_finding(yaml);
     assert_eq!(finding.split(": ").next(), Some(expected), "{finding}");

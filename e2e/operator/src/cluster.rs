@@ -298,6 +298,16 @@ impl Cluster {
         path
     }
 
+    /// The API server's address.
+    pub fn address(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// The certificate of the API server, which signs itself.
+    pub fn certificate(&self) -> String {
+        fs::read_to_string(self.folder.path().join("certificates/apiserver.crt")).expect("a certificate")
+    }
+
     /// A client with separate connections, for a token.
     pub fn client_of(&self, token: &str) -> Client {
         client(self.port, token)

@@ -45,7 +45,15 @@ pub fn lint(values: &Value) -> Result<String, String> {
 /// # Errors
 /// Helm's error.
 pub fn template(values: &Value) -> Result<Vec<Value>, String> {
-    helm(&["template", RELEASE, CHART, "--values", "-"], &values.to_string()).map(|text| objects(&text))
+    manifest(values).map(|text| objects(&text))
+}
+
+/// Runs `helm template`, and answers its text.
+///
+/// # Errors
+/// Helm's error.
+pub fn manifest(values: &Value) -> Result<String, String> {
+    helm(&["template", RELEASE, CHART, "--values", "-"], &values.to_string())
 }
 
 impl Cluster {
@@ -54,14 +62,30 @@ impl Cluster {
     /// # Panics
     /// If Helm or the API server refuses it.
     pub fn install(&self, values: &Value) -> Vec<Value> {
+        self.helm(
+            &["upgrade", "--install", RELEASE, CHART, "--values", "-"],
+            &values.to_string(),
+        );
+        objects(&self.helm(&["get", "manifest", RELEASE], ""))
+    }
+
+    /// What the installed chart says to do next.
+    pub fn notes(&self) -> String {
+        self.helm(&["get", "notes", RELEASE], "")
+    }
+
+    /// Uninstalls the chart.
+    ///
+    /// # Panics
+    /// If Helm or the API server refuses it.
+    pub fn uninstall(&self) {
+        self.helm(&["uninstall", RELEASE], "");
+    }
+
+    fn helm(&self, arguments: &[&str], input: &str) -> String {
         let kubeconfig = self.kubeconfig(ADMIN);
         let kubeconfig = kubeconfig.to_str().expect("a path");
-        let helm = |arguments: &[&str], input: &str| {
-            let arguments = [arguments, &["--kubeconfig", kubeconfig]].concat();
-            helm(&arguments, input).unwrap_or_else(|why| panic!("{values} cannot be installed: {why}"))
-        };
-        let upgrade = ["upgrade", "--install", RELEASE, CHART, "--values", "-"];
-        helm(&upgrade, &values.to_string());
-        objects(&helm(&["get", "manifest", RELEASE], ""))
+        let arguments = [arguments, &["--kubeconfig", kubeconfig]].concat();
+        helm(&arguments, input).unwrap_or_else(|why| panic!("helm {arguments:?} with {input}: {why}"))
     }
 }

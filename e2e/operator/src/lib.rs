@@ -16,7 +16,7 @@ mod rights;
 
 pub use cluster::{ADMIN, AuditEvent, Cluster, SERVICE_ACCOUNT, SERVICE_ACCOUNT_TOO};
 pub use fragile_line::FragileLine;
-pub use helm::{lint, template};
+pub use helm::{lint, manifest, template};
 pub use influxdb::{ADMINISTRATOR, Authorization, InfluxDb};
 pub use objects::{Application, annotation, covers, objects, redis, render};
 pub use operator::Operator;

@@ -89,14 +89,20 @@ impl Cluster {
         self.started(&self.kubeconfig_by(line.port(), SERVICE_ACCOUNT), run_with(arguments))
     }
 
-    /// Starts the operator with the arguments of a Deployment, and waits until it is ready. `/etc/telewarden` is replaced with
-    /// the test's folder.
+    /// Starts the operator with the arguments of a Deployment, and waits until it is ready. The mounted folders are replaced
+    /// with the test's.
     pub async fn operator_of_deployment(&self, deployment: &Value) -> Operator {
         let arguments = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
         let arguments = arguments.as_array().expect("arguments").iter();
         let folder = format!("{}/", self.folder().display());
         let mut command = program();
-        command.args(arguments.map(|text| text.as_str().expect("text").replace("/etc/telewarden/", &folder)));
+        let mounted = ["/etc/telewarden/", "/etc/telewarden-influxdb/"];
+        command.args(arguments.map(|text| {
+            let text = text.as_str().expect("text").to_owned();
+            mounted
+                .iter()
+                .fold(text, |text, mounted| text.replace(mounted, &folder))
+        }));
         let operator = self.started(&self.kubeconfig(SERVICE_ACCOUNT), command);
         operator.is_ready().await;
         operator

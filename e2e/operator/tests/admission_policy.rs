@@ -176,13 +176,21 @@ fn the_file_for_kubectl_is_what_the_chart_renders() {
 fn the_policy_follows_the_settings() {
     let mut values = json!({"admissionPolicy": {"enabled": true}, "settings": settings()});
     values["settings"]["instance"] = json!("two");
+    values["settings"]["pod"] = json!({
+        "serviceAccountName": "telegraf",
+        "volumes": [{"name": "ca", "secret": {"secretName": "authority"}}],
+    });
+    values["settings"]["allow"] = json!({"secrets": ["web-*", "a.b"]});
     let policy = policy_of(template(&values).expect("right values"));
     let text = policy[0]["spec"].to_string();
     for expected in [
+        "source.secret.?name.orValue('').matches('^(web-.*|a[.]b)$')",
         "'telegraf.influxdata.com/instance'].orValue('') == 'two'",
         "'telewarden-two'",
         "'telewarden-inventory-two'",
         "'telewarden-accepted-two-'",
+        "pod.?serviceAccountName.orValue('default') in ['default', 'telegraf']",
+        "volume.secret.?secretName.orValue('') in ['authority']",
         "['/configmaps', 'apps/deployments', 'networking.k8s.io/networkpolicies', 'ricoberger.de/vaultsecrets']",
     ] {
         assert!(text.contains(expected), "no {expected} in {text}");
@@ -201,6 +209,14 @@ fn wrong_values_are_refused_and_named() {
         (
             json!({"admissionPolicy": {"secrets": ["it's"]}}),
             "/admissionPolicy/secrets/0",
+        ),
+        (
+            json!({"settings": {"pod": {"serviceAccountName": "it's"}}}),
+            "/settings/pod/serviceAccountName",
+        ),
+        (
+            json!({"settings": {"pod": {"volumes": [{"name": "a", "secret": {"secretName": "it's"}}]}}}),
+            "/settings/pod/volumes/0/secret/secretName",
         ),
         (json!({"settings": {"instance": "it's"}}), "/settings/instance"),
     ] {

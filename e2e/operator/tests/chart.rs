@@ -4,7 +4,7 @@ use std::fs;
 
 use kube::api::PostParams;
 use serde_json::{Value, json};
-use telewarden_e2e_operator::{Cluster, Operator, covers, given, lint, objects, redis, render, template};
+use telewarden_e2e_operator::{Cluster, Operator, covers, given, lint, manifest, objects, redis, render, template};
 
 /// The object of a kind among others.
 fn of_kind<'a>(kind: &str, objects: &'a [Value]) -> &'a Value {
@@ -57,7 +57,7 @@ const KEY: &str = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"
 
 /// A module, and the signature that it needs.
 fn signed(signature: Value) -> Value {
-    json!({"policy": format!("registry://example.org/telewarden@sha256:{:064}", 1), "signature": signature})
+    json!({"module": format!("registry://example.org/telewarden@sha256:{:064}", 1), "signature": signature})
 }
 
 fn identity() -> Value {
@@ -66,6 +66,152 @@ fn identity() -> Value {
         "certificateOidcIssuer": "https://token.example.com",
         "trustedRoot": "{}",
     })
+}
+
+/// Values that set what the other tests leave out.
+fn everything() -> Value {
+    json!({
+        "policy": {"enabled": true},
+        "settings": {"annotation": "example.com/endpoints", "mutation": "digest"},
+        "serviceAccount": {"name": "somebody", "annotations": {"example.com/role": "metrics"}},
+        "extraArgs": ["--module-memory=128"],
+        "env": [{"name": "SSL_CERT_FILE", "value": "/etc/certificates/ca.pem"}],
+        "volumes": [{"name": "certificates", "configMap": {"name": "certificates"}}],
+        "volumeMounts": [{"name": "certificates", "mountPath": "/etc/certificates", "readOnly": true}],
+        "podLabels": {"team": "metrics", "app.kubernetes.io/name": "another"},
+        "podSecurityContext": {"runAsUser": null, "runAsGroup": null},
+        "topologySpreadConstraints": [
+            {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"},
+        ],
+        "priorityClassName": "system-cluster-critical",
+        "podDisruptionBudget": {"enabled": true},
+        "metrics": {"service": {"enabled": true, "annotations": {"example.com/scrape": "true"}}},
+        "networkPolicy": {"enabled": true, "from": [{"namespaceSelector": {}}]},
+        "fullnameOverride": "warden",
+        "commonLabels": {"cost-centre": "42", "app.kubernetes.io/name": "another"},
+    })
+}
+
+/// Kinds of prometheus-operator, which a cluster may not have.
+fn with_monitor(kind: &str) -> Value {
+    json!({"metrics": {kind: {"enabled": true, "labels": {"release": "prometheus"}}}})
+}
+
+#[test]
+fn the_manifests_are_the_golden_ones() {
+    for (name, values) in [
+        ("defaults", json!({})),
+        ("everything", everything()),
+        ("service-monitor", with_monitor("serviceMonitor")),
+        ("pod-monitor", with_monitor("podMonitor")),
+        (
+            "narrow",
+            json!({"namespaces": ["shop"], "admissionPolicy": {"enabled": true, "secrets": ["telegraf"]}}),
+        ),
+    ] {
+        insta::assert_snapshot!(name, manifest(&values).expect("right values"));
+    }
+}
+
+/// What is admitted is what is applied.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_policies_have_the_module_and_the_settings_of_the_operator() {
+    let policies = |installed: &[Value]| -> Vec<Value> {
+        let policies = installed
+            .iter()
+            .filter(|object| object["kind"] == "ClusterAdmissionPolicy");
+        policies.cloned().collect()
+    };
+    let cluster = Cluster::without_operator(&[]).await;
+    // By default they are what `telewarden policies` prints.
+    let mut files = objects(include_str!("../../../deploy/cluster-admission-policy.yaml"));
+    files.extend(objects(include_str!(
+        "../../../deploy/cluster-admission-policy-namespaces.yaml"
+    )));
+    let installed = policies(&cluster.install(&json!({"policy": {"enabled": true}})));
+    assert_eq!(installed.len(), files.len());
+    for (file, installed) in files.iter().zip(&installed) {
+        assert_eq!(file["spec"], installed["spec"]);
+    }
+    let module = format!("registry://example.org/telewarden@sha256:{:064}", 1);
+    let settings = json!({"annotation": "example.com/endpoints", "mutation": "digest"});
+    let values = json!({"module": module, "settings": settings, "policy": {"enabled": true, "mode": "monitor"}});
+    let installed = cluster.install(&values);
+    let arguments = &of_kind("Deployment", &installed)["spec"]["template"]["spec"]["containers"][0]["args"];
+    assert!(arguments.to_string().contains(&module), "{arguments}");
+    for policy in policies(&installed) {
+        let spec = &policy["spec"];
+        assert_eq!(
+            (&spec["module"], &spec["settings"], &spec["mode"]),
+            (&json!(module), &settings, &json!("monitor"))
+        );
+        let of_set = policy["metadata"]["name"] == "telewarden-operator-applicationsets";
+        assert_eq!(spec["mutating"], !of_set);
+        assert_eq!(spec["failurePolicy"], if of_set { "Ignore" } else { "Fail" });
+        let conditions = spec["matchConditions"].to_string();
+        assert!(conditions.contains("k == 'example.com/endpoints'"), "{conditions}");
+        assert!(!conditions.contains("of-the-settings"), "{conditions}");
+    }
+    cluster.uninstall();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_what_to_do_next() {
+    let cluster = Cluster::without_operator(&[]).await;
+    let notes = |values: Value| {
+        cluster.install(&values);
+        cluster.notes()
+    };
+    let defaults = notes(json!({}));
+    for needed in [
+        "Secret `telegraf`, key `influx-token`, in the namespace of every annotated source",
+        "The bucket must exist",
+        "http://influxdb.influxdb.svc:8086",
+        "close to cluster-admin",
+        "instance=telewarden\n",
+    ] {
+        assert!(defaults.contains(needed), "no {needed:?} in {defaults}");
+    }
+    let others = notes(json!({
+        "policy": {"enabled": true},
+        "namespaces": ["default"],
+        "settings": {
+            "topology": "standalone",
+            "instance": "two",
+            "influxdb": {"provide": "bucketsAndTokens"},
+            "classes": {"default": {"outputs": {"file": [{"files": ["stdout"]}]}}},
+        },
+    }));
+    for needless in ["Secret `telegraf`", "bucket", "http://influxdb", "cluster-admin"] {
+        assert!(!others.contains(needless), "{needless:?} in {others}");
+    }
+    for needed in ["clusteradmissionpolicies", "instance=two\n"] {
+        assert!(others.contains(needed), "no {needed:?} in {others}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_existing_service_account_is_used() {
+    let cluster = Cluster::without_operator(&[]).await;
+    let values = json!({
+        "serviceAccount": {"create": false, "name": "given"},
+        "admissionPolicy": {"enabled": true},
+        "namespaces": ["default"],
+    });
+    let installed = cluster.install(&values);
+    assert!(installed.iter().all(|object| object["kind"] != "ServiceAccount"));
+    for binding in &installed {
+        for subject in binding["subjects"].as_array().into_iter().flatten() {
+            assert_eq!(subject["name"], "given");
+        }
+    }
+    let pod = &of_kind("Deployment", &installed)["spec"]["template"]["spec"];
+    assert_eq!(pod["serviceAccountName"], "given");
+    let policy = of_kind("ValidatingAdmissionPolicy", &installed)["spec"]["matchConditions"].to_string();
+    assert!(policy.contains("'system:serviceaccount:telewarden:given'"), "{policy}");
+
+    let installed = cluster.install(&json!({"rbac": {"create": false}}));
+    assert!(given(&installed).is_empty());
 }
 
 #[test]
@@ -81,6 +227,8 @@ fn helm_finds_nothing_wrong_with_it() {
         }),
         signed(json!({"key": KEY})),
         signed(identity()),
+        everything(),
+        with_monitor("serviceMonitor"),
     ] {
         lint(&values).unwrap_or_else(|found| panic!("{values}: {found}"));
     }
@@ -189,6 +337,7 @@ async fn an_api_server_takes_what_it_renders_and_pods_are_restricted() {
             json!({"spec": {"volumes": [{"name": "settings"}, {"name": "signature"}, {"name": "cache"}]}}),
         ),
         (signed(identity()), json!({})),
+        (everything(), json!({})),
     ] {
         let installed = cluster.install(&values);
         let deployment = of_kind("Deployment", &installed);
@@ -365,7 +514,7 @@ async fn the_operator_may_read_the_policy_that_it_takes_settings_from() {
     let cluster = Cluster::without_operator(&[]).await;
     cluster.namespace("redis").await;
     cluster.application(&redis()).await;
-    let of_team = |team: &str| json!({"pod": {"labels": {"team": team}}});
+    let of_team = |team: &str| json!({"networkPolicy": true, "pod": {"labels": {"team": team}}});
     let policy = |settings: &Value| {
         json!({
             "apiVersion": "policies.kubewarden.io/v1",
@@ -404,8 +553,8 @@ fn wrong_values_are_refused_and_named() {
         (json!({"imagePullSecrets": ["pull"]}), "/imagePullSecrets/0"),
         (json!({"settings": "file"}), "/settings"),
         (json!({"settings": {"networkPolicy": "yes"}}), "/settings/networkPolicy"),
-        (json!({"policy": "policy.wasm"}), "/policy"),
-        (json!({"policy": "registry://example.org/telewarden:v1"}), "/policy"),
+        (json!({"module": "policy.wasm"}), "/module"),
+        (json!({"module": "registry://example.org/telewarden:v1"}), "/module"),
         (signed(json!({"key": "cosign.pub"})), "/signature/key"),
         (signed(json!({"keys": KEY})), "'keys' not allowed"),
         (extra(json!({"kind": "Secret"})), "'apiVersion', 'metadata'"),
@@ -431,6 +580,27 @@ fn wrong_values_are_refused_and_named() {
         (json!({"nodeSelector": {"disk": 1}}), "/nodeSelector/disk"),
         (json!({"tolerations": ["all"]}), "/tolerations/0"),
         (json!({"affinity": []}), "/affinity"),
+        (json!({"policy": {"mode": "warn"}}), "/policy/mode"),
+        (
+            json!({"settings": {"annotation": "a' || true"}}),
+            "/settings/annotation",
+        ),
+        (json!({"serviceAccount": {"name": "Operator"}}), "/serviceAccount/name"),
+        (json!({"extraArgs": ["run"]}), "/extraArgs/0"),
+        (json!({"env": ["HTTPS_PROXY=a"]}), "/env/0"),
+        (
+            json!({"topologySpreadConstraints": [{"maxSkew": 1}]}),
+            "/topologySpreadConstraints/0",
+        ),
+        (
+            json!({"podDisruptionBudget": {"maxUnavailable": "one"}}),
+            "/podDisruptionBudget/maxUnavailable",
+        ),
+        (
+            json!({"metrics": {"podMonitor": {"interval": "30"}}}),
+            "/metrics/podMonitor/interval",
+        ),
+        (json!({"commonLabels": {"team": 1}}), "/commonLabels/team"),
     ] {
         let why = template(&values).expect_err(&format!("{values} is taken"));
         assert!(
@@ -444,7 +614,7 @@ fn wrong_values_are_refused_and_named() {
 #[test]
 fn values_that_contradict_each_other_are_refused() {
     for (values, named) in [
-        (json!({"signature": {"key": KEY}}), "name another one in `policy`"),
+        (json!({"signature": {"key": KEY}}), "name another one in `module`"),
         (
             signed(json!({"key": KEY, "certificateIdentity": "a", "certificateOidcIssuer": "b"})),
             "give `key`, or an identity, not both",
@@ -464,6 +634,14 @@ fn values_that_contradict_each_other_are_refused() {
         (
             signed(json!({"key": KEY, "trustedRoot": "{}"})),
             "need `certificateIdentity`",
+        ),
+        (
+            json!({"settingsFrom": "telewarden", "policy": {"enabled": true}}),
+            "set one of the two",
+        ),
+        (
+            json!({"metrics": {"serviceMonitor": {"enabled": true}, "podMonitor": {"enabled": true}}}),
+            "not both",
         ),
     ] {
         let why = template(&values).expect_err(&format!("{values} is taken"));

@@ -425,7 +425,7 @@ impl Generator {
 fn errors(class: &Value) -> Vec<String> {
     let document = json!({"classes": {"default": class}, "pod": {"image": IMAGES[1]}});
     let (_, findings) = settings::read(Some(&document));
-    let findings = settings::with_tables(Some(&document), findings);
+    let findings = settings::thorough(Some(&document), findings);
     let errors = findings.into_iter().filter(|finding| finding.is_error());
     errors
         .map(|finding| format!("{} {}", finding.code, finding.message))

@@ -6,9 +6,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use telewarden::{Causes, Diagnostic, Error, Module, Outcome, RenderAnswer, RenderRequest, SourceAnswer};
 use telewarden_policy::diagnostic::Rule;
+use telewarden_policy::fixes::{self, Fixes};
 use telewarden_policy::manifest::{Expansion, Generated, Region, in_application};
 
-use super::fixes::{Fixer, Fixes};
 use super::ignore;
 use super::input::{self, Failure, Input, Reading, Settings, Skip, Text};
 use super::module::PolicyArgs;
@@ -322,12 +322,22 @@ impl Report {
         let fixes = match look {
             Look::ForFindings => Fixes::default(),
             Look::ForFixes => {
-                let mut asked = Vec::new();
-                for origin in &origins {
-                    // An Application of an ApplicationSet is not in the file.
-                    asked.push(origin.generated.is_none().then_some((origin.text, origin.document)));
-                }
-                Fixer::new(module, settings).find(&asked, &answer)
+                // An Application of an ApplicationSet is not in the file, and of rendered text the template must be changed.
+                let asked = origins.iter().map(
+                    |Origin {
+                         text,
+                         document,
+                         generated,
+                     }| {
+                        let is_in_file = generated.is_none() && text.rendered.is_none();
+                        is_in_file.then_some((&text.manifest, *document))
+                    },
+                );
+                let asked: Vec<_> = asked.collect();
+                let document = settings.map(|settings| &settings.value);
+                fixes::find(&asked, &answer, document, &mut |object| {
+                    ask(module, settings, &[object]).ok()
+                })
             }
         };
         self.add_answer(&answer, project, &origins, &expanded, &fixes);

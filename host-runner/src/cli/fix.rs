@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use similar::TextDiff;
+use telewarden_policy::fixes;
 
 use super::Status;
 use super::check::{self, Checked, Look};
-use super::fixes;
 use super::input::Text;
 use super::output;
 use super::report::{count, human};

@@ -229,7 +229,7 @@ impl Organization {
         tracing::warn!(reason = error.reason(), "{why}");
         let mut state = self.state();
         if error.reason() == "missing" {
-            // What is known is not so any more.
+            // The known IDs are out of date.
             state.known = None;
         }
         let concerns_all = error.reason() != "refused";

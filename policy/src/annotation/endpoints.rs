@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::{Context, Endpoint, EndpointUrl, Endpoints, Input};
+use super::{Context, Endpoint, EndpointUrl, Endpoints, Input, credentials};
 use crate::diagnostic::{Findings, Problem};
 use crate::located::{Data, Key, Node, from_yaml};
 use crate::telegraf::{Origin, is_option, read_options};
 
 /// Keys of an endpoint's map that are not options.
 pub(crate) const URL_KEYS: &[&str] = &["url", "urls"];
+
+/// Keys of an endpoint's map that are read here.
+const OWN_KEYS: &[&str] = &["url", "urls", "bearerTokenSecret", "basicAuthSecret", "tls"];
 
 /// Keys of Prometheus' scrape configurations that are no endpoint's name either.
 pub(crate) const OF_PROMETHEUS: &[&str] = &["job_name", "static_configs", "targets"];
@@ -81,7 +84,7 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
                     .into_iter()
                     .collect();
                 let options = endpoints.complete(context, Default::default(), &urls, findings);
-                Some((urls, options))
+                Some((urls, options, Vec::new()))
             }
             Data::Map(entries) => {
                 let urls = read_urls(entries, &key.text, context, endpoints, findings);
@@ -89,9 +92,10 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
                     findings.report(no_url(), key.place());
                 }
                 let urls = urls.unwrap_or_default();
-                let own = read_options(entries, URL_KEYS, Origin::Annotation, findings);
+                let credentials = credentials::read(entries, context, findings);
+                let own = read_options(entries, OWN_KEYS, Origin::Annotation, findings);
                 let options = endpoints.complete(context, own, &urls, findings);
-                Some((urls, options))
+                Some((urls, options, credentials))
             }
             Data::Null => {
                 findings.report(no_url(), key.place());
@@ -103,10 +107,11 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
                 None
             }
         };
-        if let (Some(name), Some((urls, options)), true) = (name, input, findings.errors() == before) {
+        if let (Some(name), Some((urls, options, credentials)), true) = (name, input, findings.errors() == before) {
             let input = Input::Prometheus {
                 urls,
                 options,
+                credentials,
                 named: true,
             };
             endpoints.good.push(Endpoint { name, input });
@@ -116,10 +121,10 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
 
 /// True for a key that belongs into an endpoint's map, here or in Prometheus.
 fn is_key_of_endpoint(name: &str) -> bool {
-    URL_KEYS.contains(&name) || is_option(name) || OF_PROMETHEUS.contains(&name)
+    URL_KEYS.contains(&name) || credentials::is_key(name) || is_option(name) || OF_PROMETHEUS.contains(&name)
 }
 
-/// What to write instead of entries of which one is an option.
+/// What to write instead of entries that contain an option.
 fn instead_of_options(entries: &[(Key, Node)]) -> String {
     let value = |name: &str| {
         let found = entries.iter().find(|(key, _)| key.text == name);

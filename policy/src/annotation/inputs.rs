@@ -104,7 +104,12 @@ fn read_instance(
         let urls = urls.unwrap_or_default();
         let own = read_options(entries, OWN_KEYS, Origin::Annotation, findings);
         let options = endpoints.complete(context, own, &urls, findings);
-        Some(Input::Prometheus { urls, options, named })
+        Some(Input::Prometheus {
+            urls,
+            options,
+            credentials: Vec::new(),
+            named,
+        })
     } else {
         let table = read_other(entries, context, endpoints, findings);
         Key::new(&plugin.text).map(|plugin| Input::Other { plugin, table })

@@ -3,6 +3,7 @@
 //!
 //! All problems are reported at once, each at its place in the text. A `Declaration` contains only what is valid.
 
+mod credentials;
 mod endpoint_url;
 mod endpoints;
 mod inputs;
@@ -12,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::EnvVar;
 
+#[cfg(feature = "schema")]
+pub(crate) use credentials::CREDENTIALS;
+pub(crate) use credentials::{CREDENTIALS_DIRECTORY, Credential};
 pub use endpoint_url::EndpointUrl;
 #[cfg(feature = "host")]
 pub(crate) use endpoint_url::may_be_host;
@@ -89,6 +93,8 @@ pub(crate) enum Input {
         urls: Vec<EndpointUrl>,
         /// The effective options, from the endpoint, the other annotations and the settings.
         options: Options,
+        /// Options whose values are in Secrets.
+        credentials: Vec<Credential>,
         /// True if the author wrote the name, so that the measurement can be named after it.
         named: bool,
     },

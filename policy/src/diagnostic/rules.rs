@@ -669,6 +669,27 @@ rules! {
         instead: "",
     }
 
+    TW218 SecretNotAllowed { secret: String, why: &'static str } Error {
+        summary: "The Secret may not be used for an endpoint's credentials.",
+        message: "Secret `{secret}` may not be used: {why}",
+        help: help("ask an administrator for a Secret that annotations may use"),
+        why: "Whoever writes an annotation chooses where credentials are sent. So `allow.secrets` names the Secrets that are for \
+              this, and those that hold the settings' own tokens are never among them. With `topology: standalone` the sources \
+              share a Telegraf, which cannot read Secrets of their namespaces.",
+        example: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.argocd.svc:8443/metrics\n      bearerTokenSecret: {name: web-metrics, key: token}\n",
+        instead: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.argocd.svc:8443/metrics\n",
+    }
+    TW219 InvalidCredentials { name: &'static str } Error {
+        summary: "Invalid credentials of an endpoint.",
+        message: "`{name}` does not name entries of a Secret",
+        help: help("write `bearerTokenSecret: {name: my-secret, key: token}`, `tls: {name: my-secret, ca: ca.crt}`, or \
+                    `basicAuthSecret: {name: my-secret, username: user, password: pass}`"),
+        why: "Each field names one entry of the Secret, which becomes a file of Telegraf's pod or a variable. A certificate needs its \
+              key, and a user a password.",
+        example: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.argocd.svc:8443/metrics\n      bearerTokenSecret: token\n",
+        instead: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.argocd.svc:8443/metrics\n",
+    }
+
     TW301 UnknownAnnotation { name: String, nearest: Option<String> } Warning {
         summary: "Unknown annotation of telewarden.",
         message: "unknown annotation `{name}` has no effect",

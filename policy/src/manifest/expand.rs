@@ -455,7 +455,7 @@ fn distinct(mut one: Parameters, other: Parameters) -> Option<Parameters> {
     Some(one)
 }
 
-/// Both, where the first goes before the second, also within maps.
+/// Merges both; the first takes precedence, also within maps.
 fn merged(mut one: Parameters, other: Parameters) -> Parameters {
     for (name, value) in other {
         match (one.remove(&name), value) {

@@ -1,7 +1,7 @@
 //! Telegraf's configuration: converts endpoints and a class to one table for each file.
 
 use super::{Accepted, database};
-use crate::annotation::{Endpoint, Input};
+use crate::annotation::{CREDENTIALS_DIRECTORY, Endpoint, Input};
 use crate::protocol::EndpointAnswer;
 use crate::settings::{
     Class, DATABASE_PLUGIN, Names, Plugins, Settings, TemplateTable, TemplateValue, fill_table, has_placeholder,
@@ -223,9 +223,21 @@ fn add_inputs(table: &mut Table, source: &Source<'_>, endpoints: &[&Endpoint], t
 fn input(source: &Source<'_>, endpoint: &Endpoint, tags: &InputTags, settings: &Settings) -> (Key, Table) {
     let names = source.names(settings, endpoint.name.as_str());
     let (plugin, mut table) = match &endpoint.input {
-        Input::Prometheus { urls, options, .. } => {
+        Input::Prometheus {
+            urls,
+            options,
+            credentials,
+            ..
+        } => {
             let options = options.iter().map(|(name, setting)| (key(name), setting.value.clone()));
             let mut table: Table = sorted_map(options);
+            for credential in credentials {
+                let value = match credential.is_file() {
+                    true => literal(&format!("{CREDENTIALS_DIRECTORY}/{}", credential.path())).into(),
+                    false => Value::Replaceable(format!("${{{}}}", credential.variable())),
+                };
+                table.insert(key(credential.option), value);
+            }
             table.insert(key("urls"), Value::list(urls.iter().map(|url| url.literal().clone())));
             if let Some(name) = measurement(endpoint, &names, settings) {
                 table.insert(key("name_override"), Value::Replaceable(name));

@@ -130,6 +130,7 @@ fn of_endpoints<'a>(
     let needs = database::of_class(&holder, accepted.class_settings, &names, settings, |_| true);
     let mut pod = Pod::of(declaration, settings);
     pod.take_tokens(&needs, settings);
+    pod.take_credentials(endpoints);
     Workload {
         owner: Owner::Source {
             identity,

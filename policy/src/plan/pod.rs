@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, SecretKeySelector};
 
 use super::Need;
-use crate::annotation::{Declaration, ResourceOverrides, SecretEnv};
+use crate::annotation::{Credential, Declaration, Endpoint, Input, ResourceOverrides, SecretEnv};
 use crate::settings::{ResourceList, Settings};
 
 /// The parts of a pod that depend on the source.
@@ -17,6 +17,8 @@ pub(crate) struct Pod {
     pub(crate) secret_env: Option<SecretEnv>,
     /// `standalone`: a Secret whose keys are the variables with tokens.
     pub(crate) token_env: Option<String>,
+    /// Entries of Secrets that are files.
+    pub(crate) credentials: Vec<Credential>,
 }
 
 impl Pod {
@@ -36,6 +38,28 @@ impl Pod {
             env: pod.env.iter().chain(&declaration.env).cloned().collect(),
             secret_env: declaration.secret_env.clone(),
             token_env: None,
+            credentials: Vec::new(),
+        }
+    }
+
+    /// Adds the endpoints' credentials.
+    pub(super) fn take_credentials(&mut self, endpoints: &[&Endpoint]) {
+        for endpoint in endpoints {
+            let Input::Prometheus { credentials, .. } = &endpoint.input else {
+                continue;
+            };
+            for credential in credentials {
+                let path = credential.path();
+                if !credential.is_file() {
+                    let variable = credential.variable();
+                    if self.env.iter().all(|known| known.name != variable) {
+                        self.env
+                            .push(variable_of_secret(variable, &credential.secret, &credential.key));
+                    }
+                } else if self.credentials.iter().all(|known| known.path() != path) {
+                    self.credentials.push(credential.clone());
+                }
+            }
         }
     }
 
@@ -53,23 +77,28 @@ impl Pod {
                 }
                 continue;
             }
-            let own = EnvVar {
-                name: need.variable.clone(),
-                value: None,
-                value_from: Some(EnvVarSource {
-                    secret_key_ref: Some(SecretKeySelector {
-                        name: token.secret.clone(),
-                        key: token.key.clone(),
-                        optional: None,
-                    }),
-                    ..EnvVarSource::default()
-                }),
-            };
+            let own = variable_of_secret(need.variable.clone(), &token.secret, &token.key);
             match known {
                 Some(known) => *known = own,
                 None => self.env.push(own),
             }
         }
+    }
+}
+
+/// A variable with an entry of a Secret.
+fn variable_of_secret(name: String, secret: &str, key: &str) -> EnvVar {
+    EnvVar {
+        name,
+        value: None,
+        value_from: Some(EnvVarSource {
+            secret_key_ref: Some(SecretKeySelector {
+                name: secret.to_owned(),
+                key: key.to_owned(),
+                optional: None,
+            }),
+            ..EnvVarSource::default()
+        }),
     }
 }
 

@@ -1,25 +1,20 @@
 //! The Deployment that runs Telegraf. It meets Pod Security "restricted"
 //! (<https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted>).
 
-use k8s_openapi::api::apps::v1::{DeploymentStrategy, RollingUpdateDeployment};
-use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EnvFromSource, HTTPGetAction, PodSecurityContext, Probe,
-    ResourceRequirements, SeccompProfile, SecretEnvSource, SecurityContext, VolumeMount,
-};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde_json::{Map, Value as Json};
 
 use super::metadata::{metadata, owner_labels, pod_labels, pod_selector};
-use super::object::{Deployment, DeploymentSpec, Metadata, PodSpec, PodTemplate, Volume};
+use super::object::{
+    Container, Deployment, DeploymentSpec, Metadata, PodSpec, PodTemplate, config_map_volume, credentials_volume, pair,
+    single,
+};
+use crate::annotation::CREDENTIALS_DIRECTORY;
 use crate::digest::sha256;
 use crate::plan::configuration::HEALTH_PORT;
-use crate::plan::{ConfigFiles, Pod, Workload, label_value};
-use crate::settings::{Reload, ResourceList, Settings};
+use crate::plan::{ConfigFiles, Workload, label_value};
+use crate::settings::{CONFIG_DIRECTORY, CONFIG_VOLUME, CREDENTIALS_VOLUME, Reload, ResourceList, Settings};
 use crate::sorted_map::sorted_map;
 use crate::well_known::TOKENS;
-
-/// The mount path of the ConfigMap.
-const DIRECTORY: &str = "/etc/telegraf";
 
 /// A Deployment of one Telegraf that reads the ConfigMap of the same name.
 pub(super) fn deployment(workload: &Workload<'_>, settings: &Settings) -> Deployment {
@@ -45,16 +40,10 @@ pub(super) fn deployment(workload: &Workload<'_>, settings: &Settings) -> Deploy
     }
     let spec = DeploymentSpec {
         replicas: 1,
-        revision_history_limit: 2,
+        revision_history_limit: i32::try_from(pod.revision_history_limit).unwrap_or(i32::MAX),
         selector: pod_selector(name),
         // The new pod must be ready before the old one stops, because an extra scrape is better than a missing one.
-        strategy: DeploymentStrategy {
-            type_: Some("RollingUpdate".to_owned()),
-            rolling_update: Some(RollingUpdateDeployment {
-                max_surge: Some(IntOrString::Int(1)),
-                max_unavailable: Some(IntOrString::Int(0)),
-            }),
-        },
+        strategy: json(r#"{"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}, "type": "RollingUpdate"}"#),
         template: PodTemplate {
             metadata: Metadata {
                 name: None,
@@ -70,96 +59,92 @@ pub(super) fn deployment(workload: &Workload<'_>, settings: &Settings) -> Deploy
 
 fn pod_spec(workload: &Workload<'_>, settings: &Settings) -> PodSpec {
     let pod = &settings.pod;
+    let mut volumes = vec![config_map_volume(CONFIG_VOLUME, &workload.name)];
+    if !workload.pod.credentials.is_empty() {
+        volumes.push(credentials_volume(&workload.pod.credentials));
+    }
+    volumes.extend(pod.volumes.iter().cloned());
     PodSpec {
+        affinity: pod.affinity.clone(),
         automount_service_account_token: false,
         // Otherwise Telegraf's environment contains every service of the namespace.
         enable_service_links: false,
-        containers: vec![container(workload, settings)],
+        containers: [container(workload, settings)],
+        image_pull_secrets: pod.image_pull_secrets.clone(),
         node_selector: pod.node_selector.clone(),
+        priority_class_name: pod.priority_class_name.clone(),
         tolerations: pod.tolerations.clone(),
-        security_context: PodSecurityContext {
-            run_as_non_root: Some(true),
-            run_as_user: Some(65532),
-            run_as_group: Some(65532),
-            seccomp_profile: Some(SeccompProfile {
-                type_: "RuntimeDefault".to_owned(),
-                localhost_profile: None,
-            }),
-            ..PodSecurityContext::default()
-        },
-        volumes: vec![Volume::of_config_map("config", &workload.name)],
+        topology_spread_constraints: pod.topology_spread_constraints.clone(),
+        security_context: pod.security_context.clone(),
+        service_account_name: pod.service_account_name.clone(),
+        volumes,
     }
 }
 
 fn container(workload: &Workload<'_>, settings: &Settings) -> Container {
     let pod = &workload.pod;
     let mut env_from = Vec::new();
-    let mut all_of = |secret: &str, prefix: Option<&str>| {
-        env_from.push(EnvFromSource {
-            prefix: prefix.map(str::to_owned),
-            secret_ref: Some(SecretEnvSource {
-                name: secret.to_owned(),
-                optional: None,
-            }),
-            ..EnvFromSource::default()
-        });
-    };
     if let Some(env) = &pod.secret_env {
-        all_of(&env.secret, Some(&env.prefix));
+        let secret = single("name", env.secret.as_str().into());
+        env_from.push(pair(("prefix", env.prefix.as_str().into()), ("secretRef", secret)).into());
     }
     if let Some(secret) = &pod.token_env {
-        all_of(secret, None);
+        env_from.push(single("secretRef", single("name", secret.as_str().into())));
     }
-    let probe = |period| Probe {
-        http_get: Some(HTTPGetAction {
-            path: Some("/".to_owned()),
-            port: IntOrString::String("health".to_owned()),
-            ..HTTPGetAction::default()
-        }),
-        period_seconds: Some(period),
-        timeout_seconds: Some(5),
-        failure_threshold: Some(6),
-        ..Probe::default()
-    };
+    let mut volume_mounts = vec![mount(CONFIG_DIRECTORY, CONFIG_VOLUME)];
+    if !pod.credentials.is_empty() {
+        volume_mounts.push(mount(CREDENTIALS_DIRECTORY, CREDENTIALS_VOLUME));
+    }
+    volume_mounts.extend(settings.pod.volume_mounts.iter().cloned());
     Container {
-        name: "telegraf".to_owned(),
-        image: Some(pod.image.clone()),
-        command: Some(vec!["telegraf".to_owned()]),
-        args: Some(arguments(&workload.files, settings.reload)),
-        env: (!pod.env.is_empty()).then(|| pod.env.clone()),
-        env_from: (!env_from.is_empty()).then_some(env_from),
-        ports: Some(vec![ContainerPort {
-            name: Some("health".to_owned()),
-            container_port: i32::from(HEALTH_PORT),
-            ..ContainerPort::default()
-        }]),
-        resources: Some(resources(pod)),
-        liveness_probe: Some(probe(10)),
-        readiness_probe: Some(probe(5)),
-        security_context: Some(SecurityContext {
-            allow_privilege_escalation: Some(false),
-            read_only_root_filesystem: Some(true),
-            capabilities: Some(Capabilities {
-                drop: Some(vec!["ALL".to_owned()]),
-                add: None,
-            }),
-            ..SecurityContext::default()
-        }),
-        volume_mounts: Some(vec![VolumeMount {
-            name: "config".to_owned(),
-            mount_path: DIRECTORY.to_owned(),
-            read_only: Some(true),
-            ..VolumeMount::default()
-        }]),
-        ..Container::default()
+        args: arguments(&workload.files, settings.reload),
+        command: ["telegraf"],
+        env: pod.env.clone(),
+        env_from,
+        image: pod.image.clone(),
+        liveness_probe: probe(10),
+        name: "telegraf",
+        ports: [pair(("containerPort", HEALTH_PORT.into()), ("name", "health".into()))],
+        readiness_probe: probe(5),
+        resources: pair(
+            ("limits", resource_list(&pod.limits)),
+            ("requests", resource_list(&pod.requests)),
+        ),
+        security_context: json(
+            r#"{"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": true}"#,
+        ),
+        volume_mounts,
     }
+}
+
+/// JSON that is written here. A test reads every object with the types of Kubernetes.
+fn json(text: &str) -> Json {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// A probe of the health output.
+fn probe(period: u8) -> Json {
+    let mut probe = json(
+        r#"{"failureThreshold": 6, "httpGet": {"path": "/", "port": "health"}, "periodSeconds": 0, "timeoutSeconds": 5}"#,
+    );
+    probe["periodSeconds"] = period.into();
+    probe
+}
+
+fn mount(path: &str, volume: &str) -> Map<String, Json> {
+    let mut mount = pair(("mountPath", path.into()), ("name", volume.into()));
+    mount.insert("readOnly".to_owned(), true.into());
+    mount
 }
 
 /// Telegraf's command line: <https://docs.influxdata.com/telegraf/v1/commands/>.
 fn arguments(files: &ConfigFiles, reload: Reload) -> Vec<String> {
     let mut arguments = match files {
-        ConfigFiles::One(_) => vec!["--config".to_owned(), format!("{DIRECTORY}/{}", ConfigFiles::FILE)],
-        ConfigFiles::Directory(_) => vec!["--config-directory".to_owned(), DIRECTORY.to_owned()],
+        ConfigFiles::One(_) => vec![
+            "--config".to_owned(),
+            format!("{CONFIG_DIRECTORY}/{}", ConfigFiles::FILE),
+        ],
+        ConfigFiles::Directory(_) => vec!["--config-directory".to_owned(), CONFIG_DIRECTORY.to_owned()],
     };
     if reload == Reload::Watch {
         // A ConfigMap volume changes by a symlink swap, which `inotify` does not report for the file. Polling detects it.
@@ -168,16 +153,10 @@ fn arguments(files: &ConfigFiles, reload: Reload) -> Vec<String> {
     arguments
 }
 
-fn resources(pod: &Pod) -> ResourceRequirements {
-    let list = |list: &ResourceList| {
-        Some(sorted_map([
-            ("cpu".to_owned(), Quantity(list.cpu.as_str().to_owned())),
-            ("memory".to_owned(), Quantity(list.memory.as_str().to_owned())),
-        ]))
-    };
-    ResourceRequirements {
-        requests: list(&pod.requests),
-        limits: list(&pod.limits),
-        ..ResourceRequirements::default()
-    }
+fn resource_list(list: &ResourceList) -> Json {
+    pair(
+        ("cpu", list.cpu.as_str().into()),
+        ("memory", list.memory.as_str().into()),
+    )
+    .into()
 }

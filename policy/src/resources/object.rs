@@ -1,17 +1,20 @@
 //! Kubernetes objects, as they are rendered.
 //!
-//! Containers, security contexts, tolerations and a NetworkPolicy's rules are types of `k8s-openapi`. The types around
-//! them are defined here, because those of `k8s-openapi` contain timestamps (`creationTimestamp`, conditions, volume claim
-//! templates), whose calendar code would add 130 KB to the module. A test decodes every object with the full types of
+//! Environment variables, tolerations and a NetworkPolicy's rules are types of `k8s-openapi`. The types around them are defined
+//! here: those of `k8s-openapi` contain timestamps (`creationTimestamp`, conditions, volume claim templates), whose calendar code
+//! would add 130 KB to the module, and everything else that a container can have. A test decodes every object with the full types of
 //! `k8s-openapi` and checks that nothing is lost.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::DeploymentStrategy;
-use k8s_openapi::api::core::v1::{Container, PodSecurityContext, Toleration};
+use k8s_openapi::api::core::v1::{EnvVar, Toleration};
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Serialize;
+use serde_json::{Map, Value as Json};
+
+use crate::annotation::Credential;
+use crate::settings::CREDENTIALS_VOLUME;
 
 /// The fields of an object's metadata that are rendered.
 #[derive(Debug, Serialize)]
@@ -106,7 +109,7 @@ pub(crate) struct DeploymentSpec {
     pub(super) replicas: i32,
     pub(super) revision_history_limit: i32,
     pub(super) selector: LabelSelector,
-    pub(super) strategy: DeploymentStrategy,
+    pub(super) strategy: Json,
     pub(super) template: PodTemplate,
 }
 
@@ -117,39 +120,89 @@ pub(crate) struct PodTemplate {
     pub(super) spec: PodSpec,
 }
 
-/// The fields of a pod's `spec` that are rendered.
+/// The fields of a pod's `spec` that are rendered. Those that are maps are as the settings have them.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PodSpec {
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub(super) affinity: Map<String, Json>,
     pub(super) automount_service_account_token: bool,
-    pub(super) containers: Vec<Container>,
+    pub(super) containers: [Container; 1],
     pub(super) enable_service_links: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) image_pull_secrets: Vec<Map<String, Json>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) node_selector: BTreeMap<String, String>,
-    pub(super) security_context: PodSecurityContext,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) priority_class_name: String,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub(super) security_context: Map<String, Json>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) service_account_name: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) tolerations: Vec<Toleration>,
-    pub(super) volumes: Vec<Volume>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) topology_spread_constraints: Vec<Map<String, Json>>,
+    pub(super) volumes: Vec<Map<String, Json>>,
+}
+
+/// The fields of a container that are rendered.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Container {
+    pub(super) args: Vec<String>,
+    pub(super) command: [&'static str; 1],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) env: Vec<EnvVar>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) env_from: Vec<Json>,
+    pub(super) image: String,
+    pub(super) liveness_probe: Json,
+    pub(super) name: &'static str,
+    pub(super) ports: [Map<String, Json>; 1],
+    pub(super) readiness_probe: Json,
+    pub(super) resources: Map<String, Json>,
+    pub(super) security_context: Json,
+    pub(super) volume_mounts: Vec<Map<String, Json>>,
+}
+
+/// A map with two entries.
+pub(super) fn pair(first: (&str, Json), second: (&str, Json)) -> Map<String, Json> {
+    let mut map = Map::new();
+    for (name, value) in [first, second] {
+        map.insert(name.to_owned(), value);
+    }
+    map
+}
+
+/// A map with one entry.
+pub(super) fn single(name: &str, value: Json) -> Json {
+    let mut map = Map::new();
+    map.insert(name.to_owned(), value);
+    map.into()
 }
 
 /// A volume with the entries of a ConfigMap as files.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Volume {
-    name: &'static str,
-    config_map: VolumeConfigMap,
+pub(super) fn config_map_volume(name: &str, config_map: &str) -> Map<String, Json> {
+    pair(("name", name.into()), ("configMap", single("name", config_map.into())))
 }
 
-#[derive(Debug, Serialize)]
-struct VolumeConfigMap {
-    name: String,
-}
-
-impl Volume {
-    pub(super) fn of_config_map(name: &'static str, config_map: &str) -> Self {
-        let config_map = VolumeConfigMap {
-            name: config_map.to_owned(),
-        };
-        Self { name, config_map }
+/// A volume with single entries of Secrets as files, and with nothing else of these Secrets.
+pub(super) fn credentials_volume(credentials: &[Credential]) -> Map<String, Json> {
+    let mut sources = Vec::with_capacity(credentials.len());
+    for credential in credentials {
+        let item = pair(
+            ("key", credential.key.as_str().into()),
+            ("path", credential.path().into()),
+        );
+        let secret = pair(
+            ("name", credential.secret.as_str().into()),
+            ("items", Json::Array(vec![item.into()])),
+        );
+        sources.push(single("secret", secret.into()));
     }
+    pair(
+        ("name", CREDENTIALS_VOLUME.into()),
+        ("projected", single("sources", Json::Array(sources))),
+    )
 }

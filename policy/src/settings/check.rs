@@ -1,12 +1,16 @@
 //! Checks rules that concern several settings. A [kind](super::kind) checks the rules that concern one setting.
 
+use serde_json::Value as Json;
+
 use super::CheckPlugins;
 use super::choosing_tags;
 use super::databases;
 use super::document::{Class, Mutation, Settings};
+use super::kind::{CONFIG_DIRECTORY, CONFIG_VOLUME, CREDENTIALS_VOLUME};
 use super::path::Path;
 use super::reader::Reader;
 use super::template::has_placeholder;
+use crate::annotation::CREDENTIALS_DIRECTORY;
 use crate::diagnostic::Problem;
 use crate::telegraf::{OptionBounds, check_name_filters, key};
 use crate::well_known::ROUTING_TAG;
@@ -19,6 +23,7 @@ pub(super) fn check(settings: &mut Settings, plugins: CheckPlugins, reader: &mut
     endpoints(settings, root, reader);
     input_defaults(settings, root, reader);
     resources(settings, root, reader);
+    volumes(settings, root, reader);
     if plugins == CheckPlugins::Yes {
         #[cfg(feature = "plugins")]
         super::plugins::check(settings, root, reader);
@@ -38,6 +43,35 @@ fn default_class(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) 
             known: settings.classes.keys().cloned().collect(),
         };
         reader.report(&root.name("defaultClass"), problem);
+    }
+}
+
+/// Reports volumes and mounts without a name or a path, and those that would stand in the place of telewarden's own.
+fn volumes(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
+    let pod = root.name("pod");
+    for (list, fields, items) in [
+        ("volumes", &["name"] as &[_], &settings.pod.volumes),
+        ("volumeMounts", &["name", "mountPath"], &settings.pod.volume_mounts),
+    ] {
+        let list = pod.name(list);
+        for (index, item) in items.iter().enumerate() {
+            for field in fields {
+                let text = item.get(*field).and_then(Json::as_str).unwrap_or_default();
+                let text = text.trim_end_matches('/');
+                let ours = [
+                    "",
+                    CONFIG_VOLUME,
+                    CREDENTIALS_VOLUME,
+                    CONFIG_DIRECTORY,
+                    CREDENTIALS_DIRECTORY,
+                ];
+                if ours.contains(&text) {
+                    let path = list.index(index);
+                    let error = format!("`{path}.{field}` is `{text}`, but must be another text");
+                    reader.report(&path, Problem::Settings { error, nearest: None });
+                }
+            }
+        }
     }
 }
 

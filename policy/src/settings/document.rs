@@ -9,8 +9,9 @@ use std::net::IpAddr;
 
 use super::kind::{
     AnnotationName, Count, Domain, EndpointOptions, ExtraResource, Image, InstanceName, NameSet, NamespaceName,
-    OfEndpoint, OfTelegraf, OneOrMore, OptionalDuration, Outputs, Plugins, PodAnnotations, PodLabel, PodLabels,
-    PodToleration, Port, SecretName, Sections, Size, Table, Tags, TextMap, TextWith, Variable, VariablePrefix,
+    OfEndpoint, OfTelegraf, OneOrMore, OptionalDuration, Outputs, Plugins, PodAnnotations, PodFields, PodLabel,
+    PodLabels, PodToleration, Port, SecretName, Sections, Size, Table, Tags, TextMap, TextWith, Variable,
+    VariablePrefix,
 };
 use super::pattern::{HostPattern, NamePattern};
 use super::quantity::Quantity;
@@ -221,6 +222,31 @@ settings! {
         node_selector: TextMap = {},
         /// The tolerations of the pods.
         tolerations: Vec<PodToleration> = [],
+        /// The affinity of the pods.
+        affinity: PodFields = {},
+        /// How pods are spread over nodes and zones. Give each constraint a `labelSelector`, such as
+        /// `{matchLabels: {app.kubernetes.io/name: telegraf}}`.
+        topology_spread_constraints: Vec<PodFields> = [],
+        /// The name of a PriorityClass.
+        priority_class_name: String = "",
+        /// A ServiceAccount in the namespace of each Telegraf. Its token is not mounted.
+        service_account_name: String = "",
+        /// Secrets to pull the image with, such as `[{name: registry}]`.
+        image_pull_secrets: Vec<PodFields> = [],
+        /// The security context of the pods. Null leaves a field to the platform: on OpenShift, set `runAsUser` and
+        /// `runAsGroup` to null.
+        security_context: PodFields = {
+            "runAsGroup": 65532,
+            "runAsNonRoot": true,
+            "runAsUser": 65532,
+            "seccompProfile": {"type": "RuntimeDefault"}
+        },
+        /// More volumes, such as a ConfigMap with the certificate of a private authority.
+        volumes: Vec<PodFields> = [],
+        /// Where `volumes` are mounted: `name`, `mountPath`, and, if needed, `subPath` and `readOnly`.
+        volume_mounts: Vec<PodFields> = [],
+        /// How many old ReplicaSets are kept.
+        revision_history_limit: Count = 2,
     }
 
     /// Resource requests and limits, as in a container.
@@ -249,6 +275,9 @@ settings! {
         /// The prefix of the variables that the `secret-env` annotation sets. The keys of a Secret can have any name; without a
         /// prefix, a key could set `HTTP_PROXY`.
         secret_env_prefix: VariablePrefix = "SECRET_",
+        /// Secrets whose entries annotations may use as credentials of endpoints, as patterns in which `*` matches any
+        /// characters. If empty, none. The Secrets that `pod.env` and `influxdb` name cannot be used.
+        secrets: Vec<NamePattern> = [],
         /// The maximum of requests and limits.
         max_resources: ResourceList = {"cpu": "1", "memory": "1Gi"},
     }

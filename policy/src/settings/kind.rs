@@ -580,6 +580,29 @@ fn report_lost(written: &Json, kept: &Json, path: &Path<'_>, reader: &mut Reader
     }
 }
 
+/// A part of a pod that is rendered as it is written. Its fields are the API server's to check, because the types of
+/// Kubernetes would be a twentieth of the module.
+pub(crate) struct PodFields;
+
+impl Kind for PodFields {
+    type Value = Map<String, Json>;
+
+    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        let mut fields = default.merged_with(reader.map(written, path)?);
+        fields.retain(|_, value| !value.is_null());
+        Some(fields)
+    }
+}
+
+/// The name of the volume with Telegraf's configuration.
+pub(crate) const CONFIG_VOLUME: &str = "config";
+
+/// The name of the volume with the endpoints' credentials.
+pub(crate) const CREDENTIALS_VOLUME: &str = "credentials";
+
+/// Where Telegraf's configuration is mounted.
+pub(crate) const CONFIG_DIRECTORY: &str = "/etc/telegraf";
+
 /// A namespaced object. Its texts may contain a source's placeholders.
 pub(crate) struct ExtraResource;
 
@@ -705,6 +728,7 @@ mod schema {
     schema_of!(EndpointOptions: Map<String, Json>);
     schema_of!(Variable: EnvVar);
     schema_of!(PodToleration: Toleration);
+    schema_of!(PodFields: Map<String, Json>);
     schema_of!(ExtraResource: Map<String, Json>);
 
     impl<S: JsonSchema> JsonSchema for Sections<S> {

@@ -53,6 +53,7 @@ use crate::telegraf::{Key, OptionBounds};
 pub(crate) use databases::{DatabaseOutput, PLUGIN as DATABASE_PLUGIN, outputs as database_outputs};
 pub(crate) use document::{Class, Dns, Endpoints, ResourceList, Sources};
 pub use document::{Mutation, Provide, Reload, Scheme, Settings};
+pub(crate) use kind::{CONFIG_DIRECTORY, CONFIG_VOLUME, CREDENTIALS_VOLUME};
 pub(crate) use pattern::{HostPattern, NamePattern};
 pub(crate) use quantity::Quantity;
 pub use report::report;
@@ -233,7 +234,7 @@ mod tests {
     fn pointers(constant: &constant::Constant, pointer: &str, found: &mut Vec<String>) {
         for (name, value) in constant.entries() {
             let pointer = format!("{pointer}/{name}");
-            if !matches!(*name, "tags" | "defaults" | "agent" | "outputs") {
+            if !matches!(*name, "tags" | "defaults" | "agent" | "outputs" | "securityContext") {
                 pointers(value, &pointer, found);
             }
             found.push(pointer);

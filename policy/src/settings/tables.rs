@@ -411,7 +411,7 @@ mod tests {
     use crate::settings::template::Scope;
     use crate::settings::thorough;
 
-    /// The codes and paths of what is said of a class, and of the pods' image.
+    /// The codes and paths of the findings about a class and the pods' image.
     fn said(image: &str, class: Json) -> Vec<String> {
         let env = ["F", "N", "T", "INFLUX_TOKEN"].map(|name| json!({"name": name, "value": "a"}));
         let document =

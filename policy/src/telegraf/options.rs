@@ -169,11 +169,11 @@ fn snake_case(name: &str) -> String {
     snake
 }
 
-/// What is said of options of Prometheus, and of Telegraf's own that are refused: what is wrong, and what helps.
+/// The advice for options of Prometheus, and for refused options of Telegraf: what is wrong, and what to do.
 pub(crate) fn foreign(name: &str) -> Option<(&'static str, Option<&'static str>)> {
     const CREDENTIALS: &str = "is refused: whoever reads the annotation could use the credentials";
-    const CREDENTIALS_INSTEAD: &str = "let the service show its metrics without credentials inside the namespace; an administrator \
-                                       can allow another input plugin with `inputs.allowedPlugins`";
+    const CREDENTIALS_INSTEAD: &str = "in `telewarden.io/endpoints`, name entries of a Secret that the settings allow, with \
+                                       `bearerTokenSecret`, `basicAuthSecret` or `tls`";
     let advice = match &*snake_case(name) {
         "scrape_interval" | "frequency" => "write `interval`",
         "scrape_timeout" | "response_timeout" => "write `timeout`",

@@ -102,6 +102,20 @@ fn all_answers() -> Vec<RenderAnswer> {
             "annotations": {"example.com/a": "{namespace}"},
             "nodeSelector": {"disk": "ssd"},
             "tolerations": [{"key": "a", "operator": "Exists"}],
+            "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+                {"matchExpressions": [{"key": "disk", "operator": "Exists"}]},
+            ]}}},
+            "topologySpreadConstraints": [{
+                "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": {"app.kubernetes.io/name": "telegraf"}},
+            }],
+            "priorityClassName": "system-node-critical",
+            "serviceAccountName": "telegraf",
+            "imagePullSecrets": [{"name": "registry"}],
+            "securityContext": {"runAsUser": null, "fsGroup": 5},
+            "volumes": [{"name": "certificates", "configMap": {"name": "certificates"}}],
+            "volumeMounts": [{"name": "certificates", "mountPath": "/etc/certificates", "readOnly": true}],
+            "revisionHistoryLimit": 5,
         },
         "extraResources": [{
             "apiVersion": "v1", "kind": "Secret",
@@ -218,4 +232,140 @@ fn a_refused_source_keeps_its_file_in_standalone() {
     // What `[agent]` says counts for the files that are read after it.
     assert_eq!(after.keys().next().map(String::as_str), Some("00-telegraf.conf"));
     assert!(after["00-telegraf.conf"].contains("\nalways_include_local_tags = true\n"));
+}
+
+#[test]
+fn the_pod_is_as_the_settings_have_it() {
+    let settings = json!({"pod": {
+        "priorityClassName": "high",
+        "serviceAccountName": "telegraf",
+        "imagePullSecrets": [{"name": "registry"}],
+        "affinity": {"podAntiAffinity": {}},
+        "topologySpreadConstraints": [{"maxSkew": 1}],
+        "securityContext": {"runAsUser": null, "runAsGroup": null, "fsGroup": 5},
+        "volumes": [{"name": "certificates", "configMap": {"name": "certificates"}}],
+        "volumeMounts": [{"name": "certificates", "mountPath": "/etc/certificates"}],
+        "revisionHistoryLimit": 5,
+    }});
+    let answer = rendered(&[read("argocd.yaml")], &settings);
+    let objects = &answer.sources[0].rendered.objects;
+    let deployment = objects.iter().find(|object| object["kind"] == "Deployment").unwrap();
+    assert_eq!(deployment["spec"]["revisionHistoryLimit"], 5);
+    let mut pod = deployment["spec"]["template"]["spec"].clone();
+    let mounts = pod["containers"][0]["volumeMounts"].take();
+    let paths: Vec<_> = mounts
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|mount| &mount["mountPath"])
+        .collect();
+    assert_eq!(paths, ["/etc/telegraf", "/etc/certificates"]);
+    pod["containers"].take();
+    assert_eq!(
+        pod,
+        json!({
+            "affinity": {"podAntiAffinity": {}},
+            "automountServiceAccountToken": false,
+            "containers": null,
+            "enableServiceLinks": false,
+            "imagePullSecrets": [{"name": "registry"}],
+            "priorityClassName": "high",
+            "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}, "fsGroup": 5},
+            "serviceAccountName": "telegraf",
+            "topologySpreadConstraints": [{"maxSkew": 1}],
+            "volumes": [
+                {"name": "config", "configMap": {"name": "telegraf-argocd"}},
+                {"name": "certificates", "configMap": {"name": "certificates"}},
+            ],
+        })
+    );
+}
+
+/// An Application with one endpoint, whose credentials are in the Secret `web`.
+fn with_credentials(credentials: &str) -> Value {
+    json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
+        "metadata": {"name": "shop", "namespace": "argocd", "annotations": {
+            "telewarden.io/endpoints": format!("web:\n  url: https://web.shop.svc:8443/metrics\n{credentials}"),
+        }},
+        "spec": {"destination": {"namespace": "shop", "server": "https://kubernetes.default.svc"}},
+    })
+}
+
+const CREDENTIALS: &str = "  bearerTokenSecret: {name: web, key: token}
+  tls: {name: web, ca: ca.crt, cert: tls.crt, key: tls.key}
+  basicAuthSecret: {name: web, username: user, password: pass}
+";
+
+#[test]
+fn credentials_are_single_entries_of_secrets() {
+    let settings = json!({"allow": {"secrets": ["web*"]}});
+    let answer = rendered(&[with_credentials(CREDENTIALS)], &settings);
+    let rendered = &answer.sources[0].rendered;
+    let configuration = &rendered.configurations[0].files["telegraf.conf"];
+    for option in [
+        "bearer_token = \"/etc/telegraf-credentials/web/token\"",
+        "tls_ca = \"/etc/telegraf-credentials/web/ca.crt\"",
+        "tls_cert = \"/etc/telegraf-credentials/web/tls.crt\"",
+        "tls_key = \"/etc/telegraf-credentials/web/tls.key\"",
+        "username = \"${TELEWARDEN_web_user_",
+        "password = \"${TELEWARDEN_web_pass_",
+    ] {
+        assert!(configuration.contains(option), "no {option} in {configuration}");
+    }
+    let mut objects = rendered.objects.iter();
+    let deployment = objects.find(|object| object["kind"] == "Deployment").unwrap();
+    let pod = &deployment["spec"]["template"]["spec"];
+    let entry = |key: &str| json!({"secret": {"name": "web", "items": [{"key": key, "path": format!("web/{key}")}]}});
+    let sources = ["token", "ca.crt", "tls.crt", "tls.key"].map(entry);
+    assert_eq!(
+        pod["volumes"][1],
+        json!({"name": "credentials", "projected": {"sources": sources}})
+    );
+    let mount = &pod["containers"][0]["volumeMounts"][1];
+    assert_eq!(
+        *mount,
+        json!({"name": "credentials", "mountPath": "/etc/telegraf-credentials", "readOnly": true})
+    );
+    let env = pod["containers"][0]["env"].as_array().unwrap();
+    let of_web = env
+        .iter()
+        .filter(|env| env["valueFrom"]["secretKeyRef"]["name"] == "web");
+    assert_eq!(of_web.count(), 2);
+}
+
+#[rstest]
+#[case::not_allowed("bearerTokenSecret: {name: web, key: token}", json!({}), "TW218")]
+#[case::another("bearerTokenSecret: {name: other, key: token}", json!({"allow": {"secrets": ["web"]}}), "TW218")]
+#[case::the_databases("bearerTokenSecret: {name: telegraf, key: influx-token}", json!({"allow": {"secrets": ["*"]}}), "TW218")]
+#[case::a_sources_own_token("bearerTokenSecret: {name: telegraf-0a1b, key: influx-token}", json!({"allow": {"secrets": ["*"]}}), "TW218")]
+#[case::of_the_settings(
+    "tls: {name: mine, ca: ca}",
+    json!({
+        "allow": {"secrets": ["*"]},
+        "pod": {"env": [{"name": "INFLUX_TOKEN", "valueFrom": {"secretKeyRef": {"name": "mine", "key": "a"}}}]},
+    }),
+    "TW218"
+)]
+#[case::shared("tls: {name: web, ca: ca}", json!({"allow": {"secrets": ["*"]}, "topology": "standalone"}), "TW218")]
+#[case::upwards("tls: {name: web, ca: ../../x}", json!({"allow": {"secrets": ["*"]}}), "TW219")]
+#[case::dots("tls: {name: web, ca: ..}", json!({"allow": {"secrets": ["*"]}}), "TW219")]
+#[case::hidden("tls: {name: web, ca: .dockerconfigjson}", json!({"allow": {"secrets": ["*"]}}), "TW219")]
+#[case::variable("tls: {name: web, ca: \"${A}\"}", json!({"allow": {"secrets": ["*"]}}), "TW219")]
+#[case::name_upwards("tls: {name: ../web, ca: ca}", json!({"allow": {"secrets": ["*"]}}), "TW219")]
+#[case::no_name("tls: {ca: ca}", json!({"allow": {"secrets": ["*"]}}), "TW219")]
+#[case::no_key("tls: {name: web}", json!({"allow": {"secrets": ["*"]}}), "TW219")]
+#[case::half("tls: {name: web, cert: a}", json!({"allow": {"secrets": ["*"]}}), "TW219")]
+#[case::half_a_user("basicAuthSecret: {name: web, username: a}", json!({"allow": {"secrets": ["*"]}}), "TW219")]
+#[case::unknown("bearerTokenSecret: {name: web, key: a, optional: a}", json!({"allow": {"secrets": ["*"]}}), "TW219")]
+#[case::text("bearerTokenSecret: token", json!({"allow": {"secrets": ["*"]}}), "TW219")]
+fn other_credentials_are_refused(#[case] credentials: &str, #[case] settings: Value, #[case] code: &str) {
+    let request = serde_json::to_string(&json!({
+        "protocol": 1, "settings": settings, "sources": [with_credentials(&format!("  {credentials}\n"))],
+    }));
+    let answer = render(&serde_json::from_str(&request.unwrap()).unwrap());
+    assert_eq!(answer.diagnostics, []);
+    let codes: Vec<_> = answer.sources[0].diagnostics.iter().map(|found| &*found.code).collect();
+    assert_eq!(codes, [code], "{:#?}", answer.sources[0].diagnostics);
+    assert!(answer.sources[0].rendered.objects.is_empty());
 }

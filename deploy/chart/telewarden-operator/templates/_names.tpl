@@ -1,9 +1,12 @@
 {{- define "telewarden-operator.labels" -}}
-app.kubernetes.io/name: telewarden-operator
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
+{{- $ours := dict
+  "app.kubernetes.io/name" "telewarden-operator"
+  "app.kubernetes.io/instance" .Release.Name
+  "app.kubernetes.io/version" .Chart.AppVersion
+  "app.kubernetes.io/managed-by" .Release.Service
+  "helm.sh/chart" (printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_"))
+-}}
+{{- merge $ours .Values.commonLabels | toYaml -}}
 {{- end -}}
 
 {{- define "telewarden-operator.selector" -}}
@@ -12,11 +15,38 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
 {{- define "telewarden-operator.fullname" -}}
-{{- if contains "telewarden-operator" .Release.Name -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- else if contains "telewarden-operator" .Release.Name -}}
 {{- .Release.Name | trunc 63 | trimSuffix "-" -}}
 {{- else -}}
 {{- printf "%s-telewarden-operator" .Release.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
+{{- end -}}
+
+{{- define "telewarden-operator.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- .Values.serviceAccount.name | default (include "telewarden-operator.fullname" .) -}}
+{{- else -}}
+{{- .Values.serviceAccount.name | default "default" -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Subjects of bindings. */}}
+{{- define "telewarden-operator.subjects" -}}
+- {kind: ServiceAccount, name: {{ include "telewarden-operator.serviceAccount" . }}, namespace: {{ .Release.Namespace }}}
+{{- end -}}
+
+{{- /* The settings that the rights follow from: those of the policy that is read, if it can be looked up. */}}
+{{- define "telewarden-operator.settings" -}}
+{{- $settings := .Values.settings -}}
+{{- if and .Values.settingsFrom (.Capabilities.APIVersions.Has "policies.kubewarden.io/v1") -}}
+{{- $policy := lookup "policies.kubewarden.io/v1" "ClusterAdmissionPolicy" "" .Values.settingsFrom -}}
+{{- with $policy -}}
+{{- $settings = .spec.settings | default dict -}}
+{{- end -}}
+{{- end -}}
+{{- $settings | toYaml -}}
 {{- end -}}
 
 {{- /* What Kubernetes itself takes for a kind's plural when it has to guess. */}}
@@ -30,17 +60,19 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{- /* The instance label of everything that the operator owns. */}}
 {{- define "telewarden-operator.instance" -}}
-{{- .Values.settings.instance | default "telewarden" -}}
+{{- $settings := include "telewarden-operator.settings" . | fromYaml -}}
+{{- $settings.instance | default "telewarden" -}}
 {{- end -}}
 
 {{- /* A JSON list of GROUP/RESOURCE: what is rendered besides ConfigMaps and Deployments. */}}
 {{- define "telewarden-operator.rendered" -}}
+{{- $settings := include "telewarden-operator.settings" . | fromYaml -}}
 {{- $rendered := list }}
-{{- if .Values.settings.networkPolicy }}{{ $rendered = list "networking.k8s.io/networkpolicies" }}{{ end }}
-{{- $influxdb := .Values.settings.influxdb | default dict }}
+{{- if $settings.networkPolicy }}{{ $rendered = list "networking.k8s.io/networkpolicies" }}{{ end }}
+{{- $influxdb := $settings.influxdb | default dict }}
 {{- /* A source's own token is put into a Secret. */}}
 {{- if eq ($influxdb.provide | default "nothing") "bucketsAndTokens" }}{{ $rendered = append $rendered "/secrets" }}{{ end }}
-{{- range .Values.settings.extraResources }}
+{{- range $settings.extraResources }}
 {{- $group := contains "/" .apiVersion | ternary (splitList "/" .apiVersion | first) "" }}
 {{- $plural := index $.Values.plurals .kind | default (include "telewarden-operator.plural" .kind) }}
 {{- $rendered = printf "%s/%s" $group $plural | append $rendered }}

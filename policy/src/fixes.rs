@@ -1,37 +1,59 @@
-//! The fixes of findings: suggestions of the core that were tested with the module.
+//! The fixes of findings: suggestions that were tested with the module.
 //!
-//! A suggestion is accepted if the module then no longer reports the finding, and reports no new error. The file with all
+//! A suggestion is accepted if the module then no longer reports the finding, and reports no new error. The text with all
 //! changes is parsed again, and must contain exactly the objects that the module was called with.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
-use telewarden::{Diagnostic, Module, RenderAnswer};
-use telewarden_policy::manifest::{Edit, Manifest};
-use telewarden_policy::settings::Settings as CoreSettings;
-use telewarden_policy::suggestion::suggest;
 
-use super::check;
-use super::input::{Settings, Text};
+use crate::diagnostic::Diagnostic;
+use crate::manifest::{Edit, Manifest};
+use crate::protocol::RenderAnswer;
+use crate::settings::{self, Settings};
+use crate::suggestion::suggest;
 
 /// The most suggestions that are tested in one run. Each test is a call of the module.
 const MAX_TRIES: usize = 300;
 
 /// The fixes, by the index of the source in the answer and the index of the finding in the source.
 #[derive(Debug, Default)]
-pub(crate) struct Fixes(HashMap<(usize, usize), Edit>);
+pub struct Fixes(BTreeMap<(usize, usize), Edit>);
 
 impl Fixes {
-    pub(crate) fn of(&self, source: usize, finding: usize) -> Option<&Edit> {
+    /// The fix of a finding.
+    pub fn of(&self, source: usize, finding: usize) -> Option<&Edit> {
         self.0.get(&(source, finding))
     }
 }
 
+/// Calls `render` for one object. `None` if there is no answer.
+type Ask<'a> = &'a mut dyn FnMut(&Value) -> Option<RenderAnswer>;
+
+/// Finds the fixes of an answer's findings. `asked` are the texts and documents of its sources, if they are in a text that can be
+/// changed. `ask` calls the module for one object, with the same settings.
+pub fn find(
+    asked: &[Option<(&Manifest, usize)>],
+    answer: &RenderAnswer,
+    settings: Option<&Value>,
+    ask: Ask<'_>,
+) -> Fixes {
+    let (settings, _) = settings::read(settings);
+    match settings {
+        Some(settings) => Fixer {
+            settings,
+            ask,
+            tries: 0,
+        }
+        .find(asked, answer),
+        None => Fixes::default(),
+    }
+}
+
 /// Tests suggestions.
-pub(crate) struct Fixer<'a> {
-    module: &'a Module,
-    settings: Option<&'a Settings>,
-    core: Option<CoreSettings>,
+struct Fixer<'a> {
+    settings: Settings,
+    ask: Ask<'a>,
     tries: usize,
 }
 
@@ -43,28 +65,13 @@ struct Fixed {
     edits: Vec<((usize, usize), Edit)>,
 }
 
-impl<'a> Fixer<'a> {
-    pub(crate) fn new(module: &'a Module, settings: Option<&'a Settings>) -> Self {
-        let (core, _) = telewarden_policy::settings::read(settings.map(|settings| &settings.value));
-        Self {
-            module,
-            settings,
-            core,
-            tries: 0,
-        }
-    }
-
-    /// The fixes of an answer's findings. `asked` are the texts and documents of its sources, if they are in a file.
-    pub(crate) fn find(mut self, asked: &[Option<(&Text, usize)>], answer: &RenderAnswer) -> Fixes {
-        let mut by_text: Vec<(&Text, Vec<Fixed>)> = Vec::new();
+impl Fixer<'_> {
+    fn find(mut self, asked: &[Option<(&Manifest, usize)>], answer: &RenderAnswer) -> Fixes {
+        let mut by_text: Vec<(&Manifest, Vec<Fixed>)> = Vec::new();
         for (number, source) in answer.sources.iter().enumerate() {
             let Some((text, document)) = asked.get(source.index).copied().flatten() else {
                 continue;
             };
-            if text.rendered.is_some() {
-                // Its template must be changed instead.
-                continue;
-            }
             let Some(fixed) = self.fix(text, document, source.item, number, &source.diagnostics) else {
                 continue;
             };
@@ -80,13 +87,13 @@ impl<'a> Fixer<'a> {
     /// The accepted suggestions for one object. `None` if there are none.
     fn fix(
         &mut self,
-        text: &Text,
+        text: &Manifest,
         document: usize,
         item: Option<usize>,
         number: usize,
         diagnostics: &[Diagnostic],
     ) -> Option<Fixed> {
-        let original = object(text.manifest.documents().get(document)?, item)?;
+        let original = object(text.documents().get(document)?, item)?;
         let mut fixed = Fixed {
             document,
             item,
@@ -99,17 +106,15 @@ impl<'a> Fixer<'a> {
         let mut order: Vec<_> = diagnostics.iter().enumerate().collect();
         order.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.place.as_ref().and_then(|place| place.range)));
         for (index, finding) in order {
-            let region = text.manifest.locate(document, item, finding);
-            let written = region.and_then(|region| text.manifest.excerpt(region));
+            let region = text.locate(document, item, finding);
+            let written = region.and_then(|region| text.excerpt(region));
             let written = written
                 .as_ref()
                 .map(|excerpt| &excerpt.text[excerpt.start..excerpt.end]);
-            let suggestion = self
-                .core
-                .as_ref()
-                .and_then(|core| suggest(original, core, finding, written));
-            let Some(suggestion) = suggestion else { continue };
-            let Some(edit) = text.manifest.edit(document, item, &suggestion) else {
+            let Some(suggestion) = suggest(original, &self.settings, finding, written) else {
+                continue;
+            };
+            let Some(edit) = text.edit(document, item, &suggestion) else {
                 continue;
             };
             if taken.contains(&suggestion) {
@@ -133,7 +138,7 @@ impl<'a> Fixer<'a> {
     fn better(&mut self, object: &Value, finding: &Diagnostic, known: &[Diagnostic]) -> Option<Vec<Diagnostic>> {
         self.tries += 1;
         (self.tries <= MAX_TRIES).then_some(())?;
-        let answer = check::ask(self.module, self.settings, &[object]).ok()?;
+        let answer = (self.ask)(object)?;
         let [source] = answer.sources.as_slice() else {
             return None;
         };
@@ -155,7 +160,7 @@ impl<'a> Fixer<'a> {
 }
 
 /// An object of a document, which may be a List.
-pub(crate) fn object(document: &Value, item: Option<usize>) -> Option<&Value> {
+fn object(document: &Value, item: Option<usize>) -> Option<&Value> {
     match item {
         Some(item) => document.get("items")?.get(item),
         None => Some(document),
@@ -164,7 +169,7 @@ pub(crate) fn object(document: &Value, item: Option<usize>) -> Option<&Value> {
 
 /// The edits of a text, if the changed text contains the objects that the module was called with. If all edits together
 /// fail, the edits of each object that do not.
-fn confirmed(text: &Text, fixed: Vec<Fixed>) -> Vec<((usize, usize), Edit)> {
+fn confirmed(text: &Manifest, fixed: Vec<Fixed>) -> Vec<((usize, usize), Edit)> {
     let all: Vec<_> = fixed.iter().collect();
     let kept = match holds(text, &all) {
         true => all,
@@ -182,12 +187,12 @@ fn confirmed(text: &Text, fixed: Vec<Fixed>) -> Vec<((usize, usize), Edit)> {
     kept.into_iter().flat_map(|fixed| fixed.edits.clone()).collect()
 }
 
-fn holds(text: &Text, fixed: &[&Fixed]) -> bool {
+fn holds(text: &Manifest, fixed: &[&Fixed]) -> bool {
     let edits = different(fixed.iter().flat_map(|fixed| &fixed.edits).map(|(_, edit)| edit));
-    let Some(edited) = text.manifest.edited(&edits) else {
+    let Some(edited) = text.edited(&edits) else {
         return false;
     };
-    let mut expected = text.manifest.documents().to_vec();
+    let mut expected = text.documents().to_vec();
     for fixed in fixed {
         let object = match fixed.item {
             Some(item) => expected[fixed.document]
@@ -202,7 +207,7 @@ fn holds(text: &Text, fixed: &[&Fixed]) -> bool {
 }
 
 /// The edits without duplicates. Findings with the same cause have the same edit.
-pub(crate) fn different<'a>(edits: impl Iterator<Item = &'a Edit>) -> Vec<Edit> {
+pub fn different<'a>(edits: impl Iterator<Item = &'a Edit>) -> Vec<Edit> {
     let mut different: Vec<Edit> = Vec::new();
     for edit in edits {
         if !different.contains(edit) {
