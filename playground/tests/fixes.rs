@@ -2,7 +2,7 @@
 
 use telewarden_playground::check;
 
-fn fix_of(endpoint: &str) -> Option<(usize, usize, String)> {
+fn fix_of(endpoint: &str) -> Option<(u32, u32, String)> {
     let source = format!(
         "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n  annotations:\n    telewarden.io/endpoints: |\n{endpoint}"
     );
