@@ -122,6 +122,18 @@ export interface Finding {
     start?: Position;
     /** The character after the last. */
     end?: Position;
+    /** The fix, if only one is plausible. It was tested: the finding is gone, and there is no new error. */
+    fix?: Fix;
+}
+
+/** A change of a text. */
+export interface Fix {
+    /** The first character to remove. */
+    start: Position;
+    /** The character after the last one. */
+    end: Position;
+    /** The text to insert. */
+    text: string;
 }
 
 /** Endpoints, the Telegrafs that scrape them, and the outputs of those. */
