@@ -37,7 +37,7 @@ class Kwctl(unittest.TestCase):
         self.assertIn("TW111", refused["status"]["message"])
         stays = self.run_policy(request("UPDATE", application("argocd", BAD), application("argocd", BAD)))
         self.assertTrue(stays["allowed"])
-        self.assertIn("no longer allowed, TW111", stays["warnings"][0])
+        self.assertFalse(stays.get("warnings"))
 
     def test_review_answers_as_kwctl_does(self):
         for new, settings in [(GOOD, {}), (BAD, {}), (GOOD, {"mutation": "digest"})]:

@@ -62,7 +62,7 @@ class PolicyServer(unittest.TestCase):
         self.assertIn("TW111", refused["status"]["message"])
         stays = self.ask("validate/telewarden", request("UPDATE", application("argocd", BAD), application("argocd", BAD)))
         self.assertTrue(stays["allowed"])
-        self.assertIn("no longer allowed, TW111", stays["warnings"][0])
+        self.assertFalse(stays.get("warnings"))
 
     def test_it_mutates_where_that_is_allowed(self):
         answer = self.ask("validate/digest", request("CREATE", application("argocd", GOOD)))

@@ -8,6 +8,7 @@ mod one_source;
 mod shapes;
 
 use one_source::{KEY, request};
+use rstest::rstest;
 use serde_json::{Value, json};
 use shapes::SHAPES;
 use wasmtime::{Cache, CacheConfig, Caller, Config, Engine, Extern, InstancePre, Linker, Module, Store};
@@ -187,4 +188,42 @@ fn each_shape_costs_in_proportion_to_its_size() {
         println!("{fuel:>12} {:>12} {name}", most(|cost| cost.memory));
     }
     assert!(wrong.is_empty(), "at rest {base:?}\n{}", wrong.join("\n"));
+}
+
+/// An Application with endpoints as people write them.
+fn good(endpoints: usize) -> Value {
+    let endpoint = |index| {
+        let url = format!("http://service-{index}.argocd.svc:8080/metrics");
+        format!("- endpoint_{index}:\n    url: {url}\n    interval: 30s\n    tags: {{tier: web}}\n")
+    };
+    json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
+        "metadata": {"name": "argocd", "namespace": "argocd", "annotations": {
+            KEY: (0..endpoints).map(endpoint).collect::<String>(),
+        }},
+        "spec": {"destination": {"namespace": "argocd", "server": "https://kubernetes.default.svc"}},
+    })
+}
+
+/// What requests of a normal day cost, in thousands of units of fuel. The limits are a tenth above what was measured.
+#[rstest]
+#[case::created_with_5_endpoints("CREATE", 5, 1)]
+#[case::created_with_64_endpoints("CREATE", 64, 1)]
+#[case::updated_without_a_change("UPDATE", 5, 1)]
+fn a_good_annotation_is_cheap(#[case] operation: &str, #[case] endpoints: usize, #[case] limit: u64) {
+    let object = good(endpoints);
+    let request = json!({"uid": "1", "operation": operation, "object": object, "oldObject": object});
+    let cost = Counted::new().call("validate", &json!({"request": request, "settings": {}}));
+    println!("{operation} {endpoints}: {cost:?}");
+    assert!(cost.fuel <= limit * 1000, "{cost:?}");
+}
+
+#[rstest]
+#[case::settings("validate_settings", json!({}), 1)]
+#[case::a_large_standalone_source("render", json!({"protocol": 1, "settings": {"topology": "standalone"}, "sources": [good(64)]}), 1)]
+#[case::an_own_telegraf("render", json!({"protocol": 1, "sources": [good(5)]}), 1)]
+fn what_an_operation_costs(#[case] operation: &'static str, #[case] payload: Value, #[case] limit: u64) {
+    let cost = Counted::new().call(operation, &payload);
+    println!("{operation}: {cost:?}");
+    assert!(cost.fuel <= limit * 1000, "{cost:?}");
 }

@@ -49,14 +49,16 @@ impl<'a> Content<'a> {
 
 /// True for the annotation with the endpoints. `endpoints` is its name in the settings.
 pub fn is_endpoints(name: &str, endpoints: &str) -> bool {
-    names_of_endpoints(endpoints).any(|known| known == name)
+    name == endpoints || (ENDPOINTS.contains(&name) && ENDPOINTS.contains(&endpoints))
 }
 
 /// Every name of the annotation with the endpoints, given the one in the settings.
 pub fn names_of_endpoints(endpoints: &str) -> impl Iterator<Item = &str> {
-    let default = ENDPOINTS.into_iter().filter(move |name| *name != endpoints);
-    let default = default.filter(move |_| ENDPOINTS.contains(&endpoints));
-    std::iter::once(endpoints).chain(default)
+    let is_default = ENDPOINTS.contains(&endpoints);
+    let other = ENDPOINTS
+        .into_iter()
+        .filter(move |name| is_default && *name != endpoints);
+    std::iter::once(endpoints).chain(other)
 }
 
 /// A name without its prefix. `None` if it has none of telewarden's.

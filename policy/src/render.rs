@@ -39,7 +39,7 @@ pub fn render(request: &RenderRequest<'_>) -> RenderAnswer {
     let (settings, mut findings) = read_settings(request.settings);
     if let Some(settings) = &settings {
         warn_of_open_egress(settings, &mut findings);
-        let mut renderer = Renderer::new(settings, request.cluster.as_ref());
+        let mut renderer = Renderer::new(settings, request.cluster.as_ref(), Extent::Everything);
         for raw in &request.accepted {
             renderer.remember(raw);
         }
@@ -54,7 +54,7 @@ pub fn render(request: &RenderRequest<'_>) -> RenderAnswer {
 
 /// Renders one object, which is not a List, under settings that are read already.
 pub(crate) fn render_one(object: &Object<'_>, settings: &Settings) -> RenderAnswer {
-    let mut renderer = Renderer::new(settings, None);
+    let mut renderer = Renderer::new(settings, None, Extent::Everything);
     renderer.readable(object, Position { index: 0, item: None });
     let (sources, shared) = renderer.finish();
     RenderAnswer {
@@ -62,6 +62,28 @@ pub(crate) fn render_one(object: &Object<'_>, settings: &Settings) -> RenderAnsw
         diagnostics: Vec::new(),
         sources,
         shared,
+    }
+}
+
+/// What is found out about an object without rendering it.
+#[derive(Debug, Default)]
+pub(crate) struct Judgement {
+    pub(crate) findings: Vec<Diagnostic>,
+    /// The number of its endpoints, if it would be rendered.
+    pub(crate) endpoints: usize,
+}
+
+/// The findings of [`render_one`].
+pub(crate) fn judge(object: &Object<'_>, settings: &Settings) -> Judgement {
+    let mut renderer = Renderer::new(settings, None, Extent::Findings);
+    renderer.readable(object, Position { index: 0, item: None });
+    Judgement {
+        endpoints: renderer.endpoints,
+        findings: renderer
+            .answers
+            .into_iter()
+            .flat_map(|answer| answer.diagnostics)
+            .collect(),
     }
 }
 
@@ -91,8 +113,20 @@ struct Position {
     item: Option<usize>,
 }
 
+/// What is asked for.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Extent {
+    /// Only the findings.
+    Findings,
+    /// The findings, and everything that is rendered.
+    Everything,
+}
+
 struct Renderer<'a> {
     settings: &'a Settings,
+    extent: Extent,
+    /// The number of endpoints of what would be rendered. Counted only for the findings.
+    endpoints: usize,
     /// The cluster's AppProjects, where the host has read them.
     projects: Option<Projects>,
     in_cluster_enabled: bool,
@@ -104,14 +138,17 @@ struct Renderer<'a> {
 }
 
 impl<'a> Renderer<'a> {
-    fn new(settings: &'a Settings, cluster: Option<&ClusterView<'_>>) -> Self {
+    fn new(settings: &'a Settings, cluster: Option<&ClusterView<'_>>, extent: Extent) -> Self {
         Self {
             settings,
+            extent,
+            endpoints: 0,
             projects: cluster.map(|cluster| Projects::read(cluster, settings)),
             in_cluster_enabled: cluster.and_then(|cluster| cluster.in_cluster_enabled) != Some(false),
             rendered: BTreeSet::new(),
             answers: Vec::new(),
-            standalone: (settings.topology.is_shared()).then(|| Standalone::new(settings)),
+            standalone: (settings.topology.is_shared() && extent == Extent::Everything)
+                .then(|| Standalone::new(settings)),
         }
     }
 
@@ -231,9 +268,22 @@ impl<'a> Renderer<'a> {
             let finding = Problem::DuplicateSource { source: name.clone() }.diagnostic();
             return self.answer(position, name, Outcome::Skipped, vec![finding]);
         }
+        if self.extent == Extent::Findings {
+            return match check_size_of_one(&accepted, settings) {
+                Err((size, limit)) => {
+                    findings.push(Problem::ConfigurationTooLarge { size, limit }.diagnostic());
+                    self.answer(position, name, Outcome::Refused, findings.into_vec());
+                }
+                Ok(()) => {
+                    self.endpoints += accepted.declaration.endpoints.len();
+                    self.answer(position, name, Outcome::Rendered, findings.into_vec());
+                }
+            };
+        }
         let (rendered, size) = match &mut self.standalone {
             Some(standalone) => {
                 let part = Part::of(&accepted, settings);
+                debug_assert!(part.size() <= plan::size_bound(&accepted, settings));
                 let rendered = Rendered {
                     namespace: Some(settings.standalone.namespace.clone()),
                     class: Some(accepted.class.to_owned()),
@@ -243,9 +293,10 @@ impl<'a> Renderer<'a> {
                 (rendered, standalone.add(part))
             }
             None => {
-                let rendered = render_source(&accepted, settings);
-                let size = check_size(&rendered);
-                (rendered, size)
+                let workloads = plan::of_source(&accepted, settings);
+                debug_assert!(size_of(&workloads) <= plan::size_bound(&accepted, settings));
+                let size = check_size(&workloads);
+                (render_source(&accepted, &workloads, settings), size)
             }
         };
         if let Err((size, limit)) = size {
@@ -403,7 +454,7 @@ fn check<'a>(source: Source<'a>, settings: &'a Settings, findings: &mut Findings
 }
 
 /// Renders a source that has its own Telegrafs.
-fn render_source(accepted: &Accepted<'_>, settings: &Settings) -> Rendered {
+fn render_source(accepted: &Accepted<'_>, workloads: &[Workload<'_>], settings: &Settings) -> Rendered {
     let source = &accepted.source;
     let owner = Owner::Source {
         identity: &source.identity,
@@ -416,11 +467,10 @@ fn render_source(accepted: &Accepted<'_>, settings: &Settings) -> Rendered {
         configurations: Vec::new(),
         objects: resources::extra_resources(owner, &source.namespace, &accepted.names(settings), settings),
     };
-    let workloads = plan::of_source(accepted, settings);
-    for workload in &workloads {
+    for workload in workloads {
         add_databases(&mut rendered, &workload.needs, owner, settings);
     }
-    for workload in &workloads {
+    for workload in workloads {
         add(&mut rendered, workload, settings);
     }
     rendered
@@ -496,17 +546,34 @@ fn unreadable_source(raw: &RawValue) -> Option<String> {
     meta.known().map(|_| meta.kind.into_owned())
 }
 
+/// Checks the size of a single source's configuration, and does without the configuration if it can.
+///
+/// # Errors
+/// The size and the limit, in bytes.
+fn check_size_of_one(accepted: &Accepted<'_>, settings: &Settings) -> Result<(), (usize, usize)> {
+    // No limit is lower than that of a part.
+    if plan::size_bound(accepted, settings) <= plan::MAX_PART {
+        return Ok(());
+    }
+    match settings.topology.is_shared() {
+        true => Standalone::new(settings).add(Part::of(accepted, settings)),
+        false => check_size(&plan::of_source(accepted, settings)),
+    }
+}
+
 /// # Errors
 /// The size of all configurations of a source together, if no ConfigMap would hold them, and the limit, in bytes.
-fn check_size(rendered: &Rendered) -> Result<(), (usize, usize)> {
-    let size = |configuration: &Configuration| {
-        let files = configuration.files.iter();
-        files.map(|(name, text)| name.len() + text.len()).sum::<usize>()
-    };
-    match rendered.configurations.iter().map(size).sum() {
+fn check_size(workloads: &[Workload<'_>]) -> Result<(), (usize, usize)> {
+    match size_of(workloads) {
         size if size > plan::MAX_CONFIG_MAP => Err((size, plan::MAX_CONFIG_MAP)),
         _ => Ok(()),
     }
+}
+
+/// The size of all configurations together, in bytes.
+fn size_of(workloads: &[Workload<'_>]) -> usize {
+    let files = workloads.iter().flat_map(|workload| workload.files.by_name());
+    files.map(|(name, text)| name.len() + text.len()).sum()
 }
 
 /// Warns of classes with outputs that a NetworkPolicy cannot restrict.

@@ -4,8 +4,9 @@
 //! finds the problems of an object. This module decides what they mean for a request:
 //!
 //! - An object without our annotations passes, and so does one that is deleted or being deleted.
-//! - An update that does not change our annotations, the destination or the project passes, even when the rules became
-//!   stricter since: Argo CD writes an Application's status many times a minute.
+//! - An update that does not change our annotations, the destination or the project passes unread, even when the rules became
+//!   stricter since: Argo CD writes an Application's status many times a minute. The audit scanner reports what is no longer
+//!   allowed.
 //! - An object with an error is refused, with all of its errors.
 
 mod fast_path;
@@ -24,8 +25,8 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::application_set;
 use crate::diagnostic::{Diagnostic, Problem};
 use crate::protocol::{RenderAnswer, RenderRequest, VERSION};
-use crate::render::{render, render_one};
-use crate::settings::{self, Settings};
+use crate::render::{judge, render, render_one};
+use crate::settings::{self, Mutation, Settings};
 use crate::source::{Kind, Object, TypeMeta};
 use rendered_annotations::RenderedAnnotations;
 use request::{Payload, RelevantFields, Request, annotation_key};
@@ -137,22 +138,31 @@ fn admit(
     let before = old
         .filter(|_| update)
         .and_then(|old| RelevantFields::of(old, key.as_deref()));
-    let unchanged = before.as_ref() == Some(&fields);
+    if before.as_ref() == Some(&fields) {
+        return accept();
+    }
 
     let settings = match read_settings(settings) {
         Ok(settings) => settings,
-        Err(findings) => return verdict(&findings, unchanged),
+        Err(findings) => return verdict(&findings),
     };
     if object.kind() == Some(Kind::ApplicationSet) {
         let findings = application_set::check(object, &settings).unwrap_or_default();
-        return verdict(&findings, unchanged);
+        return verdict(&findings);
+    }
+    if settings.mutation == Mutation::None && !RenderedAnnotations::are_in(&fields) {
+        let judged = judge(object, &settings);
+        return ValidateAnswer {
+            audit_annotations: rendered_annotations::facts(judged.endpoints, None),
+            ..verdict(&judged.findings)
+        };
     }
     let answer = render_one(object, &settings);
     let rendered = RenderedAnnotations::of(&answer);
     let mut findings = findings_of(&answer);
     findings.extend(rendered.forged(&fields, before.as_ref()));
-    let verdict = verdict(&findings, unchanged);
-    if !verdict.accepted || unchanged {
+    let verdict = verdict(&findings);
+    if !verdict.accepted {
         return verdict;
     }
     let mutated = match rendered.mutate(settings.mutation, &fields, payload) {
@@ -181,7 +191,7 @@ fn generate(request: &RawValue, settings: Option<&RawValue>) -> ValidateAnswer {
         let error = "it is neither an AdmissionRequest, nor an Application, a Namespace or a List of them";
         findings.push(unreadable("the request", error));
     }
-    let verdict = verdict(&findings, false);
+    let verdict = verdict(&findings);
     if !verdict.accepted {
         return verdict;
     }
@@ -252,12 +262,13 @@ fn reject(findings: &[Diagnostic]) -> ValidateAnswer {
     }
 }
 
-/// Rejects an object with an error, unless the request did not change it.
-fn verdict(findings: &[Diagnostic], unchanged: bool) -> ValidateAnswer {
-    let warnings = match (findings.iter().any(Diagnostic::is_error), unchanged) {
-        (true, false) => return reject(findings),
-        (_, true) => text::no_longer_allowed(findings),
-        (false, false) => text::warnings(findings),
-    };
-    ValidateAnswer { warnings, ..accept() }
+/// Rejects an object with an error.
+fn verdict(findings: &[Diagnostic]) -> ValidateAnswer {
+    match findings.iter().any(Diagnostic::is_error) {
+        true => reject(findings),
+        false => ValidateAnswer {
+            warnings: text::warnings(findings),
+            ..accept()
+        },
+    }
 }

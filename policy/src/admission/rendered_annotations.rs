@@ -11,7 +11,6 @@ use crate::diagnostic::{Diagnostic, Place, Problem};
 use crate::digest::sha256;
 use crate::protocol::{Outcome, RenderAnswer};
 use crate::settings::Mutation;
-use crate::sorted_map::sorted_map;
 use crate::source::Annotations;
 
 /// The digest of what is rendered.
@@ -41,7 +40,24 @@ struct Facts {
     digest: String,
 }
 
+/// Facts for the audit log. The digest is one of them where something was rendered to compute it from.
+pub(super) fn facts(endpoints: usize, digest: Option<&str>) -> BTreeMap<String, String> {
+    let mut facts = BTreeMap::new();
+    if endpoints > 0 {
+        facts.insert("endpoints".to_owned(), endpoints.to_string());
+    }
+    if let Some(digest) = digest {
+        facts.insert("rendered-digest".to_owned(), digest.to_owned());
+    }
+    facts
+}
+
 impl RenderedAnnotations {
+    /// True if an object has one of these annotations.
+    pub(super) fn are_in(fields: &RelevantFields<'_>) -> bool {
+        [DIGEST, RESOURCES].iter().any(|name| fields.has(name))
+    }
+
     pub(super) fn of(answer: &RenderAnswer) -> Self {
         let source = answer
             .sources
@@ -117,13 +133,8 @@ impl RenderedAnnotations {
 
     /// Facts for the audit log.
     pub(super) fn audit_annotations(&self) -> BTreeMap<String, String> {
-        let facts = self.0.iter().flat_map(|facts| {
-            [
-                ("endpoints", facts.endpoints.to_string()),
-                ("rendered-digest", facts.digest.clone()),
-            ]
-        });
-        sorted_map(facts.map(|(name, value)| (name.to_owned(), value)))
+        let known = self.0.as_ref();
+        known.map_or_else(BTreeMap::new, |known| facts(known.endpoints, Some(&known.digest)))
     }
 }
 

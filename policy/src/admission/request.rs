@@ -84,6 +84,11 @@ impl<'a> RelevantFields<'a> {
         })
     }
 
+    /// True if there is an annotation of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.annotations.contains_key(name)
+    }
+
     /// The value of one annotation, if it exists and is text.
     pub(super) fn annotation(&self, name: &str) -> Option<String> {
         serde_json::from_str(self.annotations.get(name)?).ok()

@@ -69,28 +69,18 @@ fn join_sentences(sentences: impl Iterator<Item = String>) -> String {
 /// The warnings.
 pub(super) fn warnings(findings: &[Diagnostic]) -> Vec<String> {
     let warnings = findings.iter().filter(|finding| !finding.is_error());
-    at_most(warnings.map(|finding| warning("", finding)))
-}
-
-/// The findings that would make the creation of an object fail.
-pub(super) fn no_longer_allowed(findings: &[Diagnostic]) -> Vec<String> {
-    let errors = findings.iter().filter(|finding| finding.is_error());
-    at_most(errors.map(|finding| warning("no longer allowed, ", finding)))
-}
-
-fn warning(before: &str, finding: &Diagnostic) -> String {
-    let text = shorten(&format!("{before}{}: {}", finding.code, finding.message));
-    format!("{text}; see {}", page(&finding.code))
-}
-
-fn at_most(warnings: impl Iterator<Item = String>) -> Vec<String> {
-    let mut warnings: Vec<_> = warnings.collect();
+    let mut warnings: Vec<_> = warnings.map(warning).collect();
     if warnings.len() > MAX_WARNINGS {
         let more = warnings.len() - (MAX_WARNINGS - 1);
         warnings.truncate(MAX_WARNINGS - 1);
         warnings.push(format!("{more} more; `telewarden validate` shows all"));
     }
     warnings
+}
+
+fn warning(finding: &Diagnostic) -> String {
+    let text = shorten(&format!("{}: {}", finding.code, finding.message));
+    format!("{text}; see {}", page(&finding.code))
 }
 
 fn shorten(text: &str) -> String {

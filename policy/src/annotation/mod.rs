@@ -212,19 +212,18 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Find
 
 /// Reports annotations that a source has under both of their names.
 fn refuse_both_names(source: &Source<'_>, findings: &mut Findings) {
-    let mut newer = BTreeSet::new();
-    newer.extend(
-        source
-            .annotations
-            .0
-            .iter()
-            .filter(|(name, _)| name.starts_with(PREFIXES[0]))
-            .map(|(name, _)| name.to_string()),
-    );
-    if newer.is_empty() {
+    let names = || source.annotations.0.iter().map(|(name, _)| name);
+    let has = |prefix: &&str| names().any(|name| name.starts_with(*prefix));
+    if !PREFIXES.iter().all(has) {
         return;
     }
-    for (name, _) in &source.annotations.0 {
+    let mut newer = BTreeSet::new();
+    newer.extend(
+        names()
+            .filter(|name| name.starts_with(PREFIXES[0]))
+            .map(|name| name.to_string()),
+    );
+    for name in names() {
         if let Some(other) = newer_name(name).filter(|other| newer.contains(other)) {
             let name = name.to_string();
             let place = Place::annotation_name(&name);

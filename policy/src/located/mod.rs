@@ -92,16 +92,19 @@ impl Data {
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let power = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
         let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        let is_decimal = ![whole, fraction].concat().is_empty()
+        let is_decimal = !(whole.is_empty() && fraction.is_empty())
             && !power.is_empty()
             && [whole, fraction, power].into_iter().all(all_digits);
+        if !is_decimal {
+            return None;
+        }
         // JSON requires digits on both sides of the point, and no leading zeros.
         let whole = match whole.trim_start_matches('0') {
             "" => "0",
             whole => whole,
         };
         let json = format!("{sign}{whole}.{fraction}0e{exponent}");
-        is_decimal.then(|| serde_json::from_str(&json).unwrap_or(f64::INFINITY))
+        Some(serde_json::from_str(&json).unwrap_or(f64::INFINITY))
     }
 }
 
@@ -152,10 +155,11 @@ impl Node {
 /// list until it ends. Answers true if the text was reported.
 fn report_too_large(annotation: &str, text: &str, findings: &mut Findings) -> bool {
     let size = text.len();
-    let separators = text.bytes().filter(|byte| b",[]{}\n".contains(byte)).count();
+    let is_separator = |byte: &u8| matches!(byte, b',' | b'[' | b']' | b'{' | b'}' | b'\n');
+    let separators = || text.bytes().filter(is_separator).count();
     let problem = if size > MAX_BYTES {
         Problem::TooLarge { size, limit: MAX_BYTES }
-    } else if separators > MAX_VALUES {
+    } else if size > MAX_VALUES && separators() > MAX_VALUES {
         too_many_values()
     } else {
         return false;
@@ -171,6 +175,12 @@ fn too_many_values() -> Problem {
 
 /// Reports the second of two equal keys of a map.
 fn report_duplicates(entries: &[(Key, Node)], findings: &mut Findings) {
+    // Most maps are so small that a set costs more.
+    if entries.len() <= 8
+        && (1..entries.len()).all(|at| !entries[..at].iter().any(|(key, _)| key.text == entries[at].0.text))
+    {
+        return;
+    }
     let mut seen = std::collections::BTreeSet::new();
     for (key, _) in entries {
         if !seen.insert(key.text.clone()) {

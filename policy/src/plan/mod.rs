@@ -18,6 +18,7 @@ mod name;
 mod output_address;
 mod peers;
 mod pod;
+mod size_bound;
 mod standalone;
 
 use std::collections::BTreeMap;
@@ -33,7 +34,8 @@ pub(crate) use name::label_value;
 pub(crate) use output_address::check_output_addresses;
 pub(crate) use peers::{Peer, Peers, has_open_output};
 pub(crate) use pod::Pod;
-pub(crate) use standalone::{MAX_CONFIG_MAP, Part, Standalone};
+pub(crate) use size_bound::size_bound;
+pub(crate) use standalone::{MAX_CONFIG_MAP, MAX_PART, Part, Standalone};
 
 /// A source without errors, and its declaration. Only the checks in [`render`](crate::render) create one, so that nothing
 /// is planned for a refused source.

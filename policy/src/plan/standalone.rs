@@ -22,7 +22,7 @@ const SHARED_FILE: &str = "00-telegraf.conf";
 pub(crate) const MAX_CONFIG_MAP: usize = 1_048_576 - 4096;
 
 /// The maximum size of one source's file, in bytes.
-const MAX_PART: usize = MAX_CONFIG_MAP / 8;
+pub(crate) const MAX_PART: usize = MAX_CONFIG_MAP / 8;
 
 /// The maximum size of all files of one tenant, in bytes.
 const MAX_TENANT: usize = MAX_CONFIG_MAP / 4;
@@ -66,7 +66,7 @@ impl Part {
     }
 
     /// The size in bytes.
-    fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.file_name.len() + self.file.len()
     }
 }

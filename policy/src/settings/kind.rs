@@ -38,6 +38,11 @@ pub(crate) trait Kind {
     }
 }
 
+/// Reads the default of an open map as an empty map, which is merged with it.
+fn read_nothing<K: Kind>(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> K::Value {
+    K::read(&Json::Object(Map::new()), default, path, reader).expect("a default is right")
+}
+
 /// Reads a setting of a section. The default is used if the setting is missing, null or invalid, so that all other
 /// settings can still be read.
 pub(crate) fn read_setting<K: Kind>(
@@ -247,6 +252,11 @@ impl Kind for OptionalDuration {
 impl<K: Kind> Kind for Vec<K> {
     type Value = Vec<K::Value>;
 
+    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
+        let items = default.items().iter();
+        items.map(|item| K::read_default(item, path, reader)).collect()
+    }
+
     fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
         let list = reader.list(written, path)?;
         let mut items = Vec::with_capacity(list.len());
@@ -272,6 +282,10 @@ impl<K: Kind> Kind for OneOrMore<K> {
         }
         Vec::<K>::read(written, default, path, reader)
     }
+
+    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
+        Vec::<K>::read_default(default, path, reader)
+    }
 }
 
 /// A list of names, in any order.
@@ -292,6 +306,10 @@ pub(crate) struct TextMap;
 
 impl Kind for TextMap {
     type Value = BTreeMap<String, String>;
+
+    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
+        read_nothing::<Self>(default, path, reader)
+    }
 
     fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
         let mut texts = BTreeMap::new();
@@ -353,6 +371,10 @@ pub(crate) struct Tags;
 
 impl Kind for Tags {
     type Value = BTreeMap<Key, Template>;
+
+    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
+        read_nothing::<Self>(default, path, reader)
+    }
 
     fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
         let mut tags = BTreeMap::new();
@@ -418,6 +440,10 @@ pub(crate) struct Table<P>(PhantomData<P>);
 
 impl<P: Placeholders> Kind for Table<P> {
     type Value = TemplateTable;
+
+    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
+        read_nothing::<Self>(default, path, reader)
+    }
 
     fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<TemplateTable> {
         let merged = default.merged_with(reader.map(written, path)?);
@@ -514,7 +540,7 @@ impl<S: Kind> Kind for Sections<S> {
     }
 
     fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
-        Self::read(&Json::Object(Map::new()), default, path, reader).expect("it is a map")
+        read_nothing::<Self>(default, path, reader)
     }
 }
 
@@ -523,6 +549,10 @@ pub(crate) struct EndpointOptions;
 
 impl Kind for EndpointOptions {
     type Value = Options;
+
+    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
+        read_nothing::<Self>(default, path, reader)
+    }
 
     fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Options> {
         let merged = default.merged_with(reader.map(written, path)?);
@@ -546,6 +576,10 @@ pub(crate) type PodToleration = Kubernetes<Toleration>;
 
 impl<T: DeserializeOwned + Serialize> Kind for Kubernetes<T> {
     type Value = T;
+
+    fn read_default(default: &Constant, _: &Path<'_>, _: &mut Reader<'_>) -> T {
+        serde_json::from_value(Json::from(default)).expect("a default is right")
+    }
 
     fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<T> {
         reader.map(written, path)?;

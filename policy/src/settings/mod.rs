@@ -90,7 +90,7 @@ impl Settings {
 
 impl Class {
     /// The tables of all plugins and of the class itself.
-    fn tables(&self) -> impl Iterator<Item = &TemplateTable> {
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &TemplateTable> {
         let plugins = [&self.processors, &self.aggregators, &self.outputs];
         let instances = plugins.into_iter().flat_map(BTreeMap::values).flatten();
         [&self.global_tags, &self.agent].into_iter().chain(instances)

@@ -67,19 +67,22 @@ impl HostPattern {
     /// True if the host matches. The comparison is exact, because the host of an
     /// [`EndpointUrl`](crate::annotation::EndpointUrl) is in canonical form.
     pub(crate) fn matches(&self, host: &str, names: &Names<'_>) -> bool {
-        let filled = self.fill(names);
-        let pattern: Vec<&str> = filled.split('.').collect();
-        let host: Vec<&str> = host.split('.').collect();
-        matches_labels(&pattern, &host)
+        matches_labels(&self.fill(names), host)
     }
 
     /// The pattern with a source's names in place of its placeholders.
     pub(crate) fn fill(&self, names: &Names<'_>) -> String {
-        let labels = self.0.iter().map(|label| match label {
-            LabelPattern::Any => "*".to_owned(),
-            LabelPattern::Labels(template) => template.fill(names),
-        });
-        labels.collect::<Vec<_>>().join(".")
+        let mut filled = String::new();
+        for (index, label) in self.0.iter().enumerate() {
+            if index > 0 {
+                filled.push('.');
+            }
+            match label {
+                LabelPattern::Any => filled.push('*'),
+                LabelPattern::Labels(template) => template.fill_into(names, &mut filled),
+            }
+        }
+        filled
     }
 
     /// True if whoever names a source chooses a namespace whose services the pattern matches: `*.{application}.svc`.
@@ -102,6 +105,9 @@ impl HostPattern {
     /// True if the source's names make the pattern match services of other namespaces, and most names do not. For a
     /// namespace called `svc`, `*.{namespace}` becomes `*.svc`, which matches every service.
     pub(crate) fn reaches_other_namespaces(&self, names: &Names<'_>) -> bool {
+        if self.is_certainly_as_meant(names) {
+            return false;
+        }
         let neutral = Names {
             cluster_domain: names.cluster_domain,
             ..NEUTRAL
@@ -125,6 +131,25 @@ impl HostPattern {
             }
         };
         !reach(&self.fill(names), names.cluster_domain).iter().all(is_meant)
+    }
+}
+
+impl HostPattern {
+    /// True if each placeholder is a label of its own, and stands for one that the cluster's DNS uses nowhere. Then the names
+    /// cannot change what the pattern reaches.
+    fn is_certainly_as_meant(&self, names: &Names<'_>) -> bool {
+        let is_plain = |name: &str| {
+            let mut of_dns = names.cluster_domain.split('.').chain(["svc", "*"]);
+            !name.contains('.') && of_dns.all(|label| label != name)
+        };
+        let is_uniform = |label: &LabelPattern| match label {
+            LabelPattern::Any => true,
+            LabelPattern::Labels(template) => template.is_uniform(),
+        };
+        [names.application, names.namespace, names.bucket]
+            .into_iter()
+            .all(is_plain)
+            && self.0.iter().all(is_uniform)
     }
 }
 
@@ -193,17 +218,32 @@ fn read_label(pattern: &[&str], remaining: &[bool], is_label: impl Fn(&str) -> b
     next
 }
 
-/// True if the whole host matches, label by label.
-fn matches_labels(pattern: &[&str], host: &[&str]) -> bool {
-    if host.iter().any(|label| label.is_empty()) {
+/// True if the whole host matches, label by label. As every other label stands for itself, a `*` can take the fewest labels
+/// that let the rest match.
+fn matches_labels(pattern: &str, host: &str) -> bool {
+    if host.split('.').any(str::is_empty) {
         return false;
     }
-    let mut remaining = vec![false; pattern.len() + 1];
-    remaining[pattern.len()] = true;
-    for label in host.iter().rev() {
-        remaining = read_label(pattern, &remaining, |literal| literal == *label);
+    let (mut pattern, mut host) = (pattern.split('.'), host.split('.'));
+    // What follows the last `*`, and the host from its second label on.
+    let mut retry = None;
+    loop {
+        match (pattern.next(), host.next()) {
+            (None, None) => return true,
+            (Some("*"), Some(_)) => retry = Some((pattern.clone(), host.clone())),
+            (Some(label), Some(of_host)) if label == of_host => {}
+            _ => {
+                let Some((after, mut rest)) = retry.take() else {
+                    return false;
+                };
+                if rest.next().is_none() {
+                    return false;
+                }
+                retry = Some((after.clone(), rest.clone()));
+                (pattern, host) = (after, rest);
+            }
+        }
     }
-    remaining[0]
 }
 
 /// A pattern for names and images: `*` stands for any characters, all others for themselves.
@@ -363,8 +403,8 @@ mod tests {
     proptest! {
         #[test]
         fn stars_stand_for_one_or_more_labels(pattern in "[ab*](\\.[ab*]){0,5}", host in "[ab](\\.[ab]){0,8}") {
-            let (pattern, host): (Vec<_>, Vec<_>) = (pattern.split('.').collect(), host.split('.').collect());
-            prop_assert_eq!(matches_labels(&pattern, &host), matches_slowly(&pattern, &host));
+            let labels = (pattern.split('.').collect::<Vec<_>>(), host.split('.').collect::<Vec<_>>());
+            prop_assert_eq!(matches_labels(&pattern, &host), matches_slowly(&labels.0, &labels.1));
         }
     }
 }

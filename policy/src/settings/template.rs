@@ -184,17 +184,31 @@ impl Template {
     /// The text with the values of its placeholders.
     pub(crate) fn fill(&self, names: &Names<'_>) -> String {
         let mut out = String::new();
-        for part in &self.0 {
-            match part {
-                Part::Text(text) => out.push_str(text),
-                Part::Placeholder(Placeholder::Application) => out.push_str(names.application),
-                Part::Placeholder(Placeholder::Namespace) => out.push_str(names.namespace),
-                Part::Placeholder(Placeholder::Bucket) => out.push_str(names.bucket),
-                Part::Placeholder(Placeholder::Endpoint) => out.push_str(names.endpoint),
-                Part::Placeholder(Placeholder::ClusterDomain) => out.push_str(names.cluster_domain),
-            }
-        }
+        self.fill_into(names, &mut out);
         out
+    }
+
+    /// The length of the text with values of at most `longest` bytes.
+    pub(crate) fn longest(&self, longest: usize) -> usize {
+        let parts = self.0.iter().map(|part| match part {
+            Part::Text(text) => text.len(),
+            Part::Placeholder(_) => longest,
+        });
+        parts.sum()
+    }
+
+    /// Adds the text with the values of its placeholders to another one.
+    pub(crate) fn fill_into(&self, names: &Names<'_>, out: &mut String) {
+        for part in &self.0 {
+            out.push_str(match part {
+                Part::Text(text) => text,
+                Part::Placeholder(Placeholder::Application) => names.application,
+                Part::Placeholder(Placeholder::Namespace) => names.namespace,
+                Part::Placeholder(Placeholder::Bucket) => names.bucket,
+                Part::Placeholder(Placeholder::Endpoint) => names.endpoint,
+                Part::Placeholder(Placeholder::ClusterDomain) => names.cluster_domain,
+            });
+        }
     }
 
     /// The text without its placeholders.
@@ -207,6 +221,11 @@ impl Template {
     pub(crate) fn has_source_name(&self) -> bool {
         let names = |part: &Part| matches!(part, Part::Placeholder(Placeholder::Application | Placeholder::Bucket));
         self.0.iter().any(names)
+    }
+
+    /// True if it is one placeholder, or has none.
+    pub(super) fn is_uniform(&self) -> bool {
+        self.0.len() == 1
     }
 
     /// True if it contains placeholders.

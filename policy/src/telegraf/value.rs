@@ -1,23 +1,34 @@
 //! Values that can be written as Telegraf's TOML. Others cannot be constructed.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// A bare key: `A-Z`, `a-z`, `0-9`, `_` and `-`. Telegraf's parser is older than TOML 1.0, and all versions of TOML
 /// read bare keys in the same way.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Key(String);
+pub struct Key(Cow<'static, str>);
 
 impl Key {
     /// The key. `None` if the text is not a bare key.
     pub fn new(text: &str) -> Option<Self> {
-        let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-        (!text.is_empty() && text.len() <= 255 && text.chars().all(bare)).then(|| Self(text.to_owned()))
+        is_bare(text).then(|| Self(Cow::Owned(text.to_owned())))
     }
 
     /// The key's text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+const fn is_bare(text: &str) -> bool {
+    let (bytes, mut at) = (text.as_bytes(), 0);
+    while at < bytes.len() {
+        if !bytes[at].is_ascii_alphanumeric() && !matches!(bytes[at], b'_' | b'-') {
+            return false;
+        }
+        at += 1;
+    }
+    !bytes.is_empty() && bytes.len() <= 255
 }
 
 /// Text in which Telegraf replaces nothing: it contains no `$` (environment variables), no `@{` (secrets) and no
@@ -37,6 +48,13 @@ pub enum NotLiteral {
 impl Literal {
     /// The text, if it is literal.
     pub fn new(text: &str) -> Result<Self, NotLiteral> {
+        // Most texts have none of the characters in question.
+        if text
+            .bytes()
+            .all(|byte| matches!(byte, b' '..=b'~') && byte != b'$' && byte != b'@')
+        {
+            return Ok(Self(text.to_owned()));
+        }
         if text.contains('$') {
             return Err(NotLiteral::Replaced("$"));
         }
@@ -111,8 +129,9 @@ impl Value {
 ///
 /// # Panics
 /// If the name is not a bare key, which is a bug in this crate.
-pub(crate) fn key(name: &'static str) -> Key {
-    Key::new(name).expect("a name in this crate is a bare key")
+pub(crate) const fn key(name: &'static str) -> Key {
+    assert!(is_bare(name), "a name in this crate is a bare key");
+    Key(Cow::Borrowed(name))
 }
 
 /// Text that is a constant of this crate, or that was checked to contain only letters, digits, `.`, `-` and `_`.

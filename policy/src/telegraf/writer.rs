@@ -19,22 +19,25 @@ pub fn to_toml(table: &Table) -> String {
 /// Writes a table's values below its header, and then the tables in it.
 fn write_table(out: &mut String, path: &str, table: &Table) {
     for (key, value) in table {
-        if !matches!(value, Value::Table(_) | Value::Tables(_)) {
-            let _ = write!(out, "{} = ", key.as_str());
+        if !is_table(value) {
+            out.push_str(key.as_str());
+            out.push_str(" = ");
             write_value(out, value);
             out.push('\n');
         }
     }
     for (key, value) in table {
+        if !is_table(value) {
+            continue;
+        }
         let path = match path {
             "" => key.as_str().to_owned(),
-            _ => format!("{path}.{}", key.as_str()),
+            _ => [path, key.as_str()].join("."),
         };
         match value {
             Value::Table(table) => {
                 // A table that contains only tables needs no header.
-                let bare = |value: &Value| matches!(value, Value::Table(_) | Value::Tables(_));
-                if table.is_empty() || !table.values().all(bare) {
+                if table.is_empty() || !table.values().all(is_table) {
                     write_header(out, "[", &path, "]");
                 }
                 write_table(out, &path, table);
@@ -50,11 +53,17 @@ fn write_table(out: &mut String, path: &str, table: &Table) {
     }
 }
 
+fn is_table(value: &Value) -> bool {
+    matches!(value, Value::Table(_) | Value::Tables(_))
+}
+
 fn write_header(out: &mut String, open: &str, path: &str, close: &str) {
     if !out.is_empty() {
         out.push('\n');
     }
-    let _ = writeln!(out, "{open}{path}{close}");
+    for part in [open, path, close, "\n"] {
+        out.push_str(part);
+    }
 }
 
 fn write_value(out: &mut String, value: &Value) {
@@ -71,9 +80,8 @@ fn write_value(out: &mut String, value: &Value) {
                 let _ = write!(out, "{number}");
             }
         }
-        Value::Boolean(value) => {
-            let _ = write!(out, "{value}");
-        }
+        Value::Boolean(true) => out.push_str("true"),
+        Value::Boolean(false) => out.push_str("false"),
         Value::List(values) => {
             out.push('[');
             for (index, value) in values.iter().enumerate() {
@@ -91,6 +99,13 @@ fn write_value(out: &mut String, value: &Value) {
 /// A basic string: <https://toml.io/en/v0.4.0#string>. A character that a reader would not see is written as an escape.
 fn write_text(out: &mut String, text: &str) {
     out.push('"');
+    // Most texts are written as they are.
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+    if text.bytes().all(is_plain) {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
