@@ -7,14 +7,17 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Suggestion};
 use crate::manifest::{Edit, Manifest};
 use crate::protocol::RenderAnswer;
 use crate::settings::{self, Settings};
 use crate::suggestion::suggest;
 
-/// The most suggestions that are tested in one run. Each test is a call of the module.
-const MAX_TRIES: usize = 300;
+/// The most calls of the module to test the suggestions for one source.
+const MAX_TRIES: usize = 100;
+
+/// The most suggestions that are tested one by one. More are tested together, and in halves where that fails.
+const ONE_BY_ONE: usize = 8;
 
 /// The fixes, by the index of the source in the answer and the index of the finding in the source.
 #[derive(Debug, Default)]
@@ -55,6 +58,14 @@ struct Fixer<'a> {
     settings: Settings,
     ask: Ask<'a>,
     tries: usize,
+}
+
+/// A suggestion for a finding.
+struct Candidate<'f> {
+    index: usize,
+    finding: &'f Diagnostic,
+    suggestion: Suggestion,
+    edit: Edit,
 }
 
 /// An object with the suggestions that were accepted so far.
@@ -101,7 +112,7 @@ impl Fixer<'_> {
             edits: Vec::new(),
         };
         let mut known = diagnostics.to_vec();
-        let mut taken = Vec::new();
+        let mut candidates: Vec<Candidate<'_>> = Vec::new();
         // From the end of a text to its start, so that the places of the others stay the same.
         let mut order: Vec<_> = diagnostics.iter().enumerate().collect();
         order.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.place.as_ref().and_then(|place| place.range)));
@@ -117,25 +128,68 @@ impl Fixer<'_> {
             let Some(edit) = text.edit(document, item, &suggestion) else {
                 continue;
             };
-            if taken.contains(&suggestion) {
-                // Two findings have the same cause.
-                fixed.edits.push(((number, index), edit));
-                continue;
-            }
-            let Some(object) = suggestion.applied(&fixed.object) else {
-                continue;
-            };
-            if let Some(left) = self.better(&object, finding, &known) {
-                (fixed.object, known) = (object, left);
-                fixed.edits.push(((number, index), edit));
-                taken.push(suggestion);
-            }
+            candidates.push(Candidate {
+                index,
+                finding,
+                suggestion,
+                edit,
+            });
         }
+        self.tries = 0;
+        let mut taken = Vec::new();
+        if candidates.len() <= ONE_BY_ONE {
+            for candidate in &candidates {
+                // Two findings can have the same cause.
+                if !taken.contains(&&candidate.suggestion) {
+                    self.accept(&[candidate], &mut fixed.object, &mut known, &mut taken);
+                }
+            }
+        } else {
+            let mut different: Vec<&Candidate<'_>> = Vec::new();
+            for candidate in &candidates {
+                if different.iter().all(|other| other.suggestion != candidate.suggestion) {
+                    different.push(candidate);
+                }
+            }
+            self.accept(&different, &mut fixed.object, &mut known, &mut taken);
+        }
+        let edits = candidates
+            .iter()
+            .filter(|candidate| taken.contains(&&candidate.suggestion));
+        fixed.edits = edits
+            .map(|candidate| ((number, candidate.index), candidate.edit.clone()))
+            .collect();
         (!fixed.edits.is_empty()).then_some(fixed)
     }
 
-    /// The findings about a changed object, if the given one is gone and there is no new error.
-    fn better(&mut self, object: &Value, finding: &Diagnostic, known: &[Diagnostic]) -> Option<Vec<Diagnostic>> {
+    /// Applies suggestions to an object, if the module then no longer reports their findings. Otherwise each half is tried alone.
+    fn accept<'c>(
+        &mut self,
+        candidates: &[&'c Candidate<'_>],
+        object: &mut Value,
+        known: &mut Vec<Diagnostic>,
+        taken: &mut Vec<&'c Suggestion>,
+    ) {
+        let mut changed = Some(object.clone());
+        for candidate in candidates {
+            changed = changed.and_then(|changed| candidate.suggestion.applied(&changed));
+        }
+        let findings: Vec<_> = candidates.iter().map(|candidate| candidate.finding).collect();
+        let left = changed
+            .as_ref()
+            .and_then(|changed| self.better(changed, &findings, known));
+        if let (Some(changed), Some(left)) = (changed, left) {
+            (*object, *known) = (changed, left);
+            taken.extend(candidates.iter().map(|candidate| &candidate.suggestion));
+        } else if candidates.len() > 1 {
+            let (first, second) = candidates.split_at(candidates.len() / 2);
+            self.accept(first, object, known, taken);
+            self.accept(second, object, known, taken);
+        }
+    }
+
+    /// The findings about a changed object, if the given ones are gone and there is no new error.
+    fn better(&mut self, object: &Value, gone: &[&Diagnostic], known: &[Diagnostic]) -> Option<Vec<Diagnostic>> {
         self.tries += 1;
         (self.tries <= MAX_TRIES).then_some(())?;
         let answer = (self.ask)(object)?;
@@ -145,13 +199,13 @@ impl Fixer<'_> {
         // Places change with the text, so findings are compared by message.
         let says = |finding: &Diagnostic| (finding.code.clone(), finding.message.clone());
         let mut before: Vec<_> = known.iter().map(says).collect();
-        before.remove(before.iter().position(|known| *known == says(finding))?);
-        let is_gone = |said: &Diagnostic| before.contains(&says(finding)) || says(said) != says(finding);
-        source.diagnostics.iter().all(is_gone).then_some(())?;
+        for finding in gone {
+            before.swap_remove(before.iter().position(|known| *known == says(finding))?);
+        }
         for finding in &source.diagnostics {
             match before.iter().position(|known| *known == says(finding)) {
-                Some(known) => drop(before.remove(known)),
-                None if finding.is_error() => return None,
+                Some(known) => drop(before.swap_remove(known)),
+                None if finding.is_error() || gone.iter().any(|gone| says(gone) == says(finding)) => return None,
                 None => {}
             }
         }

@@ -65,6 +65,26 @@ pub(crate) fn render_one(object: &Object<'_>, settings: &Settings) -> RenderAnsw
     }
 }
 
+/// Skips sources that were rendered before, in answers about a part of the sources each. `known` are the sources rendered so
+/// far. Answers true if there was one.
+#[cfg(feature = "host")]
+pub fn skip_duplicates(answer: &mut RenderAnswer, known: &std::collections::HashSet<String>) -> bool {
+    let mut is_any = false;
+    for source in &mut answer.sources {
+        if source.outcome == Outcome::Rendered && known.contains(&source.source) {
+            is_any = true;
+            let name = source.source.clone();
+            let finding = Problem::DuplicateSource { source: name.clone() }.diagnostic();
+            let position = Position {
+                index: source.index,
+                item: source.item,
+            };
+            *source = self::answer(position, name, Outcome::Skipped, vec![finding]);
+        }
+    }
+    is_any
+}
+
 /// What is found out about an object without rendering it.
 #[derive(Debug, Default)]
 pub(crate) struct Judgement {

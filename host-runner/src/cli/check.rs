@@ -1,6 +1,11 @@
-//! Checks everything that was read with one call of the module, and finds each finding's place in the files.
+//! Checks what is selected, part by part on all cores, and finds each finding's place in the files.
+//!
+//! Files are read, checked and forgotten in parts, so memory does not grow with their number. Parts are reported in the order of
+//! the files.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
+use std::thread;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -8,9 +13,11 @@ use telewarden::{Causes, Diagnostic, Error, Module, Outcome, RenderAnswer, Rende
 use telewarden_policy::diagnostic::Rule;
 use telewarden_policy::fixes::{self, Fixes};
 use telewarden_policy::manifest::{Expansion, Generated, Region, in_application};
+use telewarden_policy::render::skip_duplicates;
+use telewarden_policy::settings::Settings as CoreSettings;
 
 use super::ignore;
-use super::input::{self, Failure, Input, Reading, Settings, Skip, Text};
+use super::input::{self, Failure, Input, Reading, Selected, Settings, Skip, Text};
 use super::module::PolicyArgs;
 use super::output;
 use super::project_file::{Project, SettingsArgs};
@@ -19,6 +26,12 @@ use super::report::{self, Finding, Report};
 
 /// The maximum number of findings for one source, as in the core. Other modules may answer more.
 const MAX_FINDINGS: usize = 101;
+
+/// The number of files that are read and checked together.
+const FILES_OF_A_PART: usize = 32;
+
+/// The most sources in a call of the module. The call has the deadline of all of them together.
+const SOURCES_OF_A_CALL: u32 = 64;
 
 /// The arguments of `validate` and `render`.
 #[derive(Debug, clap::Args)]
@@ -50,10 +63,83 @@ pub(crate) struct Selection {
 #[derive(Default)]
 pub(crate) struct Checked {
     pub(crate) report: Report,
+    /// What was kept of the parts, in the order of the files.
+    pub(crate) parts: Vec<Part>,
+    pub(crate) project: Project,
+}
+
+impl Checked {
+    /// The answers about all parts as one. The indices of sources are those in their parts.
+    pub(crate) fn into_answer(self) -> RenderAnswer {
+        let mut whole = RenderAnswer::default();
+        for Part { answer, .. } in self.parts {
+            whole.sources.extend(answer.sources);
+            whole.shared = whole.shared.or(answer.shared);
+        }
+        whole
+    }
+
+    /// The texts that contain objects.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &Text> {
+        self.parts.iter().flat_map(|part| &part.texts)
+    }
+}
+
+/// Some files, and the answer about their sources.
+#[derive(Default)]
+pub(crate) struct Part {
     pub(crate) answer: RenderAnswer,
     /// The texts that contain objects.
     pub(crate) texts: Vec<Text>,
-    pub(crate) project: Project,
+}
+
+/// What is kept of the parts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Keep {
+    /// Nothing: the report says it all.
+    Nothing,
+    /// The answers.
+    Answers,
+    /// The texts.
+    Texts,
+}
+
+/// How parts are checked.
+#[derive(Clone, Copy)]
+pub(crate) struct Task<'a> {
+    pub(crate) project: &'a Project,
+    pub(crate) module: &'a Module,
+    pub(crate) look: Look,
+    /// Check the Applications of ApplicationSets too.
+    pub(crate) expand: bool,
+    pub(crate) read: &'a ReadSettings,
+}
+
+/// The settings as the core reads them, which is done once for all parts.
+pub(crate) struct ReadSettings {
+    /// Nothing, if they have an error.
+    core: Option<CoreSettings>,
+    /// The annotation with the endpoints.
+    annotation: String,
+    /// True if a check that the module does not have finds an error in them.
+    are_refused: bool,
+}
+
+impl ReadSettings {
+    pub(crate) fn of(project: &Project) -> Self {
+        let document = project.settings.as_ref().map(|settings| &settings.value);
+        let found = telewarden_policy::settings::thorough(document, Vec::new());
+        Self {
+            core: telewarden_policy::settings::read(document).0,
+            annotation: project.annotation(),
+            are_refused: found.iter().any(Diagnostic::is_error),
+        }
+    }
+
+    /// True if all sources have to be rendered in one call.
+    fn need_all_sources(&self) -> bool {
+        self.core.as_ref().is_some_and(CoreSettings::need_all_sources)
+    }
 }
 
 /// Whether fixes are searched for.
@@ -66,27 +152,37 @@ pub(crate) enum Look {
 }
 
 impl Selection {
-    /// Reads the selected input. Without any, standard input is read.
-    fn read(&self, annotation: &str, skip: &Skip) -> Input {
+    /// Finds the selected files. Without any, standard input is selected.
+    fn select(&self, skip: &Skip) -> (Vec<Selected>, Input) {
+        let (files, found) = match self.paths.is_empty() && !self.rendered.is_empty() {
+            true => (Vec::new(), Input::default()),
+            false => input::select(&self.paths, skip),
+        };
+        if self.verbose {
+            let paths = found.skipped.by_skip.iter();
+            paths.for_each(|path| output::say(format_args!("note: passed over `{path}`, which `skip` names")));
+        }
+        for pattern in &found.skipped.unused_skip {
+            output::say(format_args!(
+                "warning: `{pattern}` in `skip` matches nothing that was searched"
+            ));
+        }
+        (files, found)
+    }
+
+    /// Reads one part: some files or, without any, what has to be rendered first.
+    fn read(&self, files: &[Selected], annotation: &str) -> Input {
         let reading = Reading {
             allow_unparsable: self.allow_unparsable,
             annotation: annotation.to_owned(),
         };
-        let mut input = match self.paths.is_empty() && !self.rendered.is_empty() {
-            true => Input::default(),
-            false => input::read(&self.paths, &reading, skip),
-        };
-        self.rendered.read(&mut input);
+        let mut input = input::read(files, &reading);
+        if files.is_empty() {
+            self.rendered.read(&mut input);
+        }
         if self.verbose {
             let files = input.skipped.files.iter();
             files.for_each(|file| output::say(format_args!("note: passed over `{file}`")));
-            let paths = input.skipped.by_skip.iter();
-            paths.for_each(|path| output::say(format_args!("note: passed over `{path}`, which `skip` names")));
-        }
-        for pattern in &input.skipped.unused_skip {
-            output::say(format_args!(
-                "warning: `{pattern}` in `skip` matches nothing that was searched"
-            ));
         }
         input
     }
@@ -110,59 +206,154 @@ struct Expanded<'a> {
     expansion: Expansion,
 }
 
-/// Checks the selected input.
-pub(crate) fn check(selection: &Selection) -> Checked {
-    look(selection, Look::ForFindings)
+/// Checks the selected input. Without a module, or with settings that cannot be read, it is only read.
+pub(crate) fn check(selection: &Selection, look: Look, keep: Keep) -> Checked {
+    let (project, mut failures) = match selection.settings.load() {
+        Ok(project) => (Some(project), Vec::new()),
+        Err(of_settings) => (None, of_settings),
+    };
+    let is_right = project.is_some();
+    let project = project.unwrap_or_default();
+    let (files, found) = selection.select(&project.skip);
+    let module = match is_right.then(|| selection.policy.load()).transpose() {
+        Ok(module) => module,
+        Err(error) => {
+            failures.push(Failure::new(Causes(&error).to_string()));
+            None
+        }
+    };
+    let read = ReadSettings::of(&project);
+    let task = module.as_ref().map(|module| Task {
+        project: &project,
+        module,
+        look,
+        expand: !selection.no_expand,
+        read: &read,
+    });
+    let mut checked = Checked {
+        report: Report::of(&found),
+        ..Checked::default()
+    };
+    check_parts(selection, &files, task, &read, keep, &mut checked);
+    checked.report.failures.extend(failures);
+    checked.report.count();
+    Checked { project, ..checked }
 }
 
-/// Checks the selected input, and searches for fixes if required.
-pub(crate) fn look(selection: &Selection, look: Look) -> Checked {
-    match selection.settings.load() {
-        Ok(project) => {
-            let input = selection.read(&project.annotation(), &project.skip);
-            let (report, answer, texts) = match selection.policy.load() {
-                Ok(module) => check_input(input, &project, &module, look, !selection.no_expand),
-                Err(error) => {
-                    let mut report = Report::of(&input);
-                    report.failures.push(Failure::new(Causes(&error).to_string()));
-                    (report, RenderAnswer::default(), Vec::new())
-                }
+/// Reads and checks all parts.
+fn check_parts(
+    selection: &Selection,
+    files: &[Selected],
+    task: Option<Task<'_>>,
+    read: &ReadSettings,
+    keep: Keep,
+    checked: &mut Checked,
+) {
+    let needs_all = read.need_all_sources();
+    let mut parts: Vec<&[Selected]> = match needs_all {
+        true => vec![files],
+        false => files.chunks(FILES_OF_A_PART).collect(),
+    };
+    let is_rendered = !selection.rendered.is_empty();
+    if parts.is_empty() || (is_rendered && !needs_all) {
+        parts.push(&[]);
+    }
+    let progress = input::progress(files.len() as u64);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let mut known = HashSet::new();
+    for (round, parts) in parts.chunks(cores).enumerate() {
+        let check = |(index, files): (usize, &&[Selected])| {
+            let mut input = selection.read(files, &read.annotation);
+            if needs_all && is_rendered && !files.is_empty() {
+                selection.rendered.read(&mut input);
+            }
+            let is_first = round == 0 && index == 0;
+            match task {
+                Some(task) => check_part(input, task, is_first, &HashSet::new()),
+                None => (Report::of(&input), Part::default()),
+            }
+        };
+        let results: Vec<_> = thread::scope(|scope| {
+            let check = &check;
+            let (first, others) = parts
+                .split_first()
+                .map_or((None, parts), |(first, others)| (Some(first), others));
+            let others: Vec<_> = (1..).zip(others).map(|part| scope.spawn(move || check(part))).collect();
+            let first = first.map(|first| check((0, first)));
+            let others = others
+                .into_iter()
+                .map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            first.into_iter().chain(others).collect()
+        });
+        for (index, (report, part)) in results.into_iter().enumerate() {
+            let (report, part) = without_duplicates(report, part, task, (round, index) == (0, 0), &known);
+            known.extend(rendered(&part.answer));
+            checked.report.add(report);
+            match keep {
+                Keep::Nothing => {}
+                Keep::Answers => checked.parts.push(Part {
+                    texts: Vec::new(),
+                    ..part
+                }),
+                Keep::Texts => checked.parts.push(Part {
+                    answer: RenderAnswer::default(),
+                    ..part
+                }),
+            }
+        }
+        progress.inc(parts.iter().map(|files| files.len() as u64).sum());
+    }
+    progress.finish_and_clear();
+}
+
+/// The names of the sources that were rendered.
+fn rendered(answer: &RenderAnswer) -> impl Iterator<Item = String> {
+    let sources = answer.sources.iter();
+    let rendered = sources.filter(|source| source.outcome == Outcome::Rendered);
+    rendered.map(|source| source.source.clone())
+}
+
+/// The same part, checked again if an earlier part has one of its sources.
+fn without_duplicates(
+    report: Report,
+    part: Part,
+    task: Option<Task<'_>>,
+    is_first: bool,
+    known: &HashSet<String>,
+) -> (Report, Part) {
+    let is_again = rendered(&part.answer).any(|source| known.contains(&source));
+    match task.filter(|_| is_again) {
+        Some(task) => {
+            let input = Input {
+                files: report.summary.files,
+                skipped: report.summary.skipped.clone(),
+                texts: part.texts,
+                failures: Vec::new(),
             };
-            Checked {
-                report,
-                answer,
-                texts,
-                project,
-            }
+            let (mut again, part) = check_part(input, task, is_first, known);
+            again.failures = report.failures;
+            (again, part)
         }
-        Err(of_settings) => {
-            // Unreadable input is reported together with invalid settings.
-            let annotation = Project::default().annotation();
-            let mut report = Report::of(&selection.read(&annotation, &Skip::default()));
-            report.failures.extend(of_settings);
-            Checked {
-                report,
-                ..Checked::default()
-            }
-        }
+        None => (report, part),
     }
 }
 
-/// Calls the module with the input, and reports its answer. With `expand`, the Applications of ApplicationSets are checked too.
-pub(crate) fn check_input(
-    input: Input,
-    project: &Project,
-    module: &Module,
-    look: Look,
-    expand: bool,
-) -> (Report, RenderAnswer, Vec<Text>) {
+/// Checks what was read.
+pub(crate) fn check_input(input: Input, task: Task<'_>) -> Report {
+    let (mut report, _) = check_part(input, task, true, &HashSet::new());
+    report.count();
+    report
+}
+
+/// Calls the module with a part of the input, and reports its answer. Only the first part reports findings about the settings.
+/// `known` are sources of earlier parts.
+fn check_part(input: Input, task: Task<'_>, is_first: bool, known: &HashSet<String>) -> (Report, Part) {
     let mut report = Report::of(&input);
     let texts = input.texts;
-    let answer = report.add_texts(&texts, project, module, look, expand);
+    let answer = report.add_texts(&texts, task, is_first, known);
     ignore::apply(&mut report, &texts);
-    project.judge(&mut report);
-    report.count();
-    (report, answer, texts)
+    task.project.judge(&mut report);
+    (report, Part { answer, texts })
 }
 
 /// Every object, and those of a List one by one: its text, its document, and its number in a List.
@@ -240,6 +431,64 @@ pub(crate) fn ask(module: &Module, settings: Option<&Settings>, sources: &[&Valu
     })
 }
 
+/// Calls the module's `render`, in as many calls as are needed. A call that fails is repeated for each of its sources alone, so
+/// that one source costs no other. `failed` is told the number of a source that failed.
+fn ask_in_parts(
+    task: Task<'_>,
+    sources: &[&Value],
+    mut failed: impl FnMut(usize, Error),
+) -> Result<RenderAnswer, Error> {
+    let settings = task.project.settings.as_ref();
+    let of_a_call = match task.read.need_all_sources() {
+        true => sources.len().max(1),
+        false => SOURCES_OF_A_CALL as usize,
+    };
+    let mut whole = None;
+    let mut known = HashSet::new();
+    let calls: Vec<_> = match sources.is_empty() {
+        true => vec![sources],
+        false => sources.chunks(of_a_call).collect(),
+    };
+    for (number, call) in calls.into_iter().enumerate() {
+        let first = number * of_a_call;
+        let count = u32::try_from(call.len())
+            .unwrap_or(u32::MAX)
+            .clamp(1, SOURCES_OF_A_CALL);
+        let module = task.module.with_deadline(task.module.deadline() * count);
+        let answers = match ask(&module, settings, call) {
+            Ok(answer) => vec![(first, answer)],
+            Err(error @ (Error::Deadline { .. } | Error::OutOfMemory { .. } | Error::Trap { .. }))
+                if call.len() > 1 =>
+            {
+                if task.read.need_all_sources() {
+                    return Err(error);
+                }
+                let mut answers = Vec::new();
+                for (index, source) in call.iter().enumerate() {
+                    match ask(task.module, settings, &[source]) {
+                        Ok(answer) => answers.push((first + index, answer)),
+                        Err(error) => failed(first + index, error),
+                    }
+                }
+                answers
+            }
+            Err(error) => return Err(error),
+        };
+        for (first, mut answer) in answers {
+            for source in &mut answer.sources {
+                source.index = source.index.saturating_add(first);
+            }
+            skip_duplicates(&mut answer, &known);
+            known.extend(rendered(&answer));
+            match &mut whole {
+                None => whole = Some(answer),
+                Some(whole) => whole.sources.extend(answer.sources),
+            }
+        }
+    }
+    Ok(whole.unwrap_or_default())
+}
+
 /// The answer with what Telegraf's tables say of the settings. They are not in the module. As in the module's answers, nothing
 /// is rendered under settings with an error.
 fn thorough(mut answer: RenderAnswer, settings: Option<&Settings>) -> RenderAnswer {
@@ -297,28 +546,47 @@ impl Report {
     }
 
     /// Calls the module with the objects of texts, and adds its answer.
-    fn add_texts(
-        &mut self,
-        texts: &[Text],
-        project: &Project,
-        module: &Module,
-        look: Look,
-        expand: bool,
-    ) -> RenderAnswer {
+    fn add_texts(&mut self, texts: &[Text], task: Task<'_>, is_first: bool, known: &HashSet<String>) -> RenderAnswer {
+        let Task {
+            project,
+            module,
+            look,
+            expand,
+            read,
+        } = task;
         let settings = project.settings.as_ref();
-        let annotation = project.annotation();
+        let annotation = read.annotation.as_str();
         let expanded = match expand {
-            true => self::expand(texts, &annotation),
+            true => self::expand(texts, annotation),
             false => Vec::new(),
         };
         let (origins, sources) = sources(texts, &expanded);
-        let answer = match ask(module, settings, &sources) {
-            Ok(answer) => thorough(answer, settings),
+        if sources.is_empty() && !is_first {
+            self.add_misplaced(texts, annotation);
+            return RenderAnswer::default();
+        }
+        let failures = &mut self.failures;
+        let answer = ask_in_parts(task, &sources, |number, error| {
+            let name = origins.get(number).map_or("", |origin| &origin.text.name);
+            failures.push(Failure::of_file(name, Causes(&error).to_string()));
+        });
+        let mut answer = match answer {
+            Ok(answer) if is_first => thorough(answer, settings),
+            Ok(mut answer) => {
+                self.settings_refused |= answer.diagnostics.iter().any(Diagnostic::is_error);
+                answer.diagnostics.clear();
+                if read.are_refused {
+                    answer.sources.clear();
+                }
+                answer
+            }
             Err(error) => {
                 self.failures.push(Failure::new(Causes(&error).to_string()));
                 return RenderAnswer::default();
             }
         };
+        skip_duplicates(&mut answer, known);
+        self.settings_refused |= answer.diagnostics.iter().any(Diagnostic::is_error);
         let fixes = match look {
             Look::ForFindings => Fixes::default(),
             Look::ForFixes => {
@@ -340,24 +608,24 @@ impl Report {
                 })
             }
         };
-        self.add_answer(&answer, project, &origins, &expanded, &fixes);
-        self.add_managed_namespaces(texts, module, settings, &annotation);
-        self.add_misplaced(texts, &annotation);
+        self.add_answer(&answer, task, &origins, &expanded, &fixes);
+        self.add_managed_namespaces(texts, module, settings, annotation);
+        self.add_misplaced(texts, annotation);
         answer
     }
 
     fn add_answer(
         &mut self,
         answer: &RenderAnswer,
-        project: &Project,
+        task: Task<'_>,
         origins: &[Origin<'_>],
         expanded: &[Expanded<'_>],
         fixes: &Fixes,
     ) {
+        let Task { project, read, .. } = task;
         let settings = project.settings.as_ref();
-        let annotation = project.annotation();
+        let annotation = &read.annotation;
         for diagnostic in &answer.diagnostics {
-            self.settings_refused |= diagnostic.is_error();
             self.findings.push(match settings {
                 Some(settings) if diagnostic.place.is_some() => settings.finding(diagnostic),
                 _ => Finding::new(diagnostic),
@@ -423,7 +691,7 @@ impl Report {
                 }
             } else if *outcome == Outcome::Idle
                 && diagnostics.is_empty()
-                && text.manifest.managed_namespace(document, item, &annotation).is_none()
+                && text.manifest.managed_namespace(document, item, annotation).is_none()
             {
                 self.summary.unannotated.count(identity);
             }

@@ -9,7 +9,7 @@ use telewarden_policy::diagnostic::rules;
 use telewarden_policy::protocol::Database;
 
 use super::Status;
-use super::check::{self, Checked};
+use super::check::{self, Keep, Look};
 use super::output::{self, plain};
 use super::report::human;
 use super::rule::{document, unknown};
@@ -45,7 +45,9 @@ pub(crate) fn run(args: &Args) -> Status {
             None => {}
         }
     }
-    let Checked { report, answer, .. } = check::check(&args.selection);
+    let mut checked = check::check(&args.selection, Look::ForFindings, Keep::Answers);
+    let report = std::mem::take(&mut checked.report);
+    let answer = checked.into_answer();
     let printed = match args.format {
         Format::Human => output::print(&words(&answer)),
         Format::Mermaid => output::print(&picture(&answer)),

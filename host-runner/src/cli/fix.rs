@@ -7,7 +7,7 @@ use similar::TextDiff;
 use telewarden_policy::fixes;
 
 use super::Status;
-use super::check::{self, Checked, Look};
+use super::check::{self, Checked, Keep, Look};
 use super::input::Text;
 use super::output;
 use super::report::{count, human};
@@ -35,7 +35,7 @@ struct Change<'a> {
 }
 
 pub(crate) fn run(args: &Args) -> Status {
-    let checked = check::look(&args.selection, Look::ForFixes);
+    let checked = check::check(&args.selection, Look::ForFixes, Keep::Texts);
     if args.diff {
         return diff(&checked);
     }
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args) -> Status {
     if written == Status::CouldNotRun {
         return written;
     }
-    let Checked { report, project, .. } = check::check(&args.selection);
+    let Checked { report, project, .. } = check::check(&args.selection, Look::ForFindings, Keep::Nothing);
     let printed = output::print_styled(&human::findings(&report));
     report
         .failures
@@ -84,7 +84,7 @@ fn write_file(path: &Path, old: &str, new: &str) -> Result<(), String> {
 }
 
 fn changes(checked: &Checked) -> impl Iterator<Item = Change<'_>> {
-    checked.texts.iter().filter_map(|text| {
+    checked.texts().filter_map(|text| {
         let of_text = checked.report.findings.iter();
         let of_text = of_text.filter(|finding| finding.file.as_ref() == Some(&text.name));
         let edits = fixes::different(of_text.filter_map(|finding| finding.fix.as_ref().map(|fix| &fix.edit)));

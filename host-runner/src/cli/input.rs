@@ -242,13 +242,16 @@ enum Unreadable {
 
 /// How a file was selected: as an argument, or by a search of a folder.
 #[derive(Clone, Copy, Eq, PartialEq)]
-enum Origin {
+pub(crate) enum Origin {
     Named,
     Found,
 }
 
-/// Reads files, folders and, for `-`, standard input. A failure of one does not stop the others.
-pub(crate) fn read(paths: &[PathBuf], reading: &Reading, skip: &Skip) -> Input {
+/// A file to read.
+pub(crate) type Selected = (PathBuf, Origin);
+
+/// Finds files and, for `-`, standard input. What cannot be searched, and what is passed over, is in the input.
+pub(crate) fn select(paths: &[PathBuf], skip: &Skip) -> (Vec<Selected>, Input) {
     let mut input = Input::default();
     let stdin = [PathBuf::from("-")];
     let paths = match paths {
@@ -256,7 +259,7 @@ pub(crate) fn read(paths: &[PathBuf], reading: &Reading, skip: &Skip) -> Input {
             input.failures.push(Failure::new(
                 "no PATH given: name files or folders, or `-` for standard input",
             ));
-            return input;
+            return (Vec::new(), input);
         }
         [] => &stdin,
         paths => paths,
@@ -296,21 +299,25 @@ pub(crate) fn read(paths: &[PathBuf], reading: &Reading, skip: &Skip) -> Input {
     // A file is read once, even if several paths lead to it. A path that cannot be resolved fails later, when it is opened.
     files.retain(|(path, _)| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())));
 
-    let progress = progress(files.len() as u64);
+    (files, input)
+}
+
+/// Reads files. A failure of one does not stop the others.
+pub(crate) fn read(files: &[Selected], reading: &Reading) -> Input {
+    let mut input = Input::default();
     for (path, origin) in files {
-        input.add(&path, origin, reading);
-        progress.inc(1);
+        input.add(path, *origin, reading);
     }
-    progress.finish_and_clear();
     input
 }
 
-fn progress(files: u64) -> ProgressBar {
+/// The progress of that many files.
+pub(crate) fn progress(files: u64) -> ProgressBar {
     if files < FILES_WORTH_A_PROGRESS_BAR {
         return ProgressBar::hidden();
     }
     // Drawn on standard error, and only if that is a terminal.
-    let style = ProgressStyle::with_template("reading {wide_bar} {pos}/{len} files");
+    let style = ProgressStyle::with_template("checking {wide_bar} {pos}/{len} files");
     ProgressBar::new(files).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
@@ -402,6 +409,17 @@ fn why(path: &Path, error: &io::Error) -> String {
             target.display()
         ),
         _ => format!("cannot read: {error}"),
+    }
+}
+
+impl Skipped {
+    /// Adds what was passed over elsewhere.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.templates += other.templates;
+        self.not_yaml += other.not_yaml;
+        self.files.extend(other.files);
+        self.by_skip.extend(other.by_skip);
+        self.unused_skip.extend(other.unused_skip);
     }
 }
 

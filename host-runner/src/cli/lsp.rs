@@ -27,7 +27,7 @@ use self::messages::{
 };
 use self::outline::Line;
 use super::Status;
-use super::check::{self, Look};
+use super::check::{self, Look, ReadSettings, Task};
 use super::input::{Failure, Input, Text};
 use super::module::PolicyArgs;
 use super::output::{self, plain};
@@ -320,7 +320,16 @@ impl Server<'_> {
             files: 1,
             ..Input::default()
         };
-        let (report, ..) = check::check_input(input, project, &self.module, Look::ForFixes, true);
+        let report = check::check_input(
+            input,
+            Task {
+                project,
+                module: &self.module,
+                look: Look::ForFixes,
+                expand: true,
+                read: &ReadSettings::of(project),
+            },
+        );
         let Report { findings, .. } = report;
         let of_text = findings
             .into_iter()

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use telewarden::{Configuration, Outcome, RenderAnswer, Rendered};
 
 use super::Status;
-use super::check::{self, Checked};
+use super::check::{self, Keep, Look};
 use super::output;
 use super::report::{Report, count, human};
 use super::validate::no_source;
@@ -52,7 +52,9 @@ enum Error {
 }
 
 pub(crate) fn run(args: &Args) -> Status {
-    let Checked { report, answer, .. } = check::check(&args.selection);
+    let mut checked = check::check(&args.selection, Look::ForFindings, Keep::Answers);
+    let report = std::mem::take(&mut checked.report);
+    let answer = checked.into_answer();
     let written = match (&args.out_dir, args.output) {
         (Some(folder), Format::Toml) => write_files(folder, configuration_files(&answer)),
         (Some(folder), format) => object_files(&answer, format).and_then(|files| write_files(folder, files)),

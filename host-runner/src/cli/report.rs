@@ -62,7 +62,7 @@ pub(crate) struct Summary {
     pub(crate) errors: usize,
     /// The number of warnings.
     pub(crate) warnings: usize,
-    /// The number of findings that are not in the report, because a source had too many.
+    /// The number of findings that are not in the report, because there are too many.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) left_out: usize,
     /// The number of findings that `telewarden fix` can fix.
@@ -238,6 +238,44 @@ impl Finding {
 }
 
 impl Report {
+    /// Adds the report about other files. The totals must be updated then.
+    pub(crate) fn add(&mut self, other: Self) {
+        let Summary {
+            files,
+            skipped,
+            refused,
+            unannotated,
+            not_read,
+            left_out,
+            ignored,
+            ..
+        } = other.summary;
+        let summary = &mut self.summary;
+        summary.files += files;
+        summary.skipped.add(skipped);
+        summary.refused += refused;
+        summary.unannotated.applications += unannotated.applications;
+        summary.unannotated.application_sets += unannotated.application_sets;
+        summary.unannotated.namespaces += unannotated.namespaces;
+        for kind in not_read {
+            if !summary.not_read.contains(&kind) {
+                summary.not_read.push(kind);
+            }
+        }
+        summary.left_out += left_out;
+        summary.ignored += ignored;
+        self.settings_refused |= other.settings_refused;
+        self.sources.extend(other.sources);
+        self.findings.extend(other.findings);
+        self.failures.extend(other.failures);
+    }
+
+    /// Leaves out findings beyond a number. The totals stay.
+    pub(crate) fn leave_out_beyond(&mut self, max: usize) {
+        self.summary.left_out += self.findings.len().saturating_sub(max);
+        self.findings.truncate(max);
+    }
+
     /// Updates the totals.
     pub(crate) fn count(&mut self) {
         let of = |severity| {

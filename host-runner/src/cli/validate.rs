@@ -4,10 +4,13 @@ use clap::ValueEnum;
 
 use super::Status;
 use super::baseline::BaselineArgs;
-use super::check::{self, Checked, Look};
+use super::check::{self, Checked, Keep, Look};
 use super::fix;
 use super::output;
 use super::report::{github, human, sarif};
+
+/// The most findings that are shown as text, unless an option says otherwise.
+const FINDINGS_FOR_PEOPLE: usize = 100;
 
 /// Check annotations, and show each finding at its place in the files
 #[derive(Debug, clap::Args)]
@@ -20,6 +23,9 @@ pub(crate) struct Args {
     /// Exit with 1 if there are warnings
     #[arg(long)]
     strict: bool,
+    /// Show at most this many findings; by default 100 as text, and all in the other formats
+    #[arg(long, value_name = "NUMBER")]
+    max_findings: Option<usize>,
     /// Fix findings in the files first, as `telewarden fix` does
     #[arg(long)]
     fix: bool,
@@ -41,13 +47,17 @@ enum Format {
 
 pub(crate) fn run(args: &Args) -> Status {
     let fixed = match args.fix {
-        true => fix::write(&check::look(&args.selection, Look::ForFixes)),
+        true => fix::write(&check::check(&args.selection, Look::ForFixes, Keep::Texts)),
         false => Status::Fine,
     };
     let Checked {
         mut report, project, ..
-    } = check::look(&args.selection, Look::ForFixes);
+    } = check::check(&args.selection, Look::ForFixes, Keep::Nothing);
     args.baseline.apply(&mut report, &project);
+    let for_people = matches!(args.format, Format::Human).then_some(FINDINGS_FOR_PEOPLE);
+    if let Some(max) = args.max_findings.or(for_people) {
+        report.leave_out_beyond(max);
+    }
     let printed = match args.format {
         Format::Human => output::print_styled(&human::findings(&report)),
         Format::Json => output::print_json(&report),

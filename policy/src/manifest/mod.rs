@@ -23,7 +23,7 @@ mod template_file;
 mod writer;
 mod yaml;
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -65,7 +65,7 @@ pub struct Manifest {
     text: String,
     documents: Vec<Value>,
     /// Computed when the first place is needed, because most texts have no findings.
-    tree: OnceCell<Option<Tree>>,
+    tree: OnceLock<Option<Tree>>,
 }
 
 impl Manifest {
@@ -80,7 +80,7 @@ impl Manifest {
             Ok(documents) => Ok(Self {
                 text,
                 documents,
-                tree: OnceCell::new(),
+                tree: OnceLock::new(),
             }),
             Err(error) => Err((text, error)),
         }

@@ -4,9 +4,8 @@
 //! escaped and folded. The scalar and its decoded text are read side by side to find the place of each character. If they
 //! do not match, the place is the scalar's first line: a place can be coarse, but never wrong.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
@@ -22,7 +21,7 @@ pub(super) struct Tree {
     lines: Vec<usize>,
     nodes: Vec<Node>,
     documents: Vec<usize>,
-    alignments: RefCell<HashMap<usize, Option<Rc<[Run]>>>>,
+    alignments: Mutex<HashMap<usize, Option<Arc<[Run]>>>>,
 }
 
 #[derive(Debug)]
@@ -66,7 +65,7 @@ impl Tree {
             lines: vec![0],
             nodes: Vec::new(),
             documents: Vec::new(),
-            alignments: RefCell::default(),
+            alignments: Mutex::default(),
         };
         let newlines = tree.chars.iter().enumerate().filter(|(_, c)| **c == '\n');
         tree.lines.extend(newlines.map(|(index, _)| index + 1));
@@ -331,11 +330,11 @@ impl Tree {
         })
     }
 
-    fn alignment(&self, node: usize) -> Option<Rc<[Run]>> {
-        let mut alignments = self.alignments.borrow_mut();
+    fn alignment(&self, node: usize) -> Option<Arc<[Run]>> {
+        let mut alignments = self.alignments.lock().unwrap_or_else(PoisonError::into_inner);
         alignments
             .entry(node)
-            .or_insert_with(|| self.align(node).map(Rc::from))
+            .or_insert_with(|| self.align(node).map(Arc::from))
             .clone()
     }
 

@@ -68,6 +68,11 @@ impl Settings {
         &self.annotation
     }
 
+    /// True if all sources have to be rendered in one call, because they share one Telegraf.
+    pub fn need_all_sources(&self) -> bool {
+        self.topology.is_shared()
+    }
+
     /// True if each source gets a token of its own.
     pub(crate) fn provides_tokens(&self) -> bool {
         self.influxdb.provide == Provide::BucketsAndTokens
