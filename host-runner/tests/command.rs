@@ -928,6 +928,9 @@ fn findings_of_one_source_are_bounded() {
     )]));
     let place = Place::answering(&answer).file("a.yaml", APPLICATION);
     let ran = place.run(&["validate", "a.yaml"]);
+    assert_eq!(ran.out.matches("error[TW103]").count(), 100);
+    assert!(ran.err.contains("400 findings left out"), "{}", ran.err);
+    let ran = place.run(&["validate", "--max-findings", "1000", "a.yaml"]);
     assert_eq!(ran.out.matches("error[TW103]").count(), 101);
     assert!(ran.err.contains("399 findings left out"), "{}", ran.err);
 }

@@ -413,3 +413,28 @@ proptest! {
         prop_assert!(!out(&output).contains("error["), "{}", out(&output));
     }
 }
+
+/// More fixes than are tested one by one. Other errors stay.
+#[test]
+fn many_findings_of_one_source_are_fixed() {
+    let endpoints = |option: &str, odd: &str| {
+        let endpoint = |number: usize| {
+            let odd = if number % 9 == 4 { odd } else { "" };
+            format!(
+                "      - web-{number}:\n          url: http://web-{number}.shop.svc{odd}/metrics\n          {option}: 1m\n"
+            )
+        };
+        (0..40).map(endpoint).collect::<String>()
+    };
+    let text = |option, odd| application(&format!("    {KEY}: |\n{}", endpoints(option, odd).trim_end()));
+    let folder = place(&[("shop.yaml", &text("intervall", ":0"))]);
+    let output = run(folder.path(), &["fix", "shop.yaml"]);
+    assert_eq!(
+        read(&folder, "shop.yaml"),
+        text("interval", ":0"),
+        "{}{}",
+        out(&output),
+        err(&output)
+    );
+    assert!(err(&output).contains("fixed 40 places"), "{}", err(&output));
+}

@@ -3,6 +3,7 @@
 mod fix;
 mod folder;
 mod lsp;
+mod many;
 mod mistakes;
 mod project_file;
 #[cfg(unix)]
