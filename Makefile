@@ -105,9 +105,11 @@ e2e: policy.wasm ## Run the end-to-end tests; see e2e/README.md
 	@test -x e2e/run || { echo 'make e2e: there is no e2e/run' >&2; exit 1; }
 	e2e/run
 
-bench: policy.wasm ## Run the benchmarks
-	@test -x bench/run || { echo 'make bench: there is no bench/run' >&2; exit 1; }
+bench: policy.wasm ## Run the benchmarks; `make bench-instructions` and so on run one of them, see bench/run
 	bench/run
+
+bench-%: policy.wasm
+	bench/run $*
 
 # FUZZ_SECONDS for each target. Sanitizers are not used: they need a nightly compiler and find errors that safe Rust excludes.
 FUZZ_SECONDS := 60

@@ -252,11 +252,6 @@ impl Kind for OptionalDuration {
 impl<K: Kind> Kind for Vec<K> {
     type Value = Vec<K::Value>;
 
-    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
-        let items = default.items().iter();
-        items.map(|item| K::read_default(item, path, reader)).collect()
-    }
-
     fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
         let list = reader.list(written, path)?;
         let mut items = Vec::with_capacity(list.len());
@@ -281,10 +276,6 @@ impl<K: Kind> Kind for OneOrMore<K> {
             return None;
         }
         Vec::<K>::read(written, default, path, reader)
-    }
-
-    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
-        Vec::<K>::read_default(default, path, reader)
     }
 }
 
@@ -576,10 +567,6 @@ pub(crate) type PodToleration = Kubernetes<Toleration>;
 
 impl<T: DeserializeOwned + Serialize> Kind for Kubernetes<T> {
     type Value = T;
-
-    fn read_default(default: &Constant, _: &Path<'_>, _: &mut Reader<'_>) -> T {
-        serde_json::from_value(Json::from(default)).expect("a default is right")
-    }
 
     fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<T> {
         reader.map(written, path)?;

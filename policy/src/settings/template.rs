@@ -188,15 +188,6 @@ impl Template {
         out
     }
 
-    /// The length of the text with values of at most `longest` bytes.
-    pub(crate) fn longest(&self, longest: usize) -> usize {
-        let parts = self.0.iter().map(|part| match part {
-            Part::Text(text) => text.len(),
-            Part::Placeholder(_) => longest,
-        });
-        parts.sum()
-    }
-
     /// Adds the text with the values of its placeholders to another one.
     pub(crate) fn fill_into(&self, names: &Names<'_>, out: &mut String) {
         for part in &self.0 {
