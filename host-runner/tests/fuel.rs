@@ -207,9 +207,9 @@ fn good(endpoints: usize) -> Value {
 
 /// What requests of a normal day cost, in thousands of units of fuel. The limits are a tenth above what was measured.
 #[rstest]
-#[case::created_with_5_endpoints("CREATE", 5, 1)]
-#[case::created_with_64_endpoints("CREATE", 64, 1)]
-#[case::updated_without_a_change("UPDATE", 5, 1)]
+#[case::created_with_5_endpoints("CREATE", 5, 1_850)]
+#[case::created_with_64_endpoints("CREATE", 64, 15_500)]
+#[case::updated_without_a_change("UPDATE", 5, 145)]
 fn a_good_annotation_is_cheap(#[case] operation: &str, #[case] endpoints: usize, #[case] limit: u64) {
     let object = good(endpoints);
     let request = json!({"uid": "1", "operation": operation, "object": object, "oldObject": object});
@@ -219,9 +219,9 @@ fn a_good_annotation_is_cheap(#[case] operation: &str, #[case] endpoints: usize,
 }
 
 #[rstest]
-#[case::settings("validate_settings", json!({}), 1)]
-#[case::a_large_standalone_source("render", json!({"protocol": 1, "settings": {"topology": "standalone"}, "sources": [good(64)]}), 1)]
-#[case::an_own_telegraf("render", json!({"protocol": 1, "sources": [good(5)]}), 1)]
+#[case::settings("validate_settings", json!({}), 500)]
+#[case::a_large_standalone_source("render", json!({"protocol": 1, "settings": {"topology": "standalone"}, "sources": [good(64)]}), 27_000)]
+#[case::an_own_telegraf("render", json!({"protocol": 1, "sources": [good(5)]}), 3_300)]
 fn what_an_operation_costs(#[case] operation: &'static str, #[case] payload: Value, #[case] limit: u64) {
     let cost = Counted::new().call(operation, &payload);
     println!("{operation}: {cost:?}");

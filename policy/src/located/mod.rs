@@ -92,7 +92,7 @@ impl Data {
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let power = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
         let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        let is_decimal = !(whole.is_empty() && fraction.is_empty())
+        let is_decimal = whole.len() + fraction.len() > 0
             && !power.is_empty()
             && [whole, fraction, power].into_iter().all(all_digits);
         if !is_decimal {
