@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use telewarden::artifact::SignerArgs;
@@ -44,6 +45,8 @@ pub(crate) enum Command {
     Apply(Apply),
     /// Replace the tokens of sources in InfluxDB; the operator does it, and the old ones work until the pods are replaced
     Rotate(Rotate),
+    /// Print whether the endpoints of sources are scraped, and what is wrong; exit 1 if anything, 2 on errors
+    Status(StatusArgs),
     /// Check that the cluster has the objects that sources in files need; exit 1 if not, 2 on errors
     Doctor(Doctor),
 }
@@ -129,6 +132,14 @@ pub(crate) struct Run {
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub(crate) listen: SocketAddr,
 
+    /// How often each Telegraf is asked how it is, in seconds; 0 for never
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) status_interval: u32,
+
+    /// So many failing endpoints have a metric of their own
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    pub(crate) failing_series: usize,
+
     /// Write without the Lease; only safe if no other operator of the same instance runs
     #[arg(long)]
     pub(crate) no_leader_election: bool,
@@ -201,4 +212,64 @@ pub(crate) struct Doctor {
     /// A file with a token of InfluxDB that can read buckets. Without it, buckets are not looked up
     #[arg(long, value_name = "FILE")]
     pub(crate) influxdb_token_file: Option<PathBuf>,
+}
+
+/// Arguments of `status`.
+#[derive(Args, Debug)]
+pub(crate) struct StatusArgs {
+    /// The sources, as NAMESPACE/NAME, NAME, or in full as Events have them. If none is given, all
+    #[arg(value_name = "[NAMESPACE/]NAME")]
+    pub(crate) sources: Vec<String>,
+
+    /// The format
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub(crate) output: StatusFormat,
+
+    /// Print it again whenever it changes
+    #[arg(long)]
+    pub(crate) watch: bool,
+
+    /// Wait until everything is well, for so long at most: such as 30s or 5m
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with = "watch")]
+    pub(crate) wait: Option<Duration>,
+
+    /// The operator's namespace
+    #[arg(long, short, default_value = "telewarden")]
+    pub(crate) namespace: String,
+
+    /// The instance label of the operator's objects
+    #[arg(long, default_value = "telewarden")]
+    pub(crate) instance: String,
+
+    /// Ask the operator at this URL, such as http://127.0.0.1:8080 of a `kubectl port-forward`, not through the API server
+    #[arg(long, value_name = "URL")]
+    pub(crate) operator: Option<String>,
+}
+
+/// The format of `status`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum StatusFormat {
+    /// A table.
+    Table,
+    /// A table that also has what works.
+    Wide,
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+}
+
+/// A time such as `30s`, `5m` or `1h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.len().saturating_sub(1));
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err("write a number and s, m or h, such as 5m".to_owned()),
+    };
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "write a number and s, m or h, such as 5m".to_owned())?;
+    Ok(Duration::from_secs(number.saturating_mul(unit)))
 }

@@ -5,6 +5,7 @@ mod diff;
 mod doctor;
 mod rotate;
 mod run;
+mod status;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ pub(crate) async fn dispatch(command: Command) -> Result<ExitCode, Error> {
         Command::Diff(arguments) => diff::diff(arguments).await,
         Command::Apply(arguments) => apply::apply(arguments).await,
         Command::Rotate(arguments) => rotate::rotate(arguments).await,
+        Command::Status(arguments) => status::status(arguments).await,
         Command::Doctor(arguments) => doctor::doctor(arguments).await,
     }
 }

@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics`.
+//! `/healthz`, `/readyz`, `/metrics` and `/status`.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -17,6 +17,7 @@ use tokio::task::AbortHandle;
 
 use crate::error::Error;
 use crate::metrics::Metrics;
+use crate::status::Board;
 
 /// The state that the endpoints serve.
 #[derive(Debug)]
@@ -24,14 +25,25 @@ pub(crate) struct Status {
     pub(crate) metrics: Metrics,
     /// True after everything was listed once.
     pub(crate) ready: AtomicBool,
+    /// Whether what was applied works.
+    pub(crate) board: Arc<Board>,
+    /// So many failing endpoints have a metric of their own.
+    failing_series: usize,
 }
 
 impl Status {
     /// The initial state: not ready, all counters zero.
     pub(crate) fn new() -> Arc<Self> {
+        Self::with_failing_series(0)
+    }
+
+    /// The same, with a metric for each of so many failing endpoints.
+    pub(crate) fn with_failing_series(failing_series: usize) -> Arc<Self> {
         Arc::new(Self {
             metrics: Metrics::new(),
             ready: AtomicBool::new(false),
+            board: Arc::default(),
+            failing_series,
         })
     }
 }
@@ -95,10 +107,22 @@ fn answer(request: &Request<Incoming>, status: &Status) -> Response<Full<Bytes>>
             "not everything is listed yet\n".to_owned(),
             PLAIN,
         ),
-        "/metrics" => text(StatusCode::OK, status.metrics.text(), METRICS),
+        "/metrics" => {
+            status.metrics.states(&status.board.health(), status.failing_series);
+            text(StatusCode::OK, status.metrics.text(), METRICS)
+        }
+        "/status" if status.metrics.leader.get() == 0 => text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "another operator leads, and knows the status\n".to_owned(),
+            PLAIN,
+        ),
+        "/status" => {
+            let health = serde_json::to_string(&status.board.health()).expect("a status is JSON");
+            text(StatusCode::OK, health, "application/json")
+        }
         _ => text(
             StatusCode::NOT_FOUND,
-            "not found; the endpoints are /healthz, /readyz and /metrics\n".to_owned(),
+            "not found; the endpoints are /healthz, /readyz, /metrics and /status\n".to_owned(),
             PLAIN,
         ),
     }

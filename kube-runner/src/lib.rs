@@ -36,6 +36,7 @@
 //! - `reconcile` takes a view of the state, calls the module (`render`), stores accepted declarations (`accepted`), and
 //!   applies the answer to the objects of the source (`owned`) through the `writer`, which needs the `lease`.
 //! - `influxdb` provides buckets and tokens before a source's objects are applied, if the settings say so.
+//! - `status` follows whether what was applied works: it asks each Telegraf, and tells the source and whoever asks.
 //! - `operator` starts all of this with the current settings, and restarts it when they change.
 //! - `commands` are `run`, `diff` and `apply`; [`Cli`] is their command line.
 //!
@@ -73,6 +74,7 @@ mod render;
 mod retry;
 mod settings;
 mod settings_source;
+mod status;
 mod watch;
 mod writer;
 mod yaml;

@@ -10,7 +10,9 @@ use crate::cli::{Cli, Command, LogFormat};
 pub(crate) fn start(cli: &Cli) {
     let format = cli.log_format.unwrap_or(match cli.command {
         Command::Run(_) => LogFormat::Json,
-        Command::Diff(_) | Command::Apply(_) | Command::Doctor(_) | Command::Rotate(_) => LogFormat::Text,
+        Command::Diff(_) | Command::Apply(_) | Command::Doctor(_) | Command::Status(_) | Command::Rotate(_) => {
+            LogFormat::Text
+        }
     });
     let filter = EnvFilter::try_new(&cli.log).unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()

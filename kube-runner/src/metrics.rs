@@ -9,6 +9,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::status::{Health, State};
+
 /// The metrics and their registry.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -26,8 +28,23 @@ pub(crate) struct Metrics {
     endpoints: Gauge,
     /// Owned objects in the cluster.
     pub(crate) owned: Gauge,
+    source_states: Family<StateLabel, Gauge>,
+    endpoint_states: Family<StateLabel, Gauge>,
+    failing: Family<FailingEndpoint, Gauge>,
     /// 1 while this operator leads.
     pub(crate) leader: Gauge,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct StateLabel {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct FailingEndpoint {
+    source: String,
+    endpoint: String,
+    url: String,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -85,6 +102,20 @@ impl Metrics {
         registry.register("endpoints", "Endpoints that are scraped", endpoints.clone());
         let owned = Gauge::default();
         registry.register("owned_objects", "Objects that this operator owns", owned.clone());
+        let source_states = Family::default();
+        registry.register(
+            "source_states",
+            "Sources by the state of what was applied for them",
+            source_states.clone(),
+        );
+        let endpoint_states = Family::default();
+        registry.register("endpoint_states", "Endpoints by state", endpoint_states.clone());
+        let failing = Family::default();
+        registry.register(
+            "endpoint_failing",
+            "Endpoints that fail, up to --failing-series",
+            failing.clone(),
+        );
         let leader = Gauge::default();
         registry.register("leader", "1 while this operator leads", leader.clone());
         Self {
@@ -99,6 +130,9 @@ impl Metrics {
             sources,
             endpoints,
             owned,
+            source_states,
+            endpoint_states,
+            failing,
             leader,
         }
     }
@@ -134,6 +168,42 @@ impl Metrics {
 
     pub(crate) fn endpoints(&self, endpoints: usize) {
         self.endpoints.set(i64::try_from(endpoints).unwrap_or(i64::MAX));
+    }
+
+    /// Takes in the states of all sources. `series` endpoints that fail have a metric of their own.
+    pub(crate) fn states(&self, health: &Health, series: usize) {
+        let count = |states: &Family<StateLabel, Gauge>, all: &mut dyn Iterator<Item = State>| {
+            for state in State::ALL {
+                states.get_or_create(&StateLabel { state: state.name() }).set(0);
+            }
+            for state in all {
+                states.get_or_create(&StateLabel { state: state.name() }).inc();
+            }
+        };
+        let endpoints = || {
+            health
+                .sources
+                .iter()
+                .flat_map(|source| source.endpoints.iter().map(move |endpoint| (source, endpoint)))
+        };
+        count(
+            &self.source_states,
+            &mut health.sources.iter().map(|source| source.state),
+        );
+        count(
+            &self.endpoint_states,
+            &mut endpoints().map(|(_, endpoint)| endpoint.state),
+        );
+        self.failing.clear();
+        let failing = endpoints().filter(|(_, endpoint)| endpoint.state == State::Failing);
+        for (source, endpoint) in failing.take(series) {
+            let labels = FailingEndpoint {
+                source: source.source.clone(),
+                endpoint: endpoint.name.clone(),
+                url: endpoint.url.clone(),
+            };
+            self.failing.get_or_create(&labels).set(1);
+        }
     }
 
     /// The OpenMetrics text.

@@ -36,6 +36,7 @@ use crate::reconcile::{Context, reconcile};
 use crate::retry::Backoff;
 use crate::settings::Settings;
 use crate::settings_source::{SettingsSource, SettingsUpdates};
+use crate::status::{Rounds, follow_pods};
 use crate::watch::Watches;
 use crate::writer::Writer;
 
@@ -56,6 +57,8 @@ struct Operator {
     influxdb_token: AdministratorToken,
     calls: Arc<Semaphore>,
     dry_run: bool,
+    /// How often each Telegraf is asked how it is.
+    looks: Option<Duration>,
     until: Until,
     stop: channel::Receiver<bool>,
     /// The time until which this operator may write. `None` without leader election.
@@ -72,7 +75,7 @@ pub(crate) struct Outcome {
     pub(crate) provisions: Vec<String>,
 }
 
-/// Reconciles the cluster, or in a dry run collects the changes.
+/// Reconciles the cluster, or in a dry run collects the changes. With `looks`, each Telegraf is asked this often how it is.
 pub(crate) async fn operate(
     policy: &Policy,
     cluster: FromCluster,
@@ -80,6 +83,7 @@ pub(crate) async fn operate(
     until: Until,
     dry_run: bool,
     election: Option<u16>,
+    looks: Option<Duration>,
 ) -> Result<Outcome, Error> {
     let stop = stop_on_signals()?;
     // The module is loaded on another thread while the client reads certificates.
@@ -139,6 +143,7 @@ pub(crate) async fn operate(
         at_once: cluster.at_once.into(),
         influxdb_token: AdministratorToken::new(cluster.influxdb.influxdb_token_file.as_deref()),
         dry_run,
+        looks,
         until,
         stop: stop.clone(),
         leads,
@@ -286,7 +291,9 @@ impl Operator {
             endpoints: Mutex::default(),
             failing: Mutex::default(),
             keeps_changes: self.until == Until::Idle,
+            looks: self.looks,
         });
+        let looks = self.look();
         let mut start_again = false;
         let stop = async {
             tokio::select! {
@@ -299,7 +306,7 @@ impl Operator {
             reconcile(context.clone(), key)
         })
         .await;
-        drop(tasks);
+        drop((tasks, looks));
         let changes = std::mem::take(&mut *context.changes.lock().unwrap_or_else(PoisonError::into_inner));
         let provisions = std::mem::take(&mut *context.provisions.lock().unwrap_or_else(PoisonError::into_inner));
         let outcome = Outcome {
@@ -308,6 +315,21 @@ impl Operator {
             provisions,
         };
         Ok((outcome, start_again))
+    }
+
+    /// Asks the Telegrafs how they are, until what is answered is dropped.
+    fn look(&self) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        let Some(interval) = self.looks else { return tasks };
+        let board = self.status.board.clone();
+        match Rounds::new(self.client.clone(), board.clone(), self.events.clone(), interval) {
+            Ok(rounds) => {
+                tasks.spawn(follow_pods(self.client.clone(), board));
+                tasks.spawn(rounds.run());
+            }
+            Err(error) => tracing::error!(%error, "the Telegrafs cannot be asked how they are"),
+        }
+        tasks
     }
 
     /// Queues whoever has tokens in InfluxDB and is not there any more. This goes on while the operator works, because a

@@ -25,6 +25,7 @@ use crate::queue::Attempt;
 use crate::render::{Choice, GroupAnswer, Part, render_group};
 use crate::retry::LATER;
 use crate::settings::Settings;
+use crate::status::expected_of;
 use crate::writer::Writer;
 
 /// The additional deadline of a call for each source after the first.
@@ -46,6 +47,8 @@ pub(crate) struct Context {
     /// All changes, if `keeps_changes` is true.
     pub(crate) changes: Mutex<Vec<Change>>,
     pub(crate) keeps_changes: bool,
+    /// How often each Telegraf is asked how it is, if it is.
+    pub(crate) looks: Option<Duration>,
     /// Provides in InfluxDB what sources need, if the settings ask for it.
     pub(crate) provider: Option<Arc<Provider>>,
     /// What would be made or revoked in InfluxDB, in a dry run.
@@ -126,6 +129,7 @@ async fn attempt(
         // The source was deleted, or has no annotations any more.
         context.conditions.forget(key);
         context.count_endpoints(key, 0);
+        context.status.board.forget(key);
         wanted.rendered = Some(Rendered::default());
     }
     let Some(mut rendered) = wanted.rendered else {
@@ -436,6 +440,7 @@ impl Context {
             return Ok(wanted);
         }
         self.count_endpoints(key, endpoints);
+        self.follow(key, &answer, parts);
         if !standalone {
             let rendered = answer.sources.into_iter().next().map(|source| source.rendered);
             wanted.rendered = Some(rendered.unwrap_or_default());
@@ -456,6 +461,21 @@ impl Context {
         }
         wanted.rendered = answer.shared;
         Ok(wanted)
+    }
+
+    /// Follows whether what is rendered works.
+    fn follow(&self, key: &str, answer: &RenderAnswer, parts: &[&Part]) {
+        let Some(interval) = self.looks else { return };
+        let mut expected = expected_of(answer, |index| parts.get(index).map(|part| part.source.clone()));
+        let board = &self.status.board;
+        match (self.settings.is_standalone(), expected.pop()) {
+            (true, last) => {
+                expected.extend(last);
+                board.follow_only(expected, interval);
+            }
+            (false, Some(expected)) => board.follow(expected, interval),
+            (false, None) => board.forget(key),
+        }
     }
 
     /// `standalone`: stores new and changed accepted declarations. Answers whether all are stored. One that the API server

@@ -7,6 +7,7 @@ use serde::Serialize;
 use toml::de::{DeTable, DeValue};
 
 use crate::protocol::{Configuration, EndpointAnswer, RenderAnswer, Rendered};
+use crate::well_known::STATUS_TAG;
 
 /// Endpoints, the Telegrafs that scrape them, and the outputs of those.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
@@ -18,7 +19,7 @@ pub struct DataFlow {
     pub sources: Vec<FlowSource>,
     /// Every Telegraf.
     pub telegrafs: Vec<Telegraf>,
-    /// All outputs of all Telegrafs, except the one for the pod's probes.
+    /// All outputs of all Telegrafs, except those for the pod's probes and for its own state.
     pub outputs: Vec<Output>,
 }
 
@@ -87,7 +88,10 @@ impl DataFlow {
             let own = flow.add_telegrafs(&source.rendered);
             let scrapes = |endpoint: &EndpointAnswer| {
                 let mut all = own.iter().chain(&shared);
-                let found = all.find(|(_, aliases)| aliases.contains(&endpoint.name));
+                // Sources that share a Telegraf have longer names in it.
+                let in_shared = format!("{}/{}", source.source, endpoint.name);
+                let is_meant = |alias: &String| *alias == endpoint.name || *alias == in_shared;
+                let found = all.find(|(_, aliases)| aliases.iter().any(is_meant));
                 found.map(|(number, _)| *number)
             };
             let endpoints = source.endpoints.iter().map(|endpoint| FlowEndpoint {
@@ -108,7 +112,7 @@ impl DataFlow {
     /// Adds one Telegraf for each configuration. Answers their indices, each with the aliases of its inputs.
     fn add_telegrafs(&mut self, rendered: &Rendered) -> Vec<(usize, Vec<String>)> {
         let mut added = Vec::new();
-        for Configuration { name, files } in &rendered.configurations {
+        for Configuration { name, files, .. } in &rendered.configurations {
             // An unreadable configuration is ignored.
             let files: Vec<_> = files.values().filter_map(|file| DeTable::parse(file).ok()).collect();
             let files: Vec<_> = files.iter().map(|file| file.get_ref()).collect();
@@ -121,7 +125,7 @@ impl DataFlow {
                 outputs: Vec::new(),
             };
             for (plugin, table) in files.iter().flat_map(|file| plugins(file, "outputs")) {
-                if plugin == "health" {
+                if plugin == "health" || is_status(table) {
                     continue;
                 }
                 let number = self.output(plugin, table);
@@ -173,6 +177,12 @@ fn plugins<'a, 'f>(file: &'f DeTable<'a>, section: &str) -> impl Iterator<Item =
             });
         tables.map(|table| (plugin.get_ref().as_ref(), table))
     })
+}
+
+/// True for the output that tells a Telegraf's own state.
+fn is_status(output: &DeTable<'_>) -> bool {
+    let tagpass = output.get("tagpass").map(|tags| tags.get_ref());
+    matches!(tagpass, Some(DeValue::Table(tags)) if tags.contains_key(STATUS_TAG))
 }
 
 fn plain_text(value: &DeValue<'_>) -> Option<String> {

@@ -209,6 +209,10 @@ pub struct Configuration {
     pub name: String,
     /// Its files by name; one, `telegraf.conf`, except in `standalone`.
     pub files: BTreeMap<String, String>,
+    /// The digest that this Telegraf tells with its state (setting `status`): that of its file, in `standalone` of the file that
+    /// all sources share, without the part that makes it tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
 }
 
 /// The answer of `settings`: whether the settings are valid, and the parts of them that a host needs.

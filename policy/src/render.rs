@@ -520,6 +520,7 @@ fn add(rendered: &mut Rendered, workload: &Workload<'_>, settings: &Settings) {
     rendered.configurations.push(Configuration {
         name: workload.name.clone(),
         files: workload.files.by_name().clone(),
+        status: workload.status.clone(),
     });
 }
 

@@ -34,6 +34,13 @@ pub const ROTATE: &str = "telegraf.influxdata.com/rotate";
 /// Annotation of a Secret with tokens: the value of [`ROTATE`] for which the tokens were replaced last.
 pub const ROTATED: &str = "telegraf.influxdata.com/rotated";
 
+/// The tag of what a Telegraf tells about itself at [`STATUS_PORT`]. Its value is a digest of the configuration. Other outputs
+/// leave out what has it.
+pub const STATUS_TAG: &str = "telewarden_status";
+
+/// The port at which a Telegraf tells its own state, as `/metrics`.
+pub const STATUS_PORT: u16 = 8889;
+
 /// In `standalone`, the tag that identifies the source of a metric. Its value is the source's identity. Outputs remove
 /// it.
 pub const ROUTING_TAG: &str = "telewarden_source";

@@ -417,6 +417,15 @@ impl Cluster {
         edited.expect("edit an object");
     }
 
+    /// Writes the status of an object of the core group, as a kubelet does.
+    pub async fn write_status(&self, namespace: &str, kind: &str, name: &str, status: &Value) {
+        let api = self.of(namespace, "", "v1", kind);
+        let written = api
+            .patch_status(name, &PatchParams::default(), &Patch::Merge(status))
+            .await;
+        written.unwrap_or_else(|error| panic!("cannot write the status of {kind} {namespace}/{name}: {error}"));
+    }
+
     /// Deletes an Application.
     pub async fn delete_application(&self, name: &str) {
         let api = self.of("argocd", "argoproj.io", "v1alpha1", "Application");

@@ -176,7 +176,7 @@ fn object_files(answer: &RenderAnswer, format: Format) -> Result<Vec<OutFile>, E
 fn configuration_files(answer: &RenderAnswer) -> Vec<OutFile> {
     let mut out = Vec::new();
     for rendered in rendered(answer) {
-        for Configuration { name, files } in &rendered.configurations {
+        for Configuration { name, files, .. } in &rendered.configurations {
             // Names in Kubernetes contain no `_`, so no two configurations have the same file name.
             let stem = match &rendered.namespace {
                 Some(namespace) => format!("{namespace}_{name}"),

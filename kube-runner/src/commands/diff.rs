@@ -17,7 +17,7 @@ use crate::yaml;
 pub(crate) async fn diff(arguments: Diff) -> Result<ExitCode, Error> {
     let status = Status::new();
     let Diff { policy, cluster } = arguments;
-    let outcome = operate(&policy, cluster, status, Until::Idle, true, None).await?;
+    let outcome = operate(&policy, cluster, status, Until::Idle, true, None, None).await?;
     let mut changes = outcome.changes;
     changes.sort_by(|a, b| a.id.cmp(&b.id));
     print_changes(&changes);

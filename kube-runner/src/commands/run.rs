@@ -1,6 +1,7 @@
 //! `run`: the operator.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::cli::Run;
 use crate::error::Error;
@@ -14,14 +15,16 @@ pub(crate) async fn run(arguments: Run) -> Result<ExitCode, Error> {
         true => None,
         false => Some(http::listen(arguments.listen).await?),
     };
-    let status = Status::new();
+    let status = Status::with_failing_series(arguments.failing_series);
     if let Some(listener) = listener {
         tokio::spawn(http::serve(listener, status.clone()));
     }
     let election = (!arguments.no_leader_election && !arguments.dry_run).then_some(arguments.lease);
     let until = if arguments.once { Until::Idle } else { Until::Stopped };
     let (policy, cluster) = (arguments.policy.clone(), arguments.cluster.clone());
-    let outcome = operate(&policy, cluster, status, until, arguments.dry_run, election).await?;
+    let looks = (!arguments.once && !arguments.dry_run && arguments.status_interval > 0)
+        .then(|| Duration::from_secs(arguments.status_interval.into()));
+    let outcome = operate(&policy, cluster, status, until, arguments.dry_run, election, looks).await?;
     Ok(match outcome.undone {
         0 => ExitCode::SUCCESS,
         undone if arguments.once => {

@@ -9,7 +9,7 @@ use crate::settings::{
 use crate::sorted_map::sorted_map;
 use crate::source::Source;
 use crate::telegraf::{Key, Literal, Table, Value, key, literal, metric_version};
-use crate::well_known::{ALL_SOURCES, ROUTING_TAG};
+use crate::well_known::{ALL_SOURCES, ROUTING_TAG, STATUS_TAG};
 
 /// The port of `outputs.health`, for the pod's probes.
 pub(crate) const HEALTH_PORT: u16 = 8888;
@@ -24,7 +24,8 @@ pub(super) fn of_source(accepted: &Accepted<'_>, endpoints: &[&Endpoint], settin
     } = accepted;
     let names = source.names(settings, endpoint_name(endpoints));
     let mut table = of_class(class, &names, declaration.internal, settings);
-    let outputs = fill_plugins(&class.outputs, &names);
+    let mut outputs = fill_plugins(&class.outputs, &names);
+    finish_outputs(&mut outputs, None, settings);
     add_outputs(&mut table, outputs);
     add_health(&mut table);
     if !declaration.global_tags.is_empty()
@@ -91,7 +92,7 @@ pub(super) fn part_of_source(accepted: &Accepted<'_>, settings: &Settings) -> Ta
 /// those that are the same for all sources.
 fn outputs_in_standalone(class: &Class, names: &Names<'_>, source: Option<&Literal>, settings: &Settings) -> Table {
     let holder = source.map_or(ALL_SOURCES, Literal::as_str);
-    plugin_tables(&class.outputs, |plugin, instance| {
+    let mut outputs = plugin_tables(&class.outputs, |plugin, instance| {
         if has_placeholder(instance) != source.is_some() {
             return None;
         }
@@ -112,7 +113,33 @@ fn outputs_in_standalone(class: &Class, names: &Names<'_>, source: Option<&Liter
         }
         exclude_tags(&mut output, [key(ROUTING_TAG)]);
         Some(output)
-    })
+    });
+    finish_outputs(&mut outputs, source.map(Literal::as_str), settings);
+    outputs
+}
+
+/// Gives each output a name, by which Telegraf's log and its own metrics tell them apart, and keeps those metrics that are for
+/// the operator out of it. `holder` is the source that the outputs belong to, if other sources have outputs beside them.
+fn finish_outputs(outputs: &mut Table, holder: Option<&str>, settings: &Settings) {
+    for (plugin, instances) in outputs {
+        let Value::Tables(instances) = instances else { continue };
+        for (index, output) in instances.iter_mut().enumerate() {
+            let name = format!("{}-{}", plugin.as_str(), index + 1);
+            let name = || Value::Replaceable(alias(holder, &name));
+            output.entry(key("alias")).or_insert_with(name);
+            if settings.status {
+                drop_metrics_with(output, &[key(STATUS_TAG)]);
+            }
+        }
+    }
+}
+
+/// The `alias` of a plugin's instance. If sources share a Telegraf, each of its own names begins with the source's.
+fn alias(holder: Option<&str>, name: &str) -> String {
+    match holder {
+        Some(holder) => format!("{holder}/{name}"),
+        None => name.to_owned(),
+    }
 }
 
 /// How an input's tags are changed, in addition to its endpoint's options.
@@ -135,6 +162,9 @@ impl InputTags {
         let of_inputs = inputs.tags.keys().filter(|tag| !inputs.choosing_tags.contains(tag));
         let mut removed: Vec<Key> = of_inputs.cloned().collect();
         removed.extend(global.filter(chosen).cloned());
+        if settings.status {
+            removed.push(key(STATUS_TAG));
+        }
         Self {
             more: Table::new(),
             fixed: Table::new(),
@@ -246,8 +276,9 @@ fn input(source: &Source<'_>, endpoint: &Endpoint, tags: &InputTags, settings: &
         }
         Input::Other { plugin, table } => (plugin.clone(), table.clone()),
     };
-    // Telegraf shows the alias in its log.
-    table.insert(key("alias"), literal(endpoint.name.as_str()).into());
+    let identity = source.identity.to_string();
+    let holder = settings.topology.is_shared().then_some(identity.as_str());
+    table.insert(key("alias"), literal(&alias(holder, endpoint.name.as_str())).into());
     let mut own = tags.more.clone();
     if let Some(Value::Table(of_endpoint)) = table.remove(&key("tags")) {
         let is_protected = |tag: &Key| tags.removed.contains(tag) || tags.dropped.contains(tag);

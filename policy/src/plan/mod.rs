@@ -20,6 +20,7 @@ mod peers;
 mod pod;
 mod size_bound;
 mod standalone;
+mod status;
 
 use std::collections::BTreeMap;
 
@@ -82,6 +83,8 @@ pub(crate) struct Workload<'a> {
     pub(crate) pod: Pod,
     /// What its outputs need of databases.
     pub(crate) needs: Vec<Need>,
+    /// The digest that it tells with its state, if it does.
+    pub(crate) status: Option<String>,
 }
 
 /// The files of a Telegraf's configuration, by name.
@@ -133,6 +136,8 @@ fn of_endpoints<'a>(
     let mut pod = Pod::of(declaration, settings);
     pod.take_tokens(&needs, settings);
     pod.take_credentials(endpoints);
+    let mut file = to_toml(&configuration);
+    let status = status::add_to(&mut file, settings);
     Workload {
         owner: Owner::Source {
             identity,
@@ -141,9 +146,10 @@ fn of_endpoints<'a>(
         name: name::object_name(identity, only, settings),
         namespace: &source.namespace,
         names: accepted.names(settings),
-        files: ConfigFiles::One(sorted_map([(ConfigFiles::FILE.to_owned(), to_toml(&configuration))])),
+        files: ConfigFiles::One(sorted_map([(ConfigFiles::FILE.to_owned(), file)])),
         peers: peers::of_telegraf(endpoints, &configuration, settings),
         pod,
         needs,
+        status,
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::peers::{self, Peers};
-use super::{Accepted, ConfigFiles, Need, Owner, Pod, Workload, configuration, database, name};
+use super::{Accepted, ConfigFiles, Need, Owner, Pod, Workload, configuration, database, name, status};
 use crate::settings::{Names, Settings, has_placeholder};
 use crate::sorted_map::SmallMap;
 use crate::source::Identity;
@@ -85,6 +85,8 @@ pub(crate) struct Standalone<'a> {
     /// The size in bytes.
     size: usize,
     shared_file: String,
+    /// See [`Workload::status`].
+    status: Option<String>,
     shared_peers: Peers,
     shared_needs: Vec<Need>,
 }
@@ -94,12 +96,14 @@ impl<'a> Standalone<'a> {
     pub(crate) fn new(settings: &'a Settings) -> Self {
         let class = &settings.classes[&*settings.default_class];
         let shared = configuration::shared_by_all(class, settings);
-        let shared_file = to_toml(&shared);
+        let mut shared_file = to_toml(&shared);
+        let status = status::add_to(&mut shared_file, settings);
         Self {
             settings,
             parts: SmallMap::default(),
             size: SHARED_FILE.len() + shared_file.len(),
             shared_file,
+            status,
             shared_peers: peers::of_outputs(&shared, settings),
             shared_needs: database::of_class(ALL_SOURCES, class, &Names::NONE, settings, |output| {
                 !has_placeholder(output)
@@ -170,6 +174,7 @@ impl<'a> Standalone<'a> {
             peers,
             pod,
             needs,
+            status: self.status,
         }
     }
 }

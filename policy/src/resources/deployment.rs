@@ -14,7 +14,7 @@ use crate::plan::configuration::HEALTH_PORT;
 use crate::plan::{ConfigFiles, Workload, label_value};
 use crate::settings::{CONFIG_DIRECTORY, CONFIG_VOLUME, CREDENTIALS_VOLUME, Reload, ResourceList, Settings};
 use crate::sorted_map::sorted_map;
-use crate::well_known::TOKENS;
+use crate::well_known::{STATUS_PORT, TOKENS};
 
 /// A Deployment of one Telegraf that reads the ConfigMap of the same name.
 pub(super) fn deployment(workload: &Workload<'_>, settings: &Settings) -> Deployment {
@@ -96,6 +96,10 @@ fn container(workload: &Workload<'_>, settings: &Settings) -> Container {
         volume_mounts.push(mount(CREDENTIALS_DIRECTORY, CREDENTIALS_VOLUME));
     }
     volume_mounts.extend(settings.pod.volume_mounts.iter().cloned());
+    let mut ports = vec![port(HEALTH_PORT, "health")];
+    if workload.status.is_some() {
+        ports.push(port(STATUS_PORT, "status"));
+    }
     Container {
         args: arguments(&workload.files, settings.reload),
         command: ["telegraf"],
@@ -104,7 +108,7 @@ fn container(workload: &Workload<'_>, settings: &Settings) -> Container {
         image: pod.image.clone(),
         liveness_probe: probe(10),
         name: "telegraf",
-        ports: [pair(("containerPort", HEALTH_PORT.into()), ("name", "health".into()))],
+        ports,
         readiness_probe: probe(5),
         resources: pair(
             ("limits", resource_list(&pod.limits)),
@@ -129,6 +133,10 @@ fn probe(period: u8) -> Json {
     );
     probe["periodSeconds"] = period.into();
     probe
+}
+
+fn port(number: u16, name: &str) -> Map<String, Json> {
+    pair(("containerPort", number.into()), ("name", name.into()))
 }
 
 fn mount(path: &str, volume: &str) -> Map<String, Json> {

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use k8s_openapi::api::networking::v1::{
-    IPBlock, NetworkPolicyEgressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
+    IPBlock, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -17,6 +17,7 @@ use super::object::NetworkPolicy;
 use crate::plan::{Peer, Workload};
 use crate::settings::{Dns, Settings};
 use crate::sorted_map::sorted_map;
+use crate::well_known::STATUS_PORT;
 
 /// The networks that an external host is not in: <https://www.rfc-editor.org/rfc/rfc1918>, link-local and carrier-grade.
 const PRIVATE: &[&str] = &[
@@ -34,28 +35,38 @@ pub(super) fn network_policy(workload: &Workload<'_>, settings: &Settings) -> Ne
     let spec = NetworkPolicySpec {
         pod_selector: Some(pod_selector(&workload.name)),
         policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
-        // Only the kubelet connects to Telegraf, and policies do not apply to it.
-        ingress: Some(Vec::new()),
+        ingress: Some(ingress(workload, settings)),
         egress: Some(egress),
     };
     NetworkPolicy::network_policy(metadata(workload, settings), spec)
 }
 
+/// The kubelet connects to Telegraf, and policies do not apply to it. Otherwise only the operator does, to read its status.
+fn ingress(workload: &Workload<'_>, settings: &Settings) -> Vec<NetworkPolicyIngressRule> {
+    let rule = workload.status.as_ref().map(|_| NetworkPolicyIngressRule {
+        from: Some(vec![namespace_peer(settings.operator_namespace.clone())]),
+        ports: Some(vec![port("TCP", i32::from(STATUS_PORT))]),
+    });
+    rule.into_iter().collect()
+}
+
+fn namespace_peer(namespace: String) -> NetworkPolicyPeer {
+    let name = sorted_map([("kubernetes.io/metadata.name".to_owned(), namespace)]);
+    NetworkPolicyPeer {
+        namespace_selector: Some(LabelSelector {
+            match_labels: Some(name),
+            ..LabelSelector::default()
+        }),
+        ..NetworkPolicyPeer::default()
+    }
+}
+
 fn rule(peer: Peer) -> NetworkPolicyEgressRule {
     match peer {
-        Peer::Namespace(namespace) => {
-            let name = sorted_map([("kubernetes.io/metadata.name".to_owned(), namespace)]);
-            NetworkPolicyEgressRule {
-                to: Some(vec![NetworkPolicyPeer {
-                    namespace_selector: Some(LabelSelector {
-                        match_labels: Some(name),
-                        ..LabelSelector::default()
-                    }),
-                    ..NetworkPolicyPeer::default()
-                }]),
-                ports: None,
-            }
-        }
+        Peer::Namespace(namespace) => NetworkPolicyEgressRule {
+            to: Some(vec![namespace_peer(namespace)]),
+            ports: None,
+        },
         Peer::Address(address, number) => to_block(host_network(address), None, number),
         Peer::External(number) => {
             let private = PRIVATE.iter().map(|network| (*network).to_owned()).collect();
@@ -78,18 +89,13 @@ fn dns(dns: &Dns) -> Vec<NetworkPolicyEgressRule> {
         to: Some(to),
         ports: Some(vec![port("UDP", number), port("TCP", number)]),
     };
-    let namespace = sorted_map([("kubernetes.io/metadata.name".to_owned(), dns.namespace.clone())]);
-    let labels = |labels| {
-        Some(LabelSelector {
-            match_labels: Some(labels),
-            ..LabelSelector::default()
-        })
-    };
     // Both selectors are in one peer, so that both must match.
     let servers = NetworkPolicyPeer {
-        namespace_selector: labels(namespace),
-        pod_selector: labels(sorted_map(dns.pods.clone())),
-        ..NetworkPolicyPeer::default()
+        pod_selector: Some(LabelSelector {
+            match_labels: Some(sorted_map(dns.pods.clone())),
+            ..LabelSelector::default()
+        }),
+        ..namespace_peer(dns.namespace.clone())
     };
     let mut rules = vec![rule(vec![servers], i32::from(dns.port))];
     let addresses: Vec<_> = dns

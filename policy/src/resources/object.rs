@@ -159,7 +159,7 @@ pub(crate) struct Container {
     pub(super) image: String,
     pub(super) liveness_probe: Json,
     pub(super) name: &'static str,
-    pub(super) ports: [Map<String, Json>; 1],
+    pub(super) ports: Vec<Map<String, Json>>,
     pub(super) readiness_probe: Json,
     pub(super) resources: Map<String, Json>,
     pub(super) security_context: Json,

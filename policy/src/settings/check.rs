@@ -13,7 +13,7 @@ use super::template::has_placeholder;
 use crate::annotation::CREDENTIALS_DIRECTORY;
 use crate::diagnostic::Problem;
 use crate::telegraf::{OptionBounds, check_name_filters, key};
-use crate::well_known::ROUTING_TAG;
+use crate::well_known::{ROUTING_TAG, STATUS_TAG};
 
 /// Checks parsed settings, and computes the derived fields.
 pub(super) fn check(settings: &mut Settings, plugins: CheckPlugins, reader: &mut Reader<'_>) {
@@ -171,6 +171,7 @@ fn derive_tags(settings: &mut Settings) {
     let own = own.map(|key| key.as_str().to_owned());
     inputs.reserved_tags.extend(own);
     inputs.reserved_tags.insert(ROUTING_TAG.to_owned());
+    inputs.reserved_tags.insert(STATUS_TAG.to_owned());
     if inputs.protect_global_tags {
         let global = classes.values().flat_map(|class: &Class| class.global_tags.keys());
         let global = global.map(|key| key.as_str().to_owned());

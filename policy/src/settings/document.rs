@@ -58,6 +58,11 @@ settings! {
         instance: InstanceName = "telewarden",
         /// What the operator provides in InfluxDB for the outputs `influxdb_v2`.
         influxdb: Influxdb,
+        /// Each Telegraf tells at port 8889, as Prometheus metrics, which endpoints answer and what its outputs have written. The
+        /// operator reads it. Telegraf needs its plugins `inputs.internal` and `outputs.prometheus_client` for it.
+        status: bool = true,
+        /// The operator's namespace, which the NetworkPolicy lets read `status`.
+        operator_namespace: NamespaceName = "telewarden",
         /// What admission adds to an object. All values except `none` need `spec.mutating: true` in the policy. The
         /// ApplicationSet controller reverts the changes to Applications that it owns, again and again.
         mutation: Mutation = "none",

@@ -6,5 +6,6 @@ mod databases;
 mod examples;
 #[cfg(feature = "schema")]
 mod schema;
+mod status;
 mod table;
 mod tenants;

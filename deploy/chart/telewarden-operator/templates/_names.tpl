@@ -79,3 +79,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 {{- uniq $rendered | toJson -}}
 {{- end -}}
+
+{{- /* Rights to say why an endpoint fails. */}}
+{{- define "telewarden-operator.reasons" -}}
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list]
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [list]
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
+{{- end }}

@@ -1,0 +1,558 @@
+//! All that is known of all sources, and whose turn it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::jiff::Timestamp;
+
+use super::endpoint::{Endpoint, Transition};
+use super::expected::{Expected, TelegrafId};
+use super::health::{EndpointHealth, Health, OutputHealth, SourceHealth, State, TelegrafHealth};
+use super::output::Output;
+use super::pods::Pods;
+use super::telegraf_report::TelegrafReport;
+use super::words::{Explanation, short};
+use crate::events::Notification;
+
+/// A Telegraf that has not started, or not taken its configuration up, after this time is said to fail.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What is known. It outlives a change of the settings.
+#[derive(Debug, Default)]
+pub(crate) struct Board(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    sources: BTreeMap<String, Followed>,
+    telegrafs: BTreeMap<TelegrafId, Turn>,
+    pods: Pods,
+    spread: RandomState,
+}
+
+/// When a Telegraf is asked next, and about whom.
+#[derive(Debug)]
+struct Turn {
+    next: Instant,
+    sources: BTreeSet<String>,
+}
+
+/// One source.
+#[derive(Debug)]
+struct Followed {
+    expected: Expected,
+    /// By name and URL.
+    endpoints: BTreeMap<(String, String), Endpoint>,
+    outputs: BTreeMap<String, Output>,
+    telegrafs: BTreeMap<TelegrafId, Telegraf>,
+}
+
+/// One Telegraf, as one source sees it.
+#[derive(Debug)]
+struct Telegraf {
+    state: State,
+    since: Timestamp,
+    /// Since when it does not work, to lose patience.
+    not_up: Option<Instant>,
+    is_current: Option<bool>,
+    explanation: Option<Explanation>,
+    /// The source was told that it does not run.
+    told: bool,
+}
+
+/// What a round needs to know of a Telegraf.
+pub(super) struct Task {
+    /// The pod's name and address, if it can be asked.
+    pub(super) pod: Option<(String, IpAddr)>,
+    /// The configuration tells its state.
+    pub(super) tells: bool,
+    /// Telegraf's names of what the sources expect.
+    pub(super) prefixes: BTreeSet<String>,
+}
+
+/// What came of asking a Telegraf.
+pub(super) enum Answer {
+    Report(TelegrafReport),
+    /// It could not be asked, or did not answer; with the reason.
+    Silence(String),
+    /// There is nobody to ask.
+    Nobody,
+}
+
+/// An endpoint whose reason should be looked for.
+pub(super) struct Question {
+    pub(super) source: String,
+    pub(super) name: String,
+    pub(super) url: String,
+    /// Its alias in Telegraf.
+    pub(super) alias: String,
+    /// The namespace whose Services may be named.
+    pub(super) namespace: String,
+    transition: Option<Transition>,
+}
+
+impl Board {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // What is locked is whole whenever somebody panics.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Follows a source, or follows it with what is expected now.
+    pub(crate) fn follow(&self, expected: Expected, interval: Duration) {
+        self.known().follow(expected, interval);
+    }
+
+    /// Follows these sources and no other ones.
+    pub(crate) fn follow_only(&self, all: Vec<Expected>, interval: Duration) {
+        let mut known = self.known();
+        let there: BTreeSet<_> = all.iter().map(|expected| expected.source.clone()).collect();
+        let gone: Vec<_> = known
+            .sources
+            .keys()
+            .filter(|source| !there.contains(*source))
+            .cloned()
+            .collect();
+        gone.iter().for_each(|source| known.forget(source));
+        all.into_iter().for_each(|expected| known.follow(expected, interval));
+    }
+
+    /// Forgets a source.
+    pub(crate) fn forget(&self, source: &str) {
+        self.known().forget(source);
+    }
+
+    /// Takes in a pod that is there.
+    pub(super) fn put_pod(&self, pod: &Pod) {
+        self.known().pods.put(pod);
+    }
+
+    /// Forgets a pod.
+    pub(super) fn remove_pod(&self, pod: &Pod) {
+        self.known().pods.remove(pod);
+    }
+
+    /// Forgets all pods.
+    pub(super) fn clear_pods(&self) {
+        self.known().pods.clear();
+    }
+
+    /// The Telegrafs whose turn it is. Their next turn is an interval later.
+    pub(super) fn due(&self, now: Instant, interval: Duration) -> Vec<TelegrafId> {
+        let mut known = self.known();
+        let due = known.telegrafs.iter_mut().filter(|(_, turn)| turn.next <= now);
+        due.map(|(id, turn)| {
+            turn.next = now + interval;
+            id.clone()
+        })
+        .collect()
+    }
+
+    /// What a round needs to know. `None` if nobody expects this Telegraf any more.
+    pub(super) fn task(&self, id: &TelegrafId) -> Option<Task> {
+        let known = self.known();
+        let turn = known.telegrafs.get(id)?;
+        let followed = turn.sources.iter().filter_map(|source| known.sources.get(source));
+        let expected: Vec<_> = followed.map(|followed| &followed.expected).collect();
+        let mut telegrafs = expected.iter().flat_map(|expected| &expected.telegrafs);
+        let pod = known.pods.best_of(id);
+        Some(Task {
+            pod: pod.and_then(|(name, pod)| Some((name.clone(), pod.address?))),
+            tells: telegrafs.any(|telegraf| telegraf.id == *id && telegraf.digest.is_some()),
+            prefixes: expected.iter().map(|expected| expected.alias_prefix.clone()).collect(),
+        })
+    }
+
+    /// Takes in what came of asking a Telegraf. Answers whom to tell what, and what to look for.
+    pub(super) fn observe(&self, id: &TelegrafId, answer: &Answer) -> (Vec<Notification>, Vec<Question>) {
+        let mut known = self.known();
+        let Known {
+            sources,
+            telegrafs,
+            pods,
+            ..
+        } = &mut *known;
+        let (mut told, mut questions) = (Vec::new(), Vec::new());
+        let of_telegraf = telegrafs.get(id).map(|turn| turn.sources.clone()).unwrap_or_default();
+        for source in of_telegraf {
+            if let Some(followed) = sources.get_mut(&source) {
+                followed.observe(id, pods, answer, Timestamp::now(), &mut told, &mut questions);
+            }
+        }
+        (told, questions)
+    }
+
+    /// Takes in the reason that was found. Answers whom to tell what.
+    pub(super) fn explain(
+        &self,
+        question: &Question,
+        explanation: &Explanation,
+        is_service_missing: bool,
+    ) -> Vec<Notification> {
+        let mut known = self.known();
+        let Some(followed) = known.sources.get_mut(&question.source) else {
+            return Vec::new();
+        };
+        let key = (question.name.clone(), question.url.clone());
+        let Some(endpoint) = followed.endpoints.get_mut(&key) else {
+            return Vec::new();
+        };
+        let tells_of_service = endpoint.explain(explanation.clone(), is_service_missing);
+        let what = followed.expected.describe(&question.name, &question.url);
+        let Explanation { why, what_to_do } = explanation;
+        let mut told = Vec::new();
+        if tells_of_service {
+            told.push(followed.warning("ServiceNotFound", format!("{what}: {why}. {what_to_do}")));
+        }
+        if let Some(Transition::Down { answered }) = question.transition {
+            let before = match answered {
+                0 => "it has never answered".to_owned(),
+                answered => format!("it had answered {answered} times"),
+            };
+            told.push(followed.warning("EndpointDown", format!("{what}: {why} ({before}). {what_to_do}")));
+        }
+        told
+    }
+
+    /// The state of all sources, worst first.
+    pub(crate) fn health(&self) -> Health {
+        let known = self.known();
+        let mut sources: Vec<_> = known.sources.values().map(Followed::health).collect();
+        sources.sort_by_key(|source| source.state);
+        Health { sources }
+    }
+}
+
+impl Known {
+    fn follow(&mut self, expected: Expected, interval: Duration) {
+        let source = expected.source.clone();
+        let before = self.sources.remove(&source);
+        self.leave(&source, &expected);
+        for telegraf in &expected.telegrafs {
+            let share = self.spread.hash_one(&telegraf.id) % 1000;
+            let first = Instant::now() + interval * u32::try_from(share).unwrap_or(0) / 1000;
+            let new = || Turn {
+                next: first,
+                sources: BTreeSet::new(),
+            };
+            let turn = self.telegrafs.entry(telegraf.id.clone()).or_insert_with(new);
+            turn.sources.insert(source.clone());
+        }
+        self.sources.insert(source, Followed::new(expected, before));
+    }
+
+    /// Takes a source from the Telegrafs that it does not need any more.
+    fn leave(&mut self, source: &str, expected: &Expected) {
+        let needs = |id: &TelegrafId| expected.telegrafs.iter().any(|telegraf| telegraf.id == *id);
+        self.telegrafs.retain(|id, turn| {
+            if !needs(id) {
+                turn.sources.remove(source);
+            }
+            !turn.sources.is_empty()
+        });
+    }
+
+    fn forget(&mut self, source: &str) {
+        if let Some(mut followed) = self.sources.remove(source) {
+            followed.expected.telegrafs.clear();
+            self.leave(source, &followed.expected);
+        }
+    }
+}
+
+impl Followed {
+    /// What is known of an endpoint that is still there is kept.
+    fn new(expected: Expected, before: Option<Self>) -> Self {
+        let now = Timestamp::now();
+        let (mut endpoints, mut outputs, mut telegrafs) = match before {
+            Some(before) => (before.endpoints, before.outputs, before.telegrafs),
+            None => Default::default(),
+        };
+        let urls = expected.endpoints.iter().flat_map(|endpoint| {
+            // An input of another plugin has no URL that is known.
+            let none = endpoint.urls.is_empty().then(String::new);
+            let urls = endpoint.urls.iter().cloned().chain(none);
+            urls.map(|url| (endpoint.name.clone(), url))
+        });
+        let endpoints = urls.map(|key| {
+            let known = endpoints.remove(&key);
+            (key, known.unwrap_or_else(|| Endpoint::new(now)))
+        });
+        let endpoints = endpoints.collect();
+        let ids = expected.telegrafs.iter().map(|telegraf| telegraf.id.clone());
+        let telegrafs = ids.map(|id| {
+            let known = telegrafs.remove(&id);
+            (id, known.unwrap_or_else(|| Telegraf::new(now)))
+        });
+        let telegrafs = telegrafs.collect();
+        if expected.telegrafs.is_empty() {
+            outputs.clear();
+        }
+        Self {
+            expected,
+            endpoints,
+            outputs,
+            telegrafs,
+        }
+    }
+
+    fn observe(
+        &mut self,
+        id: &TelegrafId,
+        pods: &Pods,
+        answer: &Answer,
+        now: Timestamp,
+        told: &mut Vec<Notification>,
+        questions: &mut Vec<Question>,
+    ) {
+        let expected = self.expected.telegrafs.iter().find(|telegraf| telegraf.id == *id);
+        let digest = expected.and_then(|telegraf| telegraf.digest.as_deref());
+        if let Some(telegraf) = self.telegrafs.get_mut(id) {
+            telegraf.observe(id, pods, answer, digest, now);
+            if telegraf.state == State::Failing && !telegraf.told {
+                telegraf.told = true;
+                let why = telegraf
+                    .explanation
+                    .as_ref()
+                    .map(|told| format!("{}. {}", told.why, told.what_to_do));
+                let note = format!("Telegraf {}/{}: {}", id.namespace, id.name, why.unwrap_or_default());
+                told.push(self.warning("TelegrafNotRunning", note));
+            }
+        }
+        let Answer::Report(report) = answer else {
+            let is_only = self.expected.telegrafs.len() == 1;
+            for endpoint in self.endpoints.values_mut().filter(|_| is_only) {
+                endpoint.becomes(State::Unknown, now);
+            }
+            return;
+        };
+        self.observe_endpoints(report, now, told, questions);
+        self.observe_outputs(report, now, told);
+    }
+
+    fn observe_endpoints(
+        &mut self,
+        report: &TelegrafReport,
+        now: Timestamp,
+        told: &mut Vec<Notification>,
+        questions: &mut Vec<Question>,
+    ) {
+        let expected = &self.expected;
+        for ((name, url), endpoint) in &mut self.endpoints {
+            let alias = format!("{}{name}", expected.alias_prefix);
+            // Another Telegraf of the source may have it.
+            let Some(input) = report.inputs.get(&alias) else {
+                continue;
+            };
+            let transition = endpoint.observe(input, input.urls.get(url), now);
+            if let Some(Transition::Up { failed }) = transition {
+                let note = format!(
+                    "{} answers again, after {failed} scrapes that failed",
+                    expected.describe(name, url)
+                );
+                told.push(expected.notification(false, "EndpointUp", note));
+            }
+            if endpoint.asks_why(transition) {
+                questions.push(Question {
+                    source: expected.source.clone(),
+                    name: name.clone(),
+                    url: url.clone(),
+                    alias,
+                    namespace: expected.namespace.clone(),
+                    transition,
+                });
+            }
+        }
+    }
+
+    fn observe_outputs(&mut self, report: &TelegrafReport, now: Timestamp, told: &mut Vec<Notification>) {
+        let expected = &self.expected;
+        for (alias, counters) in &report.outputs {
+            // An output that all sources share is not prefixed.
+            let is_shared = !expected.alias_prefix.is_empty() && !alias.contains('/');
+            let Some(name) = expected.own_name(alias).or(is_shared.then_some(alias.as_str())) else {
+                continue;
+            };
+            let Some(output) = self.outputs.get_mut(name) else {
+                self.outputs.insert(name.to_owned(), Output::new(counters.clone(), now));
+                continue;
+            };
+            if output.observe(counters.clone(), now).is_some() {
+                let why = output
+                    .explanation
+                    .as_ref()
+                    .map(|told| format!("{}. {}", told.why, told.what_to_do));
+                let note = format!("output {}: {}", short(name), why.unwrap_or_default());
+                told.push(expected.notification(true, "MetricsDropped", note));
+            }
+        }
+        let is_there = |name: &String| {
+            let own = format!("{}{name}", expected.alias_prefix);
+            report.outputs.contains_key(&own) || report.outputs.contains_key(name)
+        };
+        if expected.telegrafs.len() == 1 {
+            self.outputs.retain(|name, _| is_there(name));
+        }
+    }
+
+    fn warning(&self, reason: &'static str, note: String) -> Notification {
+        self.expected.notification(true, reason, note)
+    }
+
+    fn health(&self) -> SourceHealth {
+        let endpoint = |((name, url), endpoint): (&(String, String), &Endpoint)| EndpointHealth {
+            name: name.clone(),
+            url: url.clone(),
+            state: endpoint.state,
+            since: seconds(endpoint.since),
+            successes: endpoint.successes(),
+            failures: endpoint.failures(),
+            explanation: endpoint
+                .explanation
+                .clone()
+                .filter(|_| endpoint.state == State::Failing),
+        };
+        let telegraf = |(id, telegraf): (&TelegrafId, &Telegraf)| TelegrafHealth {
+            namespace: id.namespace.clone(),
+            name: id.name.clone(),
+            state: telegraf.state,
+            since: seconds(telegraf.since),
+            is_current: telegraf.is_current,
+            explanation: telegraf.explanation.clone(),
+        };
+        let output = |(name, output): (&String, &Output)| OutputHealth {
+            name: name.clone(),
+            state: output.state,
+            since: seconds(output.since),
+            written: output.counters.written,
+            rejected: output.counters.rejected,
+            dropped: output.counters.dropped,
+            buffered: output.counters.buffered,
+            buffer_limit: output.counters.buffer_limit,
+            explanation: output.explanation.clone(),
+        };
+        let endpoints: Vec<_> = self.endpoints.iter().map(endpoint).collect();
+        let telegrafs: Vec<_> = self.telegrafs.iter().map(telegraf).collect();
+        let outputs: Vec<_> = self.outputs.iter().map(output).collect();
+        let states = endpoints.iter().map(|endpoint| endpoint.state);
+        let states = states.chain(telegrafs.iter().map(|telegraf| telegraf.state));
+        let states = states.chain(outputs.iter().map(|output| output.state));
+        SourceHealth {
+            source: self.expected.source.clone(),
+            state: states.min().unwrap_or(State::Unknown),
+            endpoints,
+            telegrafs,
+            outputs,
+        }
+    }
+}
+
+impl Expected {
+    fn describe(&self, name: &str, url: &str) -> String {
+        match url.is_empty() {
+            true => format!("endpoint {name}"),
+            false => format!("endpoint {name} ({url})"),
+        }
+    }
+
+    fn notification(&self, warning: bool, reason: &'static str, note: String) -> Notification {
+        Notification {
+            regarding: self.reference.clone(),
+            warning,
+            reason,
+            note,
+        }
+    }
+}
+
+impl Telegraf {
+    fn new(now: Timestamp) -> Self {
+        Self {
+            state: State::Pending,
+            since: now,
+            not_up: None,
+            is_current: None,
+            explanation: Some(Explanation::new("nobody has looked yet", "Wait for a moment.")),
+            told: false,
+        }
+    }
+
+    fn observe(&mut self, id: &TelegrafId, pods: &Pods, answer: &Answer, digest: Option<&str>, now: Timestamp) {
+        let (mut state, explanation) = self.judge(id, pods, answer, digest);
+        let not_up = match state {
+            State::Pending => *self.not_up.get_or_insert_with(Instant::now),
+            _ => {
+                self.not_up = None;
+                Instant::now()
+            }
+        };
+        if state == State::Pending && not_up.elapsed() > PATIENCE {
+            state = State::Failing;
+        }
+        self.explanation = explanation;
+        self.told &= state == State::Failing;
+        if self.state != state {
+            self.state = state;
+            self.since = now;
+        }
+    }
+
+    fn judge(
+        &mut self,
+        id: &TelegrafId,
+        pods: &Pods,
+        answer: &Answer,
+        digest: Option<&str>,
+    ) -> (State, Option<Explanation>) {
+        self.is_current = None;
+        let Some((_, pod)) = pods.best_of(id) else {
+            let what = format!(
+                "`kubectl describe deployment --namespace {} {}` says why.",
+                id.namespace, id.name
+            );
+            return (State::Pending, Some(Explanation::new("it has no pod", what)));
+        };
+        if pod.state != State::Up {
+            return (pod.state, pod.explanation.clone());
+        }
+        if let Some(stuck) = pods.stuck_of(id).and_then(|stuck| stuck.explanation.clone()) {
+            let why = format!("an older pod runs, and the new one does not start: {}", stuck.why);
+            return (State::Failing, Some(Explanation::new(why, stuck.what_to_do)));
+        }
+        match (answer, digest) {
+            (Answer::Report(report), Some(digest)) => {
+                let is_current = report.digest == digest;
+                self.is_current = Some(is_current);
+                let what = "Wait: Kubernetes brings a changed ConfigMap to a pod within two minutes. If it stays so, Telegraf's log says why.";
+                let old = Explanation::new("it runs an older configuration", what);
+                match is_current {
+                    true => (State::Up, None),
+                    false => (State::Pending, Some(old)),
+                }
+            }
+            (_, None) => (State::Up, None),
+            (Answer::Silence(why), _) => {
+                let what = "Look whether a NetworkPolicy is in the way: port 8889 must be open for the operator's namespace \
+                            (setting `operatorNamespace`).";
+                (
+                    State::Unknown,
+                    Some(Explanation::new(
+                        format!("it runs, and does not tell its state: {why}"),
+                        what,
+                    )),
+                )
+            }
+            (Answer::Nobody, _) => (
+                State::Pending,
+                Some(Explanation::new("its pod has no address yet", "Wait for a moment.")),
+            ),
+        }
+    }
+}
+
+/// RFC 3339, to the second.
+fn seconds(time: Timestamp) -> String {
+    format!("{time:.0}")
+}

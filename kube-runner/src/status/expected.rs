@@ -1,0 +1,88 @@
+//! What was rendered for a source, as far as its state depends on it.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use telewarden::{RenderAnswer, Rendered, SourceAnswer};
+
+use crate::cluster_state::Source;
+
+/// A Telegraf, by its Deployment.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct TelegrafId {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+/// A Telegraf that was rendered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct ExpectedTelegraf {
+    pub(crate) id: TelegrafId,
+    /// The digest of its configuration, if it tells its state.
+    pub(crate) digest: Option<String>,
+}
+
+/// An endpoint that was rendered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct ExpectedEndpoint {
+    pub(crate) name: String,
+    pub(crate) urls: Vec<String>,
+}
+
+/// What was rendered for a source.
+#[derive(Clone, Debug)]
+pub(crate) struct Expected {
+    pub(crate) source: String,
+    pub(crate) reference: ObjectReference,
+    pub(crate) endpoints: Vec<ExpectedEndpoint>,
+    pub(crate) telegrafs: Vec<ExpectedTelegraf>,
+    /// The namespace that it deploys to. Only about this one its owner may learn what there is.
+    pub(crate) namespace: String,
+    /// Names in a Telegraf that sources share begin with this.
+    pub(crate) alias_prefix: String,
+}
+
+impl Expected {
+    /// The name of one of its endpoints or outputs in a Telegraf's configuration, without what stands before it.
+    pub(super) fn own_name<'a>(&self, alias: &'a str) -> Option<&'a str> {
+        alias.strip_prefix(&*self.alias_prefix)
+    }
+}
+
+/// What an answer says of the sources that it renders.
+pub(crate) fn expected_of(answer: &RenderAnswer, source_at: impl Fn(usize) -> Option<Arc<Source>>) -> Vec<Expected> {
+    let shared = answer.shared.as_ref().map(telegrafs);
+    let expected = |of_source: &SourceAnswer| {
+        let source = source_at(of_source.index)?;
+        let endpoints = of_source.endpoints.iter().map(|endpoint| ExpectedEndpoint {
+            name: endpoint.name.clone(),
+            urls: endpoint.urls.clone(),
+        });
+        Some(Expected {
+            alias_prefix: shared
+                .as_ref()
+                .map_or_else(String::new, |_| format!("{}/", of_source.source)),
+            namespace: of_source.rendered.namespace.clone().unwrap_or_default(),
+            source: source.key.clone(),
+            reference: source.reference.clone(),
+            endpoints: endpoints.collect(),
+            telegrafs: shared.clone().unwrap_or_else(|| telegrafs(&of_source.rendered)),
+        })
+    };
+    let rendered = answer.sources.iter().filter(|source| !source.endpoints.is_empty());
+    rendered.filter_map(expected).collect()
+}
+
+fn telegrafs(rendered: &Rendered) -> Vec<ExpectedTelegraf> {
+    let Some(namespace) = &rendered.namespace else {
+        return Vec::new();
+    };
+    let telegraf = |configuration: &telewarden::Configuration| ExpectedTelegraf {
+        id: TelegrafId {
+            namespace: namespace.clone(),
+            name: configuration.name.clone(),
+        },
+        digest: configuration.status.clone(),
+    };
+    rendered.configurations.iter().map(telegraf).collect()
+}

@@ -1,0 +1,273 @@
+//! Asks each Telegraf in turn how it is.
+
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::LogParams;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client};
+use telewarden::Causes;
+use telewarden_policy::well_known::STATUS_PORT;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::board::{Answer, Board, Question};
+use super::expected::TelegrafId;
+use super::log;
+use super::pods::NAME_LABEL;
+use super::services::{Fault, ServicePort};
+use super::telegraf_report::{Reader, TelegrafReport};
+use super::words::{Explanation, short};
+use crate::events::Events;
+use crate::retry::Backoff;
+use crate::writer::bounded;
+
+/// So many Telegrafs are asked at the same time.
+const AT_ONCE: usize = 64;
+/// The reasons of so many endpoints are looked for in one round of a Telegraf.
+const QUESTIONS: usize = 16;
+/// The time for a connection to a Telegraf, and for its whole answer.
+const CONNECT: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest answer that is read. That of a Telegraf with all the endpoints that fit in a ConfigMap is shorter.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
+/// The page size of the list of pods, which can be large objects.
+const PAGE: u32 = 50;
+
+/// What asking needs.
+#[derive(Clone)]
+pub(crate) struct Rounds {
+    client: Client,
+    http: reqwest::Client,
+    board: Arc<Board>,
+    events: Events,
+    interval: Duration,
+}
+
+impl Rounds {
+    /// Asks each Telegraf once in an interval.
+    ///
+    /// # Errors
+    /// If no certificates can be read, though none are used.
+    pub(crate) fn new(
+        client: Client,
+        board: Arc<Board>,
+        events: Events,
+        interval: Duration,
+    ) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT)
+            .timeout(TIMEOUT)
+            // A pod is asked at its own address, and nowhere else.
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .user_agent(concat!("telewarden-operator/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self {
+            client,
+            http,
+            board,
+            events,
+            interval,
+        })
+    }
+
+    /// Asks for ever. One that does not answer holds up nobody else, as long as fewer than [`AT_ONCE`] do not.
+    pub(crate) async fn run(self) {
+        let permits = Arc::new(Semaphore::new(AT_ONCE));
+        let mut running = JoinSet::new();
+        let mut ticks =
+            tokio::time::interval((self.interval / 20).clamp(Duration::from_millis(50), Duration::from_secs(1)));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            for id in self.board.due(Instant::now(), self.interval) {
+                // The semaphore is never closed.
+                let Ok(permit) = permits.clone().acquire_owned().await else {
+                    return;
+                };
+                let rounds = self.clone();
+                running.spawn(async move {
+                    rounds.visit(&id).await;
+                    drop(permit);
+                });
+            }
+            while running.try_join_next().is_some() {}
+        }
+    }
+
+    async fn visit(&self, id: &TelegrafId) {
+        let Some(task) = self.board.task(id) else { return };
+        let answer = match &task.pod {
+            Some((_, address)) if task.tells => match self.ask(*address, &task.prefixes).await {
+                Ok(report) => Answer::Report(report),
+                Err(why) => Answer::Silence(why),
+            },
+            _ => Answer::Nobody,
+        };
+        let (told, questions) = self.board.observe(id, &answer);
+        told.into_iter().for_each(|told| self.events.send(told));
+        let mut of_log = None;
+        let pod = task.pod.as_ref().map(|(name, _)| name.as_str());
+        for (number, question) in questions.iter().enumerate() {
+            match number < QUESTIONS {
+                true => self.answer(id, question, pod, &mut of_log).await,
+                false => self.explain(question, &unexplained(id), false),
+            }
+        }
+    }
+
+    fn explain(&self, question: &Question, explanation: &Explanation, is_service_missing: bool) {
+        let told = self.board.explain(question, explanation, is_service_missing);
+        told.into_iter().for_each(|told| self.events.send(told));
+    }
+
+    /// Reads a Telegraf's report.
+    async fn ask(
+        &self,
+        address: IpAddr,
+        prefixes: &std::collections::BTreeSet<String>,
+    ) -> Result<TelegrafReport, String> {
+        if !is_pods(address) {
+            return Err(format!("{address} is no pod's address"));
+        }
+        let url = format!("http://{}/metrics", SocketAddr::from((address, STATUS_PORT)));
+        let mut answer = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .map_err(|error| short(&Causes(&error).to_string()))?;
+        if answer.status() != reqwest::StatusCode::OK {
+            return Err(format!("it answers {}", answer.status()));
+        }
+        let is_known = |alias: &str| {
+            let is_shared =
+                |prefix: &String| prefix.is_empty() || alias.starts_with(prefix.as_str()) || !alias.contains('/');
+            alias != "status" && prefixes.iter().any(is_shared)
+        };
+        let mut reader = Reader::new(is_known);
+        let mut left = MAX_ANSWER;
+        while let Some(piece) = answer
+            .chunk()
+            .await
+            .map_err(|error| short(&Causes(&error).to_string()))?
+        {
+            left = left.checked_sub(piece.len()).ok_or("its answer is too long")?;
+            reader.read(&piece);
+        }
+        reader
+            .finish()
+            .ok_or_else(|| "its answer is not Telegraf's state".to_owned())
+    }
+
+    /// Looks for the reason why an endpoint fails, and tells it.
+    async fn answer(&self, id: &TelegrafId, question: &Question, pod: Option<&str>, of_log: &mut Option<String>) {
+        let service = ServicePort::of_url(&question.url);
+        let fault = match &service {
+            Some(service) => service
+                .fault(&self.client, &question.namespace)
+                .await
+                .unwrap_or_else(|error| {
+                    tracing::debug!(error = %error.chain(), "a Service was not looked up");
+                    None
+                }),
+            None => None,
+        };
+        let explanation = match (&service, &fault) {
+            (Some(service), Some(fault)) => service.explain(fault),
+            _ => {
+                if let (None, Some(pod)) = (&of_log, pod) {
+                    *of_log = Some(self.log(id, pod).await);
+                }
+                let log = of_log.as_deref().unwrap_or_default();
+                log::reason(log, &question.alias).unwrap_or_else(|| unexplained(id))
+            }
+        };
+        let is_missing = matches!(fault, Some(Fault::Missing { .. }));
+        self.explain(question, &explanation, is_missing);
+    }
+
+    /// The end of a Telegraf's log; empty if it cannot be read.
+    async fn log(&self, id: &TelegrafId, pod: &str) -> String {
+        let params = LogParams {
+            container: Some("telegraf".to_owned()),
+            tail_lines: Some(log::LINES),
+            limit_bytes: Some(log::BYTES),
+            since_seconds: Some(log::SECONDS),
+            ..LogParams::default()
+        };
+        let api = Api::<Pod>::namespaced(self.client.clone(), &id.namespace);
+        let request = bounded(api.logs(pod, &params), || {
+            format!("read the log of {}/{pod}", id.namespace)
+        });
+        request.await.unwrap_or_else(|error| {
+            tracing::debug!(error = %error.chain(), "a log was not read");
+            String::new()
+        })
+    }
+}
+
+fn unexplained(id: &TelegrafId) -> Explanation {
+    let what = format!(
+        "Telegraf's log says why: `kubectl logs --namespace {} deployment/{}`.",
+        id.namespace, id.name
+    );
+    Explanation::new("the scrape fails", what)
+}
+
+/// False for addresses that no pod has.
+fn is_pods(address: IpAddr) -> bool {
+    let is_link_local = match address {
+        IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    !is_link_local && !address.is_unspecified() && !address.is_multicast()
+}
+
+/// Follows the pods of all Telegrafs.
+pub(crate) async fn follow_pods(client: Client, board: Arc<Board>) {
+    let pods = watcher(
+        Api::<Pod>::all(client),
+        watcher::Config::default().labels(NAME_LABEL).page_size(PAGE),
+    );
+    let mut pods = pin!(pods);
+    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
+    while let Some(event) = pods.next().await {
+        match event {
+            Ok(Event::Init) => board.clear_pods(),
+            Ok(Event::InitApply(pod) | Event::Apply(pod)) => board.put_pod(&pod),
+            Ok(Event::Delete(pod)) => board.remove_pod(&pod),
+            Ok(Event::InitDone) => backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60)),
+            Err(error) => {
+                tracing::warn!(error = %Causes(&error), "Telegraf's pods cannot be watched; their state is not known");
+                tokio::time::sleep(backoff.next()).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_pods_are_asked() {
+        for (address, expected) in [
+            ("10.1.2.3", true),
+            ("fd00::2", true),
+            ("169.254.169.254", false),
+            ("fe80::1", false),
+            ("0.0.0.0", false),
+            ("224.0.0.1", false),
+            ("255.255.255.255", false),
+        ] {
+            assert_eq!(is_pods(address.parse().unwrap()), expected, "{address}");
+        }
+    }
+}
