@@ -219,7 +219,7 @@ fn a_good_annotation_is_cheap(#[case] operation: &str, #[case] endpoints: usize,
 }
 
 #[rstest]
-#[case::settings("validate_settings", json!({}), 500)]
+#[case::settings("validate_settings", json!({}), 575)]
 #[case::a_large_standalone_source("render", json!({"protocol": 1, "settings": {"topology": "standalone"}, "sources": [good(64)]}), 27_000)]
 #[case::an_own_telegraf("render", json!({"protocol": 1, "sources": [good(5)]}), 3_300)]
 fn what_an_operation_costs(#[case] operation: &'static str, #[case] payload: Value, #[case] limit: u64) {
