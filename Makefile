@@ -51,7 +51,7 @@ publish: annotated-policy.wasm annotated-render.wasm ## Push both annotated modu
 
 # Browsers download the module compressed, and these passes reduce that size: fewer instructions, and no alignment hints.
 # -Oz would reorder the functions, which makes the module harder to compress.
-PAGE_PASSES := -O1 --dealign --dae-optimizing -O1 --rse -O1
+PAGE_PASSES := --ignore-implicit-traps --low-memory-unused -O1 --dealign --dae-optimizing --merge-similar-functions -O1 --rse -O1
 playground: | rust ## Build the npm package and the page, in playground/dist
 	@command -v npm >/dev/null || { echo "npm not found: install Node 20 or later (Debian: 'apt-get install npm')" >&2; exit 1; }
 	scripts/wasm-cargo build --locked -p telewarden-playground --lib --profile wasm --target-dir $(WASM)

@@ -32,6 +32,8 @@ export interface Configuration {
     name: string;
     /** Its files by name; one, `telegraf.conf`, except in `standalone`. */
     files: Record<string, string>;
+    /** The digest that this Telegraf tells with its state (setting `status`): that of its file, in `standalone` of the file that all sources share, without the part that makes it tell. */
+    status?: string;
 }
 
 /** A bucket of InfluxDB 2, and a token that can write it. */
@@ -142,7 +144,7 @@ export interface Flow {
     sources: FlowSource[];
     /** Every Telegraf. */
     telegrafs: Telegraf[];
-    /** All outputs of all Telegrafs, except the one for the pod's probes. */
+    /** All outputs of all Telegrafs, except those for the pod's probes and for its own state. */
     outputs: Output[];
 }
 

@@ -17,7 +17,7 @@ export function about(name: string): string {
 export function open(name: string, now: State): State | undefined {
     const text = texts.get(name);
     if (text === undefined) return undefined;
-    if (/(^|\/)settings\.yaml$/.test(name)) return { ...now, settings: text };
+    if (/(^|\/)settings\.yaml$|^outputs\//.test(name)) return { ...now, settings: text };
     const settings = text.match(/--settings examples\/(\S+)/)?.[1];
     return { source: text, settings: (settings && texts.get(settings)) ?? "" };
 }

@@ -91,8 +91,13 @@ impl Fixer<'_> {
                 _ => by_text.push((text, vec![fixed])),
             }
         }
-        let edits = by_text.into_iter().flat_map(|(text, fixed)| confirmed(text, fixed));
-        Fixes(edits.collect())
+        let mut fixes = Fixes::default();
+        for (text, fixed) in by_text {
+            for (at, edit) in confirmed(text, fixed) {
+                fixes.0.insert(at, edit);
+            }
+        }
+        fixes
     }
 
     /// The accepted suggestions for one object. `None` if there are none.
@@ -115,7 +120,11 @@ impl Fixer<'_> {
         let mut candidates: Vec<Candidate<'_>> = Vec::new();
         // From the end of a text to its start, so that the places of the others stay the same.
         let mut order: Vec<_> = diagnostics.iter().enumerate().collect();
-        order.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.place.as_ref().and_then(|place| place.range)));
+        // Unstable, which makes the playground smaller.
+        order.sort_unstable_by_key(|(index, finding)| {
+            let range = finding.place.as_ref().and_then(|place| place.range);
+            (std::cmp::Reverse(range), *index)
+        });
         for (index, finding) in order {
             let region = text.locate(document, item, finding);
             let written = region.and_then(|region| text.excerpt(region));

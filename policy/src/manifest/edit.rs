@@ -42,7 +42,7 @@ pub(super) fn written(text: &str, style: ScalarStyle, plain: bool, is_part: bool
 /// A text with changes. None if two of them overlap, or one is outside of the text.
 pub(super) fn apply(text: &str, edits: &[Edit]) -> Option<String> {
     let mut edits: Vec<_> = edits.iter().collect();
-    edits.sort_by_key(|edit| (edit.start, edit.end));
+    edits.sort_unstable_by_key(|edit| (edit.start, edit.end));
     let (mark, body) = match text.strip_prefix('\u{feff}') {
         Some(body) => ("\u{feff}", body),
         None => ("", text),

@@ -602,18 +602,23 @@ fn not_literal(reason: NotLiteral) -> Problem {
 #[cfg(feature = "host")]
 pub(crate) fn near<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let plain = |name: &str| name.to_ascii_lowercase().replace('-', "_");
-    let (name, known): (_, Vec<_>) = (plain(name), known.collect());
+    let name = plain(name);
     (name.len() <= 64).then_some(())?;
-    let mut near: Vec<_> = known
-        .into_iter()
-        .map(|known| (strsim::damerau_levenshtein(&name, &plain(known)), known))
-        .filter(|(distance, known)| *distance <= (known.len() / 4).max(1))
-        .collect();
-    near.sort();
-    match near.as_slice() {
-        [(distance, _), (second, _), ..] if distance == second => None,
-        [(_, first), ..] => Some(first),
-        [] => None,
+    // The smallest distance, and the names at that distance.
+    let mut nearest = (usize::MAX, Vec::new());
+    for known in known {
+        let distance = strsim::osa_distance(&name, &plain(known));
+        if distance > (known.len() / 4).max(1) || distance > nearest.0 {
+            continue;
+        }
+        if distance < nearest.0 {
+            nearest = (distance, Vec::new());
+        }
+        nearest.1.push(known);
+    }
+    match nearest.1.as_slice() {
+        [only] => Some(only),
+        _ => None,
     }
 }
 
