@@ -158,7 +158,7 @@ test("every example opens, and is fine", async () => {
     for (const name of files) {
         await picker.selectOption(name);
         const text = readFileSync(new URL(`examples/${name}`, root), "utf8");
-        const which = name.endsWith("settings.yaml") ? "settings" : "source";
+        const which = name.endsWith("settings.yaml") || name.startsWith("outputs/") ? "settings" : "source";
         await page.waitForFunction(
             ([which, text]) => JSON.parse(sessionStorage.getItem("telewarden.draft"))?.[which] === text,
             [which, text],

@@ -4,6 +4,7 @@ import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } 
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { yamlLanguage } from "@codemirror/lang-yaml";
 import { bracketMatching, HighlightStyle, indentService, StreamLanguage, syntaxHighlighting } from "@codemirror/language";
+import { shell } from "@codemirror/legacy-modes/mode/shell";
 import { toml } from "@codemirror/legacy-modes/mode/toml";
 import { type Diagnostic, lintKeymap, setDiagnostics } from "@codemirror/lint";
 import { Annotation, Compartment, EditorState, type Extension, type Text } from "@codemirror/state";
@@ -27,8 +28,7 @@ const languages = {
     // JSON is YAML. The messages in it are long.
     json: [yamlLanguage, EditorView.lineWrapping],
     toml: tomlLanguage,
-    // Without colours, which would cost more than they help.
-    shell: [],
+    shell: StreamLanguage.define(shell),
 };
 export type Language = keyof typeof languages;
 

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 
-use regex_lite::Regex;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -360,10 +359,18 @@ fn unreadable(pattern: &str) -> String {
 /// Matches an entry of `sourceNamespaces`. An invalid entry allows nothing.
 fn matches_glob_or_regex(entry: &str, namespace: &str) -> bool {
     let regex = entry.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
-    regex
-        .and_then(|regex| Regex::new(regex).ok())
-        .is_some_and(|regex| regex.is_match(namespace))
+    regex.is_some_and(|regex| matches_regex(regex, namespace))
         || Glob::gobwas(entry).is_some_and(|glob| glob.matches(namespace))
+}
+
+#[cfg(feature = "regex")]
+fn matches_regex(regex: &str, namespace: &str) -> bool {
+    regex_lite::Regex::new(regex).is_ok_and(|regex| regex.is_match(namespace))
+}
+
+#[cfg(not(feature = "regex"))]
+fn matches_regex(_: &str, _: &str) -> bool {
+    false
 }
 
 /// The groups and kinds of the objects in an Application's namespace. In `standalone` there are none, because all objects
