@@ -237,8 +237,9 @@ fn helm_finds_nothing_wrong_with_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn by_default_it_is_what_the_files_for_kubectl_are() {
     let rendered = template(&json!({})).expect("defaults");
-    let rights = objects(include_str!("../../../deploy/operator/rbac.yaml"));
-    assert_eq!(given(&rights), given(&rendered), "left: rbac.yaml, right: the chart");
+    let mut rights = objects(include_str!("../../../deploy/operator/rbac.yaml"));
+    rights.extend(objects(include_str!("../../../deploy/operator/rbac-status.yaml")));
+    assert_eq!(given(&rights), given(&rendered), "left: the files, right: the chart");
 
     let files = objects(include_str!("../../../deploy/operator/deployment.yaml"));
     assert_eq!(settings(&files), settings(&rendered));

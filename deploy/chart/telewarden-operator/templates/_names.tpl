@@ -37,6 +37,15 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - {kind: ServiceAccount, name: {{ include "telewarden-operator.serviceAccount" . }}, namespace: {{ .Release.Namespace }}}
 {{- end -}}
 
+{{- /* The settings of the values. `operatorNamespace` is that of the release, unless it is set. */}}
+{{- define "telewarden-operator.own-settings" -}}
+{{- $settings := .Values.settings -}}
+{{- if ne .Release.Namespace "telewarden" -}}
+{{- $settings = merge (dict) $settings (dict "operatorNamespace" .Release.Namespace) -}}
+{{- end -}}
+{{- $settings | toYaml -}}
+{{- end -}}
+
 {{- /* The settings that the rights follow from: those of the policy that is read, if it can be looked up. */}}
 {{- define "telewarden-operator.settings" -}}
 {{- $settings := .Values.settings -}}
