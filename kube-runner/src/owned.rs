@@ -574,6 +574,19 @@ mod tests {
         BTreeMap::from([(id, Arc::new(live))])
     }
 
+    #[test]
+    fn the_values_of_a_secret_are_hidden_wherever_they_are() {
+        let copy = r#"{"data":{"token":"NXNlY3JldA=="}}"#;
+        let mut secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "data": {"token": "NXNlY3JldA=="}, "stringData": {"token": "5ecret"},
+            "metadata": {"name": "a", "namespace": "b", "annotations": {"kubectl.kubernetes.io/last-applied-configuration": copy}},
+        });
+        let id = ObjectId::of(&secret).expect("an object");
+        hide_secret(&id, &mut secret);
+        let shown = secret.to_string();
+        assert!(!shown.contains("5ecret") && !shown.contains("NXNlY3JldA"), "{shown}");
+    }
+
     #[tokio::test]
     async fn without_the_lease_nothing_is_written() {
         let (writer, asked) = writer(Duration::ZERO);
