@@ -375,17 +375,8 @@ impl Operator {
         if settings.host.influxdb.is_none() {
             return Ok(None);
         }
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
-        let cluster = loop {
-            match cluster_uid(&self.client).await {
-                Ok(cluster) => break cluster,
-                Err(error) if self.until == Until::Idle && backoff.tries() >= 5 => return Err(error),
-                Err(error) => {
-                    tracing::warn!(error = %error.chain(), "could not identify the cluster");
-                    tokio::time::sleep(backoff.next()).await;
-                }
-            }
-        };
+        let identify = async || cluster_uid(&self.client).await;
+        let cluster = self.with_retries("identify the cluster", identify).await?;
         Provider::new(&settings.host, &cluster, &self.influxdb_token, &self.status)
     }
 
@@ -395,39 +386,18 @@ impl Operator {
         settings: &Settings,
         inventory: &Inventory,
     ) -> Result<(Kinds, BTreeSet<GroupKind>), Error> {
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
-        loop {
-            let found = async {
-                let remembered = inventory.read().await?;
-                Ok::<_, Error>((
-                    Kinds::discover(&self.client, &settings.kinds(), &remembered).await?,
-                    remembered,
-                ))
-            };
-            match found.await {
-                Ok(found) => return Ok(found),
-                Err(error) if self.until == Until::Idle && backoff.tries() >= 5 => return Err(error),
-                Err(error) => {
-                    tracing::warn!(error = %error.chain(), "could not look up the kinds");
-                    tokio::time::sleep(backoff.next()).await;
-                }
-            }
-        }
+        let look_up = async || {
+            let remembered = inventory.read().await?;
+            let kinds = Kinds::discover(&self.client, &settings.kinds(), &remembered).await?;
+            Ok((kinds, remembered))
+        };
+        self.with_retries("look up the kinds", look_up).await
     }
 
     /// Reads the accepted declarations, with retries.
     async fn accepted(&self, store: &AcceptedStore) -> Result<Declarations, Error> {
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
-        loop {
-            match store.read(&self.client).await {
-                Ok(accepted) => return Ok(accepted),
-                Err(error) if self.until == Until::Idle && backoff.tries() >= 5 => return Err(error),
-                Err(error) => {
-                    tracing::warn!(error = %error.chain(), "could not read the accepted declarations");
-                    tokio::time::sleep(backoff.next()).await;
-                }
-            }
-        }
+        let read = async || store.read(&self.client).await;
+        self.with_retries("read the accepted declarations", read).await
     }
 
     /// Adds the kinds of the settings to the inventory before the first object is created, and removes kinds without
@@ -444,16 +414,22 @@ impl Operator {
         }
         let mut kinds: BTreeSet<GroupKind> = settings.kinds().iter().map(GroupKind::of).collect();
         kinds.extend(remembered.iter().filter(|kind| state.has_kind(kind)).cloned());
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
         if kinds == *remembered {
             return Ok(());
         }
+        let write = async || inventory.write(&kinds).await;
+        self.with_retries("write the inventory", write).await
+    }
+
+    /// Repeats a request until it succeeds. An operator that ends when its work is done gives up after some attempts.
+    async fn with_retries<T>(&self, doing: &str, request: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
         loop {
-            match inventory.write(&kinds).await {
-                Ok(()) => return Ok(()),
+            match request().await {
+                Ok(done) => return Ok(done),
                 Err(error) if self.until == Until::Idle && backoff.tries() >= 5 => return Err(error),
                 Err(error) => {
-                    tracing::warn!(error = %error.chain(), "could not write the inventory");
+                    tracing::warn!(error = %error.chain(), "could not {doing}");
                     tokio::time::sleep(backoff.next()).await;
                 }
             }
