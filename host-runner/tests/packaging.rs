@@ -189,6 +189,12 @@ fn policies_are_for_the_settings_that_are_given() {
     assert_eq!(printed.matches("failurePolicy: Fail").count(), 2);
     assert_eq!(printed.matches("mutation: digest").count(), 3);
 
+    let services = "contextAwareResources:\n  - apiVersion: v1\n    kind: Service\n";
+    let (_, printed, _) = policies("services: warn\n");
+    assert_eq!(printed.matches(services).count(), 2, "{printed}");
+    let (_, printed, _) = policies("services: nothing\n");
+    assert!(!printed.contains("contextAware"), "{printed}");
+
     let (code, printed, said) = policies("topology: star\n");
     assert_eq!((code, printed.as_str()), (Some(2), ""));
     assert!(said.contains("TW501"), "{said}");

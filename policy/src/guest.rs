@@ -17,7 +17,12 @@ pub(crate) extern "C" fn wapc_init() {
 }
 
 fn validate(payload: &[u8]) -> CallResult {
-    Ok(serde_json::to_vec(&admission::validate(payload))?)
+    Ok(serde_json::to_vec(&admission::validate_with(payload, &list_services))?)
+}
+
+fn list_services(request: &[u8]) -> Option<Vec<u8>> {
+    let operation = "list_resources_by_namespace";
+    wapc_guest::host_call("kubewarden", "kubernetes", operation, request).ok()
 }
 
 fn validate_settings(payload: &[u8]) -> CallResult {

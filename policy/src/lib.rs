@@ -29,6 +29,7 @@ pub mod render;
 mod resources;
 #[cfg(feature = "schema")]
 pub mod schema;
+mod services;
 pub mod settings;
 mod sorted_map;
 mod source;

@@ -19,7 +19,8 @@ use crate::protocol::{
     ClusterView, Configuration, Database, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer, VERSION,
 };
 use crate::resources;
-use crate::settings::{self, Settings};
+use crate::services::ScrapedPorts;
+use crate::settings::{self, LookUp, Settings};
 use crate::source::{self, Identity, Kind, Object, Source, TypeMeta};
 
 /// Renders every source of a request.
@@ -91,6 +92,8 @@ pub(crate) struct Judgement {
     pub(crate) findings: Vec<Diagnostic>,
     /// The number of its endpoints, if it would be rendered.
     pub(crate) endpoints: usize,
+    /// With `services: warn`: the ports that it scrapes in its namespace.
+    pub(crate) scraped: ScrapedPorts,
 }
 
 /// The findings of [`render_one`].
@@ -99,6 +102,7 @@ pub(crate) fn judge(object: &Object<'_>, settings: &Settings) -> Judgement {
     renderer.readable(object, Position { index: 0, item: None });
     Judgement {
         endpoints: renderer.endpoints,
+        scraped: renderer.scraped,
         findings: renderer
             .answers
             .into_iter()
@@ -147,6 +151,8 @@ struct Renderer<'a> {
     extent: Extent,
     /// The number of endpoints of what would be rendered. Counted only for the findings.
     endpoints: usize,
+    /// Only for the findings, and with `services: warn`.
+    scraped: ScrapedPorts,
     /// The cluster's AppProjects, where the host has read them.
     projects: Option<Projects>,
     in_cluster_enabled: bool,
@@ -163,6 +169,7 @@ impl<'a> Renderer<'a> {
             settings,
             extent,
             endpoints: 0,
+            scraped: ScrapedPorts::default(),
             projects: cluster.map(|cluster| Projects::read(cluster, settings)),
             in_cluster_enabled: cluster.and_then(|cluster| cluster.in_cluster_enabled) != Some(false),
             rendered: BTreeSet::new(),
@@ -296,6 +303,10 @@ impl<'a> Renderer<'a> {
                 }
                 Ok(()) => {
                     self.endpoints += accepted.declaration.endpoints.len();
+                    if settings.services == LookUp::Warn {
+                        let (endpoints, namespace) = (&accepted.declaration.endpoints, &accepted.source.namespace);
+                        self.scraped = ScrapedPorts::of(endpoints, namespace, &settings.endpoints.cluster_domain);
+                    }
                     self.answer(position, name, Outcome::Rendered, findings.into_vec());
                 }
             };

@@ -553,3 +553,105 @@ fn a_large_request_is_answered() {
     assert!(payload.len() > 6_000_000);
     assert!(answer_to(&payload).accepted);
 }
+
+/// The Services of the namespace, as Kubewarden's `list_resources_by_namespace` answers them.
+const SERVICES: &str = r#"{"apiVersion": "v1", "kind": "List", "items": [
+    {"metadata": {"name": "redis"}, "spec": {"clusterIP": "10.0.0.1", "type": "ClusterIP", "ports": [{"port": 9121, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}]}},
+    {"metadata": {"name": "headless"}, "spec": {"clusterIP": "None", "ports": [{"port": 80}]}},
+    {"metadata": {"name": "elsewhere"}, "spec": {"type": "ExternalName", "externalName": "example.org"}},
+    {"metadata": {"name": "portless"}, "spec": {"clusterIP": "10.0.0.2"}}
+]}"#;
+
+/// The warnings about an annotation with these endpoints, and the requests for Services.
+fn looked_up(urls: &[&str], settings: Value, services: Option<&str>) -> (ValidationResponse, Vec<Value>) {
+    let lines = urls.iter().enumerate().map(|(n, url)| format!("- e{n}: {url}\n"));
+    let object = annotated(&lines.collect::<String>());
+    let payload = json!({"request": request("CREATE", &object, &Value::Null), "settings": settings}).to_string();
+    let asked = std::cell::RefCell::new(Vec::new());
+    let answer = admission::validate_with(payload.as_bytes(), &|request| {
+        asked.borrow_mut().push(serde_json::from_slice(request).unwrap());
+        services.map(|services| services.as_bytes().to_vec())
+    });
+    let answer = serde_json::to_vec(&answer).unwrap();
+    (serde_json::from_slice(&answer).unwrap(), asked.into_inner())
+}
+
+#[rstest]
+#[case::there("http://redis.argocd.svc:9121/metrics", None)]
+#[case::in_full("http://redis.argocd.svc.cluster.local:9121/metrics", None)]
+#[case::no_service(
+    "http://rediss.argocd.svc:9121/metrics",
+    Some("TW119: endpoint `e0`: there is no Service `rediss` in the namespace `argocd`; did you mean `redis`")
+)]
+#[case::no_port("http://redis.argocd.svc:8080/metrics", Some("TW120: endpoint `e0`: the Service `redis` has no TCP port 8080; its TCP ports: `9121`"))]
+#[case::a_port_of_udp("http://redis.argocd.svc:53/metrics", Some("TW120"))]
+#[case::no_port_at_all("http://portless.argocd.svc:80/metrics", Some("TW120"))]
+#[case::headless("http://headless.argocd.svc:8080/metrics", None)]
+#[case::a_pod_of_a_headless_service("http://pod-0.headless.argocd.svc:8080/metrics", None)]
+#[case::a_pod_of_no_service("http://pod-0.headles.argocd.svc:8080/metrics", Some("TW119: endpoint `e0`: there is no Service `headles`"))]
+#[case::another_name("http://elsewhere.argocd.svc:8080/metrics", None)]
+fn services_that_do_not_exist_are_warned_of(#[case] url: &str, #[case] expected: Option<&str>) {
+    let (answer, asked) = looked_up(&[url], json!({"services": "warn"}), Some(SERVICES));
+    assert!(answer.accepted);
+    assert_eq!(asked.len(), 1);
+    match expected {
+        None => assert_eq!((answer.warnings, answer.message), (None, None)),
+        Some(expected) => {
+            // The audit scanner reports the message.
+            let message = answer.message.unwrap();
+            assert!(message.starts_with(expected), "{message}");
+            assert_eq!(answer.warnings.unwrap().len(), 1);
+        }
+    }
+}
+
+#[test]
+fn services_are_asked_for_once_with_only_the_fields_that_are_read() {
+    let urls = [
+        "http://a.argocd.svc:1/",
+        "http://a.argocd.svc:2/",
+        "http://b.argocd.svc:1/",
+        "http://c.other.svc:1/",
+        "http://example.org:1/",
+    ];
+    let settings = json!({"services": "warn", "endpoints": {"hosts": ["*"]}});
+    let (answer, asked) = looked_up(&urls, settings, Some(r#"{"items": []}"#));
+    let fields = ["metadata.name", "spec.clusterIP", "spec.ports.port", "spec.ports.protocol", "spec.type"];
+    let expected = json!({"api_version": "v1", "kind": "Service", "namespace": "argocd",
+        "label_selector": null, "field_selector": null, "field_masks": fields});
+    assert_eq!(asked, [expected]);
+    // One for each Service of the namespace.
+    let missing = answer.warnings.unwrap_or_default();
+    assert_eq!(missing.iter().filter(|warning| warning.starts_with("TW119")).count(), 2, "{missing:?}");
+}
+
+#[rstest]
+#[case::by_default(json!({}), GOOD_URL)]
+#[case::turned_off(json!({"services": "nothing"}), GOOD_URL)]
+#[case::refused(json!({"services": "warn"}), "http://redis.elsewhere.svc/")]
+#[case::outside(json!({"services": "warn", "endpoints": {"hosts": ["*"]}}), "http://example.org/")]
+fn nothing_is_asked_for(#[case] settings: Value, #[case] url: &str) {
+    let (_, asked) = looked_up(&[url], settings, Some(SERVICES));
+    assert_eq!(asked, [] as [Value; 0]);
+}
+
+const GOOD_URL: &str = "http://redis.argocd.svc:9121/metrics";
+
+#[rstest]
+#[case::refused(None)]
+#[case::something_else(Some("5"))]
+#[case::no_json(Some("forbidden"))]
+#[case::no_list(Some(r#"{"items": null}"#))]
+fn what_cannot_be_looked_up_is_not_a_finding(#[case] services: Option<&str>) {
+    let (answer, asked) = looked_up(&["http://rediss.argocd.svc/"], json!({"services": "warn"}), services);
+    assert_eq!(asked.len(), 1);
+    assert!(answer.accepted && answer.warnings.is_none() && answer.message.is_none());
+}
+
+#[test]
+fn services_are_looked_up_with_mutation_too() {
+    let settings = json!({"services": "warn", "mutation": "digest"});
+    let (answer, asked) = looked_up(&["http://rediss.argocd.svc:9121/"], settings, Some(SERVICES));
+    assert!(answer.mutated_object.is_some() && asked.len() == 1);
+    assert!(answer.warnings.unwrap()[0].starts_with("TW119"));
+}

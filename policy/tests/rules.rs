@@ -186,7 +186,7 @@ fn request(rule: Rule) -> Value {
 }
 
 /// Raised at admission alone: `tests/admission.rs` does so.
-const AT_ADMISSION: &[&str] = &["TW315"];
+const AT_ADMISSION: &[&str] = &["TW119", "TW120", "TW315"];
 
 /// Raised for files: the tests of `manifest/` and of the command do so.
 const OF_FILES: &str = "TW6";

@@ -119,7 +119,7 @@ fn policy(kind: Kind, settings: &Value, args: &Args) -> Value {
         // scanner uses all rules with CREATE, and skips a policy with a resource that it cannot list.
         rules.push(rule(&["namespaces/status", "namespaces/finalize"], &["UPDATE"]));
     }
-    json!({
+    let mut policy = json!({
         "apiVersion": "policies.kubewarden.io/v1",
         "kind": "ClusterAdmissionPolicy",
         "metadata": {"name": format!("telewarden-{resource}")},
@@ -140,7 +140,12 @@ fn policy(kind: Kind, settings: &Value, args: &Args) -> Value {
             "timeoutSeconds": 5,
             "settings": settings,
         },
-    })
+    });
+    // No annotation of an ApplicationSet's template is looked up.
+    if settings["services"] == "warn" && kind != Kind::Applicationsets {
+        policy["spec"]["contextAwareResources"] = json!([{"apiVersion": "v1", "kind": "Service"}]);
+    }
+    policy
 }
 
 /// The match conditions, in CEL. A request must meet all of them. Each is named after the requests that meet it.

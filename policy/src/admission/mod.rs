@@ -26,7 +26,8 @@ use crate::application_set;
 use crate::diagnostic::{Diagnostic, Problem};
 use crate::protocol::{RenderAnswer, RenderRequest, VERSION};
 use crate::render::{judge, render, render_one};
-use crate::settings::{self, Mutation, Settings};
+use crate::services::{ScrapedPorts, ServicesRequest};
+use crate::settings::{self, LookUp, Mutation, Settings};
 use crate::source::{Kind, Object, TypeMeta};
 use rendered_annotations::RenderedAnnotations;
 use request::{Payload, RelevantFields, Request, annotation_key};
@@ -36,7 +37,7 @@ use request::{Payload, RelevantFields, Request, annotation_key};
 pub struct ValidateAnswer {
     /// Whether the request is accepted.
     pub accepted: bool,
-    /// The reason for a rejection.
+    /// The reason for a rejection; otherwise warnings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The HTTP status of a rejection.
@@ -63,15 +64,25 @@ pub struct SettingsAnswer {
     pub message: Option<String>,
 }
 
-/// Answers the payload of `validate`. Never fails.
+/// Answers the payload of `validate`, and looks nothing up in the cluster. Never fails.
 pub fn validate(payload: &[u8]) -> ValidateAnswer {
+    validate_with(payload, &|_| None)
+}
+
+/// Asks the policy engine for Services. The argument is the payload of Kubewarden's host capability
+/// `list_resources_by_namespace` (<https://docs.kubewarden.io/reference/spec/host-capabilities/kubernetes>), and the answer what
+/// the API server answers: a List, as JSON. `None` if they cannot be looked up.
+pub type ListServices<'a> = &'a dyn Fn(&[u8]) -> Option<Vec<u8>>;
+
+/// Answers the payload of `validate`. `list` is called at most once, and only with the setting `services: warn`. Never fails.
+pub fn validate_with(payload: &[u8], list: ListServices<'_>) -> ValidateAnswer {
     match fast_path::is_certainly_unannotated(payload) {
         true => accept(),
-        false => answer(payload),
+        false => answer(payload, list),
     }
 }
 
-fn answer(payload: &[u8]) -> ValidateAnswer {
+fn answer(payload: &[u8], list: ListServices<'_>) -> ValidateAnswer {
     match crate::decode::decode::<Payload<'_, Request<Object<'_>>>>(payload) {
         Ok(Payload {
             request:
@@ -82,13 +93,13 @@ fn answer(payload: &[u8]) -> ValidateAnswer {
                     old_object,
                 },
             settings,
-        }) => admit(&operation, object.as_ref(), old_object.as_ref(), settings, payload),
-        _ => answer_unusual(payload),
+        }) => admit(&operation, object.as_ref(), old_object.as_ref(), settings, payload, list),
+        _ => answer_unusual(payload, list),
     }
 }
 
 /// Answers a payload that is not an AdmissionRequest, or whose objects have an unexpected structure.
-fn answer_unusual(payload: &[u8]) -> ValidateAnswer {
+fn answer_unusual(payload: &[u8], list: ListServices<'_>) -> ValidateAnswer {
     let Payload { request, settings } = match crate::decode::decode::<Payload<'_, &RawValue>>(payload) {
         Ok(payload) => payload,
         Err(error) => return reject(&[unreadable("the request", error)]),
@@ -104,12 +115,12 @@ fn answer_unusual(payload: &[u8]) -> ValidateAnswer {
     };
     let old = old_object.and_then(|old| serde_json::from_str::<Object<'_>>(old.get()).ok());
     match object.map(|object| (object, serde_json::from_str::<Object<'_>>(object.get()))) {
-        Some((_, Ok(object))) => admit(&operation, Some(&object), old.as_ref(), settings, payload),
+        Some((_, Ok(object))) => admit(&operation, Some(&object), old.as_ref(), settings, payload, list),
         Some((object, Err(error))) if writes(&operation) && !is_of_other_kind(object) => {
             reject(&[unreadable("the object", error)])
         }
         Some((_, Err(_))) => accept(),
-        None => admit(&operation, None, None, settings, payload),
+        None => admit(&operation, None, None, settings, payload, list),
     }
 }
 
@@ -120,6 +131,7 @@ fn admit(
     old: Option<&Object<'_>>,
     settings: Option<&RawValue>,
     payload: &[u8],
+    list: ListServices<'_>,
 ) -> ValidateAnswer {
     if !writes(operation) {
         return accept();
@@ -151,7 +163,8 @@ fn admit(
         return verdict(&findings);
     }
     if settings.mutation == Mutation::None && !RenderedAnnotations::are_in(&fields) {
-        let judged = judge(object, &settings);
+        let mut judged = judge(object, &settings);
+        judged.findings.extend(check_services(judged.scraped, list));
         return ValidateAnswer {
             audit_annotations: rendered_annotations::facts(judged.endpoints, None),
             ..verdict(&judged.findings)
@@ -160,6 +173,9 @@ fn admit(
     let answer = render_one(object, &settings);
     let rendered = RenderedAnnotations::of(&answer);
     let mut findings = findings_of(&answer);
+    if settings.services == LookUp::Warn {
+        findings.extend(check_services(judge(object, &settings).scraped, list));
+    }
     findings.extend(rendered.forged(&fields, before.as_ref()));
     let verdict = verdict(&findings);
     if !verdict.accepted {
@@ -174,6 +190,16 @@ fn admit(
         audit_annotations: rendered.audit_annotations(),
         ..verdict
     }
+}
+
+/// Warnings of Services that do not exist.
+fn check_services(scraped: ScrapedPorts, list: ListServices<'_>) -> Vec<Diagnostic> {
+    if scraped.is_empty() {
+        return Vec::new();
+    }
+    let request = serde_json::to_vec(&ServicesRequest::of(&scraped.namespace));
+    let services = request.ok().and_then(|request| list(&request));
+    services.map(|services| scraped.check(&services)).unwrap_or_default()
 }
 
 /// Answers a raw request with everything that is rendered.
@@ -266,7 +292,9 @@ fn reject(findings: &[Diagnostic]) -> ValidateAnswer {
 fn verdict(findings: &[Diagnostic]) -> ValidateAnswer {
     match findings.iter().any(Diagnostic::is_error) {
         true => reject(findings),
+        // Kubewarden's audit scanner reports the message, and no warnings.
         false => ValidateAnswer {
+            message: (!findings.is_empty()).then(|| text::paragraph(findings)),
             warnings: text::warnings(findings),
             ..accept()
         },

@@ -224,19 +224,23 @@ fn nearest_host(host: &str, settings: &crate::settings::Endpoints, names: &Names
     (matches && check_spelling(&host).is_ok()).then_some(host)
 }
 
-/// The namespace in the host of a service, if the host has the form `name.namespace`, `name.namespace.svc` or
-/// `name.namespace.svc.<cluster domain>`.
+/// The namespace in the host of a service, see [`service_of_host`].
 pub(crate) fn service_namespace<'a>(host: &'a str, cluster_domain: &str) -> Option<&'a str> {
+    service_of_host(host, cluster_domain).map(|(_, namespace)| namespace)
+}
+
+/// The service and the namespace in a host, if the host has the form `name.namespace`, `name.namespace.svc` or
+/// `name.namespace.svc.<cluster domain>`. `pod.name.namespace.svc` is one pod of a headless service.
+pub(crate) fn service_of_host<'a>(host: &'a str, cluster_domain: &str) -> Option<(&'a str, &'a str)> {
     let in_cluster = host
         .strip_suffix(cluster_domain)
         .and_then(|host| host.strip_suffix(".svc."));
-    match in_cluster.or_else(|| host.strip_suffix(".svc")) {
-        Some(service) => service.rsplit_once('.').map(|(_, namespace)| namespace),
-        None => host
-            .split_once('.')
-            .map(|(_, namespace)| namespace)
-            .filter(|namespace| !namespace.contains('.')),
-    }
+    let (names, namespace) = match in_cluster.or_else(|| host.strip_suffix(".svc")) {
+        Some(names) => names.rsplit_once('.')?,
+        None => host.split_once('.').filter(|(_, namespace)| !namespace.contains('.'))?,
+    };
+    let service = names.rsplit('.').next().unwrap_or(names);
+    Some((service, namespace))
 }
 
 fn name(scheme: Scheme) -> &'static str {

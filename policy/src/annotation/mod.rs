@@ -19,7 +19,7 @@ pub(crate) use credentials::{CREDENTIALS_DIRECTORY, Credential};
 pub use endpoint_url::EndpointUrl;
 #[cfg(feature = "host")]
 pub(crate) use endpoint_url::may_be_host;
-pub(crate) use endpoint_url::service_namespace;
+pub(crate) use endpoint_url::{service_namespace, service_of_host};
 #[cfg(feature = "schema")]
 pub(crate) use endpoints::{OF_PROMETHEUS, URL_KEYS};
 #[cfg(feature = "host")]

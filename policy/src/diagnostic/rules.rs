@@ -180,7 +180,7 @@ macro_rules! short_already {
     };
 }
 
-short_already!(&'static str, usize, u32, i64);
+short_already!(&'static str, usize, u16, u32, i64);
 
 /// Every rule, by code.
 pub fn all() -> &'static [RuleDoc] {
@@ -518,6 +518,26 @@ rules! {
               a mistake in the indentation, or the `name:` and `url:` of another tool.",
         example: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n    interval: 30s\n",
         instead: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 30s\n",
+    }
+
+    TW119 ServiceNotFound { endpoint: String, service: String, namespace: String, nearest: Option<String> } Warning {
+        summary: "The Service of an endpoint does not exist.",
+        message: "endpoint `{endpoint}`: there is no Service `{service}` in the namespace `{namespace}`",
+        help: did_you_mean(nearest.as_deref()).or_else(|| help("create the Service, or correct the URL's host")),
+        why: "Admission looks Services up with the setting `services: warn`. It is only a warning, because the Service may be \
+              created a moment later. Kubewarden's audit scanner reports it for as long as the Service is missing.",
+        example: "",
+        instead: "",
+    }
+    TW120 ServicePortNotFound { endpoint: String, service: String, port: u16, ports: Vec<String> } Warning {
+        summary: "The Service of an endpoint does not have the URL's port.",
+        message: "endpoint `{endpoint}`: the Service `{service}` has no TCP port {port}",
+        help: help(format!("its TCP ports: {}", list(&ports))),
+        why: "A Service answers only at the ports in `spec.ports`, which can differ from the ports of its pods \
+              (<https://kubernetes.io/docs/concepts/services-networking/service/#defining-a-service>). Admission looks Services up \
+              with the setting `services: warn`.",
+        example: "",
+        instead: "",
     }
 
     TW201 UnknownOption { name: String, what: &'static str, nearest: Option<&'static str>, advice: Option<&'static str> } Error {

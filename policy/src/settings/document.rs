@@ -66,6 +66,9 @@ settings! {
         /// What admission adds to an object. All values except `none` need `spec.mutating: true` in the policy. The
         /// ApplicationSet controller reverts the changes to Applications that it owns, again and again.
         mutation: Mutation = "none",
+        /// Whether admission looks up the Services that an annotation scrapes in its namespace, and warns (TW119, TW120) of those
+        /// that do not exist. The policy needs `spec.contextAwareResources` for it; `telewarden policies` prints it.
+        services: LookUp = "nothing",
     }
 
     /// The DNS servers that the NetworkPolicy allows: pods of a namespace, and addresses.
@@ -313,6 +316,14 @@ choices! {
         Buckets,
         /// Buckets, and a token for each source.
         BucketsAndTokens,
+    }
+
+    /// What admission does about Services that do not exist.
+    pub enum LookUp {
+        /// Nothing. The policy looks nothing up in the cluster.
+        Nothing,
+        /// It warns.
+        Warn,
     }
 
     /// What admission adds to an object.

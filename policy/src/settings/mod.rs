@@ -52,7 +52,7 @@ use crate::telegraf::{Key, OptionBounds};
 
 pub(crate) use databases::{DatabaseOutput, PLUGIN as DATABASE_PLUGIN, outputs as database_outputs};
 pub(crate) use document::{Class, Dns, Endpoints, ResourceList, Sources};
-pub use document::{Mutation, Provide, Reload, Scheme, Settings};
+pub use document::{LookUp, Mutation, Provide, Reload, Scheme, Settings};
 pub(crate) use kind::{CONFIG_DIRECTORY, CONFIG_VOLUME, CREDENTIALS_VOLUME};
 pub(crate) use pattern::{HostPattern, NamePattern};
 pub(crate) use quantity::Quantity;
