@@ -11,6 +11,7 @@ use kube::api::LogParams;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
 use telewarden::Causes;
+use telewarden_policy::needs::ServicePort;
 use telewarden_policy::well_known::STATUS_PORT;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -19,9 +20,11 @@ use super::board::{Answer, Board, Question};
 use super::expected::TelegrafId;
 use super::log;
 use super::pods::NAME_LABEL;
-use super::services::{Fault, ServicePort};
+use super::published::AGAIN;
+use super::services::{Fault, fault_of};
 use super::telegraf_report::{Reader, TelegrafReport};
 use super::words::{Explanation, short};
+use crate::cluster_state::ClusterState;
 use crate::events::Events;
 use crate::retry::Backoff;
 use crate::writer::bounded;
@@ -41,11 +44,22 @@ const PAGE: u32 = 50;
 /// What asking needs.
 #[derive(Clone)]
 pub(crate) struct Rounds {
-    client: Client,
     http: reqwest::Client,
-    board: Arc<Board>,
-    events: Events,
-    interval: Duration,
+    means: Means,
+}
+
+/// What asking is done with.
+#[derive(Clone)]
+pub(crate) struct Means {
+    pub(crate) client: Client,
+    pub(crate) board: Arc<Board>,
+    pub(crate) events: Events,
+    /// How often each Telegraf is asked.
+    pub(crate) interval: Duration,
+    /// The cluster's DNS domain.
+    pub(crate) cluster_domain: String,
+    /// Whose sources are queued when their Report changes. `None` if there are no Reports.
+    pub(crate) reports: Option<ClusterState>,
 }
 
 impl Rounds {
@@ -53,12 +67,7 @@ impl Rounds {
     ///
     /// # Errors
     /// If no certificates can be read, though none are used.
-    pub(crate) fn new(
-        client: Client,
-        board: Arc<Board>,
-        events: Events,
-        interval: Duration,
-    ) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(means: Means) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT)
             .timeout(TIMEOUT)
@@ -68,13 +77,7 @@ impl Rounds {
             .pool_max_idle_per_host(0)
             .user_agent(concat!("telewarden-operator/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self {
-            client,
-            http,
-            board,
-            events,
-            interval,
-        })
+        Ok(Self { http, means })
     }
 
     /// Asks for ever. One that does not answer holds up nobody else, as long as fewer than [`AT_ONCE`] do not.
@@ -82,11 +85,13 @@ impl Rounds {
         let permits = Arc::new(Semaphore::new(AT_ONCE));
         let mut running = JoinSet::new();
         let mut ticks =
-            tokio::time::interval((self.interval / 20).clamp(Duration::from_millis(50), Duration::from_secs(1)));
+            tokio::time::interval((self.means.interval / 20).clamp(Duration::from_millis(50), Duration::from_secs(1)));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut next_all = Instant::now();
         loop {
             ticks.tick().await;
-            for id in self.board.due(Instant::now(), self.interval) {
+            self.publish(&mut next_all);
+            for id in self.means.board.due(Instant::now(), self.means.interval) {
                 // The semaphore is never closed.
                 let Ok(permit) = permits.clone().acquire_owned().await else {
                     return;
@@ -101,8 +106,23 @@ impl Rounds {
         }
     }
 
+    /// Has the Reports of sources written whose results have changed. `next_all` is when they can be written next where one
+    /// attempt is about all sources.
+    fn publish(&self, next_all: &mut Instant) {
+        let Some(state) = &self.means.reports else { return };
+        let now = Instant::now();
+        if state.is_standalone() && now < *next_all {
+            return;
+        }
+        let published = self.means.board.publish(now);
+        if !published.is_empty() {
+            *next_all = now + AGAIN;
+        }
+        published.iter().for_each(|source| state.touch(source));
+    }
+
     async fn visit(&self, id: &TelegrafId) {
-        let Some(task) = self.board.task(id) else { return };
+        let Some(task) = self.means.board.task(id) else { return };
         let answer = match &task.pod {
             Some((_, address)) if task.tells => match self.ask(*address, &task.prefixes).await {
                 Ok(report) => Answer::Report(report),
@@ -110,8 +130,8 @@ impl Rounds {
             },
             _ => Answer::Nobody,
         };
-        let (told, questions) = self.board.observe(id, &answer);
-        told.into_iter().for_each(|told| self.events.send(told));
+        let (told, questions) = self.means.board.observe(id, &answer);
+        told.into_iter().for_each(|told| self.means.events.send(told));
         let mut of_log = None;
         let pod = task.pod.as_ref().map(|(name, _)| name.as_str());
         for (number, question) in questions.iter().enumerate() {
@@ -120,11 +140,14 @@ impl Rounds {
                 false => self.explain(question, &unexplained(id), false),
             }
         }
+        if self.means.reports.is_some() {
+            self.means.board.note_results(id);
+        }
     }
 
     fn explain(&self, question: &Question, explanation: &Explanation, is_service_missing: bool) {
-        let told = self.board.explain(question, explanation, is_service_missing);
-        told.into_iter().for_each(|told| self.events.send(told));
+        let told = self.means.board.explain(question, explanation, is_service_missing);
+        told.into_iter().for_each(|told| self.means.events.send(told));
     }
 
     /// Reads a Telegraf's report.
@@ -168,10 +191,9 @@ impl Rounds {
 
     /// Looks for the reason why an endpoint fails, and tells it.
     async fn answer(&self, id: &TelegrafId, question: &Question, pod: Option<&str>, of_log: &mut Option<String>) {
-        let service = ServicePort::of_url(&question.url);
+        let service = ServicePort::of_url(&question.url, &self.means.cluster_domain);
         let fault = match &service {
-            Some(service) => service
-                .fault(&self.client, &question.namespace)
+            Some(service) => fault_of(service, &self.means.client, &question.namespace)
                 .await
                 .unwrap_or_else(|error| {
                     tracing::debug!(error = %error.chain(), "a Service was not looked up");
@@ -180,7 +202,7 @@ impl Rounds {
             None => None,
         };
         let explanation = match (&service, &fault) {
-            (Some(service), Some(fault)) => service.explain(fault),
+            (Some(service), Some(fault)) => fault.explain(service),
             _ => {
                 if let (None, Some(pod)) = (&of_log, pod) {
                     *of_log = Some(self.log(id, pod).await);
@@ -202,7 +224,7 @@ impl Rounds {
             since_seconds: Some(log::SECONDS),
             ..LogParams::default()
         };
-        let api = Api::<Pod>::namespaced(self.client.clone(), &id.namespace);
+        let api = Api::<Pod>::namespaced(self.means.client.clone(), &id.namespace);
         let request = bounded(api.logs(pod, &params), || {
             format!("read the log of {}/{pod}", id.namespace)
         });
