@@ -68,15 +68,7 @@ impl Rounds {
     /// # Errors
     /// If no certificates can be read, though none are used.
     pub(crate) fn new(means: Means) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT)
-            .timeout(TIMEOUT)
-            // A pod is asked at its own address, and nowhere else.
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("telewarden-operator/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+        let http = client(CONNECT, TIMEOUT)?;
         Ok(Self { http, means })
     }
 
@@ -160,33 +152,7 @@ impl Rounds {
             return Err(format!("{address} is no pod's address"));
         }
         let url = format!("http://{}/metrics", SocketAddr::from((address, STATUS_PORT)));
-        let mut answer = self
-            .http
-            .get(url)
-            .send()
-            .await
-            .map_err(|error| short(&Causes(&error).to_string()))?;
-        if answer.status() != reqwest::StatusCode::OK {
-            return Err(format!("it answers {}", answer.status()));
-        }
-        let is_known = |alias: &str| {
-            let is_shared =
-                |prefix: &String| prefix.is_empty() || alias.starts_with(prefix.as_str()) || !alias.contains('/');
-            alias != "status" && prefixes.iter().any(is_shared)
-        };
-        let mut reader = Reader::new(is_known);
-        let mut left = MAX_ANSWER;
-        while let Some(piece) = answer
-            .chunk()
-            .await
-            .map_err(|error| short(&Causes(&error).to_string()))?
-        {
-            left = left.checked_sub(piece.len()).ok_or("its answer is too long")?;
-            reader.read(&piece);
-        }
-        reader
-            .finish()
-            .ok_or_else(|| "its answer is not Telegraf's state".to_owned())
+        report_at(&self.http, &url, prefixes).await
     }
 
     /// Looks for the reason why an endpoint fails, and tells it.
@@ -235,6 +201,46 @@ impl Rounds {
     }
 }
 
+/// A client that goes where it is sent, and nowhere else, and not for long.
+fn client(connect: Duration, whole: Duration) -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .connect_timeout(connect)
+        .timeout(whole)
+        // A pod is asked at its own address, and nowhere else.
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .pool_max_idle_per_host(0)
+        .user_agent(concat!("telewarden-operator/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+/// Reads the report at a URL, as much of it as the longest one has.
+async fn report_at(
+    http: &reqwest::Client,
+    url: &str,
+    prefixes: &std::collections::BTreeSet<String>,
+) -> Result<TelegrafReport, String> {
+    let in_words = |error: reqwest::Error| short(&Causes(&error).to_string());
+    let mut answer = http.get(url).send().await.map_err(in_words)?;
+    if answer.status() != reqwest::StatusCode::OK {
+        return Err(format!("it answers {}", answer.status()));
+    }
+    let is_known = |alias: &str| {
+        let is_shared =
+            |prefix: &String| prefix.is_empty() || alias.starts_with(prefix.as_str()) || !alias.contains('/');
+        alias != "status" && prefixes.iter().any(is_shared)
+    };
+    let mut reader = Reader::new(is_known);
+    let mut left = MAX_ANSWER;
+    while let Some(piece) = answer.chunk().await.map_err(in_words)? {
+        left = left.checked_sub(piece.len()).ok_or("its answer is too long")?;
+        reader.read(&piece);
+    }
+    reader
+        .finish()
+        .ok_or_else(|| "its answer is not Telegraf's state".to_owned())
+}
+
 fn unexplained(id: &TelegrafId) -> Explanation {
     let what = format!(
         "Telegraf's log says why: `kubectl logs --namespace {} deployment/{}`.",
@@ -276,7 +282,110 @@ pub(crate) async fn follow_pods(client: Client, board: Arc<Board>) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    /// What a server sends after its head, again and again.
+    #[derive(Clone, Copy)]
+    enum Then {
+        Close,
+        /// This line, as fast as it is taken.
+        Flood(&'static str),
+        /// A byte, and a pause.
+        Drip,
+    }
+
+    /// Serves bytes as they are. Answers the URL, and how many bytes were sent.
+    async fn serve(head: String, then: Then) -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/metrics", listener.local_addr().unwrap());
+        let sent = Arc::new(AtomicUsize::new(0));
+        let count = sent.clone();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(head.as_bytes()).await;
+                count.fetch_add(head.len(), Ordering::Relaxed);
+                loop {
+                    let piece = match then {
+                        Then::Close => break,
+                        Then::Flood(line) => line.repeat(4096),
+                        Then::Drip => {
+                            tokio::time::sleep(Duration::from_millis(20)).await;
+                            "a".to_owned()
+                        }
+                    };
+                    if stream.write_all(piece.as_bytes()).await.is_err() {
+                        break;
+                    }
+                    count.fetch_add(piece.len(), Ordering::Relaxed);
+                }
+            }
+        });
+        (url, sent)
+    }
+
+    async fn ask(url: &str) -> String {
+        ask_for(url, CONNECT * 20).await
+    }
+
+    async fn ask_for(url: &str, whole: Duration) -> String {
+        // It fails if one is installed already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = client(CONNECT, whole).unwrap();
+        let answer = report_at(&http, url, &[String::new()].into()).await;
+        answer.expect_err("a report")
+    }
+
+    const HEAD: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+
+    #[tokio::test]
+    async fn what_is_no_report_is_named() {
+        let page = |head: &str| head.to_owned() + "<html>hello</html>";
+        for (answer, expected) in [
+            (page(HEAD), "its answer is not Telegraf's state"),
+            (
+                format!("{HEAD}\u{0}}}{{\n\u{7f}\n{{}}{{"),
+                "its answer is not Telegraf's state",
+            ),
+            (page("HTTP/1.1 500 Oh\r\nConnection: close\r\n\r\n"), "it answers 500"),
+            ("SSH-2.0-OpenSSH\r\n".to_owned(), "HTTP"),
+            (String::new(), "connection closed"),
+        ] {
+            let (url, _) = serve(answer.clone(), Then::Close).await;
+            let why = ask(&url).await;
+            assert!(why.contains(expected), "{answer:?}: {why}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_given_up() {
+        let (url, sent) = serve(HEAD.to_owned(), Then::Flood("internal_write_x{alias=\"a\"} 1\n")).await;
+        assert_eq!(ask(&url).await, "its answer is too long");
+        // What is on its way is bounded by the buffers of the connection.
+        let sent = sent.load(Ordering::Relaxed);
+        assert!((MAX_ANSWER..2 * MAX_ANSWER).contains(&sent), "{sent} bytes");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_drips_is_given_up() {
+        let (url, _) = serve(HEAD.to_owned(), Then::Drip).await;
+        let why = ask_for(&url, Duration::from_secs(1)).await;
+        assert!(why.contains("timed out"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_not_followed() {
+        let (elsewhere, asked) = serve(HEAD.to_owned(), Then::Close).await;
+        let head = format!("HTTP/1.1 302 Found\r\nLocation: {elsewhere}\r\nConnection: close\r\n\r\n");
+        let (url, _) = serve(head, Then::Close).await;
+        assert!(ask(&url).await.starts_with("it answers 302"));
+        assert_eq!(asked.load(Ordering::Relaxed), 0);
+    }
 
     #[test]
     fn only_addresses_of_pods_are_asked() {
