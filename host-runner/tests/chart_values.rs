@@ -52,6 +52,20 @@ fn the_policies_are_those_that_the_command_prints() {
     check("files/policies.yaml", &format!("{comment}{printed}"));
 }
 
+/// Helm reads no file outside of the chart.
+#[test]
+fn the_alerts_and_dashboards_are_those_of_the_folder_for_them() {
+    for name in [
+        "prometheus-rule.yaml",
+        "operator-dashboard.json",
+        "application-dashboard.json",
+    ] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/monitoring");
+        let text = fs::read_to_string(folder.join(name)).unwrap();
+        check(&format!("files/{name}"), &text);
+    }
+}
+
 /// A line of `values.yaml`.
 enum Line {
     /// A heading: `## Text`.

@@ -136,6 +136,10 @@ pub(crate) struct Run {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) status_interval: u32,
 
+    /// Write a Report of openreports.io/v1alpha1 for each source into its namespace, where the cluster has that kind
+    #[arg(long)]
+    pub(crate) reports: bool,
+
     /// So many failing endpoints have a metric of their own
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     pub(crate) failing_series: usize,

@@ -115,8 +115,13 @@ impl ClusterState {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// True for `topology: standalone`, in which one attempt is about all sources.
+    pub(crate) fn is_standalone(&self) -> bool {
+        self.0.standalone
+    }
+
     /// Queues a source.
-    fn touch(&self, source: &str) {
+    pub(crate) fn touch(&self, source: &str) {
         let key = if self.0.standalone { ALL_SOURCES } else { source };
         // Fails only if the operator is stopping.
         let _ = self.0.changed.send(key.to_owned());

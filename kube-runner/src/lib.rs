@@ -37,13 +37,14 @@
 //!   applies the answer to the objects of the source (`owned`) through the `writer`, which needs the `lease`.
 //! - `influxdb` provides buckets and tokens before a source's objects are applied, if the settings say so.
 //! - `status` follows whether what was applied works: it asks each Telegraf, and tells the source and whoever asks.
+//! - `reports` writes what `status` knows of a source beside its other objects, if the operator is told to.
 //! - `operator` starts all of this with the current settings, and restarts it when they change.
 //! - `commands` are `run`, `diff` and `apply`; [`Cli`] is their command line.
 //!
 //! A file imports only from files that stand above it in this list:
 //! `cli`, `compressed`, `events`, `managed_fields`, `metrics`, `object_id`, `retry`; `error`, `live_object`; `cluster_state`,
 //! `connect`, `http`, `inventory`, `kinds`, `lease`, `logging`, `module`, `queue`, `yaml`; `conditions`, `render`,
-//! `settings`, `writer`; `accepted`, `influxdb`, `owned`, `settings_source`, `watch`; `reconcile`; `operator`; `commands`.
+//! `settings`, `writer`; `accepted`, `influxdb`, `owned`, `settings_source`, `watch`; `reports`; `reconcile`; `operator`; `commands`.
 #![forbid(unsafe_code)]
 
 mod accepted;
@@ -71,6 +72,7 @@ mod owned;
 mod queue;
 mod reconcile;
 mod render;
+mod reports;
 mod retry;
 mod settings;
 mod settings_source;

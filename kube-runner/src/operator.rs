@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
+use kube::core::GroupVersionKind;
 use serde_json::Value;
 use telewarden::Module;
 use telewarden_policy::well_known::ALL_SOURCES;
@@ -33,10 +34,11 @@ use crate::object_id::GroupKind;
 use crate::owned::Change;
 use crate::queue::{Until, work};
 use crate::reconcile::{Context, reconcile};
+use crate::reports::{self, Reports};
 use crate::retry::Backoff;
 use crate::settings::Settings;
 use crate::settings_source::{SettingsSource, SettingsUpdates};
-use crate::status::{Rounds, follow_pods};
+use crate::status::{Means, Rounds, follow_pods};
 use crate::watch::Watches;
 use crate::writer::Writer;
 
@@ -57,12 +59,21 @@ struct Operator {
     influxdb_token: AdministratorToken,
     calls: Arc<Semaphore>,
     dry_run: bool,
-    /// How often each Telegraf is asked how it is.
-    looks: Option<Duration>,
+    /// Whether each Telegraf is asked how it is.
+    looks: Option<Looks>,
     until: Until,
     stop: channel::Receiver<bool>,
     /// The time until which this operator may write. `None` without leader election.
     leads: Option<channel::Receiver<lease::Until>>,
+}
+
+/// How the Telegrafs are asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Looks {
+    /// How often.
+    pub(crate) interval: Duration,
+    /// Whether what they say is written into Reports.
+    pub(crate) reports: bool,
 }
 
 /// The result of a run.
@@ -75,7 +86,7 @@ pub(crate) struct Outcome {
     pub(crate) provisions: Vec<String>,
 }
 
-/// Reconciles the cluster, or in a dry run collects the changes. With `looks`, each Telegraf is asked this often how it is.
+/// Reconciles the cluster, or in a dry run collects the changes. With `looks`, each Telegraf is asked how it is.
 pub(crate) async fn operate(
     policy: &Policy,
     cluster: FromCluster,
@@ -83,7 +94,7 @@ pub(crate) async fn operate(
     until: Until,
     dry_run: bool,
     election: Option<u16>,
-    looks: Option<Duration>,
+    looks: Option<Looks>,
 ) -> Result<Outcome, Error> {
     let stop = stop_on_signals()?;
     // The module is loaded on another thread while the client reads certificates.
@@ -291,9 +302,10 @@ impl Operator {
             endpoints: Mutex::default(),
             failing: Mutex::default(),
             keeps_changes: self.until == Until::Idle,
-            looks: self.looks,
+            looks: self.looks.map(|looks| looks.interval),
+            reports: self.reports(),
         });
-        let looks = self.look();
+        let looks = self.look(&settings, &state);
         let mut start_again = false;
         let stop = async {
             tokio::select! {
@@ -317,12 +329,39 @@ impl Operator {
         Ok((outcome, start_again))
     }
 
+    /// What becomes of Reports.
+    fn reports(&self) -> Reports {
+        match self.looks {
+            _ if self.until == Until::Idle || self.dry_run => Reports::Kept,
+            Some(Looks { reports: true, .. }) => Reports::Written,
+            _ => Reports::Deleted,
+        }
+    }
+
+    /// The kinds that may be written besides ConfigMap and Deployment.
+    fn kinds(&self, settings: &Settings) -> Vec<GroupVersionKind> {
+        let mut kinds = settings.kinds();
+        let is_report = |kind: &GroupVersionKind| GroupKind::of(kind) == GroupKind::of(&reports::kind());
+        if self.reports() == Reports::Written && !kinds.iter().any(is_report) {
+            kinds.push(reports::kind());
+        }
+        kinds
+    }
+
     /// Asks the Telegrafs how they are, until what is answered is dropped.
-    fn look(&self) -> JoinSet<()> {
+    fn look(&self, settings: &Settings, state: &ClusterState) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
-        let Some(interval) = self.looks else { return tasks };
+        let Some(looks) = self.looks else { return tasks };
         let board = self.status.board.clone();
-        match Rounds::new(self.client.clone(), board.clone(), self.events.clone(), interval) {
+        let means = Means {
+            client: self.client.clone(),
+            board: board.clone(),
+            events: self.events.clone(),
+            interval: looks.interval,
+            cluster_domain: settings.host.cluster_domain.clone(),
+            reports: looks.reports.then(|| state.clone()),
+        };
+        match Rounds::new(means) {
             Ok(rounds) => {
                 tasks.spawn(follow_pods(self.client.clone(), board));
                 tasks.spawn(rounds.run());
@@ -388,7 +427,7 @@ impl Operator {
     ) -> Result<(Kinds, BTreeSet<GroupKind>), Error> {
         let look_up = async || {
             let remembered = inventory.read().await?;
-            let kinds = Kinds::discover(&self.client, &settings.kinds(), &remembered).await?;
+            let kinds = Kinds::discover(&self.client, &self.kinds(settings), &remembered).await?;
             Ok((kinds, remembered))
         };
         self.with_retries("look up the kinds", look_up).await
@@ -412,7 +451,7 @@ impl Operator {
         if self.dry_run {
             return Ok(());
         }
-        let mut kinds: BTreeSet<GroupKind> = settings.kinds().iter().map(GroupKind::of).collect();
+        let mut kinds: BTreeSet<GroupKind> = self.kinds(settings).iter().map(GroupKind::of).collect();
         kinds.extend(remembered.iter().filter(|kind| state.has_kind(kind)).cloned());
         if kinds == *remembered {
             return Ok(());
@@ -444,11 +483,11 @@ impl Operator {
         let kinds: Vec<String> = unknown.iter().map(ToString::to_string).collect();
         tracing::error!(
             kinds = kinds.join(", "),
-            "the API server does not know these kinds of `extraResources`"
+            "the API server does not know these kinds of `extraResources`, or of `--reports`; they are looked for again and again"
         );
         loop {
             tokio::time::sleep(LOOK_FOR_KINDS).await;
-            if let Ok(found) = Kinds::discover(&self.client, &settings.kinds(), &BTreeSet::new()).await
+            if let Ok(found) = Kinds::discover(&self.client, &self.kinds(settings), &BTreeSet::new()).await
                 && found.unknown.as_ref() != unknown
             {
                 return;

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::live_object::{Comparison, Digest, Live, Refusal};
 use crate::managed_fields;
 use crate::metrics::Metrics;
-use crate::object_id::{NotAnObject, ObjectId};
+use crate::object_id::{GroupKind, NotAnObject, ObjectId};
 use crate::queue::Attempt;
 use crate::writer::{Writer, bounded};
 
@@ -167,6 +167,28 @@ impl<'a> Owned<'a> {
         }
     }
 
+    /// Does not delete an object, though it is not applied.
+    pub(crate) fn keep(&mut self, id: &ObjectId) {
+        self.kept.insert(id.clone());
+    }
+
+    /// Does not delete objects of a kind.
+    pub(crate) fn keep_kind(&mut self, kind: &GroupKind) {
+        let of_kind = self.live.keys().filter(|id| *id.kind == *kind);
+        self.kept.extend(of_kind.cloned());
+    }
+
+    /// The content of an owned object in the cluster. `None` if there is none.
+    pub(crate) async fn content_of(&self, id: &ObjectId) -> Result<Option<Value>, Error> {
+        let Some(live) = self.live.get(id) else { return Ok(None) };
+        if let Some(content) = live.content() {
+            return Ok(Some(content));
+        }
+        let object = self.writer.get(id).await?;
+        let read = object.and_then(|object| Live::of(&id.kind, object));
+        Ok(read.and_then(|read| read.content()))
+    }
+
     /// Reads an object whose content is not kept.
     async fn read(&self, id: &ObjectId, rendered: &Value) -> Result<Option<Live>, Error> {
         let Some(object) = self.writer.get(id).await? else {
@@ -190,12 +212,11 @@ impl<'a> Owned<'a> {
         if !self.writer.dry_run {
             return Ok(Value::Null);
         }
-        if let Some(content) = live.content() {
-            return Ok(content);
-        }
-        let object = self.writer.get(&live.id).await?;
-        let read = object.and_then(|object| Live::of(&live.id.kind, object));
-        Ok(read.and_then(|read| read.content()).unwrap_or_default())
+        let content = match live.content() {
+            Some(content) => Some(content),
+            None => self.content_of(&live.id).await?,
+        };
+        Ok(content.unwrap_or_default())
     }
 
     /// Deletes what was not applied, and answers all that was done. What cannot be deleted holds up nothing else: anybody

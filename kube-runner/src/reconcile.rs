@@ -19,10 +19,11 @@ use crate::http::Status;
 use crate::influxdb::{Failure, Provided, Provider};
 use crate::live_object::Live;
 use crate::module::blocking;
-use crate::object_id::ObjectId;
+use crate::object_id::{GroupKind, ObjectId};
 use crate::owned::{Change, Owned, Pruned, Stuck, Verb};
 use crate::queue::Attempt;
 use crate::render::{Choice, GroupAnswer, Part, render_group};
+use crate::reports::{self, Reports, apply_report};
 use crate::retry::LATER;
 use crate::settings::Settings;
 use crate::status::expected_of;
@@ -49,6 +50,8 @@ pub(crate) struct Context {
     pub(crate) keeps_changes: bool,
     /// How often each Telegraf is asked how it is, if it is.
     pub(crate) looks: Option<Duration>,
+    /// What becomes of Reports.
+    pub(crate) reports: Reports,
     /// Provides in InfluxDB what sources need, if the settings ask for it.
     pub(crate) provider: Option<Arc<Provider>>,
     /// What would be made or revoked in InfluxDB, in a dry run.
@@ -172,6 +175,7 @@ async fn attempt(
     if let (Some(provider), Some(provided)) = (&context.provider, &provided) {
         provider.written(provided);
     }
+    left = left.or(context.report(&mut all, &sources, conditions).await?);
     // Before pruning, because an object that cannot be deleted must not keep a declaration.
     context.forget_accepted(&sources, &wanted.idle).await?;
     let Pruned {
@@ -461,6 +465,33 @@ impl Context {
         }
         wanted.rendered = answer.shared;
         Ok(wanted)
+    }
+
+    /// Applies the Reports of sources. What is wrong with one holds up nothing else.
+    async fn report(
+        &self,
+        all: &mut Owned<'_>,
+        sources: &[Arc<Source>],
+        conditions: &mut Vec<Condition>,
+    ) -> Result<Attempt, Error> {
+        let mut left = Attempt::Done;
+        match self.reports {
+            Reports::Deleted => {}
+            Reports::Kept => all.keep_kind(&GroupKind::of(&reports::kind())),
+            Reports::Written => {
+                for source in sources {
+                    match apply_report(all, &self.writer, &self.status.board, source).await {
+                        Ok(()) => {}
+                        Err(error) if error.is_passing() => return Err(error),
+                        Err(error) => {
+                            conditions.extend(self.failure(&source.key, &error, std::slice::from_ref(source)));
+                            left = Attempt::Later;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(left)
     }
 
     /// Follows whether what is rendered works.

@@ -26,6 +26,8 @@ pub mod printable;
 mod project;
 pub mod protocol;
 pub mod render;
+#[cfg(feature = "host")]
+pub mod report;
 mod resources;
 #[cfg(feature = "schema")]
 pub mod schema;

@@ -46,6 +46,8 @@ pub struct ServicePort {
     pub service: String,
     /// The port.
     pub port: u16,
+    /// The host has `svc` in it, and so it can be nothing else. `name.namespace` may be a host outside the cluster.
+    pub is_certain: bool,
     /// The URL that names it.
     pub url: String,
 }
@@ -77,7 +79,7 @@ impl Needs {
     pub fn of(source: &SourceAnswer, shared: Option<&Rendered>, settings: &Settings) -> Self {
         let mut needs = Self::default();
         for url in source.endpoints.iter().flat_map(|endpoint| &endpoint.urls) {
-            match service_port(url, &settings.endpoints.cluster_domain) {
+            match ServicePort::of_url(url, &settings.endpoints.cluster_domain) {
                 Some(service) => drop(needs.services.insert(service)),
                 None => drop(needs.elsewhere.insert(url.clone())),
             }
@@ -169,27 +171,38 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// The service that a URL names, in one of the forms that the cluster's DNS resolves
-/// (<https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/>).
-fn service_port(url: &str, cluster_domain: &str) -> Option<ServicePort> {
-    let uri = Uri::parse(url).ok()?;
-    let authority = uri.authority()?;
-    let host = authority.host();
-    let namespace = service_namespace(host, cluster_domain)?;
-    let before = host.split(&format!(".{namespace}")).next()?;
-    // `pod.service` is one pod of a headless service.
-    let service = before.rsplit('.').next()?;
-    let port = match authority.port().map(|port| port.as_str()) {
-        Some(port) if !port.is_empty() => port.parse().ok()?,
-        _ if uri.scheme().as_str().eq_ignore_ascii_case("https") => 443,
-        _ => 80,
-    };
-    Some(ServicePort {
-        namespace: namespace.to_owned(),
-        service: service.to_owned(),
-        port,
-        url: url.to_owned(),
-    })
+impl ServicePort {
+    /// The service that a URL names, in one of the forms that the cluster's DNS resolves
+    /// (<https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/>). `None` for other hosts.
+    pub fn of_url(url: &str, cluster_domain: &str) -> Option<Self> {
+        let uri = Uri::parse(url).ok()?;
+        let authority = uri.authority()?;
+        let host = authority.host().to_ascii_lowercase();
+        let namespace = service_namespace(&host, cluster_domain)?;
+        let domain = [".svc", &format!(".svc.{cluster_domain}")];
+        let domain = domain.iter().find_map(|domain| host.strip_suffix(domain));
+        let before = domain.unwrap_or(&host).strip_suffix(namespace)?.strip_suffix('.')?;
+        // `pod.service` is one pod of a headless service.
+        let service = before.rsplit('.').next()?;
+        let port = match authority.port().map(|port| port.as_str()) {
+            Some(port) if !port.is_empty() => port.parse().ok()?,
+            _ if uri.scheme().as_str().eq_ignore_ascii_case("https") => 443,
+            _ => 80,
+        };
+        Some(Self {
+            namespace: namespace.to_owned(),
+            service: service.to_owned(),
+            port,
+            is_certain: domain.is_some(),
+            url: url.to_owned(),
+        })
+    }
+
+    /// The names of services, those that are most like this one first.
+    pub fn nearest_first(&self, mut names: Vec<String>) -> Vec<String> {
+        names.sort_by_cached_key(|name| (strsim::osa_distance(&self.service, name), name.clone()));
+        names
+    }
 }
 
 #[cfg(test)]
@@ -205,15 +218,38 @@ mod tests {
     #[case("https://web.shop.svc.cluster.local/m", Some(("shop", "web", 443)))]
     #[case("http://web-0.web.shop.svc:80", Some(("shop", "web", 80)))]
     #[case("http://shop.shop.svc", Some(("shop", "shop", 80)))]
+    #[case("http://web.shop.shop.svc", Some(("shop", "shop", 80)))]
+    #[case("http://a.shopper.shop.svc", Some(("shop", "shopper", 80)))]
+    #[case("http://Web.Shop.SVC", Some(("shop", "web", 80)))]
+    #[case("http://[fd00::1]:9121/", None)]
+    #[case("http://web.shop.svc:99999/", None)]
+    #[case("not a url", None)]
     #[case("http://web.example.org/m", None)]
     #[case("http://web/m", None)]
     #[case("http://10.0.0.1/m", None)]
     fn a_url_names_a_service(#[case] url: &str, #[case] expected: Option<(&str, &str, u16)>) {
-        let found = service_port(url, "cluster.local");
+        let found = ServicePort::of_url(url, "cluster.local");
         let found = found
             .as_ref()
             .map(|found| (found.namespace.as_str(), found.service.as_str(), found.port));
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn only_svc_makes_it_certain() {
+        let is_certain = |url| ServicePort::of_url(url, "example.org").map(|found| found.is_certain);
+        assert_eq!(is_certain("http://web.shop.svc/"), Some(true));
+        assert_eq!(is_certain("http://web.shop.svc.example.org/"), Some(true));
+        assert_eq!(is_certain("http://web.shop.svc.cluster.local/"), None);
+        assert_eq!(is_certain("http://example.com/"), Some(false));
+    }
+
+    #[test]
+    fn the_most_similar_name_comes_first() {
+        let service = ServicePort::of_url("http://redis-metric.shop.svc/", "cluster.local").expect("a service");
+        let names = ["web", "redis", "redis-metrics", "metrics-redis"].map(str::to_owned);
+        let nearest = service.nearest_first(names.into());
+        assert_eq!(nearest[..2], ["redis-metrics", "redis"]);
     }
 
     #[rstest]

@@ -250,11 +250,19 @@ pub struct HostSettings {
     pub argocd_namespace: String,
     /// The namespaces whose Applications are served, including Argo CD's.
     pub application_namespaces: Vec<String>,
+    /// The cluster's DNS domain.
+    #[serde(default = "cluster_domain")]
+    pub cluster_domain: String,
     /// The kinds of the objects that are rendered, apart from ConfigMap and Deployment.
     pub kinds: Vec<ObjectKind>,
     /// What is provided in InfluxDB. Absent if nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub influxdb: Option<HostInfluxdb>,
+}
+
+/// What modules mean that do not answer it.
+fn cluster_domain() -> String {
+    "cluster.local".to_owned()
 }
 
 /// What a host provides in InfluxDB.

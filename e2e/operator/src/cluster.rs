@@ -412,7 +412,18 @@ impl Cluster {
 
     /// Edits an object, as `kubectl edit` does.
     pub async fn edit(&self, namespace: &str, group: &str, kind: &str, name: &str, change: &Value) {
-        let api = self.of(namespace, group, "v1", kind);
+        self.edit_version(namespace, (group, "v1", kind), name, change).await;
+    }
+
+    /// The same for a kind of another version.
+    pub async fn edit_version(
+        &self,
+        namespace: &str,
+        (group, version, kind): (&str, &str, &str),
+        name: &str,
+        change: &Value,
+    ) {
+        let api = self.of(namespace, group, version, kind);
         let edited = api.patch(name, &PatchParams::default(), &Patch::Merge(change)).await;
         edited.expect("edit an object");
     }

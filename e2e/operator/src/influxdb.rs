@@ -164,6 +164,18 @@ impl InfluxDb {
         assert_eq!(status, 201, "{answer}");
     }
 
+    /// Deletes a bucket of `square`.
+    ///
+    /// # Panics
+    /// If the database refuses.
+    pub async fn delete_bucket(&self, name: &str) {
+        let found = self.get(&format!("/api/v2/buckets?org=square&name={name}")).await;
+        let id = found["buckets"][0]["id"].as_str().expect("an id");
+        let path = format!("/api/v2/buckets/{id}");
+        let (status, answer) = self.ask("DELETE", &path, ADMINISTRATOR, String::new()).await;
+        assert_eq!(status, 204, "{answer}");
+    }
+
     /// The buckets of an organization, without the database's own and the first one.
     pub async fn buckets(&self, organization: &str) -> BTreeSet<String> {
         let found = self.get(&format!("/api/v2/buckets?org={organization}&limit=100")).await;

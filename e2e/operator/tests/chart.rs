@@ -84,6 +84,7 @@ fn everything() -> Value {
             {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"},
         ],
         "priorityClassName": "system-cluster-critical",
+        "status": {"reports": true},
         "podDisruptionBudget": {"enabled": true},
         "metrics": {"service": {"enabled": true, "annotations": {"example.com/scrape": "true"}}},
         "networkPolicy": {"enabled": true, "from": [{"namespaceSelector": {}}]},
@@ -105,12 +106,34 @@ fn the_manifests_are_the_golden_ones() {
         ("service-monitor", with_monitor("serviceMonitor")),
         ("pod-monitor", with_monitor("podMonitor")),
         (
+            "alerts",
+            json!({"monitoring": {"rules": {"enabled": true, "labels": {"release": "prometheus"}}}}),
+        ),
+        (
             "narrow",
             json!({"namespaces": ["shop"], "admissionPolicy": {"enabled": true, "secrets": ["telegraf"]}}),
         ),
     ] {
         insta::assert_snapshot!(name, manifest(&values).expect("right values"));
     }
+}
+
+#[test]
+fn dashboards_are_what_grafana_looks_for() {
+    let values = json!({"monitoring": {"dashboards": {"enabled": true}}});
+    let objects = template(&values).expect("right values");
+    let with_label = |object: &&Value| object["metadata"]["labels"]["grafana_dashboard"] == "1";
+    let [map] = objects.iter().filter(with_label).collect::<Vec<_>>()[..] else {
+        panic!("not one object with the label: {objects:#?}");
+    };
+    let titles = map["data"].as_object().expect("data").values().map(|text| {
+        let dashboard: Value = serde_json::from_str(text.as_str().expect("text")).expect("JSON");
+        dashboard["title"].as_str().expect("a title").to_owned()
+    });
+    assert_eq!(
+        titles.collect::<Vec<_>>(),
+        ["telewarden: an application", "telewarden: the operator"]
+    );
 }
 
 /// What is admitted is what is applied.
@@ -419,6 +442,11 @@ fn rights_follow_from_the_settings() {
         given(&template(&buckets).expect("buckets")),
         given(&template(&json!({})).expect("defaults"))
     );
+    let kind = json!({"settings": {"extraResources": [extra("openreports.io/v1alpha1", "Report")]}});
+    assert_eq!(
+        given(&template(&json!({"status": {"reports": true}})).expect("reports")),
+        given(&template(&kind).expect("right values"))
+    );
     for (kind, plural) in [
         (extra("v1", "Secret"), "/secrets"),
         (
@@ -461,8 +489,8 @@ async fn the_operator_that_it_installs_does_its_work_and_uses_every_right() {
             "classes": {"default": {"outputs": {"influxdb_v2": [{"urls": [format!("http://influxdb.{team}.svc:8086")]}]}}},
         })
     };
-    // Reasons are only looked for when an endpoint fails.
-    let values = |team| json!({"lease": 3, "settings": of_team(team), "status": {"reasons": false}});
+    // Reasons are only looked for when an endpoint fails, and Reports written when something is known.
+    let values = |team| json!({"lease": 3, "settings": of_team(team), "status": {"reasons": false, "reports": false}});
     let installed = cluster.install(&values("one"));
 
     // Somebody else's objects are read to say whose they are,

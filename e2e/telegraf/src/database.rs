@@ -14,6 +14,8 @@ pub struct Database {
     process: Option<Process>,
     address: String,
     folder: TempDir,
+    /// What it scrapes.
+    targets: Vec<String>,
 }
 
 /// A series with all its values.
@@ -33,7 +35,16 @@ impl Database {
     /// # Panics
     /// If it does not.
     pub fn start() -> Self {
+        Self::scraping(&[])
+    }
+
+    /// The same, and it scrapes `/metrics` at these addresses, as Prometheus does.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    pub fn scraping(targets: &[&str]) -> Self {
         let mut database = Self {
+            targets: targets.iter().map(|&target| target.to_owned()).collect(),
             process: None,
             address: format!("127.0.0.1:{}", free_port()),
             folder: tempfile::tempdir().expect("a temporary folder"),
@@ -54,7 +65,16 @@ impl Database {
     /// # Panics
     /// If it does not.
     pub fn start_again(&mut self) {
-        let process = Process::start(&crate::part("victoria-metrics"), |command, _| {
+        let scrapes = serde_json::json!({
+            "global": {"scrape_interval": "1s"},
+            "scrape_configs": [{"job_name": "targets", "static_configs": [{"targets": self.targets}]}],
+        });
+        let process = Process::start(&crate::part("victoria-metrics"), |command, folder| {
+            if !self.targets.is_empty() {
+                let file = folder.join("scrape.yaml");
+                std::fs::write(&file, scrapes.to_string()).expect("a file in a temporary folder");
+                command.arg(format!("-promscrape.config={}", file.display()));
+            }
             command.arg(format!("-storageDataPath={}", self.folder.path().display()));
             command.arg(format!("-httpListenAddr={}", self.address));
             command.args(["-search.latencyOffset=0s", "-search.disableCache"]);

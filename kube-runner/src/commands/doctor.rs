@@ -231,6 +231,7 @@ impl Look<'_> {
             service: name,
             port,
             url,
+            ..
         } = wanted;
         let services: Api<Service> = Api::namespaced(self.client.clone(), namespace);
         let question = format!("Service {namespace}/{name}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cli::Run;
 use crate::error::Error;
 use crate::http::{self, Status};
-use crate::operator::operate;
+use crate::operator::{Looks, operate};
 use crate::queue::Until;
 
 /// Watches the cluster and reconciles it.
@@ -22,8 +22,10 @@ pub(crate) async fn run(arguments: Run) -> Result<ExitCode, Error> {
     let election = (!arguments.no_leader_election && !arguments.dry_run).then_some(arguments.lease);
     let until = if arguments.once { Until::Idle } else { Until::Stopped };
     let (policy, cluster) = (arguments.policy.clone(), arguments.cluster.clone());
-    let looks = (!arguments.once && !arguments.dry_run && arguments.status_interval > 0)
-        .then(|| Duration::from_secs(arguments.status_interval.into()));
+    let looks = (!arguments.once && !arguments.dry_run && arguments.status_interval > 0).then(|| Looks {
+        interval: Duration::from_secs(arguments.status_interval.into()),
+        reports: arguments.reports,
+    });
     let outcome = operate(&policy, cluster, status, until, arguments.dry_run, election, looks).await?;
     Ok(match outcome.undone {
         0 => ExitCode::SUCCESS,

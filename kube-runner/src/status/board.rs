@@ -6,14 +6,16 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use k8s_openapi::jiff::Timestamp;
+use telewarden_policy::report::EndpointResult;
 
 use super::endpoint::{Endpoint, Transition};
 use super::expected::{Expected, TelegrafId};
 use super::health::{EndpointHealth, Health, OutputHealth, SourceHealth, State, TelegrafHealth};
 use super::output::Output;
 use super::pods::Pods;
+use super::published::{Published, verdict};
 use super::telegraf_report::TelegrafReport;
 use super::words::{Explanation, short};
 use crate::events::Notification;
@@ -30,6 +32,8 @@ struct Known {
     sources: BTreeMap<String, Followed>,
     telegrafs: BTreeMap<TelegrafId, Turn>,
     pods: Pods,
+    /// Sources with results that are not published yet.
+    unpublished: BTreeSet<String>,
     spread: RandomState,
 }
 
@@ -48,6 +52,7 @@ struct Followed {
     endpoints: BTreeMap<(String, String), Endpoint>,
     outputs: BTreeMap<String, Output>,
     telegrafs: BTreeMap<TelegrafId, Telegraf>,
+    published: Published,
 }
 
 /// One Telegraf, as one source sees it.
@@ -92,6 +97,13 @@ pub(super) struct Question {
     /// The namespace whose Services may be named.
     pub(super) namespace: String,
     transition: Option<Transition>,
+}
+
+/// What the Report of a source says.
+pub(crate) struct ReportContent {
+    pub(crate) namespace: String,
+    pub(crate) reference: ObjectReference,
+    pub(crate) results: Vec<EndpointResult>,
 }
 
 impl Board {
@@ -216,6 +228,66 @@ impl Board {
         told
     }
 
+    /// Takes note of the sources of a Telegraf whose results have changed.
+    pub(super) fn note_results(&self, id: &TelegrafId) {
+        let mut known = self.known();
+        let of_telegraf = known.telegrafs.get(id).map(|turn| turn.sources.clone());
+        for source in of_telegraf.unwrap_or_default() {
+            let followed = known.sources.get(&source);
+            if followed.is_some_and(|followed| followed.published.differs(&followed.results())) {
+                known.unpublished.insert(source);
+            }
+        }
+    }
+
+    /// Publishes results that have changed, and answers whose. Those of a source that was published a moment ago wait.
+    pub(super) fn publish(&self, now: Instant) -> Vec<String> {
+        let mut known = self.known();
+        let Known {
+            sources, unpublished, ..
+        } = &mut *known;
+        let mut published = Vec::new();
+        unpublished.retain(|source| {
+            let Some(followed) = sources.get_mut(source) else {
+                return false;
+            };
+            if !followed.published.may_change(now) {
+                return true;
+            }
+            let results = followed.results();
+            if followed.published.replace(results, now) {
+                published.push(source.clone());
+            }
+            false
+        });
+        published
+    }
+
+    /// The namespace of a source's Report, if nobody has looked yet what is in it.
+    pub(crate) fn report_to_recall(&self, source: &str) -> Option<String> {
+        let known = self.known();
+        let followed = known.sources.get(source)?;
+        (!followed.published.is_recalled()).then(|| followed.expected.namespace.clone())
+    }
+
+    /// Takes in what an earlier operator has published.
+    pub(crate) fn recall(&self, source: &str, results: Vec<EndpointResult>) {
+        if let Some(followed) = self.known().sources.get_mut(source) {
+            followed.published.recall(results);
+        }
+    }
+
+    /// What a source's Report says. `None` if nothing is known yet.
+    pub(crate) fn report(&self, source: &str) -> Option<ReportContent> {
+        let known = self.known();
+        let followed = known.sources.get(source)?;
+        Some(ReportContent {
+            namespace: followed.expected.namespace.clone(),
+            reference: followed.expected.reference.clone(),
+            results: followed.published.results()?.to_vec(),
+        })
+    }
+
     /// The state of all sources, worst first.
     pub(crate) fn health(&self) -> Health {
         let known = self.known();
@@ -266,8 +338,8 @@ impl Followed {
     /// What is known of an endpoint that is still there is kept.
     fn new(expected: Expected, before: Option<Self>) -> Self {
         let now = Timestamp::now();
-        let (mut endpoints, mut outputs, mut telegrafs) = match before {
-            Some(before) => (before.endpoints, before.outputs, before.telegrafs),
+        let (mut endpoints, mut outputs, mut telegrafs, published) = match before {
+            Some(before) => (before.endpoints, before.outputs, before.telegrafs, before.published),
             None => Default::default(),
         };
         let urls = expected.endpoints.iter().flat_map(|endpoint| {
@@ -295,7 +367,33 @@ impl Followed {
             endpoints,
             outputs,
             telegrafs,
+            published,
         }
+    }
+
+    /// What is known of the endpoints now. Where it is not known, what was published last stays.
+    fn results(&self) -> Vec<EndpointResult> {
+        let result = |((name, url), endpoint): (&(String, String), &Endpoint)| {
+            let telegraf = match &endpoint.teller {
+                Some(teller) => self.telegrafs.get(teller),
+                None => self.telegrafs.values().next(),
+            };
+            let telegraf = telegraf.and_then(|telegraf| Some((telegraf.state, telegraf.explanation.as_ref()?)));
+            let known = verdict(endpoint.state, endpoint.explanation.as_ref(), telegraf);
+            let (verdict, message) = known?;
+            Some(EndpointResult {
+                name: name.clone(),
+                url: url.clone(),
+                verdict,
+                message,
+                since: endpoint.since.as_second(),
+            })
+        };
+        let of_endpoint = |endpoint: (&(String, String), &Endpoint)| {
+            let (name, url) = endpoint.0;
+            self.published.keep_if_same(name, url, result(endpoint))
+        };
+        self.endpoints.iter().filter_map(of_endpoint).collect()
     }
 
     fn observe(
@@ -323,17 +421,19 @@ impl Followed {
         }
         let Answer::Report(report) = answer else {
             let is_only = self.expected.telegrafs.len() == 1;
-            for endpoint in self.endpoints.values_mut().filter(|_| is_only) {
+            let is_its = |endpoint: &&mut Endpoint| is_only || endpoint.teller.as_ref() == Some(id);
+            for endpoint in self.endpoints.values_mut().filter(is_its) {
                 endpoint.becomes(State::Unknown, now);
             }
             return;
         };
-        self.observe_endpoints(report, now, told, questions);
+        self.observe_endpoints(id, report, now, told, questions);
         self.observe_outputs(report, now, told);
     }
 
     fn observe_endpoints(
         &mut self,
+        id: &TelegrafId,
         report: &TelegrafReport,
         now: Timestamp,
         told: &mut Vec<Notification>,
@@ -346,6 +446,9 @@ impl Followed {
             let Some(input) = report.inputs.get(&alias) else {
                 continue;
             };
+            if expected.telegrafs.len() > 1 && endpoint.teller.as_ref() != Some(id) {
+                endpoint.teller = Some(id.clone());
+            }
             let transition = endpoint.observe(input, input.urls.get(url), now);
             if let Some(Transition::Up { failed }) = transition {
                 let note = format!(

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::expected::TelegrafId;
 use super::health::State;
 use super::telegraf_report::{Input, Url};
 use super::words::Explanation;
@@ -34,6 +35,8 @@ pub(super) struct Endpoint {
     asked: Option<Instant>,
     /// The source was told that its Service does not exist.
     told_of_service: bool,
+    /// Which of its source's Telegrafs has it, if there are several.
+    pub(super) teller: Option<TelegrafId>,
 }
 
 /// Counters, of the URL or, before Telegraf 1.39, of the whole input.
@@ -65,6 +68,7 @@ impl Endpoint {
             explanation: None,
             asked: None,
             told_of_service: false,
+            teller: None,
         }
     }
 

@@ -36,7 +36,8 @@ pub(crate) struct Expected {
     pub(crate) reference: ObjectReference,
     pub(crate) endpoints: Vec<ExpectedEndpoint>,
     pub(crate) telegrafs: Vec<ExpectedTelegraf>,
-    /// The namespace that it deploys to. Only about this one its owner may learn what there is.
+    /// The namespace that it deploys to; in `standalone`, that of whoever it belongs to. Only about this one its owner may learn
+    /// what there is, and its Report lies there.
     pub(crate) namespace: String,
     /// Names in a Telegraf that sources share begin with this.
     pub(crate) alias_prefix: String,
@@ -62,7 +63,10 @@ pub(crate) fn expected_of(answer: &RenderAnswer, source_at: impl Fn(usize) -> Op
             alias_prefix: shared
                 .as_ref()
                 .map_or_else(String::new, |_| format!("{}/", of_source.source)),
-            namespace: of_source.rendered.namespace.clone().unwrap_or_default(),
+            namespace: match shared {
+                Some(_) => source.tenant.clone(),
+                None => of_source.rendered.namespace.clone().unwrap_or_default(),
+            },
             source: source.key.clone(),
             reference: source.reference.clone(),
             endpoints: endpoints.collect(),

@@ -13,6 +13,7 @@
 //! - `pods` reads the state of Telegraf's pods, `telegraf_report` what a Telegraf tells about itself.
 //! - `services` looks a failing endpoint's Service up, and `log` finds the reason in Telegraf's log.
 //! - `endpoint` and `output` follow one endpoint and one output over time.
+//! - `published` is what was told last in the Report of a source.
 //! - `board` holds all of it, and `rounds` asks each Telegraf in turn.
 //! - `health` is the answer of `/status`, and `words` says what is wrong and what to do.
 //!
@@ -26,15 +27,16 @@ mod health;
 mod log;
 mod output;
 mod pods;
+mod published;
 mod rounds;
 mod services;
 mod telegraf_report;
 mod words;
 
-pub(crate) use board::Board;
+pub(crate) use board::{Board, ReportContent};
 pub(crate) use expected::expected_of;
 #[cfg(test)]
 pub(crate) use health::EndpointHealth;
 pub(crate) use health::{Health, SourceHealth, State};
-pub(crate) use rounds::{Rounds, follow_pods};
+pub(crate) use rounds::{Means, Rounds, follow_pods};
 pub(crate) use words::Explanation;

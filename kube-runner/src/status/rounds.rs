@@ -11,6 +11,7 @@ use kube::api::LogParams;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
 use telewarden::Causes;
+use telewarden_policy::needs::ServicePort;
 use telewarden_policy::well_known::STATUS_PORT;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -19,9 +20,11 @@ use super::board::{Answer, Board, Question};
 use super::expected::TelegrafId;
 use super::log;
 use super::pods::NAME_LABEL;
-use super::services::{Fault, ServicePort};
+use super::published::AGAIN;
+use super::services::{Fault, fault_of};
 use super::telegraf_report::{Reader, TelegrafReport};
 use super::words::{Explanation, short};
+use crate::cluster_state::ClusterState;
 use crate::events::Events;
 use crate::retry::Backoff;
 use crate::writer::bounded;
@@ -41,11 +44,22 @@ const PAGE: u32 = 50;
 /// What asking needs.
 #[derive(Clone)]
 pub(crate) struct Rounds {
-    client: Client,
     http: reqwest::Client,
-    board: Arc<Board>,
-    events: Events,
-    interval: Duration,
+    means: Means,
+}
+
+/// What asking is done with.
+#[derive(Clone)]
+pub(crate) struct Means {
+    pub(crate) client: Client,
+    pub(crate) board: Arc<Board>,
+    pub(crate) events: Events,
+    /// How often each Telegraf is asked.
+    pub(crate) interval: Duration,
+    /// The cluster's DNS domain.
+    pub(crate) cluster_domain: String,
+    /// Whose sources are queued when their Report changes. `None` if there are no Reports.
+    pub(crate) reports: Option<ClusterState>,
 }
 
 impl Rounds {
@@ -53,28 +67,9 @@ impl Rounds {
     ///
     /// # Errors
     /// If no certificates can be read, though none are used.
-    pub(crate) fn new(
-        client: Client,
-        board: Arc<Board>,
-        events: Events,
-        interval: Duration,
-    ) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT)
-            .timeout(TIMEOUT)
-            // A pod is asked at its own address, and nowhere else.
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("telewarden-operator/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self {
-            client,
-            http,
-            board,
-            events,
-            interval,
-        })
+    pub(crate) fn new(means: Means) -> Result<Self, reqwest::Error> {
+        let http = client(CONNECT, TIMEOUT)?;
+        Ok(Self { http, means })
     }
 
     /// Asks for ever. One that does not answer holds up nobody else, as long as fewer than [`AT_ONCE`] do not.
@@ -82,11 +77,13 @@ impl Rounds {
         let permits = Arc::new(Semaphore::new(AT_ONCE));
         let mut running = JoinSet::new();
         let mut ticks =
-            tokio::time::interval((self.interval / 20).clamp(Duration::from_millis(50), Duration::from_secs(1)));
+            tokio::time::interval((self.means.interval / 20).clamp(Duration::from_millis(50), Duration::from_secs(1)));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut next_all = Instant::now();
         loop {
             ticks.tick().await;
-            for id in self.board.due(Instant::now(), self.interval) {
+            self.publish(&mut next_all);
+            for id in self.means.board.due(Instant::now(), self.means.interval) {
                 // The semaphore is never closed.
                 let Ok(permit) = permits.clone().acquire_owned().await else {
                     return;
@@ -101,8 +98,23 @@ impl Rounds {
         }
     }
 
+    /// Has the Reports of sources written whose results have changed. `next_all` is when they can be written next where one
+    /// attempt is about all sources.
+    fn publish(&self, next_all: &mut Instant) {
+        let Some(state) = &self.means.reports else { return };
+        let now = Instant::now();
+        if state.is_standalone() && now < *next_all {
+            return;
+        }
+        let published = self.means.board.publish(now);
+        if !published.is_empty() {
+            *next_all = now + AGAIN;
+        }
+        published.iter().for_each(|source| state.touch(source));
+    }
+
     async fn visit(&self, id: &TelegrafId) {
-        let Some(task) = self.board.task(id) else { return };
+        let Some(task) = self.means.board.task(id) else { return };
         let answer = match &task.pod {
             Some((_, address)) if task.tells => match self.ask(*address, &task.prefixes).await {
                 Ok(report) => Answer::Report(report),
@@ -110,8 +122,8 @@ impl Rounds {
             },
             _ => Answer::Nobody,
         };
-        let (told, questions) = self.board.observe(id, &answer);
-        told.into_iter().for_each(|told| self.events.send(told));
+        let (told, questions) = self.means.board.observe(id, &answer);
+        told.into_iter().for_each(|told| self.means.events.send(told));
         let mut of_log = None;
         let pod = task.pod.as_ref().map(|(name, _)| name.as_str());
         for (number, question) in questions.iter().enumerate() {
@@ -120,11 +132,14 @@ impl Rounds {
                 false => self.explain(question, &unexplained(id), false),
             }
         }
+        if self.means.reports.is_some() {
+            self.means.board.note_results(id);
+        }
     }
 
     fn explain(&self, question: &Question, explanation: &Explanation, is_service_missing: bool) {
-        let told = self.board.explain(question, explanation, is_service_missing);
-        told.into_iter().for_each(|told| self.events.send(told));
+        let told = self.means.board.explain(question, explanation, is_service_missing);
+        told.into_iter().for_each(|told| self.means.events.send(told));
     }
 
     /// Reads a Telegraf's report.
@@ -137,41 +152,14 @@ impl Rounds {
             return Err(format!("{address} is no pod's address"));
         }
         let url = format!("http://{}/metrics", SocketAddr::from((address, STATUS_PORT)));
-        let mut answer = self
-            .http
-            .get(url)
-            .send()
-            .await
-            .map_err(|error| short(&Causes(&error).to_string()))?;
-        if answer.status() != reqwest::StatusCode::OK {
-            return Err(format!("it answers {}", answer.status()));
-        }
-        let is_known = |alias: &str| {
-            let is_shared =
-                |prefix: &String| prefix.is_empty() || alias.starts_with(prefix.as_str()) || !alias.contains('/');
-            alias != "status" && prefixes.iter().any(is_shared)
-        };
-        let mut reader = Reader::new(is_known);
-        let mut left = MAX_ANSWER;
-        while let Some(piece) = answer
-            .chunk()
-            .await
-            .map_err(|error| short(&Causes(&error).to_string()))?
-        {
-            left = left.checked_sub(piece.len()).ok_or("its answer is too long")?;
-            reader.read(&piece);
-        }
-        reader
-            .finish()
-            .ok_or_else(|| "its answer is not Telegraf's state".to_owned())
+        report_at(&self.http, &url, prefixes).await
     }
 
     /// Looks for the reason why an endpoint fails, and tells it.
     async fn answer(&self, id: &TelegrafId, question: &Question, pod: Option<&str>, of_log: &mut Option<String>) {
-        let service = ServicePort::of_url(&question.url);
+        let service = ServicePort::of_url(&question.url, &self.means.cluster_domain);
         let fault = match &service {
-            Some(service) => service
-                .fault(&self.client, &question.namespace)
+            Some(service) => fault_of(service, &self.means.client, &question.namespace)
                 .await
                 .unwrap_or_else(|error| {
                     tracing::debug!(error = %error.chain(), "a Service was not looked up");
@@ -180,7 +168,7 @@ impl Rounds {
             None => None,
         };
         let explanation = match (&service, &fault) {
-            (Some(service), Some(fault)) => service.explain(fault),
+            (Some(service), Some(fault)) => fault.explain(service),
             _ => {
                 if let (None, Some(pod)) = (&of_log, pod) {
                     *of_log = Some(self.log(id, pod).await);
@@ -202,7 +190,7 @@ impl Rounds {
             since_seconds: Some(log::SECONDS),
             ..LogParams::default()
         };
-        let api = Api::<Pod>::namespaced(self.client.clone(), &id.namespace);
+        let api = Api::<Pod>::namespaced(self.means.client.clone(), &id.namespace);
         let request = bounded(api.logs(pod, &params), || {
             format!("read the log of {}/{pod}", id.namespace)
         });
@@ -211,6 +199,46 @@ impl Rounds {
             String::new()
         })
     }
+}
+
+/// A client that goes where it is sent, and nowhere else, and not for long.
+fn client(connect: Duration, whole: Duration) -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .connect_timeout(connect)
+        .timeout(whole)
+        // A pod is asked at its own address, and nowhere else.
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .pool_max_idle_per_host(0)
+        .user_agent(concat!("telewarden-operator/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+/// Reads the report at a URL, as much of it as the longest one has.
+async fn report_at(
+    http: &reqwest::Client,
+    url: &str,
+    prefixes: &std::collections::BTreeSet<String>,
+) -> Result<TelegrafReport, String> {
+    let in_words = |error: reqwest::Error| short(&Causes(&error).to_string());
+    let mut answer = http.get(url).send().await.map_err(in_words)?;
+    if answer.status() != reqwest::StatusCode::OK {
+        return Err(format!("it answers {}", answer.status()));
+    }
+    let is_known = |alias: &str| {
+        let is_shared =
+            |prefix: &String| prefix.is_empty() || alias.starts_with(prefix.as_str()) || !alias.contains('/');
+        alias != "status" && prefixes.iter().any(is_shared)
+    };
+    let mut reader = Reader::new(is_known);
+    let mut left = MAX_ANSWER;
+    while let Some(piece) = answer.chunk().await.map_err(in_words)? {
+        left = left.checked_sub(piece.len()).ok_or("its answer is too long")?;
+        reader.read(&piece);
+    }
+    reader
+        .finish()
+        .ok_or_else(|| "its answer is not Telegraf's state".to_owned())
 }
 
 fn unexplained(id: &TelegrafId) -> Explanation {
@@ -254,7 +282,110 @@ pub(crate) async fn follow_pods(client: Client, board: Arc<Board>) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    /// What a server sends after its head, again and again.
+    #[derive(Clone, Copy)]
+    enum Then {
+        Close,
+        /// This line, as fast as it is taken.
+        Flood(&'static str),
+        /// A byte, and a pause.
+        Drip,
+    }
+
+    /// Serves bytes as they are. Answers the URL, and how many bytes were sent.
+    async fn serve(head: String, then: Then) -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/metrics", listener.local_addr().unwrap());
+        let sent = Arc::new(AtomicUsize::new(0));
+        let count = sent.clone();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(head.as_bytes()).await;
+                count.fetch_add(head.len(), Ordering::Relaxed);
+                loop {
+                    let piece = match then {
+                        Then::Close => break,
+                        Then::Flood(line) => line.repeat(4096),
+                        Then::Drip => {
+                            tokio::time::sleep(Duration::from_millis(20)).await;
+                            "a".to_owned()
+                        }
+                    };
+                    if stream.write_all(piece.as_bytes()).await.is_err() {
+                        break;
+                    }
+                    count.fetch_add(piece.len(), Ordering::Relaxed);
+                }
+            }
+        });
+        (url, sent)
+    }
+
+    async fn ask(url: &str) -> String {
+        ask_for(url, CONNECT * 20).await
+    }
+
+    async fn ask_for(url: &str, whole: Duration) -> String {
+        // It fails if one is installed already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = client(CONNECT, whole).unwrap();
+        let answer = report_at(&http, url, &[String::new()].into()).await;
+        answer.expect_err("a report")
+    }
+
+    const HEAD: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+
+    #[tokio::test]
+    async fn what_is_no_report_is_named() {
+        let page = |head: &str| head.to_owned() + "<html>hello</html>";
+        for (answer, expected) in [
+            (page(HEAD), "its answer is not Telegraf's state"),
+            (
+                format!("{HEAD}\u{0}}}{{\n\u{7f}\n{{}}{{"),
+                "its answer is not Telegraf's state",
+            ),
+            (page("HTTP/1.1 500 Oh\r\nConnection: close\r\n\r\n"), "it answers 500"),
+            ("SSH-2.0-OpenSSH\r\n".to_owned(), "HTTP"),
+            (String::new(), "connection closed"),
+        ] {
+            let (url, _) = serve(answer.clone(), Then::Close).await;
+            let why = ask(&url).await;
+            assert!(why.contains(expected), "{answer:?}: {why}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_given_up() {
+        let (url, sent) = serve(HEAD.to_owned(), Then::Flood("internal_write_x{alias=\"a\"} 1\n")).await;
+        assert_eq!(ask(&url).await, "its answer is too long");
+        // What is on its way is bounded by the buffers of the connection.
+        let sent = sent.load(Ordering::Relaxed);
+        assert!((MAX_ANSWER..2 * MAX_ANSWER).contains(&sent), "{sent} bytes");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_drips_is_given_up() {
+        let (url, _) = serve(HEAD.to_owned(), Then::Drip).await;
+        let why = ask_for(&url, Duration::from_secs(1)).await;
+        assert!(why.contains("timed out"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_not_followed() {
+        let (elsewhere, asked) = serve(HEAD.to_owned(), Then::Close).await;
+        let head = format!("HTTP/1.1 302 Found\r\nLocation: {elsewhere}\r\nConnection: close\r\n\r\n");
+        let (url, _) = serve(head, Then::Close).await;
+        assert!(ask(&url).await.starts_with("it answers 302"));
+        assert_eq!(asked.load(Ordering::Relaxed), 0);
+    }
 
     #[test]
     fn only_addresses_of_pods_are_asked() {

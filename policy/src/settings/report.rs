@@ -46,6 +46,7 @@ fn for_host(settings: &Settings) -> HostSettings {
         namespaces: sources.namespaces,
         argocd_namespace: sources.argocd_namespace.clone(),
         application_namespaces,
+        cluster_domain: settings.endpoints.cluster_domain.to_string(),
         kinds: kinds(settings),
         influxdb: influxdb(settings),
     }

@@ -81,6 +81,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $influxdb := $settings.influxdb | default dict }}
 {{- /* A source's own token is put into a Secret. */}}
 {{- if eq ($influxdb.provide | default "nothing") "bucketsAndTokens" }}{{ $rendered = append $rendered "/secrets" }}{{ end }}
+{{- if .Values.status.reports }}{{ $rendered = append $rendered "openreports.io/reports" }}{{ end }}
 {{- range $settings.extraResources }}
 {{- $group := contains "/" .apiVersion | ternary (splitList "/" .apiVersion | first) "" }}
 {{- $plural := index $.Values.plurals .kind | default (include "telewarden-operator.plural" .kind) }}
