@@ -8,22 +8,28 @@
 //! No test asserts times: [`eventually`] waits as long as a busy machine may need.
 #![forbid(unsafe_code)]
 
+mod attempts;
 mod database;
 mod exporter;
+mod grants;
 mod http;
 mod line_protocol;
 mod process;
 mod recorder;
+mod remote_write;
 mod render;
 mod telegraf;
 mod volume;
 
-pub use database::{Database, Series};
+pub use attempts::{Attempt, attempts};
+pub use database::Database;
 pub use exporter::{Exporter, Exposition, known_values, node_exporter};
+pub use grants::{Grant, bucket_of, grants};
 pub use http::{Body, Reply, Request, Server, get};
 pub use line_protocol::{Point, parse as parse_line};
 pub use process::{Process, eventually, free_port};
 pub use recorder::{Recorder, Write};
+pub use remote_write::RemoteWrite;
 pub use render::{
     ANNOTATION, application, examples, merged, namespace, on_loopback, outputs_to, read_yaml, render, rendered,
     try_render, whole,

@@ -317,6 +317,43 @@ async fn in_standalone_each_source_has_a_token_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_standalone_sources_that_share_a_bucket_share_a_token() {
+    let (cluster, database) = (cluster().await, InfluxDb::start().await);
+    for name in ["telegraf", "redis", "shop"] {
+        cluster.namespace(name).await;
+    }
+    let mut settings = settings(&database, "bucketsAndTokens");
+    settings["topology"] = json!("standalone");
+    settings["classes"]["default"]["outputs"]["influxdb_v2"][0]["bucket"] = json!("metrics");
+    let _operator = operator(&cluster, &database, &settings).await;
+    cluster.application(&redis()).await;
+    cluster
+        .application(&Application::named("shop").annotated(&annotation("shop", &["server"])))
+        .await;
+    has_buckets(&database, &["metrics"]).await;
+    // Both are in the configuration, and there is one token.
+    let has = async |names: &[&str]| {
+        eventually(|| async {
+            let map = cluster.config_map("telegraf", "telegraf").await;
+            let files = map.and_then(|map| map.data).unwrap_or_default();
+            let is_there = |name: &&str| files.contains_key(&format!("application.argocd.{name}.conf"));
+            let (tokens, known) = (tokens(&cluster).await.len(), database.authorizations().await.len());
+            let found = names.iter().filter(|name| is_there(name)).count();
+            let is_so = found == names.len() && files.len() == names.len() + 1 && (tokens, known) == (1, 1);
+            is_so
+                .then_some(())
+                .ok_or_else(|| format!("{:?}, {tokens} tokens, {known} authorizations", files.keys()))
+        })
+        .await;
+    };
+    has(&["redis", "shop"]).await;
+    let before = tokens(&cluster).await;
+    cluster.delete_application("redis").await;
+    has(&["shop"]).await;
+    assert_eq!(tokens(&cluster).await, before, "the other one keeps it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn operators_of_two_clusters_share_an_organization() {
     let database = InfluxDb::start().await;
     let settings = settings(&database, "bucketsAndTokens");
