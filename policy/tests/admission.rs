@@ -583,12 +583,18 @@ fn looked_up(urls: &[&str], settings: Value, services: Option<&str>) -> (Validat
     "http://rediss.argocd.svc:9121/metrics",
     Some("TW119: endpoint `e0`: there is no Service `rediss` in the namespace `argocd`; did you mean `redis`")
 )]
-#[case::no_port("http://redis.argocd.svc:8080/metrics", Some("TW120: endpoint `e0`: the Service `redis` has no TCP port 8080; its TCP ports: `9121`"))]
+#[case::no_port(
+    "http://redis.argocd.svc:8080/metrics",
+    Some("TW120: endpoint `e0`: the Service `redis` has no TCP port 8080; its TCP ports: `9121`")
+)]
 #[case::a_port_of_udp("http://redis.argocd.svc:53/metrics", Some("TW120"))]
 #[case::no_port_at_all("http://portless.argocd.svc:80/metrics", Some("TW120"))]
 #[case::headless("http://headless.argocd.svc:8080/metrics", None)]
 #[case::a_pod_of_a_headless_service("http://pod-0.headless.argocd.svc:8080/metrics", None)]
-#[case::a_pod_of_no_service("http://pod-0.headles.argocd.svc:8080/metrics", Some("TW119: endpoint `e0`: there is no Service `headles`"))]
+#[case::a_pod_of_no_service(
+    "http://pod-0.headles.argocd.svc:8080/metrics",
+    Some("TW119: endpoint `e0`: there is no Service `headles`")
+)]
 #[case::another_name("http://elsewhere.argocd.svc:8080/metrics", None)]
 fn services_that_do_not_exist_are_warned_of(#[case] url: &str, #[case] expected: Option<&str>) {
     let (answer, asked) = looked_up(&[url], json!({"services": "warn"}), Some(SERVICES));
@@ -616,13 +622,23 @@ fn services_are_asked_for_once_with_only_the_fields_that_are_read() {
     ];
     let settings = json!({"services": "warn", "endpoints": {"hosts": ["*"]}});
     let (answer, asked) = looked_up(&urls, settings, Some(r#"{"items": []}"#));
-    let fields = ["metadata.name", "spec.clusterIP", "spec.ports.port", "spec.ports.protocol", "spec.type"];
+    let fields = [
+        "metadata.name",
+        "spec.clusterIP",
+        "spec.ports.port",
+        "spec.ports.protocol",
+        "spec.type",
+    ];
     let expected = json!({"api_version": "v1", "kind": "Service", "namespace": "argocd",
         "label_selector": null, "field_selector": null, "field_masks": fields});
     assert_eq!(asked, [expected]);
     // One for each Service of the namespace.
     let missing = answer.warnings.unwrap_or_default();
-    assert_eq!(missing.iter().filter(|warning| warning.starts_with("TW119")).count(), 2, "{missing:?}");
+    assert_eq!(
+        missing.iter().filter(|warning| warning.starts_with("TW119")).count(),
+        2,
+        "{missing:?}"
+    );
 }
 
 #[rstest]

@@ -362,10 +362,21 @@ impl Cluster {
 
     /// Creates or replaces an object.
     pub async fn put(&self, object: &Value) {
+        let put = self.try_put(object).await;
+        put.unwrap_or_else(|error| panic!("cannot put {object}: {error}"));
+    }
+
+    /// The same with an object that the API server may refuse.
+    ///
+    /// # Errors
+    /// If it refuses it.
+    pub async fn try_put(&self, object: &Value) -> Result<(), kube::Error> {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         let params = PatchParams::apply("e2e").force();
-        let put = self.api_of(object).patch(name, &params, &Patch::Apply(object)).await;
-        put.unwrap_or_else(|error| panic!("cannot put {object}: {error}"));
+        self.api_of(object)
+            .patch(name, &params, &Patch::Apply(object))
+            .await
+            .map(drop)
     }
 
     /// Creates a foreign object for each rendered one: the same kind, namespace and name, without the operator's labels.
@@ -399,6 +410,24 @@ impl Cluster {
     pub async fn namespace(&self, name: &str) {
         self.put(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
             .await;
+    }
+
+    /// Creates a namespace in which there may be Applications, and lets the operator list them, as the chart does.
+    pub async fn namespace_of_applications(&self, name: &str) {
+        self.namespace(name).await;
+        let metadata = json!({"name": "telewarden-operator", "namespace": name});
+        let rbac =
+            |kind: &str| json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": metadata});
+        let mut role = rbac("Role");
+        role["rules"] =
+            json!([{"apiGroups": ["argoproj.io"], "resources": ["applications"], "verbs": ["list", "watch"]}]);
+        let mut binding = rbac("RoleBinding");
+        binding["roleRef"] =
+            json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "telewarden-operator"});
+        binding["subjects"] =
+            json!([{"kind": "ServiceAccount", "name": "telewarden-operator", "namespace": "telewarden"}]);
+        self.put(&role).await;
+        self.put(&binding).await;
     }
 
     /// Creates an AppProject.

@@ -1,6 +1,6 @@
 //! The real InfluxDB.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -29,6 +29,19 @@ pub struct Authorization {
     pub description: String,
     /// The token.
     pub token: String,
+    /// What it permits, such as `write buckets redis`.
+    pub permissions: Vec<String>,
+}
+
+/// A series with all its values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// `<measurement>_<field>`
+    pub name: String,
+    /// The tags.
+    pub tags: BTreeMap<String, String>,
+    /// The numbers in order.
+    pub values: Vec<f64>,
 }
 
 impl InfluxDb {
@@ -96,6 +109,35 @@ impl InfluxDb {
             let _ = process.kill();
             let _ = process.wait();
         }
+    }
+
+    /// Makes it hang: it takes connections and answers nothing, until [`Self::goes_on`].
+    ///
+    /// # Panics
+    /// If it cannot be signalled.
+    pub fn hangs(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// If it cannot be signalled.
+    pub fn goes_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.process.as_ref().expect("it runs").id().to_string();
+        let sent = Command::new("kill")
+            .args(["-s", signal, &id])
+            .status()
+            .expect("run kill");
+        assert!(sent.success(), "no signal could be sent");
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// Its URL.
@@ -176,6 +218,61 @@ impl InfluxDb {
         assert_eq!(status, 204, "{answer}");
     }
 
+    /// Makes a token that can write these buckets of `square`, and do nothing else.
+    ///
+    /// # Panics
+    /// If the database refuses, or a bucket does not exist.
+    pub async fn create_token(&self, buckets: &[&str]) -> String {
+        let organization = self.organization_id("square").await;
+        let mut permissions = Vec::new();
+        for name in buckets {
+            let found = self.get(&format!("/api/v2/buckets?org=square&name={name}")).await;
+            let resource = json!({"type": "buckets", "id": found["buckets"][0]["id"], "orgID": organization});
+            permissions.push(json!({"action": "write", "resource": resource}));
+        }
+        let body = json!({"orgID": organization, "description": "a test's", "permissions": permissions});
+        let path = "/api/v2/authorizations";
+        let (status, answer) = self.ask("POST", path, ADMINISTRATOR, body.to_string()).await;
+        assert_eq!(status, 201, "{answer}");
+        let made: Value = serde_json::from_str(&answer).expect("JSON");
+        made["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// All series of a bucket.
+    ///
+    /// # Panics
+    /// If the database refuses.
+    pub async fn series(&self, bucket: &str) -> Vec<Series> {
+        let mut url = reqwest::Url::parse(&format!("{}/query", self.url())).expect("a URL");
+        url.query_pairs_mut()
+            .append_pair("db", bucket)
+            .append_pair("q", "SELECT * FROM /.*/ GROUP BY *");
+        let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
+        let found = self.get(&path).await;
+        let mut all: Vec<Series> = Vec::new();
+        for table in found["results"][0]["series"].as_array().into_iter().flatten() {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            // Each table has the tags of all of them.
+            let tags = table["tags"].as_object().into_iter().flatten();
+            let tags = tags.map(|(tag, value)| (tag.clone(), text(value)));
+            let tags: BTreeMap<_, _> = tags.filter(|(_, value)| !value.is_empty()).collect();
+            let columns = table["columns"].as_array().into_iter().flatten().enumerate();
+            for (index, field) in columns.skip(1) {
+                let rows = table["values"].as_array().into_iter().flatten();
+                let values: Vec<f64> = rows.filter_map(|row| row[index].as_f64()).collect();
+                if !values.is_empty() {
+                    all.push(Series {
+                        name: format!("{}_{}", text(&table["name"]), text(field)),
+                        tags: tags.clone(),
+                        values,
+                    });
+                }
+            }
+        }
+        all.sort_by(|a, b| (&a.name, &a.tags).cmp(&(&b.name, &b.tags)));
+        all
+    }
+
     /// The buckets of an organization, without the database's own and the first one.
     pub async fn buckets(&self, organization: &str) -> BTreeSet<String> {
         let found = self.get(&format!("/api/v2/buckets?org={organization}&limit=100")).await;
@@ -197,9 +294,20 @@ impl InfluxDb {
         let found = self.get("/api/v2/authorizations").await;
         let all = found["authorizations"].as_array().into_iter().flatten();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let permission = |of: &Value| {
+            let resource = &of["resource"];
+            let words = [&of["action"], &resource["type"], &resource["name"]];
+            words.map(text).join(" ")
+        };
         let all = all.map(|of| Authorization {
             description: text(&of["description"]),
             token: text(&of["token"]),
+            permissions: of["permissions"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(permission)
+                .collect(),
         });
         let mut all: Vec<_> = all.filter(|of| of.description.starts_with("telewarden ")).collect();
         all.sort_by(|a, b| a.description.cmp(&b.description));

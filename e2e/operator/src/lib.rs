@@ -13,16 +13,18 @@ mod operator;
 mod random;
 mod registry;
 mod rights;
+mod troubled;
 
 pub use cluster::{ADMIN, AuditEvent, Cluster, SERVICE_ACCOUNT, SERVICE_ACCOUNT_TOO};
 pub use fragile_line::FragileLine;
 pub use helm::{lint, manifest, template};
-pub use influxdb::{ADMINISTRATOR, Authorization, InfluxDb};
+pub use influxdb::{ADMINISTRATOR, Authorization, InfluxDb, Series};
 pub use objects::{Application, annotation, covers, objects, redis, render};
 pub use operator::Operator;
 pub use random::Random;
 pub use registry::DockerRegistry;
 pub use rights::{Right, given};
+pub use troubled::Troubled;
 
 use cluster::{free_port, part};
 

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -165,6 +166,26 @@ impl Operator {
         let (_, text) = self.get("/metrics").await?;
         text.lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    /// Waits until no attempt has ended for a second: everything that there was to do is done, or waits for somebody.
+    pub async fn is_quiet(&self) {
+        let before = Mutex::new((String::new(), Instant::now()));
+        eventually(|| async {
+            let (_, text) = self.get("/metrics").await.ok_or("no metrics")?;
+            let attempts: String = text
+                .lines()
+                .filter(|line| line.starts_with("telewarden_reconciles_total"))
+                .collect();
+            let mut before = before.lock().expect("a lock");
+            if before.0 != attempts {
+                *before = (attempts, Instant::now());
+            }
+            (before.1.elapsed() > Duration::from_secs(1))
+                .then_some(())
+                .ok_or_else(|| before.0.clone())
+        })
+        .await;
     }
 
     /// The name of the operator's pod.

@@ -1,63 +1,38 @@
-//! VictoriaMetrics, which accepts InfluxDB v2's write requests.
+//! The metrics' end: the real InfluxDB, which checks the organization, the bucket and the token of each write.
 
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
+use telewarden_e2e_operator::{InfluxDb, Series};
+use telewarden_policy::protocol::Rendered;
+use tokio::runtime::Runtime;
 
-use serde::Deserialize;
-use tempfile::TempDir;
-
-use crate::http::{get, send};
-use crate::process::{Process, eventually, free_port};
-
-/// A time series database on loopback.
-#[derive(Debug)]
+/// A database on loopback with some buckets in the organization `square`, and a token that can write these.
 pub struct Database {
-    process: Option<Process>,
-    address: String,
-    folder: TempDir,
-    /// What it scrapes.
-    targets: Vec<String>,
-}
-
-/// A series with all its values.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Series {
-    /// `<measurement>_<field>`
-    pub name: String,
-    /// The tags.
-    pub tags: BTreeMap<String, String>,
-    /// The values in order.
-    pub values: Vec<f64>,
+    inner: InfluxDb,
+    runtime: Runtime,
+    token: String,
 }
 
 impl Database {
-    /// Starts an empty database, and waits until it answers.
-    ///
-    /// # Panics
-    /// If it does not.
-    pub fn start() -> Self {
-        Self::scraping(&[])
-    }
-
-    /// The same, and it scrapes `/metrics` at these addresses, as Prometheus does.
+    /// Starts one with these buckets.
     ///
     /// # Panics
     /// If it does not answer.
-    pub fn scraping(targets: &[&str]) -> Self {
-        let mut database = Self {
-            targets: targets.iter().map(|&target| target.to_owned()).collect(),
-            process: None,
-            address: format!("127.0.0.1:{}", free_port()),
-            folder: tempfile::tempdir().expect("a temporary folder"),
-        };
-        database.start_again();
-        database
+    pub fn start(buckets: &[&str]) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let (inner, token) = runtime.block_on(async {
+            let inner = InfluxDb::start().await;
+            for bucket in buckets {
+                inner.create_bucket(bucket, 0).await;
+            }
+            let token = inner.create_token(buckets).await;
+            (inner, token)
+        });
+        Self { inner, runtime, token }
     }
 
     /// Stops it, so that connections are refused.
     pub fn stop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.stop();
-        }
+        self.inner.stop();
     }
 
     /// Restarts it with the same address and data, and waits until it answers.
@@ -65,79 +40,30 @@ impl Database {
     /// # Panics
     /// If it does not.
     pub fn start_again(&mut self) {
-        let scrapes = serde_json::json!({
-            "global": {"scrape_interval": "1s"},
-            "scrape_configs": [{"job_name": "targets", "static_configs": [{"targets": self.targets}]}],
-        });
-        let process = Process::start(&crate::part("victoria-metrics"), |command, folder| {
-            if !self.targets.is_empty() {
-                let file = folder.join("scrape.yaml");
-                std::fs::write(&file, scrapes.to_string()).expect("a file in a temporary folder");
-                command.arg(format!("-promscrape.config={}", file.display()));
-            }
-            command.arg(format!("-storageDataPath={}", self.folder.path().display()));
-            command.arg(format!("-httpListenAddr={}", self.address));
-            command.args(["-search.latencyOffset=0s", "-search.disableCache"]);
-        });
-        eventually("the database", || match get(&self.address, "/health") {
-            Ok((200, _)) => Ok(()),
-            other => Err(format!("{other:?}\n{}", process.log())),
-        });
-        self.process = Some(process);
+        self.runtime.block_on(self.inner.start_again());
     }
 
-    /// The address.
-    pub fn address(&self) -> &str {
-        &self.address
+    /// The URL.
+    pub fn url(&self) -> String {
+        self.inner.url()
     }
 
-    /// All series.
+    /// A Secret with the token.
+    pub fn secret(&self, name: &str) -> Value {
+        json!({"kind": "Secret", "metadata": {"name": name}, "stringData": {"influx-token": self.token}})
+    }
+
+    /// What is rendered, with the token in the Secret that the default settings name.
+    pub fn given(&self, mut rendered: Rendered) -> Rendered {
+        rendered.objects.push(self.secret("telegraf"));
+        rendered
+    }
+
+    /// All series of a bucket.
     ///
     /// # Panics
     /// If the database does not answer.
-    pub fn series(&self) -> Vec<Series> {
-        #[derive(Deserialize)]
-        struct Line {
-            metric: BTreeMap<String, String>,
-            values: Vec<f64>,
-        }
-
-        self.flush();
-        let form = b"match[]={__name__!=\"\"}";
-        let (status, text) = send(&self.address, "POST", "/api/v1/export", form).expect("the database answers");
-        assert_eq!(status, 200, "{text}");
-        let line = |line| {
-            let Line { mut metric, values } = serde_json::from_str(line).expect("the database writes JSON");
-            let name = metric.remove("__name__").unwrap_or_default();
-            Series {
-                name,
-                tags: metric,
-                values,
-            }
-        };
-        let mut series: Vec<_> = text.lines().map(line).collect();
-        series.sort_by(|a, b| (&a.name, &a.tags).cmp(&(&b.name, &b.tags)));
-        series
-    }
-
-    /// The latest value of each series that matches a query.
-    ///
-    /// # Panics
-    /// If the database does not answer.
-    pub fn query(&self, query: &str) -> Vec<f64> {
-        self.flush();
-        let form = format!("query={query}");
-        let (status, text) =
-            send(&self.address, "POST", "/api/v1/query", form.as_bytes()).expect("the database answers");
-        assert_eq!(status, 200, "{text}");
-        let answer: serde_json::Value = serde_json::from_str(&text).expect("the database writes JSON");
-        let results = answer["data"]["result"].as_array().cloned().unwrap_or_default();
-        let value = |result: serde_json::Value| result["value"][1].as_str()?.parse().ok();
-        results.into_iter().filter_map(value).collect()
-    }
-
-    /// Makes all writes visible to queries.
-    fn flush(&self) {
-        get(&self.address, "/internal/force_flush").expect("the database answers");
+    pub fn series(&self, bucket: &str) -> Vec<Series> {
+        self.runtime.block_on(self.inner.series(bucket))
     }
 }

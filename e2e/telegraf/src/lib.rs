@@ -8,18 +8,23 @@
 //! No test asserts times: [`eventually`] waits as long as a busy machine may need.
 #![forbid(unsafe_code)]
 
+mod attempts;
 mod database;
 mod exporter;
+mod grants;
 mod http;
 mod line_protocol;
 mod process;
 mod recorder;
 mod render;
 mod telegraf;
+mod victoria_metrics;
 mod volume;
 
-pub use database::{Database, Series};
+pub use attempts::{Attempt, attempts};
+pub use database::Database;
 pub use exporter::{Exporter, Exposition, known_values, node_exporter};
+pub use grants::{Grant, bucket_of, grants};
 pub use http::{Body, Reply, Request, Server, get};
 pub use line_protocol::{Point, parse as parse_line};
 pub use process::{Process, eventually, free_port};
@@ -29,6 +34,7 @@ pub use render::{
     try_render, whole,
 };
 pub use telegraf::{HEALTH, IMAGES, TOKEN, Telegraf, Verdict, check, judge, refused};
+pub use victoria_metrics::VictoriaMetrics;
 pub use volume::Volume;
 
 use std::env;

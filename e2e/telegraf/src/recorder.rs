@@ -1,8 +1,8 @@
-//! Records Telegraf's writes, as a proxy in front of a database or in place of one.
+//! Records Telegraf's writes, in place of a database.
 
 use std::collections::BTreeMap;
 
-use crate::http::{Reply, Request, Server, send};
+use crate::http::{Reply, Request, Server};
 use crate::line_protocol::{Point, parse};
 
 /// A write request.
@@ -25,18 +25,6 @@ pub struct Write {
 pub struct Recorder(Server);
 
 impl Recorder {
-    /// A proxy in front of a database.
-    pub fn before(database: &str) -> Self {
-        let database = database.to_owned();
-        Self(Server::start(move |request| {
-            match send(&database, &request.method, &request.target, &request.body) {
-                Ok((204, _)) => Reply::empty(204),
-                Ok((status, text)) => Reply::new(status, "text/plain", text),
-                Err(error) => Reply::new(502, "text/plain", error.to_string()),
-            }
-        }))
-    }
-
     /// A server that accepts everything, or sends the given responses.
     pub fn answering(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         Self(Server::start(answer))

@@ -227,17 +227,18 @@ fn a_database_that_asks_for_patience() {
 }
 
 /// The real database is stopped, so connections are refused. A restart takes a minute, and most of an hour's metrics
-/// fit
-/// into the buffer.
+/// fit into
+/// the buffer.
 #[test]
 fn a_database_that_is_gone_for_a_minute() {
-    let mut database = Database::start();
+    let mut database = Database::start(&["argocd"]);
     let exporter = counting_exporter();
-    let settings = merged(on_loopback(), outputs_to(&format!("http://{}", database.address())));
+    let settings = merged(on_loopback(), outputs_to(&database.url()));
     let annotation = format!("x: {}", exporter.url("/metrics"));
-    let mut telegraf = Telegraf::start(&whole(render(&settings, &[application("argocd", &annotation)])));
+    let rendered = whole(render(&settings, &[application("argocd", &annotation)]));
+    let mut telegraf = Telegraf::start(&database.given(rendered));
     let kept = |database: &Database| -> BTreeSet<usize> {
-        let series = database.series();
+        let series = database.series("argocd");
         let of_exporter = series.iter().filter(|series| series.name == "prometheus_x_n");
         of_exporter
             .flat_map(|series| &series.values)

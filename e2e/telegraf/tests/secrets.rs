@@ -4,57 +4,19 @@
 //! server records what Telegraf sends; `says` is either `harmless` or the codes with which it is refused.
 //! `TELEWARDEN_BLESS=1` writes the codes anew.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 use telewarden_e2e_telegraf::{
-    IMAGES, Recorder, Reply, Server, TOKEN, Telegraf, application, eventually, merged, on_loopback, outputs_to,
-    rendered, repository, try_render,
+    Attempt, IMAGES, Recorder, Reply, Server, TOKEN, Telegraf, application, attempts, eventually, merged, on_loopback,
+    outputs_to, rendered, try_render,
 };
 use telewarden_policy::protocol::{Outcome, RenderAnswer, SourceAnswer};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Attempt {
-    says: String,
-    annotation: Option<String>,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
-    #[serde(default)]
-    settings: Value,
-}
-
-fn attempts() -> Vec<(PathBuf, Attempt)> {
-    let folder = fs::read_dir(repository("e2e/hostile")).expect("the hostile annotations");
-    let mut paths: Vec<_> = folder.flatten().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-    paths.sort();
-    let read = |path: PathBuf| {
-        let text = fs::read_to_string(&path).expect("a file");
-        let attempt = serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        (path, attempt)
-    };
-    paths.into_iter().map(read).collect()
-}
-
 /// The core's answer to an attempt.
 fn answer(attempt: &Attempt, capture: &str, output: &str, topology: &str, image: &str) -> RenderAnswer {
-    let port = capture.rsplit(':').next().unwrap_or_default();
-    let fill = |text: &str| text.replace("CAPTUREPORT", port).replace("CAPTURE", capture);
     let mut source = application("argocd", "");
-    let annotations = attempt
-        .annotation
-        .iter()
-        .map(|text| (telewarden_e2e_telegraf::ANNOTATION, text));
-    let others = attempt.annotations.iter().map(|(name, text)| (name.as_str(), text));
-    let all: serde_json::Map<_, _> = annotations
-        .chain(others)
-        .map(|(name, text)| (name.to_owned(), fill(text).into()))
-        .collect();
-    source["metadata"]["annotations"] = all.into();
+    source["metadata"]["annotations"] = attempt.annotations(capture).into();
     let agent = json!({"interval": "200ms", "flush_interval": "200ms"});
     let settings = json!({
         "topology": topology,
@@ -90,10 +52,11 @@ const TOPOLOGIES: [&str; 3] = ["application", "endpoint", "standalone"];
 fn each_attempt_is_refused_or_harmless_as_its_file_says() {
     let mut wrong = Vec::new();
     let attempts = attempts();
-    for (topology, (path, attempt)) in TOPOLOGIES
+    for (topology, attempt) in TOPOLOGIES
         .iter()
         .flat_map(|topology| attempts.iter().map(move |a| (topology, a)))
     {
+        let path = &attempt.path;
         let answer = answer(attempt, "127.0.0.1:80", "http://127.0.0.1:1", topology, IMAGES[0]);
         let said = said(&answer.sources[0]);
         // In `standalone`, annotations about an Application's own Telegraf are refused for another reason.
@@ -159,11 +122,12 @@ fn nor_does_it_in_a_telegraf_for_all() {
 fn no_attempt_gets_it(topology: &str) {
     let mut ran = 0;
     let mut harmless = attempts();
-    harmless.retain(|(_, attempt)| attempt.says == "harmless");
-    for (image, (path, attempt)) in IMAGES
+    harmless.retain(|attempt| attempt.says == "harmless");
+    for (image, attempt) in IMAGES
         .iter()
         .flat_map(|image| harmless.iter().map(move |attempt| (image, attempt)))
     {
+        let path = &attempt.path;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let capture = capture();
         let output = Recorder::answering(|_| Reply::empty(204));

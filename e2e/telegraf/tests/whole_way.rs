@@ -1,78 +1,87 @@
-//! From an annotation to a query's answer: exporters, the real Telegraf, a proxy that records, and a real database.
+//! From an annotation to a query's answer: exporters, the real Telegraf, and a real database.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use telewarden_e2e_operator::Series;
 use telewarden_e2e_telegraf::{
-    Database, Exporter, Exposition, Point, Recorder, TOKEN, Telegraf, application, eventually, examples, merged,
-    namespace, node_exporter, on_loopback, outputs_to, read_yaml, render, rendered, whole,
+    Database, Exporter, Exposition, Point, Recorder, Telegraf, VictoriaMetrics, application, eventually, examples,
+    merged, namespace, node_exporter, on_loopback, outputs_to, read_yaml, render, rendered, whole,
 };
+use telewarden_policy::protocol::Rendered;
 
-/// A database with a recording proxy in front of it.
+/// A database with buckets, each of which one source writes.
 struct End {
     database: Database,
-    recorder: Recorder,
+    buckets: Vec<String>,
 }
 
 impl End {
-    fn new() -> Self {
-        let database = Database::start();
-        let recorder = Recorder::before(database.address());
-        Self { database, recorder }
+    fn new(buckets: &[&str]) -> Self {
+        Self {
+            database: Database::start(buckets),
+            buckets: buckets.iter().map(|&bucket| bucket.to_owned()).collect(),
+        }
     }
 
     /// Settings that scrape loopback and write to this database.
     fn settings(&self) -> Value {
-        merged(on_loopback(), outputs_to(&self.recorder.url()))
+        merged(on_loopback(), outputs_to(&self.database.url()))
     }
 
-    /// Waits until exactly these series are in the database: `name{tag="value"} value`, without the URL tag.
+    /// Starts the only Telegraf, with the token of this database.
+    fn telegraf(&self, rendered: Rendered) -> Telegraf {
+        Telegraf::start(&self.database.given(rendered))
+    }
+
+    /// Waits until exactly these series are in the only bucket: `name{tag="value"} value`, without the URL tag.
     fn expect(&self, prefix: &str, expected: &[&str]) {
+        assert_eq!(self.buckets.len(), 1);
+        self.expect_in(&self.buckets[0], prefix, expected);
+    }
+
+    /// The same in one of the buckets.
+    fn expect_in(&self, bucket: &str, prefix: &str, expected: &[&str]) {
         let expected: BTreeSet<String> = expected.iter().map(|&series| series.to_owned()).collect();
         let mut found = BTreeSet::new();
         eventually("the series", || {
-            found = self.spelled(prefix);
+            found = self.spelled(bucket, prefix);
             expected
                 .is_subset(&found)
                 .then_some(())
                 .ok_or_else(|| format!("{found:#?}"))
         });
-        assert_eq!(found, expected);
+        assert_eq!(found, expected, "in bucket {bucket}");
     }
 
-    fn spelled(&self, prefix: &str) -> BTreeSet<String> {
-        let series = self
-            .database
-            .series()
-            .into_iter()
-            .filter(|series| series.name.starts_with(prefix));
-        series
-            .map(|series| {
-                let tags = series.tags.iter().filter(|(tag, _)| *tag != "url");
-                let tags: Vec<_> = tags.map(|(tag, value)| format!("{tag}={value:?}")).collect();
-                let last = series.values.last().copied().unwrap_or(f64::NAN);
-                format!("{}{{{}}} {last}", series.name, tags.join(","))
-            })
-            .collect()
+    fn spelled(&self, bucket: &str, prefix: &str) -> BTreeSet<String> {
+        let mut series = self.database.series(bucket);
+        series.retain(|series| series.name.starts_with(prefix));
+        let spelled = series.into_iter().map(|series| {
+            let tags = series.tags.iter().filter(|(tag, _)| *tag != "url");
+            let tags: Vec<_> = tags.map(|(tag, value)| format!("{tag}={value:?}")).collect();
+            let last = series.values.last().copied().unwrap_or(f64::NAN);
+            format!("{}{{{}}} {last}", series.name, tags.join(","))
+        });
+        spelled.collect()
     }
 
-    /// Checks the organization, bucket and token of every write.
-    fn assert_writes(&self, organization: &str, buckets: &[&str]) {
-        let writes = self.recorder.writes();
-        let mut found = BTreeSet::new();
-        for write in &writes {
-            assert_eq!(write.path, "/api/v2/write");
-            assert_eq!(write.organization, organization);
-            assert_eq!(write.authorization, format!("Token {TOKEN}"));
-            found.insert(write.bucket.as_str());
-        }
-        assert_eq!(found, buckets.iter().copied().collect());
+    /// Waits for the latest value of the only series with a name and a tag.
+    fn expect_one(&self, name: &str, tag: (&str, &str)) -> f64 {
+        eventually(name, || {
+            let mut series = self.database.series(&self.buckets[0]);
+            series.retain(|series| series.name == name && series.tags.get(tag.0).is_some_and(|value| value == tag.1));
+            match series.as_slice() {
+                [series] => Ok(series.values[series.values.len() - 1]),
+                other => Err(format!("{other:?}")),
+            }
+        })
     }
 }
 
 #[test]
 fn an_application_with_several_endpoints() {
-    let end = End::new();
+    let end = End::new(&["argo_cd"]);
     let (classic, open) = (
         Exporter::known(Exposition::Classic),
         Exporter::known(Exposition::OpenMetrics),
@@ -84,7 +93,7 @@ fn an_application_with_several_endpoints() {
         open.url()
     );
     let rendered = whole(render(&end.settings(), &[application("argo-cd", &annotation)]));
-    let _telegraf = Telegraf::start(&rendered);
+    let _telegraf = end.telegraf(rendered);
     end.expect(
         "prometheus_redis_",
         &[
@@ -106,24 +115,12 @@ fn an_application_with_several_endpoints() {
             r#"prometheus_server_queue_length{prometheus_app="argo_cd",queue="out"} 5"#,
         ],
     );
-    eventually("the machine's load", || {
-        let load = end
-            .database
-            .query(r#"prometheus_node_node_load1{prometheus_app="argo_cd"}"#);
-        matches!(load[..], [load] if load >= 0.0)
-            .then_some(())
-            .ok_or_else(|| format!("{load:?}"))
-    });
-    assert_eq!(
-        end.database.query(r#"prometheus_redis_queue_length{queue="in"}"#),
-        [3.0]
-    );
-    end.assert_writes("square", &["argo_cd"]);
+    assert!(end.expect_one("prometheus_node_node_load1", ("prometheus_app", "argo_cd")) >= 0.0);
 }
 
 #[test]
 fn options_of_endpoints_do_what_they_say() {
-    let end = End::new();
+    let end = End::new(&["portal"]);
     let exporter = || Exporter::known(Exposition::Classic);
     let (one, two, often, seldom) = (exporter(), exporter(), exporter(), exporter());
     let annotation = json!({
@@ -142,7 +139,7 @@ fn options_of_endpoints_do_what_they_say() {
         &end.settings(),
         &[application("portal", &annotation.to_string())],
     ));
-    let _telegraf = Telegraf::start(&rendered);
+    let _telegraf = end.telegraf(rendered);
     // Version 1: a measurement for each metric, whose only field is its kind.
     let endpoint = one.url();
     let tags = format!(r#"endpoint={endpoint:?},prometheus_app="portal",queue="in",tier="back \"end\", a=b\\c""#);
@@ -165,7 +162,7 @@ fn options_of_endpoints_do_what_they_say() {
 
 #[test]
 fn a_namespace_and_its_other_annotations() {
-    let end = End::new();
+    let end = End::new(&["Namespace:monitoring"]);
     let exporter = Exporter::of("# TYPE up gauge\nup 1\n");
     let mut source = namespace("monitoring", &format!("a.b-c: {}", exporter.url()));
     let annotations = json!({
@@ -178,19 +175,15 @@ fn a_namespace_and_its_other_annotations() {
         end.settings(),
         json!({"classes": {"default": {"globalTags": {"cluster": "here"}}}}),
     );
-    let _telegraf = Telegraf::start(&whole(render(&settings, &[source])));
+    let _telegraf = end.telegraf(whole(render(&settings, &[source])));
     let own = r#"prometheus_a.b-c_up{cluster="here",prometheus_app="Namespace:monitoring",team="square"} 1"#;
     end.expect("prometheus_", &[own]);
-    eventually("Telegraf's own metrics", || {
-        let found = end.database.query(r#"internal_agent_metrics_gathered{team="square"}"#);
-        (found.len() == 1).then_some(()).ok_or_else(|| format!("{found:?}"))
-    });
-    end.assert_writes("square", &["Namespace:monitoring"]);
+    end.expect_one("internal_agent_metrics_gathered", ("team", "square"));
 }
 
 #[test]
 fn toml_inputs() {
-    let end = End::new();
+    let end = End::new(&["vault"]);
     let (one, two) = (Exporter::of("a 1\n"), Exporter::of("a 2\nb 3\n"));
     let toml = format!(
         "[[inputs.prometheus]]\nalias = \"vault\"\nurls = [\"{}\"]\n[inputs.prometheus.tags]\ntier = \"secrets\"\n\
@@ -200,7 +193,7 @@ fn toml_inputs() {
     );
     let mut source = application("vault", "");
     source["metadata"]["annotations"] = json!({"telegraf.influxdata.com/inputs": toml});
-    let _telegraf = Telegraf::start(&whole(render(&end.settings(), &[source])));
+    let _telegraf = end.telegraf(whole(render(&end.settings(), &[source])));
     end.expect(
         "prometheus_",
         &[r#"prometheus_vault_a{prometheus_app="vault",tier="secrets"} 1"#],
@@ -211,11 +204,12 @@ fn toml_inputs() {
 
 #[test]
 fn a_telegraf_for_each_endpoint() {
-    let end = End::new();
+    let end = End::new(&["argo_cd"]);
     let (one, two) = (Exporter::of("x 1\n"), Exporter::of("x 2\n"));
     let settings = merged(end.settings(), json!({"topology": "endpoint"}));
     let annotation = format!("one: {}\ntwo: {}", one.url(), two.url());
     let all = rendered(render(&settings, &[application("argo-cd", &annotation)])).remove(0);
+    let all = end.database.given(all);
     let names: Vec<_> = all
         .configurations
         .iter()
@@ -223,9 +217,10 @@ fn a_telegraf_for_each_endpoint() {
         .collect();
     assert_eq!(names.len(), 2);
     for name in &names {
-        let (before, telegraf) = (end.recorder.writes().len(), Telegraf::start_named(&all, name));
+        let before = end.spelled("argo_cd", "prometheus_").len();
+        let telegraf = Telegraf::start_named(&all, name);
         eventually("a write", || {
-            (end.recorder.writes().len() > before)
+            (end.spelled("argo_cd", "prometheus_").len() > before)
                 .then_some(())
                 .ok_or_else(|| telegraf.log())
         });
@@ -241,7 +236,7 @@ fn a_telegraf_for_each_endpoint() {
 
 #[test]
 fn one_telegraf_for_all_keeps_buckets_apart() {
-    let end = End::new();
+    let end = End::new(&["good", "sly", "Namespace:both"]);
     let good = Exporter::of("x 1\n");
     // A scraped label replaces the input's tag of the same name. It must not reach the database or choose the bucket.
     let sly = Exporter::of("y 1\nz{prometheus_app=\"good\"} 1\n");
@@ -254,64 +249,66 @@ fn one_telegraf_for_all_keeps_buckets_apart() {
         namespace("both", &format!("x: {}", both.url())),
     ];
     let shared = render(&settings, &sources).shared.expect("a shared Telegraf");
-    let _telegraf = Telegraf::start(&shared);
-    end.expect(
+    let _telegraf = end.telegraf(shared);
+    end.expect_in("good", "prometheus_", &[r#"prometheus_x_x{prometheus_app="good"} 1"#]);
+    end.expect_in(
+        "sly",
         "prometheus_",
         &[
             r#"prometheus_plain_y{prometheus_app="sly"} 1"#,
             r#"prometheus_plain_z{prometheus_app="sly"} 1"#,
             r#"prometheus_sly_y{prometheus_app="sly"} 1"#,
             r#"prometheus_sly_z{prometheus_app="sly"} 1"#,
-            r#"prometheus_x_x{prometheus_app="Namespace:both"} 3"#,
-            r#"prometheus_x_x{prometheus_app="good"} 1"#,
         ],
     );
-    end.assert_writes("square", &["good", "sly", "Namespace:both"]);
-    for (bucket, points) in end.recorder.points() {
-        let strange = |point: &&Point| point.tags.get("prometheus_app") != Some(&bucket);
-        assert_eq!(points.iter().find(strange), None, "in bucket {bucket}");
+    let own = r#"prometheus_x_x{prometheus_app="Namespace:both"} 3"#;
+    end.expect_in("Namespace:both", "prometheus_", &[own]);
+    for bucket in &end.buckets {
+        let series = end.database.series(bucket);
+        let strange = |series: &&Series| series.tags.get("prometheus_app") != Some(bucket);
+        assert_eq!(series.iter().find(strange), None, "in bucket {bucket}");
     }
 }
 
 #[test]
 fn two_classes_with_two_outputs() {
-    let (ours, theirs, all) = (End::new(), End::new(), End::new());
+    let (ours, theirs) = (End::new(&["app_default"]), End::new(&["app_gold"]));
+    let all = End::new(&["everything"]);
     let exporter = Exporter::of("x 1\n");
-    let output = |end: &End, bucket: &str| {
-        let token = "${INFLUX_TOKEN}";
-        json!({"urls": [end.recorder.url()], "organization": "square", "bucket": bucket, "token": token})
-    };
-    let outputs =
-        |end: &End| json!({"outputs": {"influxdb_v2": [output(end, "{bucket}"), output(&all, "everything")]}});
+    let output = |end: &End, bucket: &str, token: &str| json!({"urls": [end.database.url()], "organization": "square", "bucket": bucket, "token": token});
+    let outputs = |end: &End| json!({"outputs": {"influxdb_v2": [output(end, "{bucket}", "${INFLUX_TOKEN}"), output(&all, "everything", "${ALL_TOKEN}")]}});
     let agent = on_loopback()["classes"]["default"].clone();
     let class = |end: &End| merged(agent.clone(), outputs(end));
+    let variable = |name: &str, secret: &str| json!({"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": "influx-token"}}});
     let settings = merged(
         on_loopback(),
-        json!({"classes": {"default": class(&ours), "gold": class(&theirs)}}),
+        json!({
+            "classes": {"default": class(&ours), "gold": class(&theirs)},
+            "pod": {"env": [variable("INFLUX_TOKEN", "telegraf"), variable("ALL_TOKEN", "all")]},
+        }),
     );
     for class in ["default", "gold"] {
         let mut source = application(&format!("app-{class}"), &format!("x: {}", exporter.url()));
         source["metadata"]["annotations"]["telegraf.influxdata.com/class"] = json!(class);
-        let _telegraf = Telegraf::start(&whole(render(&settings, &[source])));
-        let tag = format!("prometheus_x_x{{prometheus_app=\"app_{class}\"}} 1");
         let end = if class == "gold" { &theirs } else { &ours };
+        let mut rendered = whole(render(&settings, &[source]));
+        rendered.objects.push(all.database.secret("all"));
+        let _telegraf = end.telegraf(rendered);
+        let tag = format!("prometheus_x_x{{prometheus_app=\"app_{class}\"}} 1");
         end.expect("prometheus_", &[&tag]);
         eventually("the second output", || {
-            all.spelled("prometheus_")
+            all.spelled("everything", "prometheus_")
                 .contains(&tag)
                 .then_some(())
                 .ok_or_else(String::new)
         });
     }
-    ours.assert_writes("square", &["app_default"]);
-    theirs.assert_writes("square", &["app_gold"]);
-    all.assert_writes("square", &["everything"]);
 }
 
 /// The settings of `examples/rubin`, with other addresses and intervals.
 #[test]
 fn the_settings_of_rubin() {
-    let end = End::new();
+    let end = End::new(&["nublado"]);
     let exporter = Exporter::known(Exposition::Classic);
     let rubin = read_yaml("examples/rubin/settings.yaml").remove(0);
     let settings = merged(rubin, end.settings());
@@ -328,7 +325,7 @@ fn the_settings_of_rubin() {
     );
     let mut source = application("nublado", &format!("hub: {}", exporter.url()));
     source["metadata"]["annotations"]["telegraf.influxdata.com/inputs"] = json!(toml);
-    let _telegraf = Telegraf::start(&whole(render(&settings, &[source])));
+    let _telegraf = end.telegraf(whole(render(&settings, &[source])));
     end.expect(
         "prometheus_hub_queue",
         &[
@@ -337,39 +334,57 @@ fn the_settings_of_rubin() {
         ],
     );
     end.expect(
-        // The database stores only numbers, and `status` is a text.
+        // `status` is a text.
         "state_status_code",
         &[
             r#"state_status_code{cluster="data.lsst.cloud",of="a",prometheus_app="nublado"} 1"#,
             r#"state_status_code{cluster="data.lsst.cloud",of="b",prometheus_app="nublado"} 3"#,
         ],
     );
-    end.assert_writes("square", &["nublado"]);
 }
 
 /// The settings of `examples/outputs/prometheus-remote-write.yaml`, with another address.
 #[test]
 fn prometheus_remote_write() {
-    let end = End::new();
+    let database = VictoriaMetrics::start(&[]);
     let exporter = Exporter::known(Exposition::Classic);
     let example = read_yaml("examples/outputs/prometheus-remote-write.yaml").remove(0);
     let mut settings = merged(example, on_loopback());
     let output = &mut settings["classes"]["default"]["outputs"]["http"][0];
-    output["url"] = json!(format!("http://{}/api/v1/write", end.database.address()));
+    output["url"] = json!(format!("http://{}/api/v1/write", database.address()));
     let source = application("argo-cd", &format!("redis: {}", exporter.url()));
     let _telegraf = Telegraf::start(&whole(render(&settings, &[source])));
-    let own = r#"application="argo-cd",endpoint="redis",namespace="argo-cd",prometheus_app="argo_cd""#;
-    end.expect(
-        "queue_length",
-        &[
-            &format!(r#"queue_length{{{own},queue="in"}} 3"#),
-            &format!(r#"queue_length{{{own},queue="out"}} 5"#),
-        ],
-    );
-    // Labels are sorted by name.
-    let of_jobs = own.replace(",endpoint", r#",code="200",endpoint"#);
-    end.expect("jobs_total", &[&format!(r#"jobs_total{{{of_jobs},queue="in"}} 42"#)]);
-    end.expect("job_seconds_count", &[&format!("job_seconds_count{{{own}}} 4")]);
+    let own = [
+        ("application", "argo-cd"),
+        ("endpoint", "redis"),
+        ("namespace", "argo-cd"),
+        ("prometheus_app", "argo_cd"),
+    ];
+    let expected = |name: &str, more: &[(&str, &str)], value: f64| {
+        let tags = own
+            .iter()
+            .chain(more)
+            .map(|&(tag, value)| (tag.to_owned(), value.to_owned()));
+        (name.to_owned(), tags.collect::<BTreeMap<_, _>>(), value)
+    };
+    let expected = [
+        expected("job_seconds_count", &[], 4.0),
+        expected("jobs_total", &[("code", "200"), ("queue", "in")], 42.0),
+        expected("queue_length", &[("queue", "in")], 3.0),
+        expected("queue_length", &[("queue", "out")], 5.0),
+    ];
+    eventually("the series", || {
+        let mut found = database.series();
+        for series in &mut found {
+            series.tags.remove("url");
+        }
+        found.retain(|series| expected.iter().any(|(name, ..)| *name == series.name));
+        let found: Vec<_> = found
+            .into_iter()
+            .map(|series| (series.name, series.tags, *series.values.last().expect("a value")))
+            .collect();
+        (found == expected).then_some(()).ok_or_else(|| format!("{found:#?}"))
+    });
 }
 
 /// Series by bucket: measurement, tags and field.

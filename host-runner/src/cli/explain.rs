@@ -256,6 +256,20 @@ mod tests {
     }
 
     #[test]
+    fn what_the_operator_provides_is_said() {
+        let mut answer = answer();
+        let database = serde_json::json!({
+            "holder": "argoproj.io/Application/argocd/argocd", "url": "http://db:8086", "organization": "square",
+            "bucket": "argocd", "retentionSeconds": 86400, "token": {"secret": "telegraf-0123", "key": "influx-token"},
+        });
+        answer.sources[0].rendered.databases = vec![serde_json::from_value(database).expect("a database")];
+        let expected = "  has the operator provide\n    bucket argocd, in organization square of http://db:8086, for 24 h\n    \
+            a token that can only write it, in Secret telegraf-0123\n  exists in";
+        let said = words(&answer);
+        assert!(said.contains(expected), "{said}");
+    }
+
+    #[test]
     fn it_is_drawn_and_names_stay_text() {
         let expected = "flowchart LR\n  subgraph s0[\"argoproj.io/Application/argocd/argo#34;cd\"]\n    \
             e0_0[\"redis<br>http://redis.argocd.svc:9121/metrics<br>every 60s\"]\n  end\n  \

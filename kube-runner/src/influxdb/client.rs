@@ -62,6 +62,15 @@ impl Error {
         }
     }
 
+    /// True if the database may have done what it was told.
+    pub(super) fn is_doubtful(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Timeout | Self::Unreadable(_) => true,
+            Self::Refused { status, .. } => status.is_server_error(),
+            Self::NoToken(_) => false,
+        }
+    }
+
     pub(super) fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Refused { status, .. } => Some(*status),

@@ -73,6 +73,9 @@ pub(super) struct Organization {
 #[derive(Debug, Default)]
 struct State {
     known: Option<Known>,
+    /// True if a request may have been carried out that was not answered. Then the database is asked again for everything, and what
+    /// is known is used until it answers.
+    is_doubtful: bool,
     failing: Option<Failure>,
     /// The delays since something was done. That the database answers a question does not mean that it does what it is told.
     backoff: Option<Backoff>,
@@ -83,24 +86,59 @@ struct State {
 pub(super) struct Known {
     pub(super) id: String,
     pub(super) buckets: HashMap<String, Bucket>,
-    /// By id.
-    pub(super) grants: BTreeMap<String, Grant>,
+    pub(super) grants: Grants,
 }
 
-impl Known {
-    /// The authorizations for a place, oldest first: ids grow with time.
-    pub(super) fn at(&self, place: &Place) -> Vec<Grant> {
-        self.grants
-            .values()
-            .filter(|grant| grant.place == *place)
-            .cloned()
-            .collect()
+/// The authorizations that this operator made. They are kept by holder, so that what is done for one source costs the same however
+/// many sources there are.
+#[derive(Debug, Default)]
+pub(super) struct Grants(BTreeMap<String, BTreeMap<String, Grant>>);
+
+impl Grants {
+    /// All of a holder, or without one all, the oldest of each holder first: ids grow with time.
+    pub(super) fn of<'a>(&'a self, holder: Option<&'a str>) -> impl Iterator<Item = &'a Grant> {
+        let one = holder.and_then(|holder| self.0.get(holder));
+        let all = holder.is_none().then_some(&self.0);
+        one.into_iter()
+            .chain(all.into_iter().flat_map(BTreeMap::values))
+            .flat_map(BTreeMap::values)
     }
 
-    /// True if there is another authorization for a place.
-    pub(super) fn has_other(&self, place: &Place, id: &str) -> bool {
-        let mut grants = self.grants.values();
-        grants.any(|grant| grant.place == *place && grant.authorization.id != id)
+    /// Those of a holder for a place.
+    pub(super) fn at<'a>(&'a self, holder: &'a str, place: &'a Place) -> impl Iterator<Item = &'a Grant> {
+        self.of(Some(holder)).filter(move |grant| grant.place == *place)
+    }
+
+    /// The authorization of a holder with an id.
+    pub(super) fn get(&self, holder: &str, id: &str) -> Option<&Grant> {
+        self.0.get(holder)?.get(id)
+    }
+
+    pub(super) fn insert(&mut self, grant: Grant) {
+        let of_holder = self.0.entry(grant.holder.clone()).or_default();
+        of_holder.insert(grant.authorization.id.clone(), grant);
+    }
+
+    pub(super) fn remove(&mut self, grant: &Grant) {
+        if let Some(of_holder) = self.0.get_mut(&grant.holder) {
+            of_holder.remove(&grant.authorization.id);
+            if of_holder.is_empty() {
+                self.0.remove(&grant.holder);
+            }
+        }
+    }
+
+    /// Adds those that were made after the newest of these: while the database was asked, other attempts may have ended.
+    fn add_newer(&mut self, before: Self) {
+        let newest = self.of(None).map(|grant| grant.authorization.id.clone()).max();
+        let all = before.0.into_values().flat_map(BTreeMap::into_values);
+        let newer = all.filter(|grant| Some(&grant.authorization.id) > newest.as_ref());
+        newer.for_each(|grant| self.insert(grant));
+    }
+
+    /// Whoever has one.
+    pub(super) fn holders(&self) -> impl Iterator<Item = &String> {
+        self.0.keys()
     }
 }
 
@@ -150,7 +188,7 @@ impl Organization {
             match &state.failing {
                 Some(failing) if Instant::now() < failing.until => return Err(failing.clone()),
                 None if state.known.is_some() => return Ok(()),
-                _ => state.known.is_some(),
+                _ => state.known.is_some() && !state.is_doubtful,
             }
         };
         let Ok(_probing) = self.probing.try_lock() else {
@@ -170,8 +208,12 @@ impl Organization {
             Ok(known) => {
                 let mut state = self.state();
                 state.failing = None;
-                if let Some(known) = known {
+                if let Some(mut known) = known {
+                    if let Some(before) = state.known.take() {
+                        known.grants.add_newer(before.grants);
+                    }
                     state.known = Some(known);
+                    state.is_doubtful = false;
                 }
                 Ok(())
             }
@@ -202,15 +244,17 @@ impl Organization {
                 place,
                 authorization,
             };
-            Some((grant.authorization.id.clone(), grant))
+            Some(grant)
         });
+        let mut known = Grants::default();
+        grants.for_each(|grant| known.insert(grant));
         Ok(Some(Known {
             id,
             buckets: buckets
                 .into_iter()
                 .map(|bucket| (bucket.name.clone(), bucket))
                 .collect(),
-            grants: grants.collect(),
+            grants: known,
         }))
     }
 
@@ -228,6 +272,7 @@ impl Organization {
         );
         tracing::warn!(reason = error.reason(), "{why}");
         let mut state = self.state();
+        state.is_doubtful |= error.is_doubtful();
         if error.reason() == "missing" {
             // The known IDs are out of date.
             state.known = None;
@@ -256,6 +301,49 @@ impl Organization {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn grant(holder: &str, id: &str) -> Grant {
+        let place = Place {
+            namespace: "redis".to_owned(),
+            secret: "telegraf-0123".to_owned(),
+            key: "influx-token".to_owned(),
+        };
+        let authorization = serde_json::json!({"id": id});
+        Grant {
+            holder: holder.to_owned(),
+            place,
+            authorization: serde_json::from_value(authorization).unwrap(),
+        }
+    }
+
+    fn grants(of: &[(&str, &str)]) -> Grants {
+        let mut grants = Grants::default();
+        of.iter().for_each(|(holder, id)| grants.insert(grant(holder, id)));
+        grants
+    }
+
+    fn ids(grants: &Grants, holder: Option<&str>) -> Vec<String> {
+        grants.of(holder).map(|grant| grant.authorization.id.clone()).collect()
+    }
+
+    #[test]
+    fn grants_are_found_by_holder_and_forgotten() {
+        let mut all = grants(&[("a", "02"), ("a", "01"), ("b", "03")]);
+        assert_eq!(ids(&all, Some("a")), ["01", "02"]);
+        assert_eq!(ids(&all, None), ["01", "02", "03"]);
+        assert!(ids(&all, Some("c")).is_empty());
+        assert!(all.get("a", "02").is_some() && all.get("b", "02").is_none());
+        all.remove(&grant("b", "03"));
+        assert_eq!(all.holders().collect::<Vec<_>>(), ["a"]);
+    }
+
+    #[test]
+    fn what_was_made_while_the_database_was_asked_is_kept() {
+        let mut listed = grants(&[("a", "01"), ("b", "05")]);
+        // `02` was revoked by somebody else, and `06` was made since.
+        listed.add_newer(grants(&[("a", "01"), ("a", "02"), ("c", "06")]));
+        assert_eq!(ids(&listed, None), ["01", "05", "06"]);
+    }
 
     #[test]
     fn a_description_is_read_as_it_was_written() {

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::client::{Bucket, Client, Error as RequestError};
 use super::failure::Failure;
-use super::organization::{Grant, Organization, Place, describe};
+use super::organization::{Grant, Known, Organization, Place, describe};
 use super::token::{AdministratorToken, Token};
 use crate::error::Error;
 use crate::http::Status;
@@ -161,6 +161,12 @@ impl Provider {
         let held = place.as_ref().and_then(|place| self.still_held(place, secrets));
         let asked = place.as_ref().and_then(|place| secrets.rotation(&place.secret));
         let is_current = |held: &Held| asked.is_none() || held.rotation == asked;
+        // One that the database does not have any more is not held. Without an answer it is used.
+        let is_there = |held: &Held| {
+            let find = |known: &mut Known| known.grants.get(&database.holder, &held.authorization).is_some();
+            organization.with(find).unwrap_or(true)
+        };
+        let held = held.filter(is_there);
         let is_settled = place.is_none() || held.as_ref().is_some_and(is_current);
         let known = organization.with(|known| known.buckets.get(&database.bucket).cloned());
         if let (Ok(Some(bucket)), true) = (known, is_settled) {
@@ -190,9 +196,10 @@ impl Provider {
             }
         };
         let is_waiting = match &held {
-            Some(held) if !is_current(held) => {
-                organization.with(|known| known.has_other(&place, &held.authorization))?
-            }
+            Some(held) if !is_current(held) => organization.with(|known| {
+                let mut there = known.grants.at(&database.holder, &place);
+                there.any(|grant| grant.authorization.id != held.authorization)
+            })?,
             _ => false,
         };
         if is_waiting {
@@ -201,7 +208,8 @@ impl Provider {
         let held = match held.filter(|held| is_waiting || is_current(held)) {
             Some(held) => Some(held),
             None => {
-                self.make_room(organization, &place, secrets.writer).await?;
+                self.make_room(organization, &database.holder, &place, secrets.writer)
+                    .await?;
                 let made = self.make_token(
                     organization,
                     &bucket,
@@ -324,12 +332,11 @@ impl Provider {
             return Ok(None);
         };
         let is_known = organization.with(|known| {
-            known.grants.get(&id).is_some_and(|grant| {
+            known.grants.get(holder, &id).is_some_and(|grant| {
                 // A database that stores hashes shows no token. Then the Secret is believed: whoever can write it can only
                 // make this Telegraf write elsewhere, which they can do without it.
                 let is_same = grant.authorization.token.as_ref().is_none_or(|token| *token == found);
-                let is_for_it = grant.holder == *holder && grant.place == *place;
-                is_same && is_for_it && grant.authorization.writes_only(&bucket.id)
+                is_same && grant.place == *place && grant.authorization.writes_only(&bucket.id)
             })
         })?;
         Ok(is_known.then_some(Held {
@@ -342,12 +349,19 @@ impl Provider {
 
     /// Revokes the tokens of a place that have leaked, and of the others all but the newest. So a place never has more than two,
     /// also if somebody keeps deleting its Secret while its pods cannot be replaced.
-    async fn make_room(&self, organization: &Organization, place: &Place, writer: &Writer) -> Result<(), Failure> {
-        let all = organization.with(|known| known.at(place))?;
-        let leaked = self.leaked().clone();
-        let (mut surplus, mut replaced): (Vec<_>, Vec<_>) = all
-            .into_iter()
-            .partition(|grant| leaked.contains(&grant.authorization.id));
+    async fn make_room(
+        &self,
+        organization: &Organization,
+        holder: &str,
+        place: &Place,
+        writer: &Writer,
+    ) -> Result<(), Failure> {
+        let all: Vec<Grant> = organization.with(|known| known.grants.at(holder, place).cloned().collect())?;
+        let (mut surplus, mut replaced): (Vec<_>, Vec<_>) = {
+            let leaked = self.leaked();
+            all.into_iter()
+                .partition(|grant| leaked.contains(&grant.authorization.id))
+        };
         replaced.pop();
         surplus.append(&mut replaced);
         for grant in surplus.iter().filter(|_| !writer.dry_run) {
@@ -401,7 +415,7 @@ impl Provider {
             place: place.clone(),
             authorization,
         };
-        organization.with(|known| known.grants.insert(id.clone(), grant))?;
+        organization.with(|known| known.grants.insert(grant))?;
         Ok(Some(Held {
             authorization: id,
             token: revealed,
@@ -467,15 +481,16 @@ impl Provider {
         rendered: Option<&Rendered>,
     ) -> Result<Vec<String>, Failure> {
         organization.is_ready(&self.status.metrics).await?;
-        let held = self.held().clone();
-        let is_unused = |grant: &&Grant| {
-            let is_theirs = holder.is_none_or(|holder| grant.holder == holder);
-            let is_used = needed.contains(&grant.place)
-                // What could not be provided now may still be in use.
-                && held.get(&grant.place).is_none_or(|held| held.authorization == grant.authorization.id);
-            is_theirs && !is_used
-        };
-        let unused = organization.with(|known| known.grants.values().filter(is_unused).cloned().collect::<Vec<_>>())?;
+        let unused: Vec<Grant> = organization.with(|known| {
+            let held = self.held();
+            let is_used = |grant: &&Grant| {
+                needed.contains(&grant.place)
+                    // What could not be provided now may still be in use.
+                    && held.get(&grant.place).is_none_or(|held| held.authorization == grant.authorization.id)
+            };
+            let theirs = known.grants.of(holder);
+            theirs.filter(|grant| !is_used(grant)).cloned().collect()
+        })?;
         let mut revoked = Vec::new();
         let mut in_use = None;
         for grant in unused {
@@ -514,7 +529,7 @@ impl Provider {
         tracing::info!(source = holder, id, "a token was revoked");
         self.status.metrics.influxdb_made("revocation");
         organization.succeeded();
-        organization.with(|known| known.grants.remove(id))?;
+        organization.with(|known| known.grants.remove(grant))?;
         self.leaked().remove(id);
         let mut all = self.held();
         if all.get(&grant.place).is_some_and(|held| held.authorization == *id) {
@@ -534,7 +549,7 @@ impl Provider {
                 }
                 tokio::time::sleep_until(failure.until).await;
             }
-            let theirs = organization.with(|known| known.grants.values().map(|grant| grant.holder.clone()).collect());
+            let theirs = organization.with(|known| known.grants.holders().cloned().collect());
             holders.append(&mut theirs.unwrap_or_default());
         }
         holders

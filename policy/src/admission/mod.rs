@@ -93,7 +93,14 @@ fn answer(payload: &[u8], list: ListServices<'_>) -> ValidateAnswer {
                     old_object,
                 },
             settings,
-        }) => admit(&operation, object.as_ref(), old_object.as_ref(), settings, payload, list),
+        }) => admit(
+            &operation,
+            object.as_ref(),
+            old_object.as_ref(),
+            settings,
+            payload,
+            list,
+        ),
         _ => answer_unusual(payload, list),
     }
 }

@@ -7,6 +7,7 @@
 
 mod case;
 mod host;
+mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

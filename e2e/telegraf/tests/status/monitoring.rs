@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use telewarden_e2e_operator::{ADMINISTRATOR, Application, Cluster, InfluxDb, Operator, eventually};
-use telewarden_e2e_telegraf::{Database, Telegraf, free_port, merged, on_loopback, read_yaml, repository};
+use telewarden_e2e_telegraf::{Telegraf, VictoriaMetrics, free_port, merged, on_loopback, read_yaml, repository};
 
 use crate::parts::{cluster, deployed, node_exporter, operator_with, pod, runs};
 
@@ -52,7 +52,7 @@ fn expression(rules: &BTreeMap<String, Value>, alert: &str) -> String {
 }
 
 /// Waits until a query answers something.
-async fn answers(database: &Database, what: &str, query: &str) {
+async fn answers(database: &VictoriaMetrics, what: &str, query: &str) {
     let query = query.replace("$__rate_interval", "1m");
     eventually(|| async {
         let found = database.query(&query.replace('+', "%2B").replace('&', "%26"));
@@ -95,9 +95,9 @@ async fn waits_for_its_secret(cluster: &Cluster, name: &str) {
     pod(cluster, &deployed, &format!("telegraf-{name}"), state).await;
 }
 
-fn scraping(operator: &Operator) -> Database {
+fn scraping(operator: &Operator) -> VictoriaMetrics {
     let target = operator.url("").trim_start_matches("http://").to_owned();
-    Database::scraping(&[&target])
+    VictoriaMetrics::start(&[&target])
 }
 
 #[tokio::test(flavor = "multi_thread")]
