@@ -40,19 +40,25 @@ pub struct Generated {
 impl Generated {
     /// A finding about the Application at its place in the ApplicationSet.
     pub fn in_set(&self, finding: &Diagnostic) -> Diagnostic {
-        let mut finding = finding.clone();
-        if let Some(place) = &mut finding.place {
-            if let (Some(text), Some(range)) = (self.texts.get(&place.pointer), place.range) {
-                place.range = Some(text.in_template(range));
-            }
-            if let Some(pointer) = self.renamed.get(&place.pointer) {
-                place.pointer.clone_from(pointer);
-            }
-            if place.pointer != "/metadata/namespace" {
-                place.pointer.insert_str(0, "/spec/template");
-            }
+        let place = finding.place.clone().map(|place| self.place_in_set(place));
+        Diagnostic {
+            place,
+            ..finding.clone()
         }
-        finding
+    }
+
+    /// A place in the Application as the place in the ApplicationSet that it comes from.
+    pub fn place_in_set(&self, mut place: Place) -> Place {
+        if let (Some(text), Some(range)) = (self.texts.get(&place.pointer), place.range) {
+            place.range = Some(text.in_template(range));
+        }
+        if let Some(pointer) = self.renamed.get(&place.pointer) {
+            place.pointer.clone_from(pointer);
+        }
+        if place.pointer != "/metadata/namespace" {
+            place.pointer.insert_str(0, "/spec/template");
+        }
+        place
     }
 }
 
