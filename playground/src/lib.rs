@@ -50,6 +50,8 @@ pub struct Evaluation {
     pub commands: Vec<String>,
     /// The names of the annotation with the endpoints.
     pub annotations: Vec<String>,
+    /// The names of all annotations that are read, as documents show them.
+    pub names: Vec<String>,
 }
 
 /// The answer of `check`.
@@ -203,6 +205,7 @@ pub fn evaluate(source: &str, settings: &str) -> Evaluation {
             return Evaluation {
                 checked,
                 annotations: annotations(defaults.as_ref()),
+                names: names(defaults.as_ref()),
                 ..Evaluation::default()
             };
         }
@@ -245,12 +248,18 @@ pub fn evaluate(source: &str, settings: &str) -> Evaluation {
         flow,
         commands: commands.collect(),
         annotations: annotations(chosen.as_ref().or(defaults.as_ref())),
+        names: names(chosen.as_ref().or(defaults.as_ref())),
         answer: Some(answer),
     }
 }
 
 fn annotations(settings: Option<&Settings>) -> Vec<String> {
     let names = settings.map(|settings| names_of_endpoints(settings.annotation()).map(str::to_owned));
+    names.into_iter().flatten().collect()
+}
+
+fn names(settings: Option<&Settings>) -> Vec<String> {
+    let names = settings.map(|settings| annotation::names(settings.annotation().to_owned()));
     names.into_iter().flatten().collect()
 }
 
