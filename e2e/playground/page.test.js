@@ -318,13 +318,13 @@ test("Enter behind an endpoint begins the next one", async () => {
     await page.locator("#source .cm-line", { hasText: "8080" }).click();
     await page.keyboard.press("End");
     await page.keyboard.press("Enter");
-    await page.keyboard.type("- redis:");
+    await page.keyboard.type("- cache:");
     await page.keyboard.press("Enter");
-    await page.keyboard.type("url: http://redis.argocd.svc:9121/metrics");
+    await page.keyboard.type("url: http://cache.argocd.svc:9121/metrics");
     await status("2 endpoints");
-    await page.waitForFunction(() => sessionStorage.getItem("telewarden.draft")?.includes("redis"));
+    await page.waitForFunction(() => sessionStorage.getItem("telewarden.draft")?.includes("cache.argocd.svc:9121"));
     const { source } = await kept();
-    assert.ok(source.includes("\n      - web: http://web.argocd.svc:8080/metrics\n      - redis:\n          url: http"), source);
+    assert.ok(source.includes("\n      - web: http://web.argocd.svc:8080/metrics\n      - cache:\n          url: http"), source);
 });
 
 for (const [name, viewport] of [["wide", undefined], ["narrow", { width: 390, height: 844 }]]) {
@@ -367,6 +367,8 @@ test("the mouse over a key shows the values that it may have", async () => {
     await paste("settings", "topology: application\nnetworkPolicy: false\n");
     await page.locator("#settings .cm-line", { hasText: "topology" }).hover({ position: { x: 30, y: 8 } });
     await page.locator("#settings .cm-tooltip-hover", { hasText: "One of application, endpoint, standalone" }).waitFor();
+    await page.mouse.move(0, 0);
+    await page.locator("#settings .cm-tooltip-hover").waitFor({ state: "detached" });
     await page.locator("#settings .cm-line", { hasText: "networkPolicy" }).hover({ position: { x: 30, y: 8 } });
     await page.locator("#settings .cm-tooltip-hover", { hasText: "One of true, false" }).waitFor();
 });
@@ -497,7 +499,6 @@ for (const [name, viewport] of [["wide", undefined], ["400 pixels wide", { width
 test("what a change changes is shown", async () => {
     await paste("source", "");
     await page.getByRole("button", { name: "An Application", exact: true }).click();
-    await undone().waitFor();
     await status("rendered");
     await tab("Changes");
     await page.getByText("The objects are the same as before.").waitFor();
@@ -513,8 +514,11 @@ test("what a change changes is shown", async () => {
 test("all settings are shown, with their defaults", async () => {
     await paste("settings", "endpoints: {max: 3}\n");
     await tab("All settings");
-    await content("viewer").getByText("minInterval: 10s").waitFor();
-    await content("viewer").getByText(/^\s+max: 3$/).waitFor();
+    await content("viewer").getByText("telewarden.io/endpoints").waitFor();
+    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.getByRole("button", { name: "Copy", exact: true }).click();
+    await status("All settings copied");
+    assert.match(await page.evaluate(() => navigator.clipboard.readText()), /\nendpoints:\n  max: 3\n  minInterval: "10s"\n/);
     await paste("settings", "topology: sideways\n");
     await page.getByText("The settings have an error.").waitFor();
 });

@@ -236,6 +236,7 @@ export class Viewer {
         this.#view = mount(host, "Result", "", [
             this.#language.of([]),
             this.#label.of([]),
+            highlightActiveLine(),
             EditorState.readOnly.of(true),
             EditorView.contentAttributes.of({ "aria-readonly": "true" }),
             keymap.of(defaultKeymap),

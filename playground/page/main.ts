@@ -71,6 +71,10 @@ function showResult() {
 // The picture.
 
 const MARGIN = 32;
+/** A picture that is a little too large is made smaller; one that is much too large is scrolled. */
+const LEGIBLE = 0.7;
+/** The zoom that somebody chose. */
+let chosen: number | undefined;
 let factor = 1;
 let opened = new Set<string>();
 
@@ -84,8 +88,10 @@ function showPicture({ flow, places }: Evaluation) {
         place.focus();
     };
     const width = place.clientWidth - MARGIN;
-    place.replaceChildren(draw({ flow, places, width, opened, open, go }), list);
-    zoomTo(factor);
+    const svg = draw({ flow, places, width, opened, open, go });
+    place.replaceChildren(svg, list);
+    const fit = fitting(svg, place, MARGIN);
+    zoomTo(chosen ?? (fit < LEGIBLE ? 1 : fit));
 }
 
 function zoomTo(wanted: number) {
@@ -95,9 +101,9 @@ function zoomTo(wanted: number) {
     zoom(svg, factor);
 }
 
-function fit() {
-    const svg = byId("picture").querySelector("svg");
-    if (svg) zoomTo(fitting(svg, byId("picture"), MARGIN));
+function chooseZoom(wanted: number) {
+    chosen = wanted;
+    zoomTo(wanted);
 }
 
 /** Goes to where something of the picture is written. */
@@ -195,6 +201,7 @@ function replace(next: kept.State, what: string) {
     untouched = next;
     before = undefined;
     opened = new Set();
+    chosen = undefined;
     if (editors.source.text !== next.source) editors.source.text = next.source;
     if (editors.settings.text !== next.settings) editors.settings.text = next.settings;
     save();
@@ -368,9 +375,12 @@ function begin() {
         before = evaluation?.manifests;
         showResult();
     });
-    byId("smaller").addEventListener("click", () => zoomTo(factor / 1.25));
-    byId("larger").addEventListener("click", () => zoomTo(factor * 1.25));
-    byId("fit").addEventListener("click", fit);
+    byId("smaller").addEventListener("click", () => chooseZoom(factor / 1.25));
+    byId("larger").addEventListener("click", () => chooseZoom(factor * 1.25));
+    byId("fit").addEventListener("click", () => {
+        const svg = byId("picture").querySelector("svg");
+        if (svg) chooseZoom(fitting(svg, byId("picture"), MARGIN));
+    });
     for (const button of byId("start").querySelectorAll("button")) {
         button.addEventListener("click", () => openExample(button.dataset["example"] as string));
     }

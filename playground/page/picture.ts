@@ -116,8 +116,9 @@ export function draw({ flow, places, width, opened, open, go }: Picture): SVGEle
     const arrows = svg.appendChild(element("g", { class: "arrows" }));
 
     /** Lets something be clicked, or be chosen with the keyboard. */
-    const act = (node: SVGElement, label: string, action: () => void) => {
-        for (const [name, value] of [["role", "button"], ["tabindex", "0"], ["aria-label", label]] as const) node.setAttribute(name, value);
+    const act = (node: SVGElement, action: () => void) => {
+        node.setAttribute("role", "button");
+        node.setAttribute("tabindex", "0");
         node.classList.add("act");
         node.addEventListener("click", action);
         node.addEventListener("keydown", (event) => {
@@ -126,8 +127,8 @@ export function draw({ flow, places, width, opened, open, go }: Picture): SVGEle
             action();
         });
     };
-    const aim = (node: SVGElement, { title, details, target }: Item) => {
-        if (target) act(node, sentence([title, ...details]), () => go(target));
+    const aim = (node: SVGElement, { target }: Item) => {
+        if (target) act(node, () => go(target));
     };
     const text = (x: number, y: number, kind: string, content: string) => element("text", { x, y: y + 11, class: kind }, content);
 
@@ -160,14 +161,13 @@ export function draw({ flow, places, width, opened, open, go }: Picture): SVGEle
             line.append(element("tspan", { class: "title" }, title));
             const left = most - title.length - 2;
             if (left > 8 && item.details[0]) line.append(element("tspan", { class: "detail", dx: 8 }, cut(item.details[0], left)));
-            row.append(element("title", {}, sentence([item.title, ...item.details])), line);
+            row.append(line);
             aim(row, item);
         });
         if (isClosed) {
             const more = node.appendChild(element("g", { class: "more" }));
-            const label = `Show ${items.length - shown.length} more`;
-            more.append(text(x + PADDING, y + PADDING + shown.length * LINE, "title", label));
-            act(more, label, () => open(name));
+            more.append(text(x + PADDING, y + PADDING + shown.length * LINE, "title", `Show ${items.length - shown.length} more`));
+            act(more, () => open(name));
         }
         return { x, y, width, height };
     };
