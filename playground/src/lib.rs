@@ -213,43 +213,49 @@ pub fn evaluate(source: &str, settings: &str) -> Evaluation {
     let sources = texts.sources();
     let answer = texts.render(&sources);
     let (chosen, _) = settings::read(Some(&texts.chosen));
-    let objects = || {
-        let answers = answer.sources.iter();
-        answers.filter_map(|answer| {
-            let source = sources.get(answer.index)?;
-            Some((answer, source, source.object_of(answer)?))
-        })
-    };
-    let admissions = objects().map(|(answer, _, object)| Admission {
-        source: answer.source.clone(),
-        response: self::answer(&Review::of_creation(object), &texts.chosen),
-    });
-    // Nobody annotates what an ApplicationSet makes: its controller would remove the annotation.
-    let own = objects().filter(|(_, source, _)| source.generated.is_none());
-    let commands = own.filter_map(|(_, _, object)| kubectl::annotate(object, chosen.as_ref()?));
-    let applications = sources.iter().filter_map(|source| source.generated);
-    let flow = DataFlow::of(&answer);
-    let places = flow.sources.iter().map(|of_flow| {
-        let (answer, source, object) = objects().find(|(answer, ..)| answer.source == of_flow.source)?;
-        let places = annotation::places(object, &texts.annotation);
-        let start = |name: &String| texts.region(source, answer.item, places.get(name)?.clone());
-        let endpoints = of_flow.endpoints.iter();
-        Some(endpoints.map(|endpoint| Some(start(&endpoint.name)?.start)).collect())
-    });
+    let mut evaluation = Evaluation::default();
+    let mut applications = Vec::new();
+    for of_source in &answer.sources {
+        let Some(source) = sources.get(of_source.index) else {
+            continue;
+        };
+        let Some(object) = source.object_of(of_source) else {
+            continue;
+        };
+        evaluation.admissions.push(Admission {
+            source: of_source.source.clone(),
+            response: self::answer(&Review::of_creation(object), &texts.chosen),
+        });
+        match (source.generated, &chosen) {
+            (Some(_), _) => applications.push(object),
+            // Nobody annotates what an ApplicationSet makes: its controller would remove the annotation.
+            (None, Some(chosen)) => evaluation.commands.extend(kubectl::annotate(object, chosen)),
+            (None, None) => {}
+        }
+        if !of_source.endpoints.is_empty() {
+            let known = annotation::places(object, &texts.annotation);
+            let mut places = Vec::new();
+            for endpoint in &of_source.endpoints {
+                let place = known.iter().find(|(name, _)| *name == endpoint.name);
+                let region = place.and_then(|(_, place)| texts.region(source, of_source.item, place.clone()));
+                places.push(region.map(|region| region.start));
+            }
+            evaluation.places.push(places);
+        }
+    }
+    if chosen.is_some() {
+        evaluation.settings = manifest::write([&settings::effective(&texts.chosen)]);
+    }
+    let read = chosen.as_ref().or(defaults.as_ref());
     Evaluation {
         checked: texts.checked(&answer, &sources),
         manifests: manifests(&answer),
-        admissions: admissions.collect(),
-        applications: manifest::write(applications.map(|(_, generated)| &generated.application)),
-        settings: chosen
-            .as_ref()
-            .map_or_else(String::new, |_| manifest::write([&settings::effective(&texts.chosen)])),
-        places: places.map(Option::unwrap_or_default).collect(),
-        flow,
-        commands: commands.collect(),
-        annotations: annotations(chosen.as_ref().or(defaults.as_ref())),
-        names: names(chosen.as_ref().or(defaults.as_ref())),
+        applications: manifest::write(applications),
+        flow: DataFlow::of(&answer),
+        annotations: annotations(read),
+        names: names(read),
         answer: Some(answer),
+        ..evaluation
     }
 }
 
@@ -311,18 +317,19 @@ impl Texts {
             }
             Some((settings, chosen?))
         });
-        let source = read(Text::Source, source, &mut findings);
-        if let (None, Some((settings, chosen))) = (&source, &settings) {
-            let (_, of_settings) = settings::read(Some(chosen));
-            findings.splice(0..0, findings_of_settings(settings, &of_settings));
+        let mut annotation = String::new();
+        if let Some((settings, chosen)) = &settings {
+            let (read, of_settings) = settings::read(Some(chosen));
+            findings.extend(findings_of_settings(settings, &of_settings));
+            if let Some(read) = read.or_else(|| settings::read(None).0) {
+                annotation = read.annotation().to_owned();
+            }
         }
+        let source = self::read(Text::Source, source, &mut findings);
         let (Some(source), Some((settings, chosen))) = (source, settings) else {
             let sources = Vec::new();
             return Err(Checked { findings, sources });
         };
-        let (read, _) = settings::read(Some(&chosen));
-        let read = read.or_else(|| settings::read(None).0);
-        let annotation = read.map_or_else(String::new, |read| read.annotation().to_owned());
         let sets = sets(&source, &annotation);
         Ok(Self {
             source,

@@ -1,17 +1,15 @@
 //! Where each endpoint is written, for hosts that show the text.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use crate::annotation_name::Content;
 use crate::diagnostic::{Findings, Place};
 use crate::located::{Data, Key, Node, from_toml, from_yaml};
 
-/// The place of each endpoint's name in an Application or a Namespace. `annotation` is the name that the settings give to the
+/// The name of each endpoint, and its place in an Application or a Namespace. `annotation` is the name that the settings give to the
 /// annotation with the endpoints. An input of Telegraf without an `alias` is not in it.
-pub fn places(object: &Value, annotation: &str) -> BTreeMap<String, Place> {
-    let mut places = BTreeMap::new();
+pub fn places(object: &Value, annotation: &str) -> Vec<(String, Place)> {
+    let mut places = Vec::new();
     // What is wrong with a text is reported elsewhere.
     let findings = &mut Findings::default();
     for (name, text) in object["metadata"]["annotations"].as_object().into_iter().flatten() {
@@ -25,35 +23,32 @@ pub fn places(object: &Value, annotation: &str) -> BTreeMap<String, Place> {
     places
 }
 
-fn add_endpoints(root: Option<Node>, places: &mut BTreeMap<String, Place>) {
-    let maps = match root.map(|root| root.data) {
-        Some(Data::List(items)) => items.into_iter().map(|item| item.data).collect(),
-        Some(map) => vec![map],
-        None => return,
+fn add_endpoints(root: Option<Node>, places: &mut Vec<(String, Place)>) {
+    let Some(root) = root else { return };
+    let maps = match &root.data {
+        Data::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(&root),
     };
-    for (key, _) in maps.iter().flat_map(entries) {
-        places.entry(key.text.clone()).or_insert_with(|| key.place());
+    for map in maps {
+        for (key, _) in entries(&map.data) {
+            places.push((key.text.clone(), key.place()));
+        }
     }
 }
 
-fn add_inputs(root: Option<Node>, places: &mut BTreeMap<String, Place>) {
+fn add_inputs(root: Option<Node>, places: &mut Vec<(String, Place)>) {
     let Some(root) = root else { return };
-    let plugins = entries(&root.data)
-        .iter()
-        .flat_map(|(_, section)| entries(&section.data));
-    for (_, instances) in plugins {
-        let Data::List(instances) = &instances.data else {
-            continue;
-        };
-        let alias = |instance: &'_ Node| {
-            entries(&instance.data)
-                .iter()
-                .find(|(key, _)| key.text == "alias")
-                .cloned()
-        };
-        for (_, alias) in instances.iter().filter_map(alias) {
-            if let Data::Text(name) = &alias.data {
-                places.entry(name.clone()).or_insert_with(|| alias.place());
+    for (_, section) in entries(&root.data) {
+        for (_, instances) in entries(&section.data) {
+            let Data::List(instances) = &instances.data else {
+                continue;
+            };
+            for instance in instances {
+                for (key, value) in entries(&instance.data) {
+                    if let (Data::Text(name), "alias") = (&value.data, key.text.as_str()) {
+                        places.push((name.clone(), value.place()));
+                    }
+                }
             }
         }
     }
@@ -74,8 +69,8 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case("telewarden.io/endpoints", "web: http://a\nredis: http://b\n", &[("redis", 2, 1), ("web", 1, 1)])]
-    #[case("telewarden.io/endpoints", "- web: http://a\n- redis:\n    url: http://b\n", &[("redis", 2, 3), ("web", 1, 3)])]
+    #[case("telewarden.io/endpoints", "web: http://a\nredis: http://b\n", &[("web", 1, 1), ("redis", 2, 1)])]
+    #[case("telewarden.io/endpoints", "- web: http://a\n- redis:\n    url: http://b\n", &[("web", 1, 3), ("redis", 2, 3)])]
     #[case(
         "telewarden.io/inputs",
         "[[inputs.prometheus]]\nalias = \"web\"\nurls = []\n[[inputs.prometheus]]\nurls = []\n",
