@@ -22,6 +22,13 @@ help: ## List all targets
 demo: policy.wasm ## Build everything, then render examples/argocd.yaml
 	cargo build --release --locked -p telewarden --no-default-features --features cli
 	$(TARGET)/release/telewarden render examples/argocd.yaml
+	@printf '%s\n' '' \
+		'These objects are what examples/argocd.yaml, an annotated Application, becomes: the configuration of a Telegraf, and its' \
+		'Deployment. Next:' '' \
+		'  $(TARGET)/release/telewarden explain examples/argocd.yaml       the same in a few lines' \
+		'  $(TARGET)/release/telewarden validate e2e/mistakes/endpoints    what mistakes look like' \
+		'  make playground                                    the same in a browser, as you type' \
+		'  docs/quick-start.md                                in a cluster, up to the metric in the database' >&2
 
 # The old module is removed first, so that it is not used if the build fails.
 policy.wasm: $(POLICY) $(wildcard scripts/*) | rust ## Build the WebAssembly module

@@ -21,6 +21,11 @@ const offline = {
     },
 };
 
+const [, release] = /^version = "(.*)"/m.exec(readFileSync(here("../Cargo.toml"), "utf8"));
+
+/** Writes the version into the page. */
+const version = { name: "version", transformIndexHtml: (html) => html.replace("%VERSION%", `Version ${release}`) };
+
 export default defineConfig({
     root: here("page"),
     // It works from any folder of any web server.
@@ -34,5 +39,5 @@ export default defineConfig({
         assetsInlineLimit: 0,
         modulePreload: { polyfill: false },
     },
-    plugins: [{ ...offline, enforce: "post" }],
+    plugins: [version, { ...offline, enforce: "post" }],
 });

@@ -108,7 +108,7 @@ test("a mistake is underlined where it is, explained, and mended", async () => {
     await page.getByRole("button", { name: "Close" }).click();
 
     // The finding's entry in the list leads there.
-    await page.locator("#findings .go").click();
+    await page.locator("#source-findings .go").click();
     await page.keyboard.press("Control+ArrowRight");
     await page.keyboard.press("Backspace");
     await status("1 source rendered · 1 endpoint");
@@ -118,7 +118,7 @@ test("a mistake is underlined where it is, explained, and mended", async () => {
 
 test("a finding with one plausible fix has a button for it, in the list and where it is", async () => {
     const mistake = application("- redis:\n    url: http://redis.argocd.svc:9121/metrics\n    intervall: 30s");
-    const findings = page.locator("#findings");
+    const findings = page.locator("#source-findings");
     await paste("source", mistake);
     await findings.getByRole("button", { name: "Write interval", exact: true }).click();
     await status("1 source rendered · 1 endpoint");
@@ -150,11 +150,14 @@ test("what is shown follows what is typed", async () => {
     await content("viewer").getByText('"allowed": false').waitFor();
 });
 
-test("every example opens, and is fine", async () => {
+test("every example opens, and is fine, except the one with mistakes", async () => {
     const files = readdirSync(new URL("examples", root), { recursive: true }).filter((name) => name.endsWith(".yaml"));
+    const own = readdirSync(new URL("playground/page/examples", root));
     const picker = page.getByLabel("Example");
     const offered = await picker.locator("option:not([disabled])").evaluateAll((options) => options.map(({ value }) => value));
-    assert.deepEqual(offered.sort(), [...files, "before"].sort());
+    assert.deepEqual(offered.sort(), [...files, ...own, "before"].sort());
+    await picker.selectOption("mistake.yaml");
+    await status("3 errors");
     for (const name of files) {
         await picker.selectOption(name);
         const text = readFileSync(new URL(`examples/${name}`, root), "utf8");
@@ -226,7 +229,7 @@ test("what is no example is said to be none", async () => {
 
 test("what cannot be read is a message at its place", async () => {
     await paste("source", "apiVersion: v1\nkind: [\n");
-    await page.locator("#findings", { hasText: "not YAML" }).waitFor();
+    await page.locator("#source-findings", { hasText: "not YAML" }).waitFor();
     await page.locator("#source .cm-lintRange-error, #source .cm-lintPoint-error").first().waitFor();
     await paste("source", application("redis: http://redis.argocd.svc:9121/metrics"));
     await status("1 source rendered");
@@ -236,7 +239,7 @@ test("what cannot be read is a message at its place", async () => {
         ["endpoints: {hosts: [", "not YAML"],
     ]) {
         await paste("settings", settings);
-        await page.locator("#findings", { hasText: message }).waitFor();
+        await page.locator("#settings-findings", { hasText: message }).waitFor();
         await page.locator("#settings .cm-lintRange-error, #settings .cm-lintPoint-error").first().waitFor();
     }
     await paste("settings", "");
@@ -250,10 +253,10 @@ test("a megabyte is read or refused, and a reload has it still", async () => {
     await status("1 source rendered · 1 endpoint");
     const large = application(`# ${"x".repeat(98)}\n`.repeat(10_500));
     await paste("source", large);
-    await page.locator("#findings", { hasText: "TW002" }).waitFor();
+    await page.locator("#source-findings", { hasText: "TW002" }).waitFor();
     await page.waitForFunction((length) => JSON.parse(sessionStorage.getItem("telewarden.draft")).source.length === length, large.length);
     await page.reload();
-    await page.locator("#findings", { hasText: "TW002" }).waitFor();
+    await page.locator("#source-findings", { hasText: "TW002" }).waitFor();
     assert.equal((await kept()).source, large);
     await paste("source", application("redis: http://redis.argocd.svc:9121/metrics"));
     await status("1 source rendered");
@@ -310,6 +313,253 @@ test("completion and hover come from the schemas", async () => {
     await page.locator("#settings .cm-completionLabel", { hasText: "endpoint" }).waitFor();
 });
 
+test("Enter behind an endpoint begins the next one", async () => {
+    await paste("source", application("- web: http://web.argocd.svc:8080/metrics"));
+    await page.locator("#source .cm-line", { hasText: "8080" }).click();
+    await page.keyboard.press("End");
+    await page.keyboard.press("Enter");
+    await page.keyboard.type("- cache:");
+    await page.keyboard.press("Enter");
+    await page.keyboard.type("url: http://cache.argocd.svc:9121/metrics");
+    await status("2 endpoints");
+    await page.waitForFunction(() => sessionStorage.getItem("telewarden.draft")?.includes("cache.argocd.svc:9121"));
+    const { source } = await kept();
+    assert.ok(source.includes("\n      - web: http://web.argocd.svc:8080/metrics\n      - cache:\n          url: http"), source);
+});
+
+for (const [name, viewport] of [["wide", undefined], ["narrow", { width: 390, height: 844 }]]) {
+    test(`what explains a completion is all to be seen: ${name}`, async () => {
+        if (viewport) await visit("", { viewport });
+        await paste("settings", "");
+        await page.keyboard.type("endpoints:");
+        await page.keyboard.press("Enter");
+        await page.keyboard.type("max");
+        const explained = page.locator("#settings .cm-completionInfo");
+        await explained.getByText("The maximum number of endpoints").waitFor();
+        await page.waitForTimeout(200);
+        const hidden = await explained.evaluate((info) => {
+            const { left, right, top, bottom } = info.getBoundingClientRect();
+            const corners = [[left + 9, top + 9], [right - 9, top + 9], [left + 9, bottom - 9], [right - 9, bottom - 9]];
+            const isSeen = ([x, y]) => info.contains(info.getRootNode().elementFromPoint(x, y));
+            return { corners: corners.filter((corner) => !isSeen(corner)), missing: info.scrollHeight - info.clientHeight };
+        });
+        assert.deepEqual(hidden, { corners: [], missing: 0 });
+    });
+}
+
+test("names of annotations are completed", async () => {
+    await paste("source", "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: shop\n  namespace: argocd\n  annotations:");
+    await page.keyboard.press("Enter");
+    await page.keyboard.type("tele");
+    const completions = page.locator("#source .cm-tooltip-autocomplete");
+    await completions.locator(".cm-completionLabel", { hasText: "telewarden.io/interval" }).waitFor();
+    await page.keyboard.type("warden.io/endp");
+    await completions.locator(".cm-completionLabel", { hasText: /^telewarden.io\/endpoints$/ }).waitFor();
+    await page.waitForTimeout(100);
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Enter");
+    await page.keyboard.type("web: http://web.shop.svc:80/");
+    await page.waitForFunction(() => sessionStorage.getItem("telewarden.draft")?.includes("svc:80"));
+    assert.match((await kept()).source, /\n    telewarden\.io\/endpoints: \|\n      web: http/);
+});
+
+test("the mouse over a key shows the values that it may have", async () => {
+    await paste("settings", "topology: application\nnetworkPolicy: false\n");
+    await page.locator("#settings .cm-line", { hasText: "topology" }).hover({ position: { x: 30, y: 8 } });
+    await page.locator("#settings .cm-tooltip-hover", { hasText: "One of application, endpoint, standalone" }).waitFor();
+    await page.mouse.move(0, 0);
+    await page.locator("#settings .cm-tooltip-hover").waitFor({ state: "detached" });
+    await page.locator("#settings .cm-line", { hasText: "networkPolicy" }).hover({ position: { x: 30, y: 8 } });
+    await page.locator("#settings .cm-tooltip-hover", { hasText: "One of true, false" }).waitFor();
+});
+
+test("the findings of both texts are seen, whatever is wrong with the other", async () => {
+    const mistake = application("- redis:\n    url: http://redis.argocd.svc:9121/metrics\n    intervall: 30s");
+    const source = page.locator("#source-findings", { hasText: "intervall" });
+    const settings = page.locator("#settings-findings", { hasText: "sideways" });
+    await paste("settings", "endpoints: {hosts: ['*.bank.svc', '*.argocd.svc']}\n");
+    await paste("source", mistake);
+    await source.waitFor();
+    await paste("settings", "topology: sideways\n");
+    await settings.waitFor();
+    await source.waitFor();
+    await status("2 errors · source checked with the settings before");
+    // What cannot be read does not hide what is wrong with the other.
+    await paste("source", "kind: [\n");
+    await page.locator("#source-findings", { hasText: "not YAML" }).waitFor();
+    await settings.waitFor();
+    await paste("settings", "topology: [\n");
+    await paste("source", mistake);
+    await page.locator("#settings-findings", { hasText: "not YAML" }).waitFor();
+    await source.waitFor();
+    await visit();
+    await paste("settings", "topology: sideways\n");
+    await status("source checked with the default settings");
+});
+
+test("on a phone findings are where one types", async () => {
+    await visit("", { viewport: { width: 390, height: 600 } });
+    const isInSight = (locator) =>
+        locator.evaluate((element) => {
+            const { top, bottom } = element.getBoundingClientRect();
+            return top >= 0 && bottom <= innerHeight;
+        });
+    await paste("source", application("- redis:\n    url: http://redis.argocd.svc:9121/metrics\n    intervall: 30s"));
+    const entry = page.locator("#source-findings li").first();
+    await entry.waitFor();
+    await page.locator("#source .cm-line", { hasText: "intervall" }).click();
+    assert.ok(await isInSight(entry), "the finding is out of sight");
+    await paste("source", "");
+    await paste("settings", "topology: sideways\n");
+    await page.locator("#settings-findings li").first().waitFor();
+    await content("settings").click();
+    assert.ok(await isInSight(page.locator("#settings-findings li").first()), "the settings' finding is out of sight");
+});
+
+test("an empty page says what to do", async () => {
+    await paste("source", "");
+    await page.locator("#start", { hasText: "Paste an Argo CD Application" }).waitFor();
+    await page.locator("#source .cm-placeholder", { hasText: "Paste an Application" }).waitFor();
+    await paste("settings", "");
+    await page.locator("#settings .cm-placeholder", { hasText: "default settings" }).waitFor();
+    await page.evaluate(axe);
+    const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+    assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`), []);
+    await page.screenshot({ path: new URL("light-empty.png", screenshots).pathname });
+    await page.getByRole("button", { name: "One with mistakes" }).click();
+    await status("1 source refused · 3 errors");
+});
+
+test("the page leads to its documentation, its source and its version", async () => {
+    const links = await page.locator("nav a").evaluateAll((links) => links.map(({ href, textContent }) => [textContent, href]));
+    const version = /^version = "(.*)"/m.exec(readFileSync(new URL("Cargo.toml", root), "utf8"))[1];
+    const repository = "https://github.com/telewarden/telewarden";
+    assert.deepEqual(links, [
+        ["Docs", `${repository}/tree/main/docs`],
+        ["GitHub", repository],
+        [`Version ${version}`, `${repository}/blob/main/CHANGELOG.md`],
+    ]);
+});
+
+test("a click in the picture goes to what made it", async () => {
+    await paste("source", `${application("- web: http://web.argocd.svc:8080/metrics\n- redis: http://redis.argocd.svc:9121/metrics")}---
+apiVersion: v1
+kind: Namespace
+metadata: {name: dex, annotations: {telewarden.io/endpoints: "redis: http://redis.dex.svc:1/metrics"}}
+`);
+    await status("3 endpoints");
+    const line = () => page.locator("#source .cm-activeLine").textContent();
+    await tab("Picture");
+    await page.locator("#picture .endpoint", { hasText: "redis.argocd" }).click();
+    assert.match(await line(), /- redis: http:\/\/redis\.argocd/);
+    await page.locator("#picture .endpoint", { hasText: "redis.dex" }).focus();
+    await page.keyboard.press("Enter");
+    assert.match(await line(), /redis\.dex/);
+    await page.locator("#picture .telegraf", { hasText: "telegraf-argocd" }).click();
+    await content("viewer").getByText('alias = "web"').waitFor();
+    await tab("Picture");
+    await page.locator("#picture .output").first().click();
+    await page.locator("#viewer .cm-activeLine", { hasText: "influxdb_v2:" }).waitFor();
+    await paste("settings", "classes:\n  default:\n    outputs:\n      influxdb_v2: [{urls: ['http://a.b.svc:1'], organization: o, bucket: b, token: '${INFLUX_TOKEN}'}]\n");
+    await tab("Picture");
+    await page.locator("#picture .output", { hasText: "a.b.svc" }).click();
+    assert.match(await page.locator("#settings .cm-activeLine").textContent(), /influxdb_v2/);
+});
+
+for (const [name, viewport] of [["wide", undefined], ["400 pixels wide", { width: 400, height: 800 }]]) {
+    for (const topology of ["application", "endpoint"]) {
+        test(`64 endpoints fit the picture: ${topology}, ${name}`, async () => {
+            if (viewport) await visit("", { viewport });
+            await paste("settings", `topology: ${topology}\n`);
+            await paste("source", application(server64));
+            await status("64 endpoints");
+            await tab("Picture");
+            const picture = page.locator("#picture");
+            const overflow = () => picture.evaluate(({ scrollWidth, clientWidth, scrollHeight, clientHeight }) => [scrollWidth > clientWidth, scrollHeight > clientHeight]);
+            await picture.locator("svg", { hasText: "server_0" }).waitFor();
+            assert.deepEqual(await overflow(), [false, false], "it is all to be seen");
+            assert.ok((await picture.locator("svg text").count()) < 40);
+            await page.screenshot({ path: new URL(`grouped-${topology}-${name.split(" ")[0]}.png`, screenshots).pathname });
+            await picture.locator(".endpoint .more").click();
+            await picture.locator("svg", { hasText: "server_63" }).waitFor();
+            assert.deepEqual(await overflow(), [false, true], "a long picture scrolls by itself");
+            assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+            await page.getByRole("button", { name: "Fit" }).click();
+            assert.deepEqual(await overflow(), [false, false]);
+            const height = () => picture.locator("svg").evaluate((svg) => svg.getBoundingClientRect().height);
+            const fitted = await height();
+            await page.getByRole("button", { name: "Larger" }).click();
+            assert.ok((await height()) > fitted);
+            await picture.locator(".endpoint .act", { hasText: "server_63" }).click();
+            assert.match(await page.locator("#source .cm-activeLine").textContent(), /server_63/);
+        });
+    }
+}
+
+test("what a change changes is shown", async () => {
+    await paste("source", "");
+    await page.getByRole("button", { name: "An Application", exact: true }).click();
+    await status("rendered");
+    await tab("Changes");
+    await page.getByText("The objects are the same as before.").waitFor();
+    await paste("settings", "inputs: {nameOverride: 'scraped_{endpoint}'}\n");
+    await content("viewer").getByText(/^\+\s+name_override = "scraped_redis"/).waitFor();
+    await content("viewer").getByText(/^-\s+name_override = "prometheus_redis"/).waitFor();
+    await page.getByRole("button", { name: "Compare with now" }).click();
+    await page.getByText("The objects are the same as before.").waitFor();
+    await paste("settings", "");
+    await content("viewer").getByText(/^-\s+name_override = "scraped_redis"/).waitFor();
+});
+
+test("all settings are shown, with their defaults", async () => {
+    await paste("settings", "endpoints: {max: 3}\n");
+    await tab("All settings");
+    await content("viewer").getByText("telewarden.io/endpoints").waitFor();
+    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.getByRole("button", { name: "Copy", exact: true }).click();
+    await status("All settings copied");
+    assert.match(await page.evaluate(() => navigator.clipboard.readText()), /\nendpoints:\n  max: 3\n  minInterval: "10s"\n/);
+    await paste("settings", "topology: sideways\n");
+    await page.getByText("The settings have an error.").waitFor();
+});
+
+test("what an ApplicationSet makes is shown, checked and rendered", async () => {
+    assert.ok(await page.locator("#tab-applications").isHidden());
+    await page.getByLabel("Example").selectOption("application-set.yaml");
+    await status("1 source skipped · 2 sources rendered · 2 endpoints");
+    await tab("Applications");
+    await content("viewer").getByText("web: http://web.shop-west.svc:9090/metrics").waitFor();
+    await tab("Picture");
+    await page.locator("#picture .telegraf", { hasText: "telegraf-shop-west" }).waitFor();
+    await page.locator("#picture .endpoint", { hasText: "shop-west" }).click();
+    assert.match(await page.locator("#source .cm-activeLine").textContent(), /web: http:\/\/web\./);
+    const { source } = await kept();
+    await paste("source", source.replace("port: \"9090\"", "port: \"x\"").replace("name: shop-west", "name: shop-west"));
+    await page.locator("#source-findings li").first().waitFor();
+    await page.locator("#source .cm-lintRange-error", { hasText: "http" }).waitFor();
+});
+
+test("panes can be resized, and stay so", async () => {
+    const width = () => page.locator("#inputs").evaluate((element) => element.getBoundingClientRect().width);
+    const height = () => page.locator("#source-panel").evaluate((element) => element.getBoundingClientRect().height);
+    const [wide, high] = [await width(), await height()];
+    const { x, y } = await page.locator("#columns").boundingBox();
+    await page.mouse.move(x + 6, y + 100);
+    await page.mouse.down();
+    await page.mouse.move(x - 194, y + 100, { steps: 4 });
+    await page.mouse.up();
+    assert.ok(Math.abs((await width()) - (wide - 200)) < 12, `${await width()}`);
+    await page.locator("#rows").focus();
+    await page.keyboard.press("ArrowDown");
+    assert.ok((await height()) > high);
+    const [narrow, higher] = [await width(), await height()];
+    await page.reload();
+    await page.locator("#result[data-state]").waitFor();
+    assert.deepEqual([await width(), await height()], [narrow, higher]);
+    await page.locator("#columns").dblclick();
+    assert.equal(await width(), wide);
+});
+
 test("everything can be done with the keyboard", async () => {
     await page.keyboard.press("Tab");
     assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the result");
@@ -318,7 +568,7 @@ test("everything can be done with the keyboard", async () => {
         await page.keyboard.press("Tab");
         reached.add(await page.evaluate(() => document.activeElement.id || document.activeElement.tagName));
     }
-    for (const id of ["example", "share", "theme", "source", "settings", "tab-configuration", "copy", "download", "viewer"]) {
+    for (const id of ["example", "share", "theme", "source", "rows", "settings", "columns", "tab-configuration", "copy", "download", "viewer"]) {
         assert.ok(reached.has(id), `${id} is not reached: ${[...reached]}`);
     }
     await page.locator("#tab-configuration").focus();
@@ -395,21 +645,21 @@ for (const [name, options] of [
             const told = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
             assert.deepEqual(told, [], what);
         };
-        for (const view of ["Configuration", "Objects", "Admission", "Picture", "Command"]) {
+        for (const view of ["Configuration", "Objects", "Admission", "Picture", "Changes", "All settings", "Command"]) {
             await tab(view);
             await check(view);
-            await shot(view.toLowerCase());
+            await shot(view.toLowerCase().replace(" ", "-"));
         }
         await paste("source", application("- redis:\n    url: http://redis.argocd.svc:9121/metrics\n    intervall: 30s\n- server: nonsense"));
         await paste("settings", "networkPolicy: true\ntopology: sideways\n");
-        await status("1 error");
+        await status("3 errors");
         await paste("settings", "networkPolicy: true\n");
-        await status("2 errors");
+        await status("1 source refused · 2 errors");
         await check("findings");
         await page.locator("#source .cm-lintRange-error").first().hover();
         await page.locator("#source .cm-tooltip-lint").waitFor();
         await shot("findings");
-        await page.locator("#findings a").first().click();
+        await page.locator("#source-findings a").first().click();
         await page.getByRole("dialog").getByText("What raises it").waitFor();
         await check("rule");
         await shot("rule");

@@ -98,12 +98,20 @@ export interface Evaluation {
     manifests: string;
     /** The admission response to the creation of each source. */
     admissions: Admission[];
+    /** The Applications that the ApplicationSets make, as YAML, without the parts that are not read. */
+    applications: string;
+    /** The settings with all defaults, as YAML. Empty if they have an error. */
+    settings: string;
     /** The endpoints, the Telegrafs that scrape them, and their outputs. */
     flow: Flow;
+    /** The place of each endpoint of `flow` in the source text: a list for each source, in the same order. */
+    places: ((Position | null)[])[];
     /** For each annotated source, the `kubectl` command that sets its annotations. */
     commands: string[];
     /** The names of the annotation with the endpoints. */
     annotations: string[];
+    /** The names of all annotations that are read, as documents show them. */
+    names: string[];
 }
 
 /** A finding at its place in one of the texts. */

@@ -4,11 +4,12 @@ import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } 
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { yamlLanguage } from "@codemirror/lang-yaml";
 import { bracketMatching, HighlightStyle, indentService, StreamLanguage, syntaxHighlighting } from "@codemirror/language";
+import { diff } from "@codemirror/legacy-modes/mode/diff";
 import { shell } from "@codemirror/legacy-modes/mode/shell";
 import { toml } from "@codemirror/legacy-modes/mode/toml";
 import { type Diagnostic, lintKeymap, setDiagnostics } from "@codemirror/lint";
 import { Annotation, Compartment, EditorState, type Extension, type Text } from "@codemirror/state";
-import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from "@codemirror/view";
+import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers, placeholder } from "@codemirror/view";
 import { parseMixed } from "@lezer/common";
 import { tags } from "@lezer/highlight";
 import type { Finding, Position } from "telewarden";
@@ -29,6 +30,7 @@ const languages = {
     json: [yamlLanguage, EditorView.lineWrapping],
     toml: tomlLanguage,
     shell: StreamLanguage.define(shell),
+    diff: StreamLanguage.define(diff),
 };
 export type Language = keyof typeof languages;
 
@@ -38,6 +40,8 @@ const highlight = HighlightStyle.define([
     { tag: [tags.string, tags.special(tags.string), tags.attributeValue], color: "var(--string)" },
     { tag: [tags.number, tags.bool, tags.atom, tags.null], color: "var(--number)" },
     { tag: [tags.keyword, tags.typeName, tags.heading, tags.standard(tags.variableName)], color: "var(--accent)" },
+    { tag: tags.inserted, color: "var(--string)" },
+    { tag: tags.deleted, color: "var(--error)" },
     { tag: [tags.punctuation, tags.separator, tags.squareBracket, tags.brace, tags.meta], color: "var(--muted)" },
 ]);
 
@@ -92,6 +96,10 @@ const look = EditorView.theme({
         padding: "2px 10px",
         cursor: "pointer",
     },
+    // What explains a completion is beside the list, and not within it.
+    ".cm-tooltip.cm-tooltip-autocomplete": { overflow: "visible" },
+    ".cm-tooltip.cm-completionInfo": { padding: "0", width: "max-content", maxWidth: "min(26rem, 90vw)", maxHeight: "16rem", overflow: "auto" },
+    ".cm-placeholder": { color: "var(--muted)" },
     ".cm-tooltip.cm-tooltip-autocomplete > ul": { fontFamily: "var(--mono)", fontSize: "12.5px" },
     ".cm-tooltip.cm-tooltip-autocomplete > ul > li": { padding: "3px 10px" },
     ".cm-tooltip-autocomplete ul li[aria-selected]": { backgroundColor: "var(--accent)", color: "var(--panel)" },
@@ -121,6 +129,8 @@ export interface EditorOptions {
     host: HTMLElement;
     label: string;
     text: string;
+    /** What an empty editor says. */
+    empty: string;
     lookup: Lookup;
     changed(typed: boolean): void;
     showRule(code: string): void;
@@ -131,10 +141,11 @@ export class Editor {
     readonly #view: EditorView;
     readonly #showRule: (code: string) => void;
 
-    constructor({ host, label, text, lookup, changed, showRule }: EditorOptions) {
+    constructor({ host, label, text, empty, lookup, changed, showRule }: EditorOptions) {
         this.#showRule = showRule;
         this.#view = mount(host, label, text, [
             languages.yaml,
+            placeholder(empty),
             history(),
             indentService.of((context, pos) => indentation(context.lineAt(pos, -1).text)),
             bracketMatching(),
@@ -179,11 +190,14 @@ export class Editor {
         this.#view.focus();
     }
 
-    /** Puts the cursor where a finding is. */
-    goTo(finding: Finding) {
-        const [anchor] = range(this.#view.state.doc, finding);
-        this.#view.dispatch({ selection: { anchor }, effects: EditorView.scrollIntoView(anchor, { y: "center" }) });
-        this.#view.focus();
+    /** Puts the cursor where a finding or something else is. */
+    goTo(place: Pick<Finding, "start" | "end">) {
+        reveal(this.#view, range(this.#view.state.doc, place)[0]);
+    }
+
+    /** Puts the cursor at the first place that fits. False if there is none. */
+    find(pattern: RegExp): boolean {
+        return find(this.#view, pattern);
     }
 
     #message({ code, message, help }: Finding): Node {
@@ -201,6 +215,17 @@ export class Editor {
     }
 }
 
+function reveal(view: EditorView, anchor: number) {
+    view.dispatch({ selection: { anchor }, effects: EditorView.scrollIntoView(anchor, { y: "center" }) });
+    view.focus();
+}
+
+function find(view: EditorView, pattern: RegExp): boolean {
+    const at = view.state.doc.toString().search(pattern);
+    if (at >= 0) reveal(view, at);
+    return at >= 0;
+}
+
 /** What is made, to be read and copied. */
 export class Viewer {
     readonly #view: EditorView;
@@ -211,10 +236,16 @@ export class Viewer {
         this.#view = mount(host, "Result", "", [
             this.#language.of([]),
             this.#label.of([]),
+            highlightActiveLine(),
             EditorState.readOnly.of(true),
             EditorView.contentAttributes.of({ "aria-readonly": "true" }),
             keymap.of(defaultKeymap),
         ]);
+    }
+
+    /** Puts the cursor at the first place that fits. */
+    find(pattern: RegExp) {
+        find(this.#view, pattern);
     }
 
     show(text: string, language: Language, label: string) {

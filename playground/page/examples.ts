@@ -1,9 +1,13 @@
-// Everything in examples/, as it is in the repository.
+// Everything in examples/, as it is in the repository, and what only this page shows.
 import type { State } from "./state";
 
 const FOLDER = "../../examples/";
 const files = import.meta.glob<string>("../../examples/**/*.yaml", { query: "?raw", import: "default", eager: true });
-const texts = new Map(Object.entries(files).map(([path, text]) => [path.slice(FOLDER.length), text]));
+const own = import.meta.glob<string>("./examples/*.yaml", { query: "?raw", import: "default", eager: true });
+const texts = new Map([
+    ...Object.entries(own).map(([path, text]) => [path.slice("./examples/".length), text] as const),
+    ...Object.entries(files).map(([path, text]) => [path.slice(FOLDER.length), text] as const),
+]);
 
 export const names = [...texts.keys()].sort();
 

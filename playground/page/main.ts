@@ -1,84 +1,26 @@
 import type { Evaluation, Finding } from "telewarden";
 import { Core } from "./core";
 import * as documentation from "./documentation";
-import { Editor, fixName, type Language, Viewer } from "./editor";
+import { Editor, Viewer } from "./editor";
 import * as examples from "./examples";
-import { asFile, draw, words } from "./picture";
-import { inline, prose, show as showDocumentation } from "./rules";
-import type { Lookup } from "./schema";
+import * as findingsList from "./findings";
+import { separate } from "./panes";
+import { asFile, draw, fitting, type Target, words, zoom } from "./picture";
+import { show as showDocumentation } from "./rules";
+import { annotations, type Lookup } from "./schema";
 import * as kept from "./state";
+import { type File, type Tab, tabs } from "./tabs";
 
 const byId = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
 const core = new Core();
 
 // What is shown.
 
-interface File {
-    name: string;
-    text: string;
-}
-
-interface Tab {
-    id: string;
-    title: string;
-    language: Language;
-    files(evaluation: Evaluation): File[];
-    /** What is said where there is none. */
-    none: string;
-}
-
-const text = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
-
-function configurations({ answer }: Evaluation): File[] {
-    const rendered = [...(answer?.sources ?? []), ...(answer?.shared ? [answer.shared] : [])];
-    return rendered.flatMap(({ configurations, namespace }) =>
-        (configurations ?? []).flatMap(({ name, files }) =>
-            Object.entries(files).map(([file, text]) => ({ name: [namespace, name, file].filter(Boolean).join("/"), text })),
-        ),
-    );
-}
-
-const tabs: Tab[] = [
-    {
-        id: "configuration",
-        title: "Configuration",
-        language: "toml",
-        files: configurations,
-        none: "No Telegraf is configured.",
-    },
-    {
-        id: "objects",
-        title: "Objects",
-        language: "yaml",
-        files: ({ manifests }) => (manifests ? [{ name: "objects.yaml", text: manifests }] : []),
-        none: "No Kubernetes object is rendered.",
-    },
-    {
-        id: "admission",
-        title: "Admission",
-        language: "json",
-        files: ({ admissions }) => admissions.map(({ source, response }) => ({ name: `${source}.json`, text: text(response) })),
-        none: "There is no object that admission would be asked about.",
-    },
-    {
-        id: "picture",
-        title: "Picture",
-        language: "yaml",
-        files: () => [],
-        none: "Nothing is scraped.",
-    },
-    {
-        id: "command",
-        title: "Command",
-        language: "shell",
-        files: ({ commands }) => (commands.length > 0 ? [{ name: "annotate.sh", text: `${commands.join("\n\n")}\n` }] : []),
-        none: "No object has an annotation to set.",
-    },
-];
-
 let shown = tabs[0] as Tab;
 let evaluation: Evaluation | undefined;
 let file: File | undefined;
+/** The objects that changes are compared with: those of what was opened last, or of when somebody asked for it. */
+let before: string | undefined;
 
 const viewer = new Viewer(byId("viewer"));
 const picker = byId<HTMLSelectElement>("file");
@@ -94,9 +36,21 @@ function showTab() {
     showResult();
 }
 
+function choose(id: string) {
+    shown = tabs.find((tab) => tab.id === id) as Tab;
+    showTab();
+}
+
+/** The tabs that have something to show, and those that say why they have nothing. */
+const offered = () => tabs.filter((tab) => !tab.isRare || (evaluation && tab.files(evaluation, "").length > 0));
+
 function showResult() {
     if (!evaluation) return;
-    const files = shown.files(evaluation);
+    const visible = offered();
+    for (const tab of tabs) byId(`tab-${tab.id}`).hidden = !visible.includes(tab);
+    if (!visible.includes(shown)) return choose("configuration");
+    const isEmpty = editors.source.text.trim() === "" && shown.id !== "effective";
+    const files = isEmpty ? [] : shown.files(evaluation, before ?? "");
     const wanted = picker.value;
     picker.replaceChildren(...files.map(({ name }) => new Option(name)));
     file = files.find(({ name }) => name === wanted) ?? files[0];
@@ -104,55 +58,85 @@ function showResult() {
     picker.hidden = files.length < 2;
     const isPicture = shown.id === "picture" && evaluation.flow.sources.length > 0;
     byId("viewer").hidden = !file;
-    byId("picture").hidden = !isPicture;
-    byId("nothing").hidden = Boolean(file) || isPicture;
+    byId("picture").hidden = byId("zoom").hidden = !isPicture;
+    byId("compare").hidden = shown.id !== "changes" || !file;
+    byId("start").hidden = !isEmpty;
+    byId("nothing").hidden = Boolean(file) || isPicture || isEmpty;
     byId("nothing").textContent = shown.none;
     for (const id of ["copy", "download"]) byId<HTMLButtonElement>(id).disabled = !file && !isPicture;
     if (file) viewer.show(file.text, shown.language, `${shown.title}: ${file.name}`);
     if (isPicture) showPicture(evaluation);
 }
 
-function showPicture({ flow }: Evaluation) {
+// The picture.
+
+const MARGIN = 32;
+/** A picture that is a little too large is made smaller; one that is much too large is scrolled. */
+const LEGIBLE = 0.7;
+/** The zoom that somebody chose. */
+let chosen: number | undefined;
+let factor = 1;
+let opened = new Set<string>();
+
+function showPicture({ flow, places }: Evaluation) {
     const place = byId("picture");
     const list = Object.assign(document.createElement("ul"), { className: "unseen" });
     list.append(...words(flow).map((line) => Object.assign(document.createElement("li"), { textContent: line })));
-    place.replaceChildren(draw(flow, place.clientWidth - 32), list);
+    const open = (group: string) => {
+        opened.add(group);
+        showResult();
+        place.focus();
+    };
+    const width = place.clientWidth - MARGIN;
+    const svg = draw({ flow, places, width, opened, open, go });
+    place.replaceChildren(svg, list);
+    const fit = fitting(svg, place, MARGIN);
+    zoomTo(chosen ?? (fit < LEGIBLE ? 1 : fit));
 }
 
+function zoomTo(wanted: number) {
+    const svg = byId("picture").querySelector("svg");
+    if (!svg) return;
+    factor = Math.min(3, Math.max(0.2, wanted));
+    zoom(svg, factor);
+}
+
+function chooseZoom(wanted: number) {
+    chosen = wanted;
+    zoomTo(wanted);
+}
+
+/** Goes to where something of the picture is written. */
+function go(target: Target) {
+    if (target.kind === "endpoint") {
+        editors.source.goTo({ start: target.position });
+    } else if (target.kind === "telegraf") {
+        const folder = [target.namespace, target.name, ""].filter((part) => part !== undefined).join("/");
+        choose("configuration");
+        picker.value = [...picker.options].find(({ value }) => value.startsWith(folder))?.value ?? picker.value;
+        showResult();
+        byId("tab-configuration").focus();
+    } else {
+        const pattern = new RegExp(`\\b${target.plugin}\\s*:`);
+        if (editors.settings.find(pattern)) return;
+        choose("effective");
+        viewer.find(pattern);
+    }
+}
+
+// What is wrong.
+
 function showFindings(findings: Finding[]) {
-    const list = byId("findings");
-    const items = findings.map((finding) => {
-        const item = Object.assign(document.createElement("li"), { className: finding.severity });
-        const { code, start, message, help, severity } = finding;
-        const where = start ? `${finding.text} ${start.line}:${start.column}` : finding.text;
-        const go = Object.assign(document.createElement("button"), { type: "button", className: "go" });
-        for (const [className, said] of [["severity", severity], ["message", message], ["where", where]] as const) {
-            const span = go.appendChild(Object.assign(document.createElement("span"), { className }));
-            span.append(...inline(said));
-        }
-        go.addEventListener("click", () => editors[finding.text].goTo(finding));
-        item.append(go);
-        if (finding.fix) {
-            const fix = Object.assign(document.createElement("button"), { type: "button", className: "fix" });
-            fix.textContent = fixName(finding);
-            fix.addEventListener("click", () => editors[finding.text].fix(finding));
-            item.append(fix);
-        }
-        if (help) item.append(...prose(help).map((paragraph) => Object.assign(paragraph, { className: "help" })));
-        if (code) {
-            const link = Object.assign(document.createElement("a"), { href: `#rule=${code}`, textContent: code });
-            link.setAttribute("aria-label", `About ${code}`);
-            item.append(link);
-        }
-        return item;
-    });
-    list.replaceChildren(...items);
-    list.hidden = findings.length === 0;
+    for (const name of ["source", "settings"] as const) {
+        const own = findings.filter(({ text }) => text === name);
+        editors[name].show(own);
+        findingsList.show(byId(`${name}-findings`), own, editors[name]);
+    }
 }
 
 const count = (number: number, one: string) => `${number} ${one}${number === 1 ? "" : "s"}`;
 
-function summary({ checked: { findings, sources } }: Evaluation): string {
+function summary({ sources }: Evaluation["checked"], findings: Finding[], remark: string): string {
     const errors = findings.filter(({ severity }) => severity === "error").length;
     const outcomes = [...new Set(sources.map(({ outcome }) => outcome))];
     const parts = outcomes.map((outcome) => `${count(sources.filter((source) => source.outcome === outcome).length, "source")} ${outcome}`);
@@ -161,6 +145,7 @@ function summary({ checked: { findings, sources } }: Evaluation): string {
     if (endpoints > 0) parts.push(count(endpoints, "endpoint"));
     if (errors > 0) parts.push(count(errors, "error"));
     if (findings.length > errors) parts.push(count(findings.length - errors, "warning"));
+    if (remark) parts.push(remark);
     return parts.join(" · ");
 }
 
@@ -168,6 +153,10 @@ function summary({ checked: { findings, sources } }: Evaluation): string {
 
 /** In a source there is a schema for the value of the annotation that names endpoints. */
 const inSource: Lookup = async (path) => {
+    if (path.at(-1) === "annotations" && evaluation) {
+        const value = await documentation.schema("annotation");
+        return { schema: annotations(evaluation.names, evaluation.annotations, value?.["description"]), path: [] };
+    }
     const at = path.findIndex((name, index) => path[index - 1] === "annotations" && evaluation?.annotations.includes(name));
     const schema = at > 0 ? await documentation.schema("annotation") : undefined;
     return schema && { schema, path: path.slice(at + 1) };
@@ -192,8 +181,8 @@ const showRule = (code: string) => {
     );
 };
 const editors = {
-    source: new Editor({ host: byId("source"), label: "Source", text: first.source, lookup: inSource, changed, showRule }),
-    settings: new Editor({ host: byId("settings"), label: "Settings", text: first.settings, lookup: inSettings, changed, showRule }),
+    source: new Editor({ host: byId("source"), label: "Source", text: first.source, empty: "Paste an Application, a Namespace or an ApplicationSet", lookup: inSource, changed, showRule }),
+    settings: new Editor({ host: byId("settings"), label: "Settings", text: first.settings, empty: "Nothing here means the default settings", lookup: inSettings, changed, showRule }),
 };
 const state = (): kept.State => ({ source: editors.source.text, settings: editors.settings.text });
 
@@ -210,10 +199,35 @@ function replace(next: kept.State, what: string) {
     const worthKeeping = !kept.equal(now, untouched) && (now.source + now.settings).trim() !== "";
     if (worthKeeping) kept.keepBefore(now);
     untouched = next;
+    before = undefined;
+    opened = new Set();
+    chosen = undefined;
     if (editors.source.text !== next.source) editors.source.text = next.source;
     if (editors.settings.text !== next.settings) editors.settings.text = next.settings;
     save();
     if (worthKeeping) notice(`${what} took the place of what was written.`, "Bring it back", () => replace(now, "What was there before"));
+}
+
+const isError = ({ severity }: Finding) => severity === "error";
+
+/** The last settings without an error. */
+let good: string | undefined;
+
+/**
+ * Everything about what is written. While the settings have an error, nothing is rendered; the source is checked with the last
+ * settings that had none, so that its findings are seen too.
+ */
+async function ask({ source, settings }: kept.State) {
+    const next = await core.evaluate(source, settings);
+    const { findings } = next.checked;
+    const ofSettings = findings.filter(({ text }) => text === "settings");
+    if (!ofSettings.some(isError)) {
+        good = settings;
+        return { next, checked: next.checked, findings, remark: "" };
+    }
+    const { checked } = await core.evaluate(source, good ?? "");
+    const remark = `source checked with ${good?.trim() ? "the settings before" : "the default settings"}`;
+    return { next, checked, findings: [...ofSettings, ...checked.findings.filter(({ text }) => text === "source")], remark };
 }
 
 let running = false;
@@ -228,18 +242,15 @@ async function evaluate() {
     running = true;
     while (stale) {
         stale = false;
-        const asked = state();
         try {
-            const next = await core.evaluate(asked.source, asked.settings);
+            const { next, checked, findings, remark } = await ask(state());
             if (stale) continue;
             evaluation = next;
-            const { findings } = next.checked;
-            editors.source.show(findings.filter(({ text }) => text === "source"));
-            editors.settings.show(findings.filter(({ text }) => text === "settings"));
+            before ??= next.manifests;
             showFindings(findings);
             showResult();
-            byId("status").textContent = summary(next);
-            byId("result").dataset["state"] = findings.some(({ severity }) => severity === "error") ? "refused" : "fine";
+            byId("status").textContent = summary(checked, findings, remark);
+            byId("result").dataset["state"] = findings.some(isError) ? "refused" : "fine";
         } catch (error) {
             byId("status").textContent = `It could not be checked. ${(error as Error).message}`;
             byId("result").dataset["state"] = "refused";
@@ -333,10 +344,10 @@ function theme(name: string) {
 
 function begin() {
     const select = byId<HTMLSelectElement>("example");
-    const choose = new Option("Choose…", "");
-    choose.disabled = true;
+    const nothing = new Option("Choose…", "");
+    nothing.disabled = true;
     const options = examples.names.map((name) => Object.assign(new Option(name.replace(/\.yaml$/, ""), name), { title: examples.about(name) }));
-    select.replaceChildren(choose, ...options, new Option("what was here before", "before"));
+    select.replaceChildren(nothing, ...options, new Option("what was here before", "before"));
     select.value = kept.draft() ? "" : "argocd.yaml";
     select.addEventListener("change", () => openExample(select.value));
 
@@ -345,22 +356,34 @@ function begin() {
             const button = Object.assign(document.createElement("button"), { type: "button", id: `tab-${tab.id}`, textContent: tab.title });
             button.setAttribute("role", "tab");
             button.setAttribute("aria-controls", "panel");
-            button.addEventListener("click", () => {
-                shown = tab;
-                showTab();
-            });
+            button.addEventListener("click", () => choose(tab.id));
             return button;
         }),
     );
     byId("tabs").addEventListener("keydown", (event) => {
-        const at = tabs.indexOf(shown);
-        const next = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[event.key];
+        const visible = offered();
+        const at = visible.indexOf(shown);
+        const next = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: visible.length - 1 }[event.key];
         if (next === undefined) return;
         event.preventDefault();
-        shown = tabs[(next + tabs.length) % tabs.length] as Tab;
-        showTab();
+        choose((visible[(next + visible.length) % visible.length] as Tab).id);
         byId(`tab-${shown.id}`).focus();
     });
+    separate(byId("columns"), document.querySelector("main") as HTMLElement, "columns", 50);
+    separate(byId("rows"), byId("inputs"), "rows", 62);
+    byId("compare").addEventListener("click", () => {
+        before = evaluation?.manifests;
+        showResult();
+    });
+    byId("smaller").addEventListener("click", () => chooseZoom(factor / 1.25));
+    byId("larger").addEventListener("click", () => chooseZoom(factor * 1.25));
+    byId("fit").addEventListener("click", () => {
+        const svg = byId("picture").querySelector("svg");
+        if (svg) chooseZoom(fitting(svg, byId("picture"), MARGIN));
+    });
+    for (const button of byId("start").querySelectorAll("button")) {
+        button.addEventListener("click", () => openExample(button.dataset["example"] as string));
+    }
     picker.addEventListener("change", showResult);
     byId("copy").addEventListener("click", () => copy(shown.title, result()?.text ?? ""));
     byId("download").addEventListener("click", download);

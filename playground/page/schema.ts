@@ -36,9 +36,12 @@ function read(text: string): Line {
     return { dashes, column, key, value: match ? column + match[0].length : column, blank: /^\s*(#|$)/.test(rest) };
 }
 
-/** Where the line after a line begins. */
+/** Where the line after a line begins. Behind `- web: URL` that is where the next item of the list does. */
 export function indentation(text: string): number {
-    return read(text).column + (/[:|>][+-]?\s*$/.test(text) ? 2 : 0);
+    const { dashes, column, value } = read(text);
+    const isEndpoint = /^\s*["']?[a-z]+:\/\//.test(text.slice(value));
+    if (isEndpoint && dashes.length > 0) return dashes[0] as number;
+    return column + (/[:|>][+-]?\s*$/.test(text) ? 2 : 0);
 }
 
 /** The keys above a column of a line, outermost first. */
@@ -105,6 +108,8 @@ function describe(name: string, schemas: Schema[]): Node {
     if (description) element.append(...prose(description));
     const fallback = first<unknown>(schemas, "default");
     const examples = first<unknown[]>(schemas, "examples") ?? [];
+    const allowed = choices(schemas);
+    if (allowed.length > 0) element.append(...prose(`One of ${allowed.map((value) => `\`${value}\``).join(", ")}`));
     if (fallback !== undefined) element.append(...prose(`Default: \`${JSON.stringify(fallback)}\``));
     if (examples.length > 0) {
         element.append(...prose(`For example ${examples.map((example) => `\`${JSON.stringify(example)}\``).join(", ")}`));
@@ -112,16 +117,32 @@ function describe(name: string, schemas: Schema[]): Node {
     return element;
 }
 
-function values(schemas: Schema[]): Completion[] {
+const plain = (values: unknown[]) => [...new Set(values.filter((value) => value !== null && typeof value !== "object").map(String))];
+
+/** Every value that is allowed, where a schema lists them. */
+function choices(schemas: Schema[]): string[] {
     const known = schemas.flatMap((schema) => [
         ...((schema["enum"] as unknown[]) ?? []),
         ...("const" in schema ? [schema["const"]] : []),
-        ...((schema["examples"] as unknown[]) ?? []),
         ...(schema["type"] === "boolean" ? [true, false] : []),
     ]);
-    const plain = known.filter((value) => value !== null && typeof value !== "object").map(String);
-    return [...new Set(plain)].map((label) => ({ label, type: "constant" }));
+    return plain(known);
 }
+
+function values(schemas: Schema[]): Completion[] {
+    const examples = schemas.flatMap((schema) => (schema["examples"] as unknown[]) ?? []);
+    return plain([...choices(schemas), ...examples]).map((label) => ({ label, type: "constant" }));
+}
+
+/** What follows a key and its colon. */
+const behind = ({ multiline }: Schema, nested: boolean) => (multiline ? " |" : nested ? "" : " ");
+
+/** A schema of annotations with these names. In those of `texts`, the value is YAML of several lines. */
+export const annotations = (names: string[], texts: string[], description: unknown): Schema => ({
+    properties: Object.fromEntries(
+        names.map((name) => [name, texts.includes(name) ? { type: "string", multiline: true, description } : { type: "string" }]),
+    ),
+});
 
 export function completion(lookup: Lookup) {
     return async ({ state, pos, explicit }: CompletionContext): Promise<CompletionResult | null> => {
@@ -147,11 +168,11 @@ export function completion(lookup: Lookup) {
                     type: "property",
                     detail: typesOf(schemas.length > 0 ? schemas : [property as Schema]),
                     info: () => describe(label, schemas),
-                    apply: line.key === undefined ? `${label}:${nested ? "" : " "}` : label,
+                    apply: line.key === undefined ? `${label}:${behind(property as Schema, nested)}` : label,
                 };
             }),
         );
-        return options.length > 0 ? { from: from + line.column, options, validFor: /^[\w.-]*$/ } : null;
+        return options.length > 0 ? { from: from + line.column, options, validFor: /^[\w./-]*$/ } : null;
     };
 }
 

@@ -8,6 +8,7 @@ export interface State {
 const DRAFT = "telewarden.draft";
 const BEFORE = "telewarden.before";
 const THEME = "telewarden.theme";
+const PANE = "telewarden.pane.";
 
 export const THEMES = ["system", "light", "dark"];
 
@@ -30,6 +31,13 @@ export function keep(state: State): boolean {
 
 export const theme = () => THEMES.find((name) => name === readText("localStorage", THEME));
 export const keepTheme = (name: string) => writeText("localStorage", THEME, name);
+
+/** How large somebody made a pane, in percent. */
+export const pane = (name: string) => {
+    const percent = Number.parseFloat(readText("localStorage", PANE + name) ?? "");
+    return percent > 0 && percent < 100 ? percent : undefined;
+};
+export const keepPane = (name: string, percent: number) => writeText("localStorage", PANE + name, String(percent));
 
 /** What a link or an example took the place of. */
 export const before = () => read("localStorage", BEFORE);

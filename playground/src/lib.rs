@@ -14,12 +14,13 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use telewarden_policy::admission::{self, review::Review};
+use telewarden_policy::annotation;
 use telewarden_policy::annotation_name::names_of_endpoints;
 use telewarden_policy::data_flow::DataFlow;
-use telewarden_policy::diagnostic::{Diagnostic, Position, Severity};
+use telewarden_policy::diagnostic::{Diagnostic, Place, Position, Rule, Severity};
 use telewarden_policy::fixes;
 use telewarden_policy::kubectl;
-use telewarden_policy::manifest::{self, Manifest, Region, SyntaxError};
+use telewarden_policy::manifest::{self, Expansion, Generated, Manifest, Region, SyntaxError};
 use telewarden_policy::protocol::{Outcome, RenderAnswer, RenderRequest, SourceAnswer, VERSION};
 use telewarden_policy::settings::{self, Settings};
 
@@ -37,12 +38,20 @@ pub struct Evaluation {
     pub manifests: String,
     /// The admission response to the creation of each source.
     pub admissions: Vec<Admission>,
+    /// The Applications that the ApplicationSets make, as YAML, without the parts that are not read.
+    pub applications: String,
+    /// The settings with all defaults, as YAML. Empty if they have an error.
+    pub settings: String,
     /// The endpoints, the Telegrafs that scrape them, and their outputs.
     pub flow: DataFlow,
+    /// The place of each endpoint of `flow` in the source text: a list for each source, in the same order.
+    pub places: Vec<Vec<Option<Position>>>,
     /// For each annotated source, the `kubectl` command that sets its annotations.
     pub commands: Vec<String>,
     /// The names of the annotation with the endpoints.
     pub annotations: Vec<String>,
+    /// The names of all annotations that are read, as documents show them.
+    pub names: Vec<String>,
 }
 
 /// The answer of `check`.
@@ -149,7 +158,13 @@ impl std::error::Error for Error {}
 
 /// Checks a text. Syntax errors are findings too.
 pub fn check(source: &str, settings: &str) -> Checked {
-    Texts::read(source, settings).map_or_else(|findings| findings, |texts| texts.checked(&texts.render()))
+    Texts::read(source, settings).map_or_else(
+        |findings| findings,
+        |texts| {
+            let sources = texts.sources();
+            texts.checked(&texts.render(&sources), &sources)
+        },
+    )
 }
 
 /// Renders all objects of a text. An empty settings text means the defaults.
@@ -158,7 +173,8 @@ pub fn render(source: &str, settings: &str) -> Result<RenderAnswer, Error> {
         let messages: Vec<_> = checked.findings.into_iter().map(|finding| finding.message).collect();
         Error(messages.join("; "))
     };
-    Ok(Texts::read(source, settings).map_err(unreadable)?.render())
+    let texts = Texts::read(source, settings).map_err(unreadable)?;
+    Ok(texts.render_objects(texts.source.objects().map(|(_, object)| object)))
 }
 
 /// Answers an AdmissionReview or an AdmissionRequest as Kubewarden would.
@@ -189,34 +205,67 @@ pub fn evaluate(source: &str, settings: &str) -> Evaluation {
             return Evaluation {
                 checked,
                 annotations: annotations(defaults.as_ref()),
+                names: names(defaults.as_ref()),
                 ..Evaluation::default()
             };
         }
     };
-    let answer = texts.render();
+    let sources = texts.sources();
+    let answer = texts.render(&sources);
     let (chosen, _) = settings::read(Some(&texts.chosen));
-    let objects = || {
-        let sources = answer.sources.iter();
-        sources.filter_map(|source| Some((source.source.clone(), texts.object(source)?)))
-    };
-    let admissions = objects().map(|(source, object)| Admission {
-        source,
-        response: self::answer(&Review::of_creation(object), &texts.chosen),
-    });
-    let commands = objects().filter_map(|(_, object)| kubectl::annotate(object, chosen.as_ref()?));
+    let mut evaluation = Evaluation::default();
+    let mut applications = Vec::new();
+    for of_source in &answer.sources {
+        let Some(source) = sources.get(of_source.index) else {
+            continue;
+        };
+        let Some(object) = source.object_of(of_source) else {
+            continue;
+        };
+        evaluation.admissions.push(Admission {
+            source: of_source.source.clone(),
+            response: self::answer(&Review::of_creation(object), &texts.chosen),
+        });
+        match (source.generated, &chosen) {
+            (Some(_), _) => applications.push(object),
+            // Nobody annotates what an ApplicationSet makes: its controller would remove the annotation.
+            (None, Some(chosen)) => evaluation.commands.extend(kubectl::annotate(object, chosen)),
+            (None, None) => {}
+        }
+        if !of_source.endpoints.is_empty() {
+            let known = annotation::places(object, &texts.annotation);
+            let mut places = Vec::new();
+            for endpoint in &of_source.endpoints {
+                let place = known.iter().find(|(name, _)| *name == endpoint.name);
+                let region = place.and_then(|(_, place)| texts.region(source, of_source.item, place.clone()));
+                places.push(region.map(|region| region.start));
+            }
+            evaluation.places.push(places);
+        }
+    }
+    if chosen.is_some() {
+        evaluation.settings = manifest::write([&settings::effective(&texts.chosen)]);
+    }
+    let read = chosen.as_ref().or(defaults.as_ref());
     Evaluation {
-        checked: texts.checked(&answer),
+        checked: texts.checked(&answer, &sources),
         manifests: manifests(&answer),
-        admissions: admissions.collect(),
+        applications: manifest::write(applications),
         flow: DataFlow::of(&answer),
-        commands: commands.collect(),
-        annotations: annotations(chosen.as_ref().or(defaults.as_ref())),
+        annotations: annotations(read),
+        names: names(read),
         answer: Some(answer),
+        ..evaluation
     }
 }
 
 fn annotations(settings: Option<&Settings>) -> Vec<String> {
     let names = settings.map(|settings| names_of_endpoints(settings.annotation()).map(str::to_owned));
+    names.into_iter().flatten().collect()
+}
+
+fn names(settings: Option<&Settings>) -> Vec<String> {
+    let names = settings.map(|settings| annotation::names(settings.annotation().to_owned()));
     names.into_iter().flatten().collect()
 }
 
@@ -227,10 +276,38 @@ struct Texts {
     source: Manifest,
     settings: Manifest,
     chosen: Value,
+    /// The name of the annotation with the endpoints.
+    annotation: String,
+    sets: Vec<Set>,
+}
+
+/// An ApplicationSet, and what it makes.
+struct Set {
+    document: usize,
+    /// Its number in the document, if that is a List.
+    item: Option<usize>,
+    expansion: Expansion,
+}
+
+/// An object that the core is asked about: a document of the text, or an Application that an ApplicationSet makes.
+struct Source<'a> {
+    document: usize,
+    object: &'a Value,
+    generated: Option<(&'a Set, &'a Generated)>,
+}
+
+impl<'a> Source<'a> {
+    /// The object of an answer. A document can be a List.
+    fn object_of(&self, answer: &SourceAnswer) -> Option<&'a Value> {
+        match answer.item {
+            Some(item) => self.object["items"].get(item),
+            None => Some(self.object),
+        }
+    }
 }
 
 impl Texts {
-    /// Parses both texts. Answers the syntax errors of both.
+    /// Parses both texts. Answers the syntax errors of both, and what is wrong with settings that can be read.
     fn read(source: &str, settings: &str) -> Result<Self, Checked> {
         let mut findings = Vec::new();
         let settings = read(Text::Settings, settings, &mut findings).and_then(|settings| {
@@ -240,22 +317,53 @@ impl Texts {
             }
             Some((settings, chosen?))
         });
-        let source = read(Text::Source, source, &mut findings);
-        match (source, settings) {
-            (Some(source), Some((settings, chosen))) => Ok(Self {
-                source,
-                settings,
-                chosen,
-            }),
-            _ => Err(Checked {
-                findings,
-                sources: Vec::new(),
-            }),
+        let mut annotation = String::new();
+        if let Some((settings, chosen)) = &settings {
+            let (read, of_settings) = settings::read(Some(chosen));
+            findings.extend(findings_of_settings(settings, &of_settings));
+            if let Some(read) = read.or_else(|| settings::read(None).0) {
+                annotation = read.annotation().to_owned();
+            }
         }
+        let source = self::read(Text::Source, source, &mut findings);
+        let (Some(source), Some((settings, chosen))) = (source, settings) else {
+            let sources = Vec::new();
+            return Err(Checked { findings, sources });
+        };
+        let sets = sets(&source, &annotation);
+        Ok(Self {
+            source,
+            settings,
+            chosen,
+            annotation,
+            sets,
+        })
     }
 
-    fn render(&self) -> RenderAnswer {
-        self.render_objects(self.source.objects().map(|(_, object)| object))
+    /// All objects of the text, each followed by the Applications that it makes.
+    fn sources(&self) -> Vec<Source<'_>> {
+        let objects = self.source.objects().flat_map(|(document, object)| {
+            let sets = self.sets.iter().filter(move |set| set.document == document);
+            let generated = sets.flat_map(move |set| {
+                let applications = set.expansion.applications.iter();
+                applications.map(move |generated| Source {
+                    document,
+                    object: &generated.application,
+                    generated: Some((set, generated)),
+                })
+            });
+            let own = Source {
+                document,
+                object,
+                generated: None,
+            };
+            std::iter::once(own).chain(generated)
+        });
+        objects.collect()
+    }
+
+    fn render(&self, sources: &[Source<'_>]) -> RenderAnswer {
+        self.render_objects(sources.iter().map(|source| source.object))
     }
 
     fn render_objects<'a>(&self, objects: impl Iterator<Item = &'a Value>) -> RenderAnswer {
@@ -271,27 +379,60 @@ impl Texts {
         })
     }
 
-    fn checked(&self, answer: &RenderAnswer) -> Checked {
-        let of_settings = answer.diagnostics.iter().map(|diagnostic| {
-            let region = self.settings.locate_setting(diagnostic);
-            finding(Text::Settings, diagnostic, None, region)
-        });
-        let mut findings: Vec<_> = of_settings.collect();
-        let asked: Vec<_> = self.source.objects().map(|(at, _)| Some((&self.source, at))).collect();
+    /// Where a place of a source is in the text. `item` is its number in the document, if that is a List.
+    fn region(&self, source: &Source<'_>, item: Option<usize>, place: Place) -> Option<Region> {
+        match source.generated {
+            Some((set, generated)) => {
+                let place = generated.place_in_set(place);
+                self.source.locate_place(set.document, set.item, place)
+            }
+            None => self.source.locate_place(source.document, item, place),
+        }
+    }
+
+    fn checked(&self, answer: &RenderAnswer, sources: &[Source<'_>]) -> Checked {
+        let mut findings = findings_of_settings(&self.settings, &answer.diagnostics);
+        // What an ApplicationSet makes is not in the text, so it has no fixes.
+        let is_in_text = |source: &Source<'_>| source.generated.is_none().then_some((&self.source, source.document));
+        let asked: Vec<_> = sources.iter().map(is_in_text).collect();
         let ask = &mut |object: &Value| Some(self.render_objects(std::iter::once(object)));
         let fixes = fixes::find(&asked, answer, Some(&self.chosen), ask);
-        for (number, source) in answer.sources.iter().enumerate() {
-            let document = self.source.objects().nth(source.index).map(|(document, _)| document);
-            findings.extend(source.diagnostics.iter().enumerate().map(|(index, diagnostic)| {
-                let region = document.and_then(|document| self.source.locate(document, source.item, diagnostic));
-                let finding = finding(Text::Source, diagnostic, Some(&source.source), region);
+        for (number, of_source) in answer.sources.iter().enumerate() {
+            let Some(source) = sources.get(of_source.index) else {
+                continue;
+            };
+            let is_here = |set: &&Set| set.document == source.document && set.item == of_source.item;
+            let set = self.sets.iter().find(is_here).filter(|_| source.generated.is_none());
+            let locate = |diagnostic: &Diagnostic| {
+                let place = diagnostic.place.clone().unwrap_or_else(|| Place::pointer(""));
+                let region = self.region(source, of_source.item, place);
+                finding(Text::Source, diagnostic, Some(&of_source.source), region)
+            };
+            // Placeholders are open only where the Applications are not known.
+            let is_open = |diagnostic: &Diagnostic| diagnostic.is(Rule::UncheckedPlaceholder) && set.is_some();
+            for (index, diagnostic) in of_source.diagnostics.iter().enumerate() {
+                if is_open(diagnostic) {
+                    continue;
+                }
                 let fix = fixes.of(number, index).map(|edit| Fix {
                     start: edit.region.start,
                     end: edit.region.end,
                     text: edit.text.clone(),
                 });
-                Finding { fix, ..finding }
-            }));
+                let finding = Finding {
+                    fix,
+                    ..locate(diagnostic)
+                };
+                // All Applications of an ApplicationSet have the same template.
+                if source.generated.is_none() || !findings.iter().any(|known| is_repeated(known, &finding)) {
+                    findings.push(finding);
+                }
+            }
+            let has_open = of_source.diagnostics.iter().any(is_open);
+            let of_set = set.into_iter().flat_map(|set| &set.expansion.findings);
+            let counts =
+                |diagnostic: &&Diagnostic| has_open || diagnostic.is_error() || diagnostic.is(Rule::NoApplication);
+            findings.extend(of_set.filter(counts).map(locate));
         }
         let sources = answer.sources.iter().map(|source| CheckedSource {
             source: source.source.clone(),
@@ -303,15 +444,36 @@ impl Texts {
             sources: sources.collect(),
         }
     }
+}
 
-    /// The object of an answer.
-    fn object(&self, answer: &SourceAnswer) -> Option<&Value> {
-        let (_, object) = self.source.objects().nth(answer.index)?;
-        match answer.item {
-            Some(item) => object["items"].get(item),
-            None => Some(object),
-        }
-    }
+/// Every ApplicationSet in a text, with what it makes.
+fn sets(source: &Manifest, annotation: &str) -> Vec<Set> {
+    let objects = source.objects().flat_map(|(document, object)| {
+        let items = object["items"].as_array().map(Vec::len);
+        let items: Vec<_> = items.map_or(vec![None], |count| (0..count).map(Some).collect());
+        items.into_iter().map(move |item| (document, item))
+    });
+    let sets = objects.filter_map(|(document, item)| {
+        let expansion = source.expand(document, item, annotation)?;
+        Some(Set {
+            document,
+            item,
+            expansion,
+        })
+    });
+    sets.collect()
+}
+
+fn is_repeated(known: &Finding, finding: &Finding) -> bool {
+    (known.start, &known.code, &known.message) == (finding.start, &finding.code, &finding.message)
+}
+
+fn findings_of_settings(settings: &Manifest, diagnostics: &[Diagnostic]) -> Vec<Finding> {
+    let located = diagnostics.iter().map(|diagnostic| {
+        let region = settings.locate_setting(diagnostic);
+        finding(Text::Settings, diagnostic, None, region)
+    });
+    located.collect()
 }
 
 fn read(which: Text, text: &str, findings: &mut Vec<Finding>) -> Option<Manifest> {

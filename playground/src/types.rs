@@ -100,10 +100,17 @@ fn type_of(schema: &Value) -> String {
         Some("boolean") => "boolean".to_owned(),
         Some("integer" | "number") => "number".to_owned(),
         Some("array") => match type_of(&schema["items"]) {
+            // In a list null stays null.
+            items if is_nullable(&schema["items"]) => format!("({items} | null)[]"),
             items if items.contains(' ') => format!("({items})[]"),
             items => format!("{items}[]"),
         },
         Some("object") => format!("Record<string, {}>", type_of(&schema["additionalProperties"])),
         _ => "unknown".to_owned(),
     }
+}
+
+fn is_nullable(schema: &Value) -> bool {
+    let alternatives = schema["anyOf"].as_array();
+    alternatives.is_some_and(|alternatives| alternatives.iter().any(|one| one["type"] == "null"))
 }

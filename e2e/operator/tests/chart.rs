@@ -73,7 +73,18 @@ fn everything() -> Value {
     json!({
         "policy": {"enabled": true},
         "settings": {"annotation": "example.com/endpoints", "mutation": "digest"},
-        "serviceAccount": {"name": "somebody", "annotations": {"example.com/role": "metrics"}},
+        "serviceAccount": {
+            "name": "somebody",
+            "annotations": {"example.com/role": "metrics"},
+            "labels": {"team": "metrics", "app.kubernetes.io/name": "another"},
+        },
+        "strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+        "revisionHistoryLimit": 3,
+        "deploymentAnnotations": {"example.com/owner": "metrics"},
+        "extraObjects": [
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-extra"}, "data": {"a": "b"}},
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: from-text}\n",
+        ],
         "extraArgs": ["--module-memory=128"],
         "env": [{"name": "SSL_CERT_FILE", "value": "/etc/certificates/ca.pem"}],
         "volumes": [{"name": "certificates", "configMap": {"name": "certificates"}}],
@@ -95,7 +106,14 @@ fn everything() -> Value {
 
 /// Kinds of prometheus-operator, which a cluster may not have.
 fn with_monitor(kind: &str) -> Value {
-    json!({"metrics": {kind: {"enabled": true, "labels": {"release": "prometheus"}}}})
+    let relabel = json!([{"action": "labeldrop", "regex": "pod"}]);
+    json!({"metrics": {kind: {
+        "enabled": true,
+        "labels": {"release": "prometheus"},
+        "scrapeTimeout": "10s",
+        "relabelings": relabel,
+        "metricRelabelings": relabel,
+    }}})
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod endpoint_url;
 mod endpoints;
 mod inputs;
 mod other_annotations;
+#[cfg(feature = "host")]
+mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +26,8 @@ pub(crate) use endpoint_url::{service_namespace, service_of_host};
 pub(crate) use endpoints::{OF_PROMETHEUS, URL_KEYS};
 #[cfg(feature = "host")]
 pub(crate) use other_annotations::known_annotations;
+#[cfg(feature = "host")]
+pub use places::places;
 
 use crate::annotation_name::{Content, PREFIXES, newer_name};
 use crate::diagnostic::{Findings, Place, Problem, Range};

@@ -4,7 +4,8 @@
 //! `example` raises its rule and that its `instead` does not.
 //!
 //! A code never changes its meaning, and the code of a removed rule is not used again. `TW0` is reading, `TW1` endpoints and URLs, `TW2` options, `TW3` the
-//! other annotations, `TW4` the source, `TW5` the settings, `TW6` files (feature `files`).
+//! other annotations, `TW4` the source, `TW5` the settings, `TW6` files (features `files` and
+//! `application-sets`).
 
 use std::borrow::Cow;
 
@@ -1240,7 +1241,7 @@ rules! {
         example: "",
         instead: "",
     }
-    #[cfg(feature = "files")]
+    #[cfg(feature = "application-sets")]
     TW603 NotExpanded { why: String } Warning {
         summary: "The Applications of an ApplicationSet are not all known.",
         message: "not all Applications can be checked here: {why}",
@@ -1250,7 +1251,7 @@ rules! {
         example: "",
         instead: "",
     }
-    #[cfg(feature = "files")]
+    #[cfg(feature = "application-sets")]
     TW604 UnknownParameter { error: String, instead: String } Error {
         summary: "A placeholder stands for no parameter of its generator.",
         message: "{error}",
@@ -1272,7 +1273,7 @@ rules! {
         instead: "",
     }
 
-    #[cfg(feature = "files")]
+    #[cfg(feature = "application-sets")]
     TW606 Generator { error: String, instead: Option<String> } Error {
         summary: "Argo CD refuses a generator of an ApplicationSet.",
         message: "{error}",
@@ -1282,7 +1283,7 @@ rules! {
         example: "",
         instead: "",
     }
-    #[cfg(feature = "files")]
+    #[cfg(feature = "application-sets")]
     TW607 NoApplication { } Warning {
         summary: "An ApplicationSet creates no Application.",
         message: "this ApplicationSet creates no Application, so none was checked",

@@ -1,8 +1,6 @@
 //! The Applications of an ApplicationSet, as far as they are known without a cluster: those of `list` generators, and of
 //! `matrix` and `merge` generators of lists (<https://argo-cd.readthedocs.io/en/stable/operator-manual/applicationset/Generators/>).
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value, json};
 
 use super::generators;
@@ -10,6 +8,7 @@ use super::placeholders::{FilledText, MAX_TEXT, Parameters, Unfilled, Why, fill}
 use super::yaml::documents;
 use crate::annotation_name::is_ours;
 use crate::diagnostic::{Diagnostic, Place, Problem, escape_pointer};
+use crate::sorted_map::SmallMap;
 
 /// The most Applications that one ApplicationSet is expanded to.
 const MAX_APPLICATIONS: usize = 1000;
@@ -32,27 +31,33 @@ pub struct Generated {
     /// The Application.
     pub application: Value,
     /// The texts with placeholders, by their pointers in the Application.
-    texts: BTreeMap<String, FilledText>,
+    texts: SmallMap<String, FilledText>,
     /// The pointers of annotations whose names have placeholders: that in the Application, and that in the template.
-    renamed: BTreeMap<String, String>,
+    renamed: SmallMap<String, String>,
 }
 
 impl Generated {
     /// A finding about the Application at its place in the ApplicationSet.
     pub fn in_set(&self, finding: &Diagnostic) -> Diagnostic {
-        let mut finding = finding.clone();
-        if let Some(place) = &mut finding.place {
-            if let (Some(text), Some(range)) = (self.texts.get(&place.pointer), place.range) {
-                place.range = Some(text.in_template(range));
-            }
-            if let Some(pointer) = self.renamed.get(&place.pointer) {
-                place.pointer.clone_from(pointer);
-            }
-            if place.pointer != "/metadata/namespace" {
-                place.pointer.insert_str(0, "/spec/template");
-            }
+        let place = finding.place.clone().map(|place| self.place_in_set(place));
+        Diagnostic {
+            place,
+            ..finding.clone()
         }
-        finding
+    }
+
+    /// A place in the Application as the place in the ApplicationSet that it comes from.
+    pub fn place_in_set(&self, mut place: Place) -> Place {
+        if let (Some(text), Some(range)) = (self.texts.get(&place.pointer), place.range) {
+            place.range = Some(text.in_template(range));
+        }
+        if let Some(pointer) = self.renamed.get(&place.pointer) {
+            place.pointer.clone_from(pointer);
+        }
+        if place.pointer != "/metadata/namespace" {
+            place.pointer.insert_str(0, "/spec/template");
+        }
+        place
     }
 }
 
@@ -279,8 +284,8 @@ impl Set<'_> {
 
     /// The Application that is made with these parameters.
     fn application(&self, parameters: &Parameters) -> Result<Generated, Box<Diagnostic>> {
-        let mut texts = BTreeMap::new();
-        let mut renamed = BTreeMap::new();
+        let mut texts = SmallMap::default();
+        let mut renamed = SmallMap::default();
         let mut text = |pointer: String| -> Result<Value, Box<Diagnostic>> {
             match self.object["spec"]["template"].pointer(&pointer) {
                 Some(Value::String(template)) if !parameters.is_empty() => {
@@ -335,8 +340,9 @@ impl Set<'_> {
             }
         }
         // The findings about an annotation are at its pointer in the Application.
-        for (filled, pointer) in &renamed {
-            if let Some(text) = texts.remove(pointer) {
+        for (filled, pointer) in renamed.iter() {
+            if let Some(text) = texts.get(pointer).cloned() {
+                texts.remove(pointer);
                 texts.insert(filled.clone(), text);
             }
         }

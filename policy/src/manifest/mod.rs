@@ -5,15 +5,15 @@
 
 mod edit;
 mod excerpt;
-#[cfg(feature = "files")]
+#[cfg(feature = "application-sets")]
 mod expand;
-#[cfg(feature = "files")]
+#[cfg(feature = "application-sets")]
 mod generators;
 #[cfg(feature = "files")]
 mod managed_namespace;
 #[cfg(feature = "files")]
 mod misplaced;
-#[cfg(feature = "files")]
+#[cfg(feature = "application-sets")]
 mod placeholders;
 mod places;
 #[cfg(feature = "files")]
@@ -30,7 +30,7 @@ use serde_json::Value;
 use crate::diagnostic::{Diagnostic, Place, Position, Suggestion};
 pub use edit::Edit;
 pub use excerpt::Excerpt;
-#[cfg(feature = "files")]
+#[cfg(feature = "application-sets")]
 pub use expand::{Expansion, Generated};
 #[cfg(feature = "files")]
 pub use managed_namespace::in_application;
@@ -118,7 +118,7 @@ impl Manifest {
 
     /// What an ApplicationSet comes to, as far as that is known without a cluster. `item` is its number in the document, where
     /// that is a List. Answers `None` for another object, and where none of our annotations are in its template.
-    #[cfg(feature = "files")]
+    #[cfg(feature = "application-sets")]
     pub fn expand(&self, document: usize, item: Option<usize>, annotation: &str) -> Option<Expansion> {
         let object = self.documents.get(document)?;
         expand::expand(item.map_or(object, |item| &object["items"][item]), annotation)
@@ -156,7 +156,12 @@ impl Manifest {
     /// The place of a finding in the text. `item` is the object's number in the document, if that is a List.
     pub fn locate(&self, document: usize, item: Option<usize>, finding: &Diagnostic) -> Option<Region> {
         // A finding without a place is about the whole object, and is placed at its start.
-        let mut place = finding.place.clone().unwrap_or_else(|| Place::pointer(""));
+        let place = finding.place.clone().unwrap_or_else(|| Place::pointer(""));
+        self.locate_place(document, item, place)
+    }
+
+    /// A place in the text. `item` is the object's number in the document, if that is a List.
+    pub fn locate_place(&self, document: usize, item: Option<usize>, mut place: Place) -> Option<Region> {
         if let Some(item) = item {
             place.pointer.insert_str(0, &format!("/items/{item}"));
         }

@@ -8,6 +8,7 @@
 //! | `thorough.rs`, `variables.rs`, `clashes.rs` | more checks for the same hosts: variables that no pod has, names that clash |
 //! | `choosing_tags.rs` | the tags by which outputs select metrics or destinations |
 //! | `check.rs`, `databases.rs` | rules that concern several settings |
+//! | `effective.rs` | what is written, merged with the defaults, for hosts that show it |
 //! | `reader.rs`, `path.rs`, `constant.rs`, `declare.rs` | the macros and types behind the declarations |
 //!
 //! [`read`] reports all problems of a document at once, and answers [`Settings`], in which all names, patterns and
@@ -23,6 +24,8 @@ mod choosing_tags;
 mod clashes;
 mod databases;
 mod document;
+#[cfg(feature = "host")]
+mod effective;
 mod kind;
 mod path;
 mod pattern;
@@ -53,6 +56,8 @@ use crate::telegraf::{Key, OptionBounds};
 pub(crate) use databases::{DatabaseOutput, PLUGIN as DATABASE_PLUGIN, outputs as database_outputs};
 pub(crate) use document::{Class, Dns, Endpoints, ResourceList, Sources};
 pub use document::{LookUp, Mutation, Provide, Reload, Scheme, Settings};
+#[cfg(feature = "host")]
+pub use effective::effective;
 pub(crate) use kind::{CONFIG_DIRECTORY, CONFIG_VOLUME, CREDENTIALS_VOLUME};
 pub(crate) use pattern::{HostPattern, NamePattern};
 pub(crate) use quantity::Quantity;
