@@ -54,6 +54,31 @@ class Kwctl(unittest.TestCase):
         (operation,) = json.loads(base64.b64decode(answer["patch"]))
         self.assertEqual(operation["path"], "/metadata/annotations/telegraf.influxdata.com~1rendered-digest")
 
+    def test_it_warns_of_services_that_do_not_exist(self):
+        # kwctl lets a policy ask for what its metadata names. In a cluster, the ClusterAdmissionPolicy names it.
+        metadata = (ROOT / "metadata.yml").read_text()
+        service = "contextAwareResources: [{apiVersion: v1, kind: Service}]"
+        (self.folder / "aware.yml").write_text(metadata.replace("contextAwareResources: []", service))
+        aware = annotated(self.folder, self.folder / "aware.yml")
+        services = {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": [
+            {"metadata": {"name": "redis"}, "spec": {"clusterIP": "10.0.0.1", "ports": [{"port": 6379}]}}]}
+        masks = ["metadata.name", "spec.clusterIP", "spec.ports.port", "spec.ports.protocol", "spec.type"]
+        asked = {"api_version": "v1", "kind": "Service", "namespace": "argocd", "label_selector": None,
+                 "field_selector": None, "field_masks": masks}
+        session = [{"type": "Exchange", "request": "!KubernetesListResourceNamespace\n" + json.dumps(asked),
+                    "response": {"type": "Success", "payload": json.dumps(services)}}]
+        (self.folder / "session.yml").write_text(json.dumps(session))
+        replayed = ["--settings-json", '{"services": "warn"}', "--allow-context-aware",
+                    "--replay-host-capabilities-interactions", self.folder / "session.yml"]
+        for lines, code in [("- a: http://redis.argocd.svc:6379/\n", None), ("- a: http://redis.argocd.svc:80/\n", "TW120"),
+                            ("- a: http://cache.argocd.svc:80/\n", "TW119")]:
+            answer = self.run_policy(request("CREATE", application("argocd", lines)), *replayed, module=aware)
+            self.assertTrue(answer["allowed"])
+            warnings = answer.get("warnings") or []
+            self.assertEqual([warning.split(":")[0] for warning in warnings], [code] if code else [])
+            # What the audit scanner reports.
+            self.assertEqual((answer.get("status") or {}).get("message", "")[:5], code or "")
+
     def test_it_renders_raw_requests(self):
         answer = self.run_policy(application("argocd"), "--raw", module=self.render)
         patch = {operation["path"]: operation.get("value") for operation in json.loads(base64.b64decode(answer["patch"]))}

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use fluent_uri::Uri;
 use serde_json::Value;
 
-use crate::annotation::service_namespace;
+use crate::annotation::service_of_host;
 use crate::protocol::{Rendered, SourceAnswer};
 use crate::settings::Settings;
 
@@ -178,12 +178,8 @@ impl ServicePort {
         let uri = Uri::parse(url).ok()?;
         let authority = uri.authority()?;
         let host = authority.host().to_ascii_lowercase();
-        let namespace = service_namespace(&host, cluster_domain)?;
-        let domain = [".svc", &format!(".svc.{cluster_domain}")];
-        let domain = domain.iter().find_map(|domain| host.strip_suffix(domain));
-        let before = domain.unwrap_or(&host).strip_suffix(namespace)?.strip_suffix('.')?;
-        // `pod.service` is one pod of a headless service.
-        let service = before.rsplit('.').next()?;
+        let (service, namespace) = service_of_host(&host, cluster_domain)?;
+        let is_certain = host.ends_with(".svc") || host.ends_with(&format!(".svc.{cluster_domain}"));
         let port = match authority.port().map(|port| port.as_str()) {
             Some(port) if !port.is_empty() => port.parse().ok()?,
             _ if uri.scheme().as_str().eq_ignore_ascii_case("https") => 443,
@@ -193,7 +189,7 @@ impl ServicePort {
             namespace: namespace.to_owned(),
             service: service.to_owned(),
             port,
-            is_certain: domain.is_some(),
+            is_certain,
             url: url.to_owned(),
         })
     }

@@ -175,7 +175,7 @@ async fn the_policies_have_the_module_and_the_settings_of_the_operator() {
         assert_eq!(file["spec"], installed["spec"]);
     }
     let module = format!("registry://example.org/telewarden@sha256:{:064}", 1);
-    let settings = json!({"annotation": "example.com/endpoints", "mutation": "digest"});
+    let settings = json!({"annotation": "example.com/endpoints", "mutation": "digest", "services": "warn"});
     let values = json!({"module": module, "settings": settings, "policy": {"enabled": true, "mode": "monitor"}});
     let installed = cluster.install(&values);
     let arguments = &of_kind("Deployment", &installed)["spec"]["template"]["spec"]["containers"][0]["args"];
@@ -188,6 +188,9 @@ async fn the_policies_have_the_module_and_the_settings_of_the_operator() {
         );
         let of_set = policy["metadata"]["name"] == "telewarden-operator-applicationsets";
         assert_eq!(spec["mutating"], !of_set);
+        // What is looked up in the cluster, and only with `services: warn`.
+        let services = json!([{"apiVersion": "v1", "kind": "Service"}]);
+        assert_eq!(spec["contextAwareResources"], if of_set { Value::Null } else { services });
         assert_eq!(spec["failurePolicy"], if of_set { "Ignore" } else { "Fail" });
         let conditions = spec["matchConditions"].to_string();
         assert!(conditions.contains("k == 'example.com/endpoints'"), "{conditions}");
