@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The maximum time of a roll-out with buckets and tokens, relative to the same without.
-const PROVIDE: f64 = 4.0;
+const PROVIDE: f64 = 3.0;
 /// The time in which an operator could send requests though nothing changes.
 const IDLE: Duration = Duration::from_secs(30);
 
