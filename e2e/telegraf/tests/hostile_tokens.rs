@@ -64,11 +64,8 @@ async fn nobody_gets_another_ones_bucket(topology: &str) {
     let all_settings: BTreeSet<String> = attempts.iter().map(|attempt| attempt.settings.to_string()).collect();
     let mut given = 0;
     for settings in all_settings {
-        let same: Vec<&Attempt> = attempts
-            .iter()
-            .filter(|attempt| attempt.settings.to_string() == settings)
-            .collect();
-        let settings = serde_json::from_str(&settings).expect("JSON");
+        let settings: Value = serde_json::from_str(&settings).expect("JSON");
+        let same: Vec<&Attempt> = attempts.iter().filter(|attempt| attempt.settings == settings).collect();
         let operator = operator(&cluster, &database, topology, &settings).await;
         let expected = put_all(&cluster, &same).await;
         has_exactly(&cluster, &database, &operator, &expected).await;

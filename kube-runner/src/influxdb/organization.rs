@@ -266,18 +266,20 @@ impl Organization {
     /// Takes note of a failed request. Unless it concerns only what was asked for, nothing is asked until a delay has passed.
     pub(super) fn failed(&self, error: &Error, doing: &str, metrics: &Metrics) -> Failure {
         metrics.influxdb_failed(error.reason());
-        let why = format!(
-            "cannot {doing} in organization `{}` of {}: {error}",
-            self.name, self.url
-        );
-        tracing::warn!(reason = error.reason(), "{why}");
+        let concerns_all = error.reason() != "refused";
+        let place = format!("organization `{}` of {}", self.name, self.url);
+        tracing::warn!(reason = error.reason(), "cannot {doing} in {place}: {error}");
+        let why = match concerns_all {
+            // The same for whatever was tried, so that a source is told once.
+            true => format!("cannot provide anything in {place}: {error}"),
+            false => format!("cannot {doing} in {place}: {error}"),
+        };
         let mut state = self.state();
         state.is_doubtful |= error.is_doubtful();
         if error.reason() == "missing" {
             // The known IDs are out of date.
             state.known = None;
         }
-        let concerns_all = error.reason() != "refused";
         let delay = match concerns_all {
             true => {
                 let backoff = state.backoff.get_or_insert_with(|| Backoff::new(DELAYS.0, DELAYS.1));

@@ -1,10 +1,13 @@
 //! Measures the operator on a real kube-apiserver: a roll-out, compared with a client that only sends the objects and a
-//! `kopf` operator that applies the same objects (`e2e/peers/kopf`); a restart with everything in place; and memory.
+//! `kopf` operator that applies the same objects (`e2e/peers/kopf`); a restart with everything in place; memory; and a roll-out with
+//! buckets and tokens in InfluxDB.
 //!
-//!     telewarden-bench-operator KOPF [roll-out|restart|memory]...
+//!     telewarden-bench-operator KOPF [roll-out|restart|memory|influxdb]...
 //!
 //! Comparisons alternate between both sides, so that noise affects both. Exits with 1 if a cost is above its limit.
 #![forbid(unsafe_code)]
+
+mod influxdb;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -43,7 +46,7 @@ const MEMORY: f64 = 96.0;
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let Some((kopf, parts)) = arguments.split_first() else {
-        eprintln!("usage: telewarden-bench-operator KOPF [roll-out|restart|memory]...");
+        eprintln!("usage: telewarden-bench-operator KOPF [roll-out|restart|memory|influxdb]...");
         return ExitCode::from(2);
     };
     let is_asked = |part: &str| parts.is_empty() || parts.iter().any(|asked| asked == part);
@@ -56,6 +59,9 @@ async fn main() -> ExitCode {
     }
     if is_asked("memory") {
         within.push(memory().await);
+    }
+    if is_asked("influxdb") {
+        within.extend(influxdb::influxdb().await);
     }
     ExitCode::from(u8::from(within.contains(&false)))
 }
@@ -167,7 +173,7 @@ async fn appear(cluster: &Cluster, count: usize) {
 }
 
 async fn delete_all(cluster: &Cluster) {
-    for (group, kind) in [("", "ConfigMap"), ("apps", "Deployment")] {
+    for (group, kind) in [("", "ConfigMap"), ("", "Secret"), ("apps", "Deployment")] {
         let list = cluster
             .all(group, "v1", kind)
             .list_metadata(&ListParams::default().labels(OURS))

@@ -44,7 +44,9 @@ pub(crate) fn as_texts(texts: &[String]) -> Vec<&str> {
 }
 
 pub(crate) async fn operator(cluster: &Cluster, database: &InfluxDb, settings: &Value) -> Operator {
-    let arguments = arguments(cluster, database, settings);
+    let mut arguments = arguments(cluster, database, settings);
+    // On a busy machine a short lease is lost within a minute.
+    arguments.push("--no-leader-election".to_owned());
     cluster.operator(&as_texts(&arguments)).await
 }
 
