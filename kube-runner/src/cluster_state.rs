@@ -190,6 +190,11 @@ impl ClusterState {
         }
     }
 
+    /// True if the namespace exists.
+    pub(crate) fn knows_namespace(&self, namespace: &str) -> bool {
+        self.state().namespaces.contains(namespace)
+    }
+
     /// True if the namespace exists. If not, the source is queued when the namespace is created.
     pub(crate) fn has_namespace(&self, namespace: &str, key: &str) -> bool {
         let mut state = self.state();

@@ -480,7 +480,8 @@ impl Context {
             Reports::Kept => all.keep_kind(&GroupKind::of(&reports::kind())),
             Reports::Written => {
                 for source in sources {
-                    match apply_report(all, &self.writer, &self.status.board, source).await {
+                    let (board, state) = (&self.status.board, &self.state);
+                    match apply_report(all, &self.writer, board, state, source).await {
                         Ok(()) => {}
                         Err(error) if error.is_passing() => return Err(error),
                         Err(error) => {

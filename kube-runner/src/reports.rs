@@ -6,7 +6,7 @@
 use kube::core::GroupVersionKind;
 use telewarden_policy::report::{GROUP, KIND, Subject, VERSION, name, results};
 
-use crate::cluster_state::Source;
+use crate::cluster_state::{ClusterState, Source};
 use crate::error::Error;
 use crate::object_id::{GroupKind, ObjectId};
 use crate::owned::Owned;
@@ -37,6 +37,7 @@ pub(crate) async fn apply_report(
     all: &mut Owned<'_>,
     writer: &Writer,
     board: &Board,
+    state: &ClusterState,
     source: &Source,
 ) -> Result<(), Error> {
     let kind = GroupKind::of(&kind());
@@ -62,6 +63,10 @@ pub(crate) async fn apply_report(
     else {
         return Ok(());
     };
+    // In `standalone` a source is scraped before its own namespace exists.
+    if !state.knows_namespace(&namespace) {
+        return Ok(());
+    }
     reference.resource_version = None;
     let reference = serde_json::to_value(reference).expect("a reference is JSON");
     let subject = Subject {

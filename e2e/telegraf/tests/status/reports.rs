@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use telewarden_e2e_operator::{Application, Cluster, eventually, for_a_while};
-use telewarden_e2e_telegraf::on_loopback;
+use telewarden_e2e_telegraf::{on_loopback, read_yaml};
 
 use crate::parts::{
     cluster, deployed, install_reports, operator, operator_with, pod, reports, reports_say, says, writes_of_reports,
@@ -104,4 +104,13 @@ async fn a_report_is_owned_like_everything_else() {
     assert!(again.stop().success());
     let _without = operator(&cluster, &settings).await;
     eventually(gone("mail")).await;
+    // All the rights in the file for them are used.
+    let used: std::collections::BTreeSet<_> = cluster
+        .audit()
+        .into_iter()
+        .filter(|event| event.object_ref.resource == "reports" && event.user.username.contains("operator"))
+        .map(|event| event.verb)
+        .collect();
+    let given = telewarden_e2e_operator::given(&read_yaml("deploy/operator/rbac-reports.yaml"));
+    assert_eq!(used, given.into_iter().map(|right| right.verb).collect());
 }

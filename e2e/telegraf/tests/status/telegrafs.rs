@@ -7,7 +7,9 @@ use telewarden_e2e_telegraf::{
     whole,
 };
 
-use crate::parts::{cluster, deployed, node_exporter, operator, pod, runs, says, status};
+use crate::parts::{
+    cluster, deployed, install_reports, node_exporter, operator, operator_with, pod, reports_say, runs, says, status,
+};
 
 const STATUS: &str = "127.0.0.1:8889";
 
@@ -82,7 +84,8 @@ async fn sources_that_share_a_telegraf_see_their_own_endpoints() {
     let recorder = Recorder::answering(|_| Reply::new(204, "text/plain", ""));
     let settings = merged(on_loopback(), outputs_to(&recorder.url()));
     let settings = merged(settings, json!({"topology": "standalone"}));
-    let operator = operator(&cluster, &settings).await;
+    install_reports(&cluster).await;
+    let operator = operator_with(&cluster, &settings, &["--reports"]).await;
     let address = format!("127.0.0.1:{}", free_port());
     let _exporter = node_exporter(&address);
     for (name, port) in [("shop", address.as_str()), ("mail", "127.0.0.1:1")] {
@@ -95,25 +98,16 @@ async fn sources_that_share_a_telegraf_see_their_own_endpoints() {
     let shared = deployed(&cluster, "telegraf/telegraf").await;
     let _telegraf = Telegraf::start(&shared);
     pod(&cluster, &shared, "telegraf", runs()).await;
-    assert_eq!(
-        says(
-            &cluster,
-            &operator,
-            "mail",
-            &["endpoint load failing", "telegraf telegraf/telegraf up"]
-        )
-        .await,
-        1
-    );
-    says(
-        &cluster,
-        &operator,
-        "shop",
-        &["endpoint load up", "telegraf telegraf/telegraf up"],
-    )
-    .await;
+    assert_eq!(says(&cluster, &operator, "mail", &["endpoint load failing"]).await, 1);
+    says(&cluster, &operator, "shop", &["endpoint load up"]).await;
     let output = status(&cluster, &operator, &["shop", "--wait", "5m"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let output = status(&cluster, &operator, &["shop", "--output", "wide"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("telegraf telegraf/telegraf"), "{text}");
+    // Each one's Report is in its own namespace.
+    reports_say(&cluster, "shop", &["load: pass"]).await;
+    reports_say(&cluster, "mail", &["load: fail"]).await;
     let note = cluster.event("mail", "EndpointDown").await;
     assert!(note.contains("endpoint load"), "{note}");
     assert!(
