@@ -1,7 +1,7 @@
 // The editors. Each lives in a shadow tree: there its styles are style sheets of their own, which a strict
 // Content-Security-Policy allows, and not elements.
 import { autocompletion, completionKeymap } from "@codemirror/autocomplete";
-import { standardKeymap, history, historyKeymap } from "@codemirror/commands";
+import { history, historyKeymap, standardKeymap } from "@codemirror/commands";
 import { yamlLanguage } from "@codemirror/lang-yaml";
 import { HighlightStyle, indentService, StreamLanguage, syntaxHighlighting } from "@codemirror/language";
 import { diff } from "@codemirror/legacy-modes/mode/diff";
@@ -9,25 +9,17 @@ import { toml } from "@codemirror/legacy-modes/mode/toml";
 import { type Diagnostic, nextDiagnostic, setDiagnostics } from "@codemirror/lint";
 import { Annotation, Compartment, EditorState, type Extension, type Text } from "@codemirror/state";
 import { EditorView, highlightActiveLine, keymap, lineNumbers, placeholder } from "@codemirror/view";
-import { parseMixed } from "@lezer/common";
 import { tags } from "@lezer/highlight";
 import type { Finding, Position } from "telewarden";
 import { prose } from "./rules";
 import { completion, hover, indentation, type Lookup } from "./schema";
 
-const tomlLanguage = StreamLanguage.define(toml);
-
-/** An annotation's text is YAML within YAML, or TOML. */
-const nested = parseMixed(({ name, from, to }, input) => {
-    if (name !== "BlockLiteralContent") return null;
-    return { parser: (/^\s*\[/.test(input.read(from, to)) ? tomlLanguage : yamlLanguage).parser };
-});
-
 const languages = {
-    yaml: yamlLanguage.configure({ wrap: nested }),
+    yaml: yamlLanguage,
     // JSON is YAML. The messages in it are long.
     json: [yamlLanguage, EditorView.lineWrapping],
-    toml: tomlLanguage,
+    toml: StreamLanguage.define(toml),
+    // Without colours.
     shell: [],
     diff: StreamLanguage.define(diff),
 };
