@@ -23,8 +23,11 @@ const offline = {
 
 const [, release] = /^version = "(.*)"/m.exec(readFileSync(here("../Cargo.toml"), "utf8"));
 
-/** Writes the version into the page. */
-const version = { name: "version", transformIndexHtml: (html) => html.replace("%VERSION%", `Version ${release}`) };
+/** Writes the version into the page, and leaves its comments out. */
+const version = {
+    name: "version",
+    transformIndexHtml: (html) => html.replace("%VERSION%", `Version ${release}`).replaceAll(/\s*<!--[^]*?-->/g, ""),
+};
 
 export default defineConfig({
     root: here("page"),

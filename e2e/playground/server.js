@@ -10,6 +10,7 @@ const TYPES = {
     ".js": "text/javascript",
     ".css": "text/css",
     ".svg": "image/svg+xml",
+    ".png": "image/png",
     ".json": "application/json",
     ".wasm": "application/wasm",
 };

@@ -1,35 +1,26 @@
 // The editors. Each lives in a shadow tree: there its styles are style sheets of their own, which a strict
 // Content-Security-Policy allows, and not elements.
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
-import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
+import { autocompletion, completionKeymap } from "@codemirror/autocomplete";
+import { history, historyKeymap, standardKeymap } from "@codemirror/commands";
 import { yamlLanguage } from "@codemirror/lang-yaml";
-import { bracketMatching, HighlightStyle, indentService, StreamLanguage, syntaxHighlighting } from "@codemirror/language";
+import { HighlightStyle, indentService, StreamLanguage, syntaxHighlighting } from "@codemirror/language";
 import { diff } from "@codemirror/legacy-modes/mode/diff";
-import { shell } from "@codemirror/legacy-modes/mode/shell";
 import { toml } from "@codemirror/legacy-modes/mode/toml";
-import { type Diagnostic, lintKeymap, setDiagnostics } from "@codemirror/lint";
+import { type Diagnostic, nextDiagnostic, setDiagnostics } from "@codemirror/lint";
 import { Annotation, Compartment, EditorState, type Extension, type Text } from "@codemirror/state";
-import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers, placeholder } from "@codemirror/view";
-import { parseMixed } from "@lezer/common";
+import { EditorView, highlightActiveLine, keymap, lineNumbers, placeholder } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import type { Finding, Position } from "telewarden";
 import { prose } from "./rules";
 import { completion, hover, indentation, type Lookup } from "./schema";
 
-const tomlLanguage = StreamLanguage.define(toml);
-
-/** An annotation's text is YAML within YAML, or TOML. */
-const nested = parseMixed(({ name, from, to }, input) => {
-    if (name !== "BlockLiteralContent") return null;
-    return { parser: (/^\s*\[/.test(input.read(from, to)) ? tomlLanguage : yamlLanguage).parser };
-});
-
 const languages = {
-    yaml: yamlLanguage.configure({ wrap: nested }),
+    yaml: yamlLanguage,
     // JSON is YAML. The messages in it are long.
     json: [yamlLanguage, EditorView.lineWrapping],
-    toml: tomlLanguage,
-    shell: StreamLanguage.define(shell),
+    toml: StreamLanguage.define(toml),
+    // Without colours.
+    shell: [],
     diff: StreamLanguage.define(diff),
 };
 export type Language = keyof typeof languages;
@@ -116,7 +107,6 @@ function mount(host: HTMLElement, label: string, text: string, extensions: Exten
     const root = host.attachShadow({ mode: "open" });
     const basics = [
         lineNumbers(),
-        drawSelection(),
         syntaxHighlighting(highlight),
         look,
         EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0", spellcheck: "false", autocapitalize: "off" }),
@@ -148,12 +138,10 @@ export class Editor {
             placeholder(empty),
             history(),
             indentService.of((context, pos) => indentation(context.lineAt(pos, -1).text)),
-            bracketMatching(),
-            closeBrackets(),
             highlightActiveLine(),
             autocompletion({ override: [completion(lookup)], icons: false }),
             hover(lookup),
-            keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap, ...completionKeymap, ...lintKeymap]),
+            keymap.of([...standardKeymap, ...historyKeymap, ...completionKeymap, { key: "F8", run: nextDiagnostic }]),
             EditorView.updateListener.of((update) => {
                 if (!update.docChanged) return;
                 changed(!update.transactions.some((transaction) => transaction.annotation(replaced)));
@@ -239,7 +227,7 @@ export class Viewer {
             highlightActiveLine(),
             EditorState.readOnly.of(true),
             EditorView.contentAttributes.of({ "aria-readonly": "true" }),
-            keymap.of(defaultKeymap),
+            keymap.of(standardKeymap),
         ]);
     }
 

@@ -342,24 +342,27 @@ impl Texts {
 
     /// All objects of the text, each followed by the Applications that it makes.
     fn sources(&self) -> Vec<Source<'_>> {
-        let objects = self.source.objects().flat_map(|(document, object)| {
-            let sets = self.sets.iter().filter(move |set| set.document == document);
-            let generated = sets.flat_map(move |set| {
-                let applications = set.expansion.applications.iter();
-                applications.map(move |generated| Source {
-                    document,
-                    object: &generated.application,
-                    generated: Some((set, generated)),
-                })
-            });
-            let own = Source {
+        let mut sources = Vec::new();
+        for (document, object) in self.source.objects() {
+            sources.push(Source {
                 document,
                 object,
                 generated: None,
-            };
-            std::iter::once(own).chain(generated)
-        });
-        objects.collect()
+            });
+            for set in &self.sets {
+                if set.document != document {
+                    continue;
+                }
+                for generated in &set.expansion.applications {
+                    sources.push(Source {
+                        document,
+                        object: &generated.application,
+                        generated: Some((set, generated)),
+                    });
+                }
+            }
+        }
+        sources
     }
 
     fn render(&self, sources: &[Source<'_>]) -> RenderAnswer {
@@ -448,20 +451,23 @@ impl Texts {
 
 /// Every ApplicationSet in a text, with what it makes.
 fn sets(source: &Manifest, annotation: &str) -> Vec<Set> {
-    let objects = source.objects().flat_map(|(document, object)| {
-        let items = object["items"].as_array().map(Vec::len);
-        let items: Vec<_> = items.map_or(vec![None], |count| (0..count).map(Some).collect());
-        items.into_iter().map(move |item| (document, item))
-    });
-    let sets = objects.filter_map(|(document, item)| {
-        let expansion = source.expand(document, item, annotation)?;
-        Some(Set {
-            document,
-            item,
-            expansion,
-        })
-    });
-    sets.collect()
+    let mut sets = Vec::new();
+    for (document, object) in source.objects() {
+        let mut add = |item| {
+            if let Some(expansion) = source.expand(document, item, annotation) {
+                sets.push(Set {
+                    document,
+                    item,
+                    expansion,
+                });
+            }
+        };
+        match object["items"].as_array() {
+            Some(items) => (0..items.len()).for_each(|item| add(Some(item))),
+            None => add(None),
+        }
+    }
+    sets
 }
 
 fn is_repeated(known: &Finding, finding: &Finding) -> bool {

@@ -89,10 +89,13 @@ pub(super) fn expand(object: &Value, annotation: &str) -> Option<Expansion> {
         }
     };
     for (index, generator) in generators.iter().enumerate() {
-        let refused = generators::check(generator, &format!("/spec/generators/{index}"));
-        if !refused.is_empty() {
-            expansion.findings.extend(refused);
-            continue;
+        #[cfg(feature = "files")]
+        {
+            let refused = generators::check(generator, &format!("/spec/generators/{index}"));
+            if !refused.is_empty() {
+                expansion.findings.extend(refused);
+                continue;
+            }
         }
         match set.parameters(generator, &format!("/spec/generators/{index}")) {
             Ok(all) if expansion.applications.len() + all.len() > MAX_APPLICATIONS => {

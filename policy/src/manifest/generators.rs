@@ -7,6 +7,7 @@ use crate::diagnostic::{Diagnostic, Place, Problem, escape_pointer};
 use crate::telegraf::nearest;
 
 /// Every kind of generator.
+#[cfg(feature = "files")]
 const KINDS: &[&str] = &[
     "clusterDecisionResource",
     "clusters",
@@ -20,6 +21,7 @@ const KINDS: &[&str] = &[
 ];
 
 /// The fields of a generator's body, for the kinds that are expanded here.
+#[cfg(feature = "files")]
 fn fields(kind: &str) -> Option<&'static [&'static str]> {
     match kind {
         "list" => Some(&["elements", "elementsYaml", "template"]),
@@ -53,7 +55,8 @@ pub(super) fn of(spec: &Value) -> Result<&[Value], Box<Diagnostic>> {
     }
 }
 
-/// What Argo CD refuses in a generator and those within it.
+/// What Argo CD refuses in a generator and those within it. The playground leaves it out, because it is large.
+#[cfg(feature = "files")]
 pub(super) fn check(generator: &Value, pointer: &str) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     let Some(map) = generator.as_object() else {
@@ -85,6 +88,7 @@ pub(super) fn check(generator: &Value, pointer: &str) -> Vec<Diagnostic> {
     findings
 }
 
+#[cfg(feature = "files")]
 fn check_body(
     kind: &str,
     body: &Map<String, Value>,
