@@ -4,9 +4,7 @@
 //! its annotation, so a missing one is only a warning. The audit scanner asks again, and reports it for as long as it is
 //! missing.
 
-use std::borrow::Cow;
-
-use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::annotation::{Endpoint, Input, service_of_host};
 use crate::diagnostic::{Diagnostic, Problem};
@@ -59,9 +57,29 @@ impl ScrapedPorts {
         self.ports.is_empty()
     }
 
-    /// Warnings of what does not exist. `services` is the answer to a [`ServicesRequest`], as JSON.
-    pub(crate) fn check(self, services: &[u8]) -> Vec<Diagnostic> {
-        let Ok(Services { items }) = serde_json::from_slice::<Services<'_>>(services) else {
+    /// What asks the policy engine for the Services, as the host capability `list_resources_by_namespace` reads it:
+    /// <https://docs.kubewarden.io/reference/spec/host-capabilities/kubernetes>.
+    pub(crate) fn request(&self) -> Value {
+        let fields = [
+            "metadata.name",
+            "spec.clusterIP",
+            "spec.ports.port",
+            "spec.ports.protocol",
+            "spec.type",
+        ];
+        json!({
+            "api_version": "v1",
+            "kind": "Service",
+            "namespace": self.namespace,
+            "label_selector": null,
+            "field_selector": null,
+            "field_masks": fields,
+        })
+    }
+
+    /// Warnings of what does not exist. `services` is the answer to the request: a List.
+    pub(crate) fn check(self, services: &Value) -> Vec<Diagnostic> {
+        let Some(items) = services["items"].as_array() else {
             return Vec::new();
         };
         let mut missing: Vec<String> = Vec::new();
@@ -72,10 +90,10 @@ impl ScrapedPorts {
             port,
         } in self.ports
         {
-            let Some(service) = items.iter().find(|service| service.metadata.name == name) else {
+            let Some(service) = items.iter().find(|service| service["metadata"]["name"] == *name) else {
                 // One finding for each Service, and not for each of its ports.
                 if !missing.contains(&name) {
-                    let names = items.iter().map(|service| &*service.metadata.name);
+                    let names = items.iter().filter_map(|service| service["metadata"]["name"].as_str());
                     let problem = Problem::ServiceNotFound {
                         endpoint,
                         service: name.clone(),
@@ -87,13 +105,13 @@ impl ScrapedPorts {
                 }
                 continue;
             };
-            let Some(ports) = service.ports() else { continue };
-            if !ports.contains(&port) {
+            let Some(ports) = ports(service) else { continue };
+            if !ports.contains(&u64::from(port)) {
                 let problem = Problem::ServicePortNotFound {
                     endpoint,
                     service: name,
                     port,
-                    ports: ports.iter().map(u16::to_string).collect(),
+                    ports: ports.iter().map(u64::to_string).collect(),
                 };
                 findings.push(problem.diagnostic());
             }
@@ -102,83 +120,15 @@ impl ScrapedPorts {
     }
 }
 
-/// What asks the policy engine for the Services of a namespace, as the host capability `list_resources_by_namespace` reads it:
-/// <https://docs.kubewarden.io/reference/spec/host-capabilities/kubernetes>.
-#[derive(Debug, Serialize)]
-pub(crate) struct ServicesRequest<'a> {
-    api_version: &'static str,
-    kind: &'static str,
-    namespace: &'a str,
-    label_selector: Option<&'static str>,
-    field_selector: Option<&'static str>,
-    field_masks: [&'static str; 5],
-}
-
-impl<'a> ServicesRequest<'a> {
-    pub(crate) fn of(namespace: &'a str) -> Self {
-        Self {
-            api_version: "v1",
-            kind: "Service",
-            namespace,
-            label_selector: None,
-            field_selector: None,
-            field_masks: [
-                "metadata.name",
-                "spec.clusterIP",
-                "spec.ports.port",
-                "spec.ports.protocol",
-                "spec.type",
-            ],
-        }
+/// The ports at which a Service answers TCP. `None` if a connection does not depend on them: the name of a headless Service is
+/// the address of its pods, and that of an `ExternalName` is another name
+/// (<https://kubernetes.io/docs/concepts/services-networking/service/>).
+fn ports(service: &Value) -> Option<Vec<u64>> {
+    let spec = &service["spec"];
+    if spec["clusterIP"] == "None" || spec["type"] == "ExternalName" {
+        return None;
     }
-}
-
-/// A List of Services.
-#[derive(Deserialize)]
-struct Services<'a> {
-    #[serde(borrow)]
-    items: Vec<Service<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Service<'a> {
-    #[serde(borrow)]
-    metadata: Metadata<'a>,
-    #[serde(borrow, default)]
-    spec: Spec<'a>,
-}
-
-#[derive(Deserialize)]
-struct Metadata<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Spec<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Cow<'a, str>,
-    #[serde(borrow, rename = "clusterIP")]
-    cluster_ip: Cow<'a, str>,
-    ports: Vec<Port<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Port<'a> {
-    port: u16,
-    #[serde(borrow, default)]
-    protocol: Cow<'a, str>,
-}
-
-impl Service<'_> {
-    /// The ports at which the Service answers TCP. `None` if a connection does not depend on them: the name of a headless
-    /// Service is the address of its pods, and that of an `ExternalName` is another name
-    /// (<https://kubernetes.io/docs/concepts/services-networking/service/>).
-    fn ports(&self) -> Option<Vec<u16>> {
-        let is_direct = self.spec.cluster_ip == "None" || self.spec.kind == "ExternalName";
-        let tcp = self.spec.ports.iter();
-        let tcp = tcp.filter(|port| matches!(&*port.protocol, "" | "TCP"));
-        (!is_direct).then(|| tcp.map(|port| port.port).collect())
-    }
+    let ports = spec["ports"].as_array().into_iter().flatten();
+    let tcp = ports.filter(|port| matches!(port["protocol"].as_str(), None | Some("TCP")));
+    Some(tcp.filter_map(|port| port["port"].as_u64()).collect())
 }

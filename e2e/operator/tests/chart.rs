@@ -190,7 +190,10 @@ async fn the_policies_have_the_module_and_the_settings_of_the_operator() {
         assert_eq!(spec["mutating"], !of_set);
         // What is looked up in the cluster, and only with `services: warn`.
         let services = json!([{"apiVersion": "v1", "kind": "Service"}]);
-        assert_eq!(spec["contextAwareResources"], if of_set { Value::Null } else { services });
+        assert_eq!(
+            spec["contextAwareResources"],
+            if of_set { Value::Null } else { services }
+        );
         assert_eq!(spec["failurePolicy"], if of_set { "Ignore" } else { "Fail" });
         let conditions = spec["matchConditions"].to_string();
         assert!(conditions.contains("k == 'example.com/endpoints'"), "{conditions}");

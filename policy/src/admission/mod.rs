@@ -26,7 +26,7 @@ use crate::application_set;
 use crate::diagnostic::{Diagnostic, Problem};
 use crate::protocol::{RenderAnswer, RenderRequest, VERSION};
 use crate::render::{judge, render, render_one};
-use crate::services::{ScrapedPorts, ServicesRequest};
+use crate::services::ScrapedPorts;
 use crate::settings::{self, LookUp, Mutation, Settings};
 use crate::source::{Kind, Object, TypeMeta};
 use rendered_annotations::RenderedAnnotations;
@@ -204,8 +204,9 @@ fn check_services(scraped: ScrapedPorts, list: ListServices<'_>) -> Vec<Diagnost
     if scraped.is_empty() {
         return Vec::new();
     }
-    let request = serde_json::to_vec(&ServicesRequest::of(&scraped.namespace));
-    let services = request.ok().and_then(|request| list(&request));
+    let answer = list(scraped.request().to_string().as_bytes());
+    let answer = answer.and_then(|answer| String::from_utf8(answer).ok());
+    let services = answer.and_then(|answer| serde_json::from_str::<Json>(&answer).ok());
     services.map(|services| scraped.check(&services)).unwrap_or_default()
 }
 
