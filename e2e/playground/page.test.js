@@ -359,7 +359,7 @@ test("names of annotations are completed", async () => {
     await page.keyboard.press("Enter");
     await page.keyboard.press("Enter");
     await page.keyboard.type("web: http://web.shop.svc:80/");
-    await page.waitForFunction(() => sessionStorage.getItem("telewarden.draft")?.includes("svc:80"));
+    await page.waitForFunction(() => sessionStorage.getItem("telewarden.draft")?.includes("web.shop.svc:80/"));
     assert.match((await kept()).source, /\n    telewarden\.io\/endpoints: \|\n      web: http/);
 });
 
