@@ -17,7 +17,7 @@ pub(crate) extern "C" fn wapc_init() {
 }
 
 fn validate(payload: &[u8]) -> CallResult {
-    Ok(serde_json::to_vec(&admission::validate_with(payload, &list_services))?)
+    Ok(serde_json::to_vec(&admission::validate_with(payload, list_services))?)
 }
 
 fn list_services(request: &[u8]) -> Option<Vec<u8>> {

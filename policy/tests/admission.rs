@@ -568,7 +568,7 @@ fn looked_up(urls: &[&str], settings: Value, services: Option<&str>) -> (Validat
     let object = annotated(&lines.collect::<String>());
     let payload = json!({"request": request("CREATE", &object, &Value::Null), "settings": settings}).to_string();
     let asked = std::cell::RefCell::new(Vec::new());
-    let answer = admission::validate_with(payload.as_bytes(), &|request| {
+    let answer = admission::validate_with(payload.as_bytes(), |request| {
         asked.borrow_mut().push(serde_json::from_slice(request).unwrap());
         services.map(|services| services.as_bytes().to_vec())
     });

@@ -293,7 +293,7 @@ mod tests {
             }
             let text = if pretty { serde_json::to_string_pretty(&payload).unwrap() } else { payload.to_string() };
             if is_certainly_unannotated(text.as_bytes()) {
-                prop_assert_eq!(json!(answer(text.as_bytes(), &|_| None)), json!({"accepted": true}));
+                prop_assert_eq!(json!(answer(text.as_bytes(), &|_: &[u8]| None)), json!({"accepted": true}));
             }
         }
 

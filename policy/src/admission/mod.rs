@@ -66,23 +66,27 @@ pub struct SettingsAnswer {
 
 /// Answers the payload of `validate`, and looks nothing up in the cluster. Never fails.
 pub fn validate(payload: &[u8]) -> ValidateAnswer {
-    validate_with(payload, &|_| None)
+    validate_with(payload, |_| None)
 }
 
-/// Asks the policy engine for Services. The argument is the payload of Kubewarden's host capability
-/// `list_resources_by_namespace` (<https://docs.kubewarden.io/reference/spec/host-capabilities/kubernetes>), and the answer what
-/// the API server answers: a List, as JSON. `None` if they cannot be looked up.
-pub type ListServices<'a> = &'a dyn Fn(&[u8]) -> Option<Vec<u8>>;
-
-/// Answers the payload of `validate`. `list` is called at most once, and only with the setting `services: warn`. Never fails.
-pub fn validate_with(payload: &[u8], list: ListServices<'_>) -> ValidateAnswer {
+/// Answers the payload of `validate`. Never fails.
+///
+/// `list` asks the policy engine for Services. It is called at most once, and only with the setting `services: warn`. Its argument is
+/// the payload of Kubewarden's host capability `list_resources_by_namespace`
+/// (<https://docs.kubewarden.io/reference/spec/host-capabilities/kubernetes>), and it answers what the API server answers: a List, as
+/// JSON. `None` if they cannot be looked up.
+pub fn validate_with(payload: &[u8], list: impl ListServices) -> ValidateAnswer {
     match fast_path::is_certainly_unannotated(payload) {
         true => accept(),
-        false => answer(payload, list),
+        false => answer(payload, &list),
     }
 }
 
-fn answer(payload: &[u8], list: ListServices<'_>) -> ValidateAnswer {
+/// See [`validate_with`]. A type and not a `dyn`, so that a host that lists nothing does not contain what reads the list.
+pub trait ListServices: Fn(&[u8]) -> Option<Vec<u8>> {}
+impl<L: Fn(&[u8]) -> Option<Vec<u8>>> ListServices for L {}
+
+fn answer(payload: &[u8], list: &impl ListServices) -> ValidateAnswer {
     match crate::decode::decode::<Payload<'_, Request<Object<'_>>>>(payload) {
         Ok(Payload {
             request:
@@ -106,7 +110,7 @@ fn answer(payload: &[u8], list: ListServices<'_>) -> ValidateAnswer {
 }
 
 /// Answers a payload that is not an AdmissionRequest, or whose objects have an unexpected structure.
-fn answer_unusual(payload: &[u8], list: ListServices<'_>) -> ValidateAnswer {
+fn answer_unusual(payload: &[u8], list: &impl ListServices) -> ValidateAnswer {
     let Payload { request, settings } = match crate::decode::decode::<Payload<'_, &RawValue>>(payload) {
         Ok(payload) => payload,
         Err(error) => return reject(&[unreadable("the request", error)]),
@@ -138,7 +142,7 @@ fn admit(
     old: Option<&Object<'_>>,
     settings: Option<&RawValue>,
     payload: &[u8],
-    list: ListServices<'_>,
+    list: &impl ListServices,
 ) -> ValidateAnswer {
     if !writes(operation) {
         return accept();
@@ -200,7 +204,7 @@ fn admit(
 }
 
 /// Warnings of Services that do not exist.
-fn check_services(scraped: ScrapedPorts, list: ListServices<'_>) -> Vec<Diagnostic> {
+fn check_services(scraped: ScrapedPorts, list: &impl ListServices) -> Vec<Diagnostic> {
     if scraped.is_empty() {
         return Vec::new();
     }
