@@ -5,6 +5,7 @@ mod baseline;
 mod check;
 mod completions;
 mod explain;
+mod failure;
 mod fix;
 mod ignore;
 mod init;
@@ -23,6 +24,7 @@ mod report;
 mod review;
 mod rule;
 mod schema;
+mod skip;
 mod validate;
 
 use std::process::ExitCode;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use telewarden::Severity;
 
-use super::input::Failure;
+use super::failure::Failure;
 use super::output;
 use super::project_file::Project;
 use super::report::{Finding, Report, count};

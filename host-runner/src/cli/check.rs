@@ -16,13 +16,15 @@ use telewarden_policy::manifest::{Expansion, Generated, Region, in_application};
 use telewarden_policy::render::skip_duplicates;
 use telewarden_policy::settings::Settings as CoreSettings;
 
+use super::failure::Failure;
 use super::ignore;
-use super::input::{self, Failure, Input, Reading, Selected, Settings, Skip, Text};
+use super::input::{self, Input, Reading, Selected, Settings, Text};
 use super::module::PolicyArgs;
 use super::output;
 use super::project_file::{Project, SettingsArgs};
 use super::rendered::RenderedArgs;
 use super::report::{self, Finding, Report};
+use super::skip::Skip;
 
 /// The maximum number of findings for one source, as in the core. Other modules may answer more.
 const MAX_FINDINGS: usize = 101;

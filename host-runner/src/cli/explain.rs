@@ -12,8 +12,8 @@ use super::Status;
 use super::check::{self, Keep, Look};
 use super::output::{self, plain};
 use super::report::human;
+use super::report::human::no_source;
 use super::rule::{document, unknown};
-use super::validate::no_source;
 
 /// Show what is scraped, how often, where metrics are sent, and which objects are created
 #[derive(Debug, clap::Args)]

@@ -10,8 +10,8 @@ use super::Status;
 use super::check::{self, Checked, Keep, Look};
 use super::input::Text;
 use super::output;
+use super::report::human::no_source;
 use super::report::{count, human};
-use super::validate::no_source;
 
 /// Fix findings in files: misspelled options, missing quotes, incomplete URLs
 ///

@@ -6,17 +6,15 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use schemars::JsonSchema;
-use serde::Serialize;
 use serde_json::Value;
 use telewarden::{Diagnostic, Place, Severity};
-use telewarden_policy::diagnostic::{Problem, Rule, rules};
-use telewarden_policy::manifest::{Excerpt, MAX_BYTES, Manifest, SyntaxError, is_template, nearest_name, syntax_help};
+use telewarden_policy::manifest::{MAX_BYTES, Manifest, SyntaxError, is_template, nearest_name};
 use walkdir::{DirEntry, WalkDir};
 
+use super::failure::Failure;
 use super::output;
-use super::rendered::RenderedFrom;
 use super::report::Finding;
+use super::skip::{Skip, Skipped};
 
 /// What standard input is called where a file's name is expected.
 pub(crate) const STDIN: &str = "<stdin>";
@@ -57,6 +55,27 @@ pub(crate) struct Text {
     pub(crate) manifest: Manifest,
 }
 
+/// The chart or overlay that a text was rendered from.
+#[derive(Clone, Debug)]
+pub(crate) struct RenderedFrom {
+    /// The chart or the folder.
+    pub(crate) path: PathBuf,
+}
+
+impl RenderedFrom {
+    /// The template that a line, from 1, was rendered from. Helm writes it in a comment above each document.
+    pub(crate) fn template(&self, text: &str, line: u32) -> String {
+        let lines = text.lines().take(line as usize);
+        let source = lines.filter_map(|line| line.strip_prefix("# Source: ")).last();
+        // The first part is the chart's name.
+        match source.and_then(|source| source.trim_end().split_once('/')) {
+            Some((_, rest)) if self.path.is_dir() => self.path.join(rest).display().to_string(),
+            Some((chart, rest)) => format!("{chart}/{rest}"),
+            None => self.path.display().to_string(),
+        }
+    }
+}
+
 /// The settings, and the file that they are from.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -77,154 +96,6 @@ impl Settings {
         }
         let region = self.text.manifest.locate(self.document, None, &diagnostic);
         self.text.finding(region, &diagnostic, None)
-    }
-}
-
-/// Paths to skip in folders.
-#[derive(Debug, Default)]
-pub(crate) struct Skip {
-    /// The folder that the patterns are relative to, absolute and without links.
-    pub(crate) folder: PathBuf,
-    pub(crate) patterns: Vec<glob::Pattern>,
-}
-
-impl Skip {
-    /// The numbers of the patterns that match an absolute path or one of its parents.
-    fn matching(&self, path: &Path) -> Vec<usize> {
-        let Ok(path) = path.strip_prefix(&self.folder) else {
-            return Vec::new();
-        };
-        let options = glob::MatchOptions {
-            require_literal_separator: true,
-            ..glob::MatchOptions::default()
-        };
-        let matches = |pattern: &glob::Pattern| {
-            let mut parts = path.ancestors().filter(|part| !part.as_os_str().is_empty());
-            parts.any(|part| pattern.matches_path_with(part, options))
-        };
-        let patterns = self.patterns.iter().enumerate();
-        patterns
-            .filter(|(_, pattern)| matches(pattern))
-            .map(|(number, _)| number)
-            .collect()
-    }
-
-    /// The folder that holds everything that a pattern can match, as far as the pattern names it.
-    fn holder(&self, pattern: &glob::Pattern) -> PathBuf {
-        let parts: Vec<_> = pattern.as_str().split('/').collect();
-        let is_literal = |part: &&&str| !part.contains(['*', '?', '[']);
-        let (_, parents) = parts.split_last().unwrap_or((&"", &[]));
-        self.folder
-            .join(parents.iter().take_while(is_literal).collect::<PathBuf>())
-    }
-}
-
-/// Files of a folder that are not valid YAML or JSON.
-#[derive(Clone, Debug, Default, JsonSchema, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Skipped {
-    /// Templates, such as Helm's.
-    pub(crate) templates: usize,
-    /// Other files, with `--allow-unparsable`.
-    pub(crate) not_yaml: usize,
-    /// The names of all of them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) files: Vec<String>,
-    /// Files and folders that `skip` in telewarden.yaml names.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) by_skip: Vec<String>,
-    /// Patterns of `skip` that match nothing in the folders that were searched.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) unused_skip: Vec<String>,
-}
-
-/// A failure to read or run something.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Failure {
-    /// The rule, if it is about a file that is checked.
-    #[serde(flatten)]
-    pub(crate) rule: Option<Box<BrokenRule>>,
-    /// The file, if the failure concerns one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) file: Option<String>,
-    /// The line, from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) line: Option<u32>,
-    /// The column, in characters from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) column: Option<u32>,
-    /// The message.
-    pub(crate) message: String,
-    /// What to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) help: Option<String>,
-    /// The excerpt of the line that is shown.
-    #[serde(skip)]
-    pub(crate) excerpt: Option<Box<Excerpt>>,
-}
-
-/// The rule about files that cannot be read.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
-pub(crate) struct BrokenRule {
-    /// The rule.
-    pub(crate) code: String,
-    /// The address of the rule's page.
-    pub(crate) url: String,
-}
-
-impl Failure {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self {
-            rule: None,
-            file: None,
-            line: None,
-            column: None,
-            message: message.into(),
-            help: None,
-            excerpt: None,
-        }
-    }
-
-    pub(crate) fn of_file(name: &str, message: impl Into<String>) -> Self {
-        Self {
-            file: Some(name.to_owned()),
-            ..Self::new(message)
-        }
-    }
-
-    pub(crate) fn code(&self) -> Option<&str> {
-        self.rule.as_ref().map(|rule| rule.code.as_str())
-    }
-
-    pub(crate) fn url(&self) -> Option<&str> {
-        self.rule.as_ref().map(|rule| rule.url.as_str())
-    }
-
-    /// A file that is to be checked and cannot be read.
-    fn broken(self) -> Self {
-        let error = self.message.clone();
-        let code = Rule::BrokenFile.code().to_owned();
-        let url = rules::page(&code);
-        Self {
-            message: Problem::BrokenFile { error }.diagnostic().message,
-            rule: Some(Box::new(BrokenRule { code, url })),
-            ..self
-        }
-    }
-
-    pub(crate) fn of_syntax(name: &str, text: &str, error: SyntaxError) -> Self {
-        let help = syntax_help(text, &error);
-        let SyntaxError { message, position } = error;
-        let (line, column) = position.unzip();
-        let excerpt = position.and_then(|(line, column)| Excerpt::of_text(text, line, column));
-        Self {
-            line,
-            column,
-            help,
-            excerpt: excerpt.map(Box::new),
-            ..Self::of_file(name, message)
-        }
     }
 }
 
@@ -409,17 +280,6 @@ fn why(path: &Path, error: &io::Error) -> String {
             target.display()
         ),
         _ => format!("cannot read: {error}"),
-    }
-}
-
-impl Skipped {
-    /// Adds what was passed over elsewhere.
-    pub(crate) fn add(&mut self, other: Self) {
-        self.templates += other.templates;
-        self.not_yaml += other.not_yaml;
-        self.files.extend(other.files);
-        self.by_skip.extend(other.by_skip);
-        self.unused_skip.extend(other.unused_skip);
     }
 }
 

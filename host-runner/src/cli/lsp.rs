@@ -28,7 +28,8 @@ use self::messages::{
 use self::outline::Line;
 use super::Status;
 use super::check::{self, Look, ReadSettings, Task};
-use super::input::{Failure, Input, Text};
+use super::failure::Failure;
+use super::input::{Input, Text};
 use super::module::PolicyArgs;
 use super::output::{self, plain};
 use super::project_file::{NAME, Project, SettingsArgs};

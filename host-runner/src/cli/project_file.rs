@@ -7,9 +7,11 @@ use serde_json::Value;
 use telewarden::{Diagnostic, Place, Severity};
 use telewarden_policy::diagnostic::rules;
 
-use super::input::{self, Failure, Settings, Skip, Text};
+use super::failure::Failure;
+use super::input::{self, Settings, Text};
 use super::output;
 use super::report::Report;
+use super::skip::Skip;
 
 /// The name of the file.
 pub(crate) const NAME: &str = "telewarden.yaml";

@@ -11,8 +11,8 @@ use telewarden::{Configuration, Outcome, RenderAnswer, Rendered};
 use super::Status;
 use super::check::{self, Keep, Look};
 use super::output;
+use super::report::human::no_source;
 use super::report::{Report, count, human};
-use super::validate::no_source;
 
 /// Print the rendered Kubernetes objects, or the Telegraf configuration
 #[derive(Debug, clap::Args)]

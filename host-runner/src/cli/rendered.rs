@@ -5,7 +5,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::input::{Failure, Input};
+use super::failure::Failure;
+use super::input::{Input, RenderedFrom};
 
 /// Input that must be rendered first.
 #[derive(Debug, Default, clap::Args)]
@@ -23,27 +24,6 @@ pub(crate) struct RenderedArgs {
     /// Without kustomize, `kubectl kustomize` is used.
     #[arg(long, value_name = "DIR")]
     kustomize: Vec<PathBuf>,
-}
-
-/// The chart or overlay that a text was rendered from.
-#[derive(Clone, Debug)]
-pub(crate) struct RenderedFrom {
-    /// The chart or the folder.
-    path: PathBuf,
-}
-
-impl RenderedFrom {
-    /// The template that a line, from 1, was rendered from. Helm writes it in a comment above each document.
-    pub(crate) fn template(&self, text: &str, line: u32) -> String {
-        let lines = text.lines().take(line as usize);
-        let source = lines.filter_map(|line| line.strip_prefix("# Source: ")).last();
-        // The first part is the chart's name.
-        match source.and_then(|source| source.trim_end().split_once('/')) {
-            Some((_, rest)) if self.path.is_dir() => self.path.join(rest).display().to_string(),
-            Some((chart, rest)) => format!("{chart}/{rest}"),
-            None => self.path.display().to_string(),
-        }
-    }
 }
 
 impl RenderedArgs {

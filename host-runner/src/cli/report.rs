@@ -12,7 +12,8 @@ use telewarden_policy::diagnostic::rules;
 use telewarden_policy::manifest::{Edit, Excerpt};
 
 use super::Status;
-use super::input::{Failure, Skipped};
+use super::failure::Failure;
+use super::skip::Skipped;
 
 /// The report that `telewarden validate --format json` prints.
 #[derive(Debug, Default, JsonSchema, Serialize)]

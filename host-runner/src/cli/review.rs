@@ -9,7 +9,7 @@ use telewarden_policy::admission::review::Review;
 use telewarden_policy::manifest::Manifest;
 
 use super::Status;
-use super::input::Failure;
+use super::failure::Failure;
 use super::module::{self, PolicyArgs};
 use super::output;
 use super::project_file::SettingsArgs;

@@ -69,18 +69,9 @@ pub(crate) fn run(args: &Args) -> Status {
         .iter()
         .for_each(|failure| output::say_styled(human::failure(failure)));
     if report.is_empty() {
-        output::say(no_source(&report));
+        output::say(human::no_source(&report));
     } else {
         output::say(human::summary(&report));
     }
     printed.max(fixed).max(report.status(args.strict || project.strict))
-}
-
-/// The message for input without sources, with the likely reason.
-pub(crate) fn no_source(report: &super::report::Report) -> String {
-    let files = super::report::count(report.summary.files, "file");
-    let skipped = human::skipped(report)
-        .map(|skipped| format!("; {skipped}"))
-        .unwrap_or_default();
-    format!("no source found: no Application, ApplicationSet or Namespace in {files}{skipped}")
 }

@@ -8,9 +8,6 @@ use crate::diagnostic::{Findings, Problem};
 use crate::located::{Data, Key, Node};
 use crate::settings::{Settings, is_dns_label};
 
-/// Where the entries are mounted, as `<Secret>/<key>`.
-pub(crate) const CREDENTIALS_DIRECTORY: &str = "/etc/telegraf-credentials";
-
 /// An endpoint's keys for credentials, with their fields and the option of Telegraf that each field sets.
 #[allow(clippy::type_complexity, reason = "it is one table")]
 pub(crate) const CREDENTIALS: &[(&str, &[(&str, &str)])] = &[
@@ -33,7 +30,7 @@ impl Credential {
         !matches!(self.option, "username" | "password")
     }
 
-    /// The path of the file, below [`CREDENTIALS_DIRECTORY`].
+    /// The path of the file, below [`CREDENTIALS_DIRECTORY`](crate::settings::CREDENTIALS_DIRECTORY).
     pub(crate) fn path(&self) -> String {
         format!("{}/{}", self.secret, self.key)
     }

@@ -17,7 +17,7 @@ use k8s_openapi::api::core::v1::EnvVar;
 
 #[cfg(feature = "schema")]
 pub(crate) use credentials::CREDENTIALS;
-pub(crate) use credentials::{CREDENTIALS_DIRECTORY, Credential};
+pub(crate) use credentials::Credential;
 pub use endpoint_url::EndpointUrl;
 #[cfg(feature = "host")]
 pub(crate) use endpoint_url::may_be_host;

@@ -1,10 +1,11 @@
 //! Telegraf's configuration: converts endpoints and a class to one table for each file.
 
 use super::{Accepted, database};
-use crate::annotation::{CREDENTIALS_DIRECTORY, Endpoint, Input};
+use crate::annotation::{Endpoint, Input};
 use crate::protocol::EndpointAnswer;
 use crate::settings::{
-    Class, DATABASE_PLUGIN, Names, Plugins, Settings, TemplateTable, TemplateValue, fill_table, has_placeholder,
+    CREDENTIALS_DIRECTORY, Class, DATABASE_PLUGIN, Names, Plugins, Settings, TemplateTable, TemplateValue, fill_table,
+    has_placeholder,
 };
 use crate::sorted_map::sorted_map;
 use crate::source::Source;

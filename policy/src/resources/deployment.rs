@@ -8,11 +8,12 @@ use super::object::{
     Container, Deployment, DeploymentSpec, Metadata, PodSpec, PodTemplate, config_map_volume, credentials_volume, pair,
     single,
 };
-use crate::annotation::CREDENTIALS_DIRECTORY;
 use crate::digest::sha256;
 use crate::plan::configuration::HEALTH_PORT;
 use crate::plan::{ConfigFiles, Workload, label_value};
-use crate::settings::{CONFIG_DIRECTORY, CONFIG_VOLUME, CREDENTIALS_VOLUME, Reload, ResourceList, Settings};
+use crate::settings::{
+    CONFIG_DIRECTORY, CONFIG_VOLUME, CREDENTIALS_DIRECTORY, CREDENTIALS_VOLUME, Reload, ResourceList, Settings,
+};
 use crate::sorted_map::sorted_map;
 use crate::well_known::{STATUS_PORT, TOKENS};
 

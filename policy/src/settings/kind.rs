@@ -624,6 +624,9 @@ pub(crate) const CREDENTIALS_VOLUME: &str = "credentials";
 /// Where Telegraf's configuration is mounted.
 pub(crate) const CONFIG_DIRECTORY: &str = "/etc/telegraf";
 
+/// Where the Secrets of endpoints' credentials are mounted, as `<Secret>/<key>`.
+pub(crate) const CREDENTIALS_DIRECTORY: &str = "/etc/telegraf-credentials";
+
 /// A namespaced object. Its texts may contain a source's placeholders.
 pub(crate) struct ExtraResource;
 

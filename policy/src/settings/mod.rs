@@ -58,7 +58,7 @@ pub(crate) use document::{Class, Dns, Endpoints, ResourceList, Sources};
 pub use document::{LookUp, Mutation, Provide, Reload, Scheme, Settings};
 #[cfg(feature = "host")]
 pub use effective::effective;
-pub(crate) use kind::{CONFIG_DIRECTORY, CONFIG_VOLUME, CREDENTIALS_VOLUME};
+pub(crate) use kind::{CONFIG_DIRECTORY, CONFIG_VOLUME, CREDENTIALS_DIRECTORY, CREDENTIALS_VOLUME};
 pub(crate) use pattern::{HostPattern, NamePattern};
 pub(crate) use quantity::Quantity;
 pub use report::report;

@@ -5,7 +5,7 @@
 use telewarden::Severity;
 
 use super::{Finding, Report};
-use crate::cli::input::Failure;
+use crate::cli::failure::Failure;
 use crate::cli::output::plain;
 
 /// One command for each finding and each failure.

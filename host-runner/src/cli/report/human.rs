@@ -6,7 +6,7 @@ use telewarden_policy::diagnostic::rules;
 use telewarden_policy::manifest::Excerpt;
 
 use super::{Finding, Report, Unannotated, count};
-use crate::cli::input::Failure;
+use crate::cli::failure::Failure;
 use crate::cli::output::plain;
 
 /// All findings, failures and the summary.
@@ -233,4 +233,13 @@ pub(crate) fn skipped(report: &Report) -> Option<String> {
     })
     .collect();
     (!what.is_empty()).then(|| format!("skipped {}", what.join(" and ")))
+}
+
+/// The message for input without sources, with the likely reason.
+pub(crate) fn no_source(report: &Report) -> String {
+    let files = count(report.summary.files, "file");
+    let skipped = skipped(report)
+        .map(|skipped| format!("; {skipped}"))
+        .unwrap_or_default();
+    format!("no source found: no Application, ApplicationSet or Namespace in {files}{skipped}")
 }

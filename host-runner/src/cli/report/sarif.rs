@@ -10,7 +10,8 @@ use telewarden::Severity;
 use telewarden_policy::diagnostic::rules::{self, RuleDoc};
 
 use super::{Finding, Fix, Report};
-use crate::cli::input::{Failure, STDIN};
+use crate::cli::failure::Failure;
+use crate::cli::input::STDIN;
 use crate::cli::output::plain;
 
 /// The characters that are escaped in the path of a URI: all except `pchar` and `/` (RFC 3986).
