@@ -13,7 +13,7 @@ CARGO_FUZZ := 0.13.2
 POLICY := Cargo.toml Cargo.lock policy/Cargo.toml $(wildcard policy/build.rs) $(shell find policy/src)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo publish playground site chart packages packages-test workflows test e2e bench fuzz deny advisories cargo-deny fmt clean rust
+.PHONY: help demo publish playground site chart packages packages-test workflows test e2e e2e-nightly bench fuzz deny advisories cargo-deny fmt clean rust
 
 help: ## List all targets
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -111,6 +111,9 @@ test: policy.wasm ## Check formatting, lints and links of the documentation, and
 e2e: policy.wasm ## Run the end-to-end tests; see e2e/README.md
 	@test -x e2e/run || { echo 'make e2e: there is no e2e/run' >&2; exit 1; }
 	e2e/run
+
+e2e-nightly: policy.wasm ## The same, with the tests that take longest
+	TELEWARDEN_E2E_SLOW=yes e2e/run
 
 bench: policy.wasm ## Run the benchmarks; `make bench-instructions` and so on run one of them, see bench/run
 	bench/run

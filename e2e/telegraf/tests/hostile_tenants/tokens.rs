@@ -211,6 +211,7 @@ async fn nobody_gets_the_token_of_another_tenant() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "slow: `make e2e-nightly` runs it"]
 async fn nor_does_anybody_in_a_telegraf_for_all() {
     nobody_has_the_token_of_another_tenant("standalone").await;
 }
