@@ -10,6 +10,16 @@ use crate::annotation::{Endpoint, Input, service_of_host};
 use crate::diagnostic::{Diagnostic, Problem};
 use crate::telegraf::nearest;
 
+/// The most ports that are looked up for a source.
+const MAX_PORTS: usize = 100;
+
+/// The longest list of Services that is read, in bytes. Whoever owns a namespace can create any number of them.
+const MAX_LIST: usize = 1024 * 1024;
+
+/// The most findings that suggest a name, and the most names that are compared for one.
+const MAX_SUGGESTIONS: usize = 10;
+const MAX_NAMES: usize = 500;
+
 /// A port of a Service that an endpoint scrapes.
 #[derive(Debug)]
 struct ScrapedPort {
@@ -37,6 +47,9 @@ impl ScrapedPorts {
                     continue;
                 };
                 let port = url.port();
+                if ports.len() == MAX_PORTS {
+                    break;
+                }
                 if of == namespace && !ports.iter().any(|known| known.service == service && known.port == port) {
                     ports.push(ScrapedPort {
                         endpoint: endpoint.name.as_str().to_owned(),
@@ -77,8 +90,12 @@ impl ScrapedPorts {
         })
     }
 
-    /// Warnings of what does not exist. `services` is the answer to the request: a List.
-    pub(crate) fn check(self, services: &Value) -> Vec<Diagnostic> {
+    /// Warnings of what does not exist. `services` is the answer to the request: a List, as JSON.
+    pub(crate) fn check(self, services: &str) -> Vec<Diagnostic> {
+        let services = match services.len() {
+            0..=MAX_LIST => serde_json::from_str::<Value>(services).unwrap_or_default(),
+            _ => Value::Null,
+        };
         let Some(items) = services["items"].as_array() else {
             return Vec::new();
         };
@@ -93,12 +110,15 @@ impl ScrapedPorts {
             let Some(service) = items.iter().find(|service| service["metadata"]["name"] == *name) else {
                 // One finding for each Service, and not for each of its ports.
                 if !missing.contains(&name) {
-                    let names = items.iter().filter_map(|service| service["metadata"]["name"].as_str());
+                    let names = items.iter().take(MAX_NAMES);
+                    let names = names.filter_map(|service| service["metadata"]["name"].as_str());
+                    let suggests = findings.len() < MAX_SUGGESTIONS;
+                    let nearest = suggests.then(|| nearest(&name, names)).flatten();
                     let problem = Problem::ServiceNotFound {
                         endpoint,
                         service: name.clone(),
                         namespace: self.namespace.clone(),
-                        nearest: nearest(&name, names).map(str::to_owned),
+                        nearest: nearest.map(str::to_owned),
                     };
                     findings.push(problem.diagnostic());
                     missing.push(name);

@@ -671,3 +671,23 @@ fn services_are_looked_up_with_mutation_too() {
     assert!(answer.mutated_object.is_some() && asked.len() == 1);
     assert!(answer.warnings.unwrap()[0].starts_with("TW119"));
 }
+
+#[test]
+fn many_services_and_many_urls_cost_no_more_than_a_few() {
+    let urls: String = (0..3000)
+        .map(|n| format!("http://missing-{n}.argocd.svc:1/,"))
+        .collect();
+    let object = annotated(&format!("a: {{urls: [{urls}]}}"));
+    let settings = json!({"services": "warn", "endpoints": {"max": 5000}});
+    let payload = json!({"request": request("CREATE", &object, &Value::Null), "settings": settings}).to_string();
+    let message = |services: usize| {
+        let service = |n| json!({"metadata": {"name": format!("missin-{n}")}, "spec": {"clusterIP": "10.0.0.1"}});
+        let list = json!({"items": (0..services).map(service).collect::<Vec<_>>()}).to_string();
+        admission::validate_with(payload.as_bytes(), |_| Some(list.as_bytes().to_vec())).message
+    };
+    let few = message(3000).unwrap();
+    assert_eq!(few.matches("there is no Service").count(), 100, "{few}");
+    assert_eq!(few.matches("did you mean").count(), 10, "{few}");
+    // A list of more than 1 MiB is not read.
+    assert_eq!(message(20_000), None);
+}

@@ -209,8 +209,7 @@ fn check_services(scraped: ScrapedPorts, list: &impl ListServices) -> Vec<Diagno
         return Vec::new();
     }
     let answer = list(scraped.request().to_string().as_bytes());
-    let answer = answer.and_then(|answer| String::from_utf8(answer).ok());
-    let services = answer.and_then(|answer| serde_json::from_str::<Json>(&answer).ok());
+    let services = answer.and_then(|answer| String::from_utf8(answer).ok());
     services.map(|services| scraped.check(&services)).unwrap_or_default()
 }
 
