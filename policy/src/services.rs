@@ -17,8 +17,11 @@ const MAX_PORTS: usize = 100;
 const MAX_LIST: usize = 1024 * 1024;
 
 /// The most findings that suggest a name, and the most names that are compared for one.
-const MAX_SUGGESTIONS: usize = 10;
-const MAX_NAMES: usize = 500;
+const MAX_SUGGESTIONS: usize = 3;
+const MAX_NAMES: usize = 200;
+
+/// The most ports of a Service that are shown.
+const MAX_SHOWN: usize = 8;
 
 /// A port of a Service that an endpoint scrapes.
 #[derive(Debug)]
@@ -131,7 +134,7 @@ impl ScrapedPorts {
                     endpoint,
                     service: name,
                     port,
-                    ports: ports.iter().map(u64::to_string).collect(),
+                    ports: ports.iter().take(MAX_SHOWN).map(u64::to_string).collect(),
                 };
                 findings.push(problem.diagnostic());
             }

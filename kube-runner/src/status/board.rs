@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use k8s_openapi::jiff::Timestamp;
+use telewarden_policy::printable::printable;
 use telewarden_policy::report::EndpointResult;
 
 use super::endpoint::{Endpoint, Transition};
@@ -22,6 +23,12 @@ use crate::events::Notification;
 
 /// A Telegraf that has not started, or not taken its configuration up, after this time is said to fail.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// So many outputs of a source are kept.
+const MAX_OUTPUTS: usize = 64;
+
+/// The longest message of a recalled Report, in characters. Ours are shorter.
+const MAX_MESSAGE: usize = 1000;
 
 /// What is known. It outlives a change of the settings.
 #[derive(Debug, Default)]
@@ -76,6 +83,8 @@ pub(super) struct Task {
     pub(super) tells: bool,
     /// Telegraf's names of what the sources expect.
     pub(super) prefixes: BTreeSet<String>,
+    /// The number of names and URLs of all endpoints.
+    pub(super) names: usize,
 }
 
 /// What came of asking a Telegraf.
@@ -174,6 +183,11 @@ impl Board {
             pod: pod.and_then(|(name, pod)| Some((name.clone(), pod.address?))),
             tells: telegrafs.any(|telegraf| telegraf.id == *id && telegraf.digest.is_some()),
             prefixes: expected.iter().map(|expected| expected.alias_prefix.clone()).collect(),
+            names: expected
+                .iter()
+                .flat_map(|expected| &expected.endpoints)
+                .map(|endpoint| 1 + endpoint.urls.len())
+                .sum(),
         })
     }
 
@@ -270,10 +284,22 @@ impl Board {
         (!followed.published.is_recalled()).then(|| followed.expected.namespace.clone())
     }
 
-    /// Takes in what an earlier operator has published.
+    /// Takes in what an earlier operator has published. Others can write it too, so only results of the source's own endpoints are
+    /// believed, until something is known of them.
     pub(crate) fn recall(&self, source: &str, results: Vec<EndpointResult>) {
         if let Some(followed) = self.known().sources.get_mut(source) {
-            followed.published.recall(results);
+            let mut own: Vec<EndpointResult> = Vec::new();
+            for mut result in results {
+                let is_own = followed
+                    .endpoints
+                    .contains_key(&(result.name.clone(), result.url.clone()));
+                let is_new = !own.iter().any(|own| own.name == result.name && own.url == result.url);
+                if is_own && is_new && result.since >= 0 {
+                    result.message = printable(&result.message).chars().take(MAX_MESSAGE).collect();
+                    own.push(result);
+                }
+            }
+            followed.published.recall(own);
         }
     }
 
@@ -479,6 +505,9 @@ impl Followed {
                 continue;
             };
             let Some(output) = self.outputs.get_mut(name) else {
+                if self.outputs.len() == MAX_OUTPUTS {
+                    continue;
+                }
                 self.outputs.insert(name.to_owned(), Output::new(counters.clone(), now));
                 continue;
             };

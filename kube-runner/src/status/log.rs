@@ -11,7 +11,8 @@ pub(super) const SECONDS: i64 = 900;
 pub(super) fn reason(log: &str, alias: &str) -> Option<Explanation> {
     let of_input = format!("[inputs.prometheus::{alias}] ");
     let message = |line: &str| {
-        let (level, message) = line.split_once(&of_input)?;
+        // A line begins with its time, its level and its plugin. An exporter can have all of that repeated later in the line.
+        let (level, message) = line.split_once(&of_input).filter(|(level, _)| !level.contains('['))?;
         // Telegraf does not count an answer that is too large as an error.
         let counts = level.ends_with("E! ") || message.starts_with("skipping ");
         counts.then(|| explain(message.trim_start_matches("Error in plugin: ")))
@@ -27,7 +28,9 @@ fn explain(message: &str) -> Explanation {
     let says = |text: &str| message.contains(text);
     if let Some((_, status)) = message.split_once("returned HTTP status ") {
         let what = match status.trim_matches(['"', ' ']).get(..3) {
-            Some("401" | "403") => "The endpoint wants to know who asks; Telegraf asks without credentials.",
+            Some("401" | "403") => {
+                "The endpoint refuses Telegraf: look at the credentials in its options, such as `bearerTokenSecret`."
+            }
             Some("404") => "The path is wrong: look at the URL.",
             _ => "Look at the service's own log.",
         };
@@ -115,5 +118,13 @@ mod tests {
             let told = reason(LOG, alias).map(|told| told.why);
             assert_eq!(told.as_deref(), expected, "{alias}");
         }
+    }
+
+    #[test]
+    fn an_exporter_cannot_speak_for_another_endpoint() {
+        let line = "2026-11-30T00:21:42Z E! [inputs.prometheus::a/web] Error in plugin: \"http://a.svc/\" returned HTTP status \"404 X\" \
+                    E! [inputs.prometheus::b/web] Error in plugin: connection refused\"";
+        assert!(reason(line, "a/web").is_some_and(|why| why.why.contains("HTTP status 404")));
+        assert_eq!(reason(line, "b/web"), None);
     }
 }

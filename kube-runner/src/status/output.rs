@@ -59,7 +59,7 @@ impl Output {
         let is_full = buffer_limit > 0 && buffered >= buffer_limit / 10 * 9;
         let (state, explanation) = if self.quiet.is_some() {
             let what = "The database refuses what is written, or the buffer is full: Telegraf's log says which. Look whether the \
-                        bucket exists and the token may write it; https://github.com/telewarden/telewarden docs/troubleshooting.md";
+                        bucket exists and the token may write it; https://github.com/telewarden/telewarden/blob/main/docs/troubleshooting.md";
             let why = format!("metrics are lost: {dropped} dropped and {rejected} rejected since Telegraf started");
             (State::Failing, Some(Explanation::new(why, what)))
         } else if is_full {

@@ -6,17 +6,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodStatus, ResourceRequirements};
 use kube::api::LogParams;
+use kube::core::{ApiResource, Object};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
+use serde::Deserialize;
 use telewarden::Causes;
 use telewarden_policy::needs::ServicePort;
 use telewarden_policy::well_known::STATUS_PORT;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::board::{Answer, Board, Question};
+use super::board::{Answer, Board, Question, Task};
 use super::expected::TelegrafId;
 use super::log;
 use super::pods::NAME_LABEL;
@@ -38,8 +40,11 @@ const CONNECT: Duration = Duration::from_secs(3);
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest answer that is read. That of a Telegraf with all the endpoints that fit in a ConfigMap is shorter.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
-/// The page size of the list of pods, which can be large objects.
-const PAGE: u32 = 50;
+/// The bytes that are kept of an answer, and so many more for each name and each URL of the endpoints that its Telegraf has.
+const KEPT: usize = 64 * 1024;
+const KEPT_OF_NAME: usize = 3 * 1024;
+/// The page size of the list of pods. Anybody can create large ones with Telegraf's label.
+const PAGE: u32 = 5;
 
 /// What asking needs.
 #[derive(Clone)]
@@ -116,7 +121,7 @@ impl Rounds {
     async fn visit(&self, id: &TelegrafId) {
         let Some(task) = self.means.board.task(id) else { return };
         let answer = match &task.pod {
-            Some((_, address)) if task.tells => match self.ask(*address, &task.prefixes).await {
+            Some((_, address)) if task.tells => match self.ask(*address, &task).await {
                 Ok(report) => Answer::Report(report),
                 Err(why) => Answer::Silence(why),
             },
@@ -143,16 +148,13 @@ impl Rounds {
     }
 
     /// Reads a Telegraf's report.
-    async fn ask(
-        &self,
-        address: IpAddr,
-        prefixes: &std::collections::BTreeSet<String>,
-    ) -> Result<TelegrafReport, String> {
+    async fn ask(&self, address: IpAddr, task: &Task) -> Result<TelegrafReport, String> {
         if !is_pods(address) {
             return Err(format!("{address} is no pod's address"));
         }
         let url = format!("http://{}/metrics", SocketAddr::from((address, STATUS_PORT)));
-        report_at(&self.http, &url, prefixes).await
+        let kept = KEPT + KEPT_OF_NAME * task.names;
+        report_at(&self.http, &url, &task.prefixes, kept).await
     }
 
     /// Looks for the reason why an endpoint fails, and tells it.
@@ -219,6 +221,7 @@ async fn report_at(
     http: &reqwest::Client,
     url: &str,
     prefixes: &std::collections::BTreeSet<String>,
+    kept: usize,
 ) -> Result<TelegrafReport, String> {
     let in_words = |error: reqwest::Error| short(&Causes(&error).to_string());
     let mut answer = http.get(url).send().await.map_err(in_words)?;
@@ -230,7 +233,7 @@ async fn report_at(
             |prefix: &String| prefix.is_empty() || alias.starts_with(prefix.as_str()) || !alias.contains('/');
         alias != "status" && prefixes.iter().any(is_shared)
     };
-    let mut reader = Reader::new(is_known);
+    let mut reader = Reader::new(is_known, kept);
     let mut left = MAX_ANSWER;
     while let Some(piece) = answer.chunk().await.map_err(in_words)? {
         left = left.checked_sub(piece.len()).ok_or("its answer is too long")?;
@@ -258,10 +261,42 @@ fn is_pods(address: IpAddr) -> bool {
     !is_link_local && !address.is_unspecified() && !address.is_multicast()
 }
 
+/// What is read of a pod: anybody can create a large one with Telegraf's label.
+type ReadPod = Object<ReadSpec, PodStatus>;
+
+#[derive(Clone, Debug, Deserialize)]
+struct ReadSpec {
+    containers: Vec<ReadContainer>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct ReadContainer {
+    name: String,
+    resources: Option<ResourceRequirements>,
+}
+
+fn pod_of(read: ReadPod) -> Pod {
+    let container = |container: ReadContainer| Container {
+        name: container.name,
+        resources: container.resources,
+        ..Container::default()
+    };
+    let containers = read.spec.containers.into_iter().map(container).collect();
+    let spec = PodSpec {
+        containers,
+        ..PodSpec::default()
+    };
+    Pod {
+        metadata: read.metadata,
+        spec: Some(spec),
+        status: read.status,
+    }
+}
+
 /// Follows the pods of all Telegrafs.
 pub(crate) async fn follow_pods(client: Client, board: Arc<Board>) {
     let pods = watcher(
-        Api::<Pod>::all(client),
+        Api::<ReadPod>::all_with(client, &ApiResource::erase::<Pod>(&())),
         watcher::Config::default().labels(NAME_LABEL).page_size(PAGE),
     );
     let mut pods = pin!(pods);
@@ -269,8 +304,8 @@ pub(crate) async fn follow_pods(client: Client, board: Arc<Board>) {
     while let Some(event) = pods.next().await {
         match event {
             Ok(Event::Init) => board.clear_pods(),
-            Ok(Event::InitApply(pod) | Event::Apply(pod)) => board.put_pod(&pod),
-            Ok(Event::Delete(pod)) => board.remove_pod(&pod),
+            Ok(Event::InitApply(pod) | Event::Apply(pod)) => board.put_pod(&pod_of(pod)),
+            Ok(Event::Delete(pod)) => board.remove_pod(&pod_of(pod)),
             Ok(Event::InitDone) => backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60)),
             Err(error) => {
                 tracing::warn!(error = %Causes(&error), "Telegraf's pods cannot be watched; their state is not known");
@@ -337,7 +372,7 @@ mod tests {
         // It fails if one is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = client(CONNECT, whole).unwrap();
-        let answer = report_at(&http, url, &[String::new()].into()).await;
+        let answer = report_at(&http, url, &[String::new()].into(), KEPT).await;
         answer.expect_err("a report")
     }
 

@@ -1,6 +1,5 @@
 //! The Service that an endpoint's URL names: whether it exists, and has the port and somebody behind it.
 
-use futures::TryFutureExt;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::ListParams;
@@ -12,8 +11,9 @@ use super::words::{Explanation, named};
 use crate::error::Error;
 use crate::writer::bounded;
 
-/// So many Services of a namespace are read to find the nearest names.
-const LISTED: u32 = 500;
+/// So many objects are listed at once, and so many times. Whoever owns the namespace can make each of them large.
+const PAGE: u32 = 10;
+const PAGES: usize = 20;
 
 /// What is wrong with a Service.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -101,24 +101,39 @@ pub(super) async fn fault_of(
         return Ok(Some(Fault::NoPort { ports }));
     }
     let slices = Api::<EndpointSlice>::namespaced(client.clone(), namespace);
-    let of_service = ListParams::default()
+    let mut of_service = ListParams::default()
         .labels(&format!("kubernetes.io/service-name={name}"))
-        .limit(LISTED);
-    let slices = bounded(slices.list(&of_service), doing).await?;
-    let mut endpoints = slices.items.into_iter().flat_map(|slice| slice.endpoints);
-    let is_ready = endpoints.any(|endpoint| endpoint.conditions.and_then(|conditions| conditions.ready) != Some(false));
-    Ok((!is_ready).then_some(Fault::NobodyReady))
+        .limit(PAGE);
+    for _ in 0..PAGES {
+        let slices = bounded(slices.list(&of_service), doing).await?;
+        let mut endpoints = slices.items.into_iter().flat_map(|slice| slice.endpoints);
+        if endpoints.any(|endpoint| endpoint.conditions.and_then(|conditions| conditions.ready) != Some(false)) {
+            return Ok(None);
+        }
+        match slices.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => of_service.continue_token = Some(token),
+            None => return Ok(Some(Fault::NobodyReady)),
+        }
+    }
+    // Nobody looks through more of them.
+    Ok(None)
 }
 
 async fn nearest(wanted: &ServicePort, services: &Api<Service>) -> Vec<String> {
-    let params = ListParams::default().limit(LISTED);
-    let list = services.list_metadata(&params);
-    let list = bounded(list.map_ok(|list| list.items), || {
-        format!("list Services of {}", wanted.namespace)
-    })
-    .await;
-    let names = list.unwrap_or_default();
-    wanted.nearest_first(names.iter().map(ResourceExt::name_any).collect())
+    let mut params = ListParams::default().limit(PAGE);
+    let mut names = Vec::new();
+    for _ in 0..PAGES {
+        let list = bounded(services.list_metadata(&params), || {
+            format!("list Services of {}", wanted.namespace)
+        });
+        let Ok(list) = list.await else { break };
+        names.extend(list.items.iter().map(ResourceExt::name_any));
+        match list.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params.continue_token = Some(token),
+            None => break,
+        }
+    }
+    wanted.nearest_first(names)
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use telewarden_policy::well_known::STATUS_TAG;
 
 /// The longest line that is read. Longer ones are left out.
 const MAX_LINE: usize = 16 * 1024;
-/// So many URLs of one input are kept.
-const MAX_URLS: usize = 256;
+/// What an alias or a URL takes in memory besides its text, in bytes, at most.
+const ENTRY: usize = 256;
 
 /// A Telegraf's report.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,6 +60,8 @@ pub(super) struct Output {
 /// Reads a report piece by piece.
 pub(super) struct Reader<F> {
     is_known: F,
+    /// The bytes that what is kept can still take.
+    room: usize,
     report: TelegrafReport,
     line: Vec<u8>,
     /// The rest of a line that is too long is being passed over.
@@ -67,10 +69,11 @@ pub(super) struct Reader<F> {
 }
 
 impl<F: Fn(&str) -> bool> Reader<F> {
-    /// A reader that keeps inputs and outputs whose alias is known.
-    pub(super) fn new(is_known: F) -> Self {
+    /// A reader that keeps inputs and outputs whose alias is known, as long as they take no more than so many bytes.
+    pub(super) fn new(is_known: F, room: usize) -> Self {
         Self {
             is_known,
+            room,
             report: TelegrafReport::default(),
             line: Vec::new(),
             skips: false,
@@ -121,6 +124,20 @@ impl<F: Fn(&str) -> bool> Reader<F> {
         let Some(alias) = sample.labels.get("alias").filter(|alias| (self.is_known)(alias)) else {
             return;
         };
+        // Whoever answers can invent names.
+        let mut has_room = |text: &str| {
+            let room = self.room.checked_sub(text.len() + ENTRY);
+            self.room = room.unwrap_or(self.room);
+            room.is_some()
+        };
+        let is_output = sample.name.starts_with("internal_write_");
+        let is_there = match is_output {
+            true => report.outputs.contains_key(alias),
+            false => report.inputs.contains_key(alias),
+        };
+        if !is_there && !has_room(alias) {
+            return;
+        }
         if let Some(field) = sample.name.strip_prefix("internal_gather_") {
             let input = report.inputs.entry(alias.clone()).or_default();
             match field {
@@ -131,7 +148,7 @@ impl<F: Fn(&str) -> bool> Reader<F> {
         } else if let Some(field) = sample.name.strip_prefix("internal_prometheus_") {
             let input = report.inputs.entry(alias.clone()).or_default();
             let Some(url) = sample.labels.get("url") else { return };
-            if input.urls.len() >= MAX_URLS && !input.urls.contains_key(url) {
+            if !input.urls.contains_key(url) && !has_room(url) {
                 return;
             }
             let url = input.urls.entry(url.clone()).or_default();
@@ -230,7 +247,7 @@ internal_write_metrics_written{alias="of somebody else",output="influxdb_v2",tel
 "#;
 
     fn read(pieces: &[&[u8]]) -> Option<TelegrafReport> {
-        let mut reader = Reader::new(|alias| ["server", "influxdb_v2-1"].contains(&alias));
+        let mut reader = Reader::new(|alias| ["server", "influxdb_v2-1"].contains(&alias), 4096);
         pieces.iter().for_each(|piece| reader.read(piece));
         reader.finish()
     }
@@ -289,14 +306,24 @@ internal_write_metrics_written{alias="of somebody else",output="influxdb_v2",tel
     }
 
     #[test]
-    fn made_up_urls_are_bounded() {
-        let mut reader = Reader::new(|_| true);
-        for number in 0..2 * MAX_URLS {
-            let line = format!(
-                "internal_prometheus_gathers_total{{alias=\"a\",url=\"{number}\",telewarden_status=\"x\"}} 1\n"
-            );
-            reader.read(line.as_bytes());
+    fn made_up_names_are_bounded() {
+        let room = 64 * 1024;
+        let mut reader = Reader::new(|_| true, room);
+        let mut lines = String::new();
+        for number in 0..1000 {
+            for line in [
+                format!(
+                    "internal_prometheus_gathers_total{{alias=\"a\",url=\"{number}\",telewarden_status=\"x\"}} 1\n"
+                ),
+                format!("internal_gather_errors{{alias=\"{number}\",telewarden_status=\"x\"}} 1\n"),
+                format!("internal_write_metrics_written{{alias=\"{number}\",telewarden_status=\"x\"}} 1\n"),
+            ] {
+                lines.push_str(&line);
+            }
         }
-        assert_eq!(reader.finish().unwrap().inputs["a"].urls.len(), MAX_URLS);
+        reader.read(lines.as_bytes());
+        let TelegrafReport { inputs, outputs, .. } = reader.finish().unwrap();
+        let kept = inputs.len() + inputs["a"].urls.len() + outputs.len();
+        assert!((100..=room / ENTRY).contains(&kept), "{kept}");
     }
 }

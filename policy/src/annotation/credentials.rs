@@ -3,6 +3,8 @@
 //! Whoever writes an annotation chooses where its credentials are sent. So a Secret has to be allowed by the settings, the ones
 //! that the settings use themselves never are, and only the named entries reach the pod.
 
+use serde_json::Value as Json;
+
 use super::Context;
 use crate::diagnostic::{Findings, Problem};
 use crate::located::{Data, Key, Node};
@@ -115,11 +117,31 @@ fn refusal(secret: &str, settings: &Settings) -> Option<&'static str> {
             .and_then(|from| from.secret_key_ref.as_ref());
         from.is_some_and(|from| from.name == secret)
     });
+    let is_mounted = settings.pod.volumes.iter().any(|volume| {
+        let projected = volume.get("projected").and_then(|projected| projected.get("sources"));
+        let projected = projected.and_then(Json::as_array).into_iter().flatten();
+        let projected = projected.filter_map(|source| source.get("secret")?.get("name"));
+        let own = volume.get("secret").and_then(|volume| volume.get("secretName"));
+        own.into_iter().chain(projected).any(|name| name == secret)
+    });
+    let is_rendered = settings.extra_resources.iter().any(|resource| {
+        let name = resource.get("metadata").and_then(|metadata| metadata.get("name"));
+        let name = name.and_then(Json::as_str).unwrap_or_default();
+        // What stands in the place of a placeholder is not known here.
+        let (begin, is_whole) = match name.split_once('{') {
+            Some((begin, _)) => (begin, false),
+            None => (name, true),
+        };
+        resource.get("kind").is_some_and(|kind| kind == "Secret")
+            && secret
+                .strip_prefix(begin)
+                .is_some_and(|rest| rest.is_empty() || !is_whole)
+    });
     let rest = secret.strip_prefix(&*settings.influxdb.token_secret.name);
     let is_token = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
     if settings.topology.is_shared() {
         Some("all sources share a Telegraf, which is not in their namespaces")
-    } else if of_settings || is_token {
+    } else if of_settings || is_mounted || is_rendered || is_token {
         Some("it holds what the settings use themselves")
     } else if !settings.allow.secrets.iter().any(|pattern| pattern.matches(secret)) {
         Some("`allow.secrets` of the settings does not name it")

@@ -347,6 +347,26 @@ fn credentials_are_single_entries_of_secrets() {
     }),
     "TW218"
 )]
+#[case::mounted(
+    "bearerTokenSecret: {name: mine, key: token}",
+    json!({"allow": {"secrets": ["*"]}, "pod": {"volumes": [{"name": "a", "secret": {"secretName": "mine"}}]}}),
+    "TW218"
+)]
+#[case::projected(
+    "bearerTokenSecret: {name: mine, key: token}",
+    json!({"allow": {"secrets": ["*"]}, "pod": {"volumes": [{"name": "a", "projected": {"sources": [{"secret": {"name": "mine"}}]}}]}}),
+    "TW218"
+)]
+#[case::rendered(
+    "bearerTokenSecret: {name: mine, key: token}",
+    json!({"allow": {"secrets": ["*"]}, "extraResources": [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mine"}}]}),
+    "TW218"
+)]
+#[case::rendered_for_each_source(
+    "bearerTokenSecret: {name: of-argocd, key: token}",
+    json!({"allow": {"secrets": ["*"]}, "extraResources": [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "of-{application}"}}]}),
+    "TW218"
+)]
 #[case::shared("tls: {name: web, ca: ca}", json!({"allow": {"secrets": ["*"]}, "topology": "standalone"}), "TW218")]
 #[case::upwards("tls: {name: web, ca: ../../x}", json!({"allow": {"secrets": ["*"]}}), "TW219")]
 #[case::dots("tls: {name: web, ca: ..}", json!({"allow": {"secrets": ["*"]}}), "TW219")]
