@@ -688,3 +688,85 @@ impl Telegraf {
 fn seconds(time: Timestamp) -> String {
     format!("{time:.0}")
 }
+
+#[cfg(test)]
+mod tests {
+    use telewarden_policy::report::Verdict;
+
+    use super::super::expected::{ExpectedEndpoint, ExpectedTelegraf};
+    use super::super::telegraf_report;
+    use super::*;
+
+    const SOURCE: &str = "Namespace/shop";
+    const URL: &str = "http://web.shop.svc/";
+
+    fn id() -> TelegrafId {
+        TelegrafId {
+            namespace: "shop".to_owned(),
+            name: "telegraf-shop".to_owned(),
+        }
+    }
+
+    /// A board that follows a source with one endpoint.
+    fn board() -> Board {
+        let board = Board::default();
+        let telegraf = ExpectedTelegraf {
+            id: id(),
+            digest: Some("x".to_owned()),
+        };
+        let endpoint = ExpectedEndpoint {
+            name: "web".to_owned(),
+            urls: vec![URL.to_owned()],
+        };
+        let expected = Expected {
+            source: SOURCE.to_owned(),
+            reference: ObjectReference::default(),
+            endpoints: vec![endpoint],
+            telegrafs: vec![telegraf],
+            namespace: "shop".to_owned(),
+            alias_prefix: String::new(),
+        };
+        board.follow(expected, Duration::from_secs(60));
+        board
+    }
+
+    #[test]
+    fn of_a_report_that_others_wrote_only_the_own_endpoints_are_believed() {
+        let board = board();
+        let result = |name: &str, url: &str, message: &str, since| EndpointResult {
+            name: name.to_owned(),
+            url: url.to_owned(),
+            verdict: Verdict::Pass,
+            message: message.to_owned(),
+            since,
+        };
+        let long = format!("\u{1b}[31m{}", "x".repeat(100_000));
+        let forged = vec![
+            result("web", URL, "from the future of the past", -5),
+            result("web", URL, &long, 1),
+            result("web", URL, "again", 2),
+            result("web", "http://elsewhere.svc/", "another URL", 3),
+            result("other", URL, "another endpoint", 4),
+        ];
+        board.recall(SOURCE, forged);
+        let results = board.report(SOURCE).expect("something is known").results;
+        assert_eq!(results.len(), 1);
+        assert_eq!((results[0].since, results[0].message.chars().count()), (1, MAX_MESSAGE));
+        assert!(!results[0].message.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn made_up_outputs_are_bounded() {
+        let board = board();
+        for round in 0..3 {
+            let outputs = (0..1000).map(|number| (format!("{round}-{number}"), telegraf_report::Output::default()));
+            let report = TelegrafReport {
+                digest: "x".to_owned(),
+                outputs: outputs.collect(),
+                ..TelegrafReport::default()
+            };
+            board.observe(&id(), &Answer::Report(report));
+            assert!(board.health().sources[0].outputs.len() <= MAX_OUTPUTS);
+        }
+    }
+}
