@@ -23,11 +23,11 @@ const POLICY: &str = "endpoint-is-scraped";
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// It is.
+    /// The endpoint is scraped.
     Pass,
-    /// It is not.
+    /// The endpoint is not scraped.
     Fail,
-    /// Nobody can say, because its Telegraf does not run, or does not answer.
+    /// It is not known, because the endpoint's Telegraf does not run, or does not answer.
     Error,
 }
 
@@ -40,9 +40,9 @@ pub struct EndpointResult {
     pub url: String,
     /// The result.
     pub verdict: Verdict,
-    /// What to say about it.
+    /// The reason, and what to do about it.
     pub message: String,
-    /// Since when it is so, in seconds since 1970.
+    /// Since when the result is the same, in seconds since 1970.
     pub since: i64,
 }
 

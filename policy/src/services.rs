@@ -73,7 +73,7 @@ impl ScrapedPorts {
         self.ports.is_empty()
     }
 
-    /// What asks the policy engine for the Services, as the host capability `list_resources_by_namespace` reads it:
+    /// The request for the Services, in the form of the host capability `list_resources_by_namespace`:
     /// <https://docs.kubewarden.io/reference/spec/host-capabilities/kubernetes>.
     pub(crate) fn request(&self) -> Value {
         let fields = [
@@ -111,7 +111,7 @@ impl ScrapedPorts {
         } in self.ports
         {
             let Some(service) = items.iter().find(|service| service["metadata"]["name"] == *name) else {
-                // One finding for each Service, and not for each of its ports.
+                // One finding for each missing Service, however many of its ports are scraped.
                 if !missing.contains(&name) {
                     let names = items.iter().take(MAX_NAMES);
                     let names = names.filter_map(|service| service["metadata"]["name"].as_str());

@@ -203,7 +203,7 @@ impl Rounds {
     }
 }
 
-/// A client that goes where it is sent, and nowhere else, and not for long.
+/// A client that follows no redirect, uses no proxy, and has a time limit.
 fn client(connect: Duration, whole: Duration) -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
         .connect_timeout(connect)
@@ -216,7 +216,7 @@ fn client(connect: Duration, whole: Duration) -> Result<reqwest::Client, reqwest
         .build()
 }
 
-/// Reads the report at a URL, as much of it as the longest one has.
+/// Reads the report at a URL. An answer that is longer than the longest report is refused.
 async fn report_at(
     http: &reqwest::Client,
     url: &str,
@@ -261,7 +261,7 @@ fn is_pods(address: IpAddr) -> bool {
     !is_link_local && !address.is_unspecified() && !address.is_multicast()
 }
 
-/// What is read of a pod: anybody can create a large one with Telegraf's label.
+/// The fields of a pod that are read. The others are not decoded, because anybody can create a large pod with Telegraf's label.
 type ReadPod = Object<ReadSpec, PodStatus>;
 
 #[derive(Clone, Debug, Deserialize)]

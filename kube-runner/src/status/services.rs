@@ -11,7 +11,7 @@ use super::words::{Explanation, named};
 use crate::error::Error;
 use crate::writer::bounded;
 
-/// So many objects are listed at once, and so many times. Whoever owns the namespace can make each of them large.
+/// The page size of a list, and the most pages that are read. Whoever owns the namespace can make each object large.
 const PAGE: u32 = 10;
 const PAGES: usize = 20;
 
@@ -115,7 +115,7 @@ pub(super) async fn fault_of(
             None => return Ok(Some(Fault::NobodyReady)),
         }
     }
-    // Nobody looks through more of them.
+    // There are more slices than are read, so nothing is said about them.
     Ok(None)
 }
 

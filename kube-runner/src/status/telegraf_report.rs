@@ -124,7 +124,7 @@ impl<F: Fn(&str) -> bool> Reader<F> {
         let Some(alias) = sample.labels.get("alias").filter(|alias| (self.is_known)(alias)) else {
             return;
         };
-        // Whoever answers can invent names.
+        // The answer may come from somebody else's pod, with any number of made-up names.
         let mut has_room = |text: &str| {
             let room = self.room.checked_sub(text.len() + ENTRY);
             self.room = room.unwrap_or(self.room);
