@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use telewarden_e2e_operator::{Cluster, InfluxDb};
+use telewarden_e2e_operator::{Cluster, InfluxDb, Operator};
 
 /// The token of a source.
 #[derive(Clone, Debug)]
@@ -71,4 +71,20 @@ pub fn bucket_of(source: &str) -> String {
         ["argoproj.io", "Application", namespace, name] => format!("{}:{}", plain(namespace), plain(name)),
         _ => panic!("{source} is not a source"),
     }
+}
+
+/// Starts an operator that provides in a database, and needs no Lease.
+///
+/// # Panics
+/// If it does not start.
+pub async fn providing(cluster: &Cluster, database: &InfluxDb, settings: &Value) -> Operator {
+    let (settings, token) = (cluster.settings(settings), database.token_file());
+    let arguments = [
+        "--settings",
+        settings.to_str().expect("a path"),
+        "--influxdb-token-file",
+        token.to_str().expect("a path"),
+        "--no-leader-election",
+    ];
+    cluster.operator(&arguments).await
 }

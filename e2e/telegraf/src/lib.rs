@@ -24,7 +24,7 @@ mod volume;
 pub use attempts::{Attempt, attempts};
 pub use database::Database;
 pub use exporter::{Exporter, Exposition, known_values, node_exporter};
-pub use grants::{Grant, bucket_of, grants};
+pub use grants::{Grant, bucket_of, grants, providing};
 pub use http::{Body, Reply, Request, Server, get};
 pub use line_protocol::{Point, parse as parse_line};
 pub use process::{Process, eventually, free_port};

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use telewarden_e2e_operator::{Cluster, InfluxDb, Operator, eventually};
-use telewarden_e2e_telegraf::{Attempt, application, attempts, bucket_of, grants, merged, on_loopback, outputs_to};
+use telewarden_e2e_telegraf::{
+    Attempt, application, attempts, bucket_of, grants, merged, on_loopback, outputs_to, providing,
+};
 
 /// The source whose bucket the others may want.
 const VICTIM: &str = "argoproj.io/Application/argocd/other";
@@ -21,15 +23,7 @@ async fn operator(cluster: &Cluster, database: &InfluxDb, topology: &str, own: &
         Value::Null => settings,
         own => merged(settings, own.clone()),
     };
-    let (settings, token) = (cluster.settings(&settings), database.token_file());
-    let arguments = [
-        "--settings",
-        settings.to_str().expect("a path"),
-        "--influxdb-token-file",
-        token.to_str().expect("a path"),
-        "--no-leader-election",
-    ];
-    cluster.operator(&arguments).await
+    providing(cluster, database, &settings).await
 }
 
 /// Puts a source for each attempt that the API server accepts. Answers those that get a token, with their buckets.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use telewarden::{Outcome, RenderAnswer};
 use telewarden_e2e_operator::{InfluxDb, Operator, eventually};
-use telewarden_e2e_telegraf::{IMAGES, bucket_of, grants, merged};
+use telewarden_e2e_telegraf::{IMAGES, bucket_of, grants, merged, providing};
 
 use crate::case::{Case, cases};
 use crate::host::Host;
@@ -39,15 +39,7 @@ impl Parts {
     }
 
     async fn operator(&self, settings: &Value) -> Operator {
-        let (settings, token) = (self.cluster.settings(settings), self.database.token_file());
-        let arguments = [
-            "--settings",
-            settings.to_str().expect("a path"),
-            "--influxdb-token-file",
-            token.to_str().expect("a path"),
-            "--no-leader-election",
-        ];
-        self.cluster.operator(&arguments).await
+        providing(&self.cluster, &self.database, settings).await
     }
 
     /// Waits until the authorizations in the database are those of these sources.
