@@ -1,10 +1,10 @@
 # What makes the cluster's processes see, and change, nothing but their own: cgroups, mounts, network.
 
-# The hierarchies of cgroup version 1 that are mounted here, one a line: `memory`, `cpu,cpuacct`.
+# The hierarchies of cgroup version 1 that are mounted here, one a line: `memory`, `cpu,cpuacct`, `name=systemd`.
 hierarchies() {
     local controllers
     while IFS=: read -r _ controllers _; do
-        if [[ -n $controllers && $controllers != name=* && -d /sys/fs/cgroup/$controllers ]]; then
+        if [[ -n $controllers && -d /sys/fs/cgroup/${controllers#name=} ]]; then
             echo "$controllers"
         fi
     done </proc/self/cgroup
@@ -21,7 +21,7 @@ join_cgroup() {
         return
     fi
     for hierarchy in $(hierarchies); do
-        tree=/sys/fs/cgroup/$hierarchy
+        tree=/sys/fs/cgroup/${hierarchy#name=}
         mkdir -p "$tree/$1"
         # A new cpuset has no processors and no memory until it is given some.
         for file in cpuset.cpus cpuset.mems; do
@@ -33,7 +33,7 @@ join_cgroup() {
 
 # Mounts cgroups anew: in a cgroup namespace this process' own cgroup is the root.
 own_cgroups() {
-    local all hierarchy controller
+    local all hierarchy controller tree
     if has_cgroup_2; then
         mount -t sysfs sysfs /sys
         mount -t cgroup2 cgroup2 /sys/fs/cgroup
@@ -49,10 +49,11 @@ own_cgroups() {
     mount -t sysfs sysfs /sys
     mount -t tmpfs tmpfs /sys/fs/cgroup
     for hierarchy in $all; do
-        mkdir "/sys/fs/cgroup/$hierarchy"
-        mount -t cgroup -o "$hierarchy" cgroup "/sys/fs/cgroup/$hierarchy"
+        tree=/sys/fs/cgroup/${hierarchy#name=}
+        mkdir "$tree"
+        mount -t cgroup -o "${hierarchy/#name=/none,name=}" cgroup "$tree"
         for controller in ${hierarchy//,/ }; do
-            [[ -e /sys/fs/cgroup/$controller ]] || ln -s "$hierarchy" "/sys/fs/cgroup/$controller"
+            [[ $controller = name=* || -e /sys/fs/cgroup/$controller ]] || ln -s "$hierarchy" "/sys/fs/cgroup/$controller"
         done
     done
 }
