@@ -45,8 +45,8 @@ impl Application {
         self
     }
 
-    /// Its manifest: what is in the folder `workloads/<name>` of a repository.
-    pub fn manifest(&self, git: &Git) -> Value {
+    /// Its manifest: it deploys the folder `workloads/<name>` of a repository.
+    pub fn manifest(&self, repository: &str) -> Value {
         let mut annotations = json!({});
         for (name, value) in [
             ("telewarden.io/endpoints", &self.annotation),
@@ -59,7 +59,7 @@ impl Application {
         let mut object = application(
             &self.name,
             &self.project,
-            git,
+            repository,
             &format!("workloads/{}", self.name),
             &self.name,
         );
@@ -70,7 +70,7 @@ impl Application {
 
 /// The app-of-apps: an Application of the Applications in the folder `apps` of a repository.
 pub fn root(name: &str, git: &Git) -> Value {
-    application(name, "default", git, "apps", "argocd")
+    application(name, "default", &git.url(), "apps", "argocd")
 }
 
 /// This cluster, as a destination.
@@ -78,7 +78,7 @@ pub fn destination(namespace: &str) -> Value {
     json!({"server": "https://kubernetes.default.svc", "namespace": namespace})
 }
 
-fn application(name: &str, project: &str, git: &Git, path: &str, namespace: &str) -> Value {
+fn application(name: &str, project: &str, repository: &str, path: &str, namespace: &str) -> Value {
     json!({
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Application",
@@ -89,7 +89,7 @@ fn application(name: &str, project: &str, git: &Git, path: &str, namespace: &str
         },
         "spec": {
             "project": project,
-            "source": {"repoURL": git.url(), "path": path, "targetRevision": "main"},
+            "source": {"repoURL": repository, "path": path, "targetRevision": "main"},
             "destination": destination(namespace),
             "syncPolicy": {"automated": {"prune": true, "selfHeal": true}},
         },

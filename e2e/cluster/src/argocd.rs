@@ -38,6 +38,21 @@ impl ArgoCd {
     /// # Panics
     /// If it does not start.
     pub async fn start(node: &Node, tracking: Tracking) -> Self {
+        Self::install(node).await;
+        let labels = json!({"app.kubernetes.io/part-of": "argocd"});
+        let metadata = json!({"name": "argocd-cm", "namespace": "argocd", "labels": labels});
+        let data = json!({"application.resourceTrackingMethod": tracking.as_text()});
+        node.put(&json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}))
+            .await;
+        argocd("start");
+        Self
+    }
+
+    /// Creates its kinds, its namespace, and the objects that it reads, without starting it.
+    ///
+    /// # Panics
+    /// If something is refused.
+    pub async fn install(node: &Node) {
         let crds = fs::read_dir(node.folder().join("argocd-crds")).expect("Argo CD's CRDs");
         for crd in crds {
             let text = fs::read_to_string(crd.expect("a file").path()).expect("a CRD");
@@ -45,9 +60,8 @@ impl ArgoCd {
         }
         node.namespace("argocd", json!({})).await;
         let labels = json!({"app.kubernetes.io/part-of": "argocd"});
-        let config = json!({"application.resourceTrackingMethod": tracking.as_text()});
         for (kind, name, data) in [
-            ("ConfigMap", "argocd-cm", config),
+            ("ConfigMap", "argocd-cm", json!({})),
             ("ConfigMap", "argocd-rbac-cm", json!({})),
             ("ConfigMap", "argocd-cmd-params-cm", json!({})),
             ("Secret", "argocd-secret", json!({"server.secretkey": "ZTJl"})),
@@ -64,8 +78,6 @@ impl ArgoCd {
         })
         .await;
         project(node, "default", json!({})).await;
-        argocd("start");
-        Self
     }
 }
 

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::{
-    Application, ArgoCd, Database, Git, Kind, Node, Tracking, exporter, install_operator, restricted_namespace, root,
+    Application, ArgoCd, Database, Git, Kind, Node, Tracking, exporter, install_operator, objects,
+    restricted_namespace, root,
 };
 
 /// The whole road, with a git repository of its own.
@@ -12,34 +13,59 @@ pub struct Road {
     pub node: Node,
     /// The database.
     pub database: Database,
-    /// Argo CD.
-    pub argocd: ArgoCd,
-    /// The repository, whose folder `apps` the app-of-apps of its name deploys.
-    pub git: Git,
     name: String,
+    beginning: Option<(ArgoCd, Git)>,
     namespaces: Vec<String>,
+    applications: Vec<String>,
 }
 
 impl Road {
-    /// Starts what does not run, and installs the operator with these settings.
+    /// Starts what does not run, and installs the operator with these settings. The app-of-apps of this name deploys what is
+    /// in the folder `apps` of the repository.
     ///
     /// # Panics
     /// If something does not start.
     pub async fn open(name: &str, tracking: Tracking, settings: Value) -> Self {
+        let mut road = Self::from_applications(name, settings).await;
+        let argocd = ArgoCd::start(&road.node, tracking).await;
+        let git = Git::new(&road.node, name);
+        road.beginning = Some((argocd, git));
+        road
+    }
+
+    /// The part of it that begins with Applications: whoever writes them into the cluster, it is not Argo CD.
+    ///
+    /// # Panics
+    /// If something does not start.
+    pub async fn from_applications(name: &str, settings: Value) -> Self {
         let node = Node::connect().await;
         let database = Database::deploy(&node).await;
-        let argocd = ArgoCd::start(&node, tracking).await;
+        ArgoCd::install(&node).await;
         install_operator(&node, settings).await;
-        let git = Git::new(&node, name);
-        let (name, namespaces) = (name.to_owned(), Vec::new());
         Self {
             node,
             database,
-            argocd,
-            git,
-            name,
-            namespaces,
+            name: name.to_owned(),
+            beginning: None,
+            namespaces: Vec::new(),
+            applications: Vec::new(),
         }
+    }
+
+    /// Argo CD.
+    ///
+    /// # Panics
+    /// If this is not the whole road.
+    pub fn argocd(&self) -> &ArgoCd {
+        &self.beginning.as_ref().expect("the whole road").0
+    }
+
+    /// The repository.
+    ///
+    /// # Panics
+    /// If this is not the whole road.
+    pub fn git(&self) -> &Git {
+        &self.beginning.as_ref().expect("the whole road").1
     }
 
     /// Makes a namespace that takes pods of Pod Security "restricted" only.
@@ -50,54 +76,56 @@ impl Road {
         }
     }
 
-    /// Commits an exporter `web`, for a namespace of this name.
-    pub async fn workload(&mut self, name: &str) {
-        self.namespace(name).await;
-        self.git
-            .write(&format!("workloads/{name}/web.yaml"), &exporter("web", name));
-        self.git.commit(&format!("The workload of {name}"));
-    }
-
-    /// Commits an Application with an exporter `web`, in a namespace of its own.
+    /// Deploys an Application with an exporter `web`, in a namespace of its own.
     pub async fn deploy(&mut self, name: &str, application: &Application) {
         self.namespace(name).await;
-        self.write(name, &exporter("web", name), application);
-        self.deploy_all().await;
+        self.workload(name, &exporter("web", name)).await;
+        self.application(name, application).await;
     }
 
-    /// Commits an Application whose workload is there.
-    pub async fn commit(&self, name: &str, application: &Application) {
-        self.git.write(
-            &format!("apps/{name}.yaml"),
-            &application.manifest(&self.git).to_string(),
-        );
-        self.deploy_all().await;
+    /// Deploys the workload of an Application, or changes it.
+    pub async fn workload(&self, name: &str, workload: &str) {
+        match &self.beginning {
+            Some((_, git)) => {
+                git.write(&format!("workloads/{name}/web.yaml"), workload);
+                git.commit(&format!("The workload of {name}"));
+            }
+            None => {
+                for object in objects(workload) {
+                    self.node.put(&object).await;
+                }
+            }
+        }
     }
 
-    /// Writes an Application and its workload.
-    pub fn write(&self, name: &str, workload: &str, application: &Application) {
-        self.git.write(&format!("workloads/{name}/web.yaml"), workload);
-        self.git.write(
-            &format!("apps/{name}.yaml"),
-            &application.manifest(&self.git).to_string(),
-        );
+    /// Deploys an Application whose workload is there, or changes it.
+    pub async fn application(&mut self, name: &str, application: &Application) {
+        match &self.beginning {
+            Some((_, git)) => {
+                let manifest = application.manifest(&git.url());
+                git.write(&format!("apps/{name}.yaml"), &manifest.to_string());
+                git.commit(&format!("Deploy {name}"));
+                self.node.put(&root(&self.name, git)).await;
+            }
+            None => {
+                let mut manifest = application.manifest("https://git.example/apps.git");
+                // Nobody would take it away again.
+                manifest["metadata"]["finalizers"] = Value::Null;
+                self.node.put(&manifest).await;
+                self.applications.push(name.to_owned());
+            }
+        }
     }
 
-    /// Commits what was written, and has the app-of-apps deploy it.
-    pub async fn deploy_all(&self) {
-        self.git.commit("Deploy");
-        self.node.put(&root(&self.name, &self.git)).await;
-    }
-
-    /// The name of the app-of-apps.
-    pub fn root(&self) -> &str {
-        &self.name
-    }
-
-    /// Deletes the app-of-apps with all that it deployed, and the namespaces.
+    /// Deletes everything that was deployed, and its namespaces.
     pub async fn close(self) {
-        self.node.delete(Kind::APPLICATION, "argocd", &self.name).await;
-        self.node.gone(Kind::APPLICATION, "argocd", &self.name).await;
+        for name in &self.applications {
+            self.node.delete(Kind::APPLICATION, "argocd", name).await;
+        }
+        if self.beginning.is_some() {
+            self.node.delete(Kind::APPLICATION, "argocd", &self.name).await;
+            self.node.gone(Kind::APPLICATION, "argocd", &self.name).await;
+        }
         for namespace in &self.namespaces {
             self.node.delete(Kind::NAMESPACE, "", namespace).await;
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use telewarden_e2e_cluster::{
-    Kind, Node, Road, Tracking, Webhook, destination, eventually, for_a_while, name_of, settings, text_at,
+    Kind, Node, Road, Tracking, Webhook, destination, eventually, exporter, for_a_while, name_of, settings, text_at,
 };
 
 const DIGEST: &str = "/metadata/annotations/telegraf.influxdata.com~1rendered-digest";
@@ -25,7 +25,7 @@ fn application_set(road: &Road, names: &[&str], preserved: &[&str]) -> Value {
                 },
                 "spec": {
                     "project": "default",
-                    "source": {"repoURL": road.git.url(), "path": "workloads/{{ .name }}", "targetRevision": "main"},
+                    "source": {"repoURL": road.git().url(), "path": "workloads/{{ .name }}", "targetRevision": "main"},
                     "destination": destination("{{ .name }}"),
                     "syncPolicy": {"automated": {"prune": true, "selfHeal": true}},
                 },
@@ -36,7 +36,8 @@ fn application_set(road: &Road, names: &[&str], preserved: &[&str]) -> Value {
 
 async fn set_of(road: &mut Road, preserved: &[&str]) -> Value {
     for name in ["one", "two"] {
-        road.workload(name).await;
+        road.namespace(name).await;
+        road.workload(name, &exporter("web", name)).await;
     }
     let set = application_set(road, &["one", "two"], preserved);
     road.node.put(&set).await;
@@ -63,7 +64,7 @@ async fn each_application_of_a_set_is_scraped_and_one_that_goes_is_not() {
     let node = road.node.clone();
     set_of(&mut road, &[]).await;
     for name in ["one", "two"] {
-        road.argocd.synced(&node, name).await;
+        road.argocd().synced(&node, name).await;
         node.telegraf(name).await;
         road.database.has(name, "prometheus_web").await;
     }
@@ -85,7 +86,7 @@ async fn an_annotation_that_somebody_adds_to_its_application_is_taken_away_unles
     let mut road = Road::open("preserved", Tracking::Annotation, settings()).await;
     let node = road.node.clone();
     set_of(&mut road, &["telewarden.io/interval"]).await;
-    road.argocd.synced(&node, "one").await;
+    road.argocd().synced(&node, "one").await;
     let added = json!({"telewarden.io/interval": "30s", "telewarden.io/class": "default"});
     node.merge(
         Kind::APPLICATION,

@@ -26,20 +26,20 @@ fn orphaned(application: &Value) -> String {
 
 async fn argocd_leaves_our_objects_alone(tracking: Tracking) {
     let mut road = Road::open("beside-argocd", tracking, settings()).await;
-    let (node, argocd) = (road.node.clone(), &road.argocd);
-    argocd
+    let node = road.node.clone();
+    road.argocd()
         .project(&node, "watchful", json!({"orphanedResources": {"warn": false}}))
         .await;
     let alone = Application::named("alone").annotated(ANNOTATION).of_project("watchful");
     road.deploy("alone", &alone).await;
-    road.argocd.synced(&node, "alone").await;
+    road.argocd().synced(&node, "alone").await;
     node.telegraf("alone").await;
     let ours = node.ours("alone").await;
     assert!(ours.len() >= 3, "a ConfigMap, a Deployment and a Secret: {ours:?}");
     let seen = node.audit().len();
 
-    road.argocd.hard_refresh(&node, "alone").await;
-    let synced = road.argocd.sync_with_prune(&node, "alone").await;
+    road.argocd().hard_refresh(&node, "alone").await;
+    let synced = road.argocd().sync_with_prune(&node, "alone").await;
     let touched = synced["status"]["operationState"]["syncResult"]["resources"].to_string();
     assert!(!touched.contains("telegraf"), "{touched}");
 
@@ -53,7 +53,7 @@ async fn argocd_leaves_our_objects_alone(tracking: Tracking) {
         }
     })
     .await;
-    road.argocd.synced(&node, "alone").await;
+    road.argocd().synced(&node, "alone").await;
 
     for_a_while("our objects are the same", || async {
         match node.ours("alone").await {
@@ -62,7 +62,7 @@ async fn argocd_leaves_our_objects_alone(tracking: Tracking) {
         }
     })
     .await;
-    let application = road.argocd.synced(&node, "alone").await;
+    let application = road.argocd().synced(&node, "alone").await;
     assert_eq!(resources(&application), ["Deployment/web", "Service/web"]);
     nobody_writes_to_the_others_objects(&node, seen);
     road.close().await;
@@ -115,9 +115,9 @@ async fn a_project_that_watches_for_orphans_warns_of_our_objects_unless_it_ignor
         .await;
     let alone = Application::named("alone").annotated(ANNOTATION).of_project("watchful");
     road.deploy("alone", &alone).await;
-    road.argocd.synced(&node, "alone").await;
+    road.argocd().synced(&node, "alone").await;
     node.telegraf("alone").await;
-    road.argocd.hard_refresh(&node, "alone").await;
+    road.argocd().hard_refresh(&node, "alone").await;
     eventually("Argo CD warns of orphaned resources", || async {
         match orphaned(&node.get(Kind::APPLICATION, "argocd", "alone").await?) {
             warning if warning.contains("orphaned resources") => Ok(()),
@@ -132,8 +132,8 @@ async fn a_project_that_watches_for_orphans_warns_of_our_objects_unless_it_ignor
         {"group": "", "kind": "Secret", "name": "telegraf-*"},
     ]);
     let watchful = json!({"orphanedResources": {"warn": true, "ignore": ignore}});
-    road.argocd.project(&node, "watchful", watchful).await;
-    road.argocd.hard_refresh(&node, "alone").await;
+    road.argocd().project(&node, "watchful", watchful).await;
+    road.argocd().hard_refresh(&node, "alone").await;
     eventually("Argo CD warns no more", || async {
         match orphaned(&node.get(Kind::APPLICATION, "argocd", "alone").await?) {
             warning if warning.is_empty() => Ok(()),

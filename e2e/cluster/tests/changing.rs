@@ -42,7 +42,7 @@ async fn a_change_arrives(reload: &str) {
     let mut road = Road::open("changing", Tracking::Annotation, merged(settings(), over)).await;
     let node = road.node.clone();
     road.deploy("changing", &annotated(&["web"])).await;
-    road.argocd.synced(&node, "changing").await;
+    road.argocd().synced(&node, "changing").await;
     let pod = node.telegraf("changing").await;
     road.database.has("changing", "prometheus_web").await;
     let before = road
@@ -53,7 +53,7 @@ async fn a_change_arrives(reload: &str) {
         .len();
 
     let mut legs = Legs::of(&format!("a change with reload: {reload}"));
-    road.commit("changing", &annotated(&["web", "also"])).await;
+    road.application("changing", &annotated(&["web", "also"])).await;
     eventually("Argo CD has synced the annotation", || async {
         let application = node.get(Kind::APPLICATION, "argocd", "changing").await?;
         let annotation = text_at(&application, "/metadata/annotations/telewarden.io~1endpoints");

@@ -12,7 +12,7 @@ async fn an_application_goes_with_what_is_its_and_ours_and_with_nothing_else() {
         road.deploy(name, &application).await;
     }
     for name in ["goes", "stays"] {
-        road.argocd.synced(&node, name).await;
+        road.argocd().synced(&node, name).await;
         node.telegraf(name).await;
     }
     let bystander = json!({"name": "bystander", "namespace": "goes"});
@@ -20,8 +20,8 @@ async fn an_application_goes_with_what_is_its_and_ours_and_with_nothing_else() {
         .await;
     let stays = node.ours("stays").await;
 
-    road.git.remove("apps/goes.yaml");
-    road.git.commit("Remove goes");
+    road.git().remove("apps/goes.yaml");
+    road.git().commit("Remove goes");
     node.gone(Kind::APPLICATION, "argocd", "goes").await;
     node.gone(Kind::DEPLOYMENT, "goes", "web").await;
     eventually("ours is gone", || async {
@@ -49,7 +49,7 @@ async fn a_namespace_goes_with_everything_and_comes_back_with_it() {
     let node = road.node.clone();
     let application = Application::named("vanishing").annotated("web: http://web.vanishing.svc:9100/metrics");
     road.deploy("vanishing", &application).await;
-    road.argocd.synced(&node, "vanishing").await;
+    road.argocd().synced(&node, "vanishing").await;
     node.telegraf("vanishing").await;
     let before = node.ours("vanishing").await;
 
@@ -58,7 +58,7 @@ async fn a_namespace_goes_with_everything_and_comes_back_with_it() {
     node.gone(Kind::NAMESPACE, "", "vanishing").await;
 
     road.deploy("vanishing", &application).await;
-    road.argocd.synced(&node, "vanishing").await;
+    road.argocd().synced(&node, "vanishing").await;
     node.telegraf("vanishing").await;
     let after = node.ours("vanishing").await;
     let names = |of: &[(String, String)]| of.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();

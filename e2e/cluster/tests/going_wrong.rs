@@ -4,8 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 use telewarden_e2e_cluster::{
-    Application, Kind, Node, Road, Tracking, eventually, exporter, for_a_while, install_operator, merged, settings,
-    text_at,
+    Application, Kind, Node, Road, eventually, exporter, for_a_while, install_operator, merged, settings, text_at,
 };
 
 /// An Application with an endpoint `web` in its own namespace.
@@ -31,10 +30,9 @@ fn restarts(pod: &Value) -> Value {
 
 #[tokio::test]
 async fn a_kubelet_that_is_killed_and_comes_back_takes_up_what_it_has_missed() {
-    let mut road = Road::open("kubelet", Tracking::Annotation, settings()).await;
+    let mut road = Road::from_applications("kubelet", settings()).await;
     let node = road.node.clone();
     road.deploy("kubelet", &application("kubelet")).await;
-    road.argocd.synced(&node, "kubelet").await;
     let pod = node.telegraf("kubelet").await;
     road.database.has("kubelet", "prometheus_web").await;
 
@@ -43,7 +41,7 @@ async fn a_kubelet_that_is_killed_and_comes_back_takes_up_what_it_has_missed() {
     fs::write(hold.join("kubelet"), "").expect("a file");
     node.inside(&["sh", "-c", "kill -KILL $(cat /run/pids/kubelet)"]);
     let both = "- web: http://web.kubelet.svc:9100/metrics\n- also: http://web.kubelet.svc:9100/metrics\n";
-    road.commit("kubelet", &Application::named("kubelet").annotated(both))
+    road.application("kubelet", &Application::named("kubelet").annotated(both))
         .await;
     eventually("the operator applies without a kubelet", || async {
         let found = node
@@ -68,7 +66,7 @@ async fn a_kubelet_that_is_killed_and_comes_back_takes_up_what_it_has_missed() {
 #[tokio::test]
 async fn a_telegraf_that_is_killed_for_memory_says_so_and_runs_when_it_may_have_more() {
     let small = json!({"pod": {"resources": {"requests": {"memory": "20Mi"}, "limits": {"memory": "20Mi"}}}});
-    let mut road = Road::open("memory", Tracking::Annotation, merged(settings(), small)).await;
+    let mut road = Road::from_applications("memory", merged(settings(), small)).await;
     let node = road.node.clone();
     road.deploy("memory", &application("memory")).await;
     says(
@@ -90,7 +88,7 @@ async fn a_secret_that_is_missing_is_waited_for() {
         "influxdb": {"provide": "nothing"},
         "pod": {"env": [{"name": "INFLUX_TOKEN", "valueFrom": {"secretKeyRef": {"name": "token-of-somebody", "key": "token"}}}]},
     });
-    let mut road = Road::open("secret", Tracking::Annotation, merged(settings(), own)).await;
+    let mut road = Road::from_applications("secret", merged(settings(), own)).await;
     let node = road.node.clone();
     road.deploy("secret", &application("secret")).await;
     says(
@@ -109,10 +107,9 @@ async fn a_secret_that_is_missing_is_waited_for() {
 
 #[tokio::test]
 async fn an_image_that_does_not_exist_leaves_the_old_pod_running() {
-    let mut road = Road::open("image", Tracking::Annotation, settings()).await;
+    let mut road = Road::from_applications("image", settings()).await;
     let node = road.node.clone();
     road.deploy("image", &application("image")).await;
-    road.argocd.synced(&node, "image").await;
     let pod = node.telegraf("image").await;
     let missing = json!({"pod": {"image": "telewarden.test/telegraf:1.39.99"}});
     install_operator(&node, merged(settings(), missing)).await;
@@ -125,26 +122,22 @@ async fn an_image_that_does_not_exist_leaves_the_old_pod_running() {
 
 #[tokio::test]
 async fn a_service_whose_pods_are_not_ready_is_named() {
-    let mut road = Road::open("unready", Tracking::Annotation, settings()).await;
+    let mut road = Road::from_applications("unready", settings()).await;
     let node = road.node.clone();
     let unready = exporter("web", "unready").replace("path: /, port: 9100", "path: /, port: 9999");
     road.deploy("unready", &application("unready")).await;
-    road.git.write("workloads/unready/web.yaml", &unready);
-    road.git.commit("Never ready");
+    road.workload("unready", &unready).await;
     says(&node, "unready", "EndpointDown", "no pod behind Service `web`").await;
-    road.git
-        .write("workloads/unready/web.yaml", &exporter("web", "unready"));
-    road.git.commit("Ready again");
+    road.workload("unready", &exporter("web", "unready")).await;
     says(&node, "unready", "EndpointUp", "web").await;
     road.close().await;
 }
 
 #[tokio::test]
 async fn an_operator_whose_pod_is_evicted_is_replaced_and_nothing_of_ours_changes() {
-    let mut road = Road::open("evicted", Tracking::Annotation, settings()).await;
+    let mut road = Road::from_applications("evicted", settings()).await;
     let node = road.node.clone();
     road.deploy("evicted", &application("evicted")).await;
-    road.argocd.synced(&node, "evicted").await;
     let telegraf = node.telegraf("evicted").await;
     let ours = node.ours("evicted").await;
     let operators = || node.list(Kind::POD, "telewarden", "app.kubernetes.io/name=telewarden-operator");
@@ -177,7 +170,7 @@ async fn an_operator_whose_pod_is_evicted_is_replaced_and_nothing_of_ours_change
 
     // And it works.
     let both = "- web: http://web.evicted.svc:9100/metrics\n- also: http://web.evicted.svc:9100/metrics\n";
-    road.commit("evicted", &Application::named("evicted").annotated(both))
+    road.application("evicted", &Application::named("evicted").annotated(both))
         .await;
     road.database.has("evicted", "prometheus_also").await;
     assert_eq!(

@@ -40,11 +40,11 @@ async fn status_writes_of_50_applications_reach_neither_the_policy_nor_the_modul
         let application = Application::named(&name).annotated(&annotation);
         let config = format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}, namespace: {name}}}}}");
         road.namespace(&name).await;
-        road.write(&name, &config, &application);
+        road.workload(&name, &config).await;
+        road.application(&name, &application).await;
     }
-    road.deploy_all().await;
     for number in 0..APPLICATIONS {
-        road.argocd.synced(&node, &name(number)).await;
+        road.argocd().synced(&node, &name(number)).await;
     }
     eventually("the operator has taken up all of them", || async {
         match module_calls(&node).await {

@@ -11,7 +11,7 @@ async fn a_commit_ends_as_series_in_the_database() {
 
     let shop = Application::named("shop").annotated("web: http://web.shop.svc:9100/metrics");
     road.deploy("shop", &shop).await;
-    road.argocd.synced(&road.node, "shop").await;
+    road.argocd().synced(&road.node, "shop").await;
     legs.leg("Argo CD syncs the Application of its app-of-apps");
 
     let pod = road.node.telegraf("shop").await;
@@ -22,7 +22,7 @@ async fn a_commit_ends_as_series_in_the_database() {
     // The only way from Telegraf to the exporter, and to the database, is by their Services.
     road.database.has("shop", "prometheus_web").await;
     legs.leg("its first series is in the database");
-    road.argocd.synced(&road.node, "whole-road").await;
+    road.argocd().synced(&road.node, "whole-road").await;
     legs.end();
     road.close().await;
 }
