@@ -22,7 +22,7 @@ pub use git::Git;
 pub use legs::Legs;
 pub use metrics::sample;
 pub use node::{Kind, Node, name_of, text_at};
-pub use operator::{install_operator, merged, settings};
+pub use operator::{install_operator, merged, operators, settings};
 pub use road::Road;
 pub use telewarden_e2e_operator::{AuditEvent, objects};
 pub use webhook::Webhook;

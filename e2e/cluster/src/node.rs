@@ -333,6 +333,13 @@ impl Node {
         .await
     }
 
+    /// The log of a pod; empty if it has none yet.
+    pub async fn log(&self, namespace: &str, name: &str) -> String {
+        let request = http::Request::get(format!("/api/v1/namespaces/{namespace}/pods/{name}/log"));
+        let request = request.body(Vec::new()).expect("a request");
+        self.client.request_text(request).await.unwrap_or_default()
+    }
+
     /// What the API server tells of itself.
     pub async fn metrics(&self) -> String {
         self.text("/metrics").await

@@ -1,9 +1,9 @@
 //! Everything between a commit and a series: a git repository, Argo CD, the operator, and the database.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
-    Application, ArgoCd, Database, Git, Kind, Node, Tracking, exporter, install_operator, objects,
+    Application, ArgoCd, Database, Git, Kind, Node, Tracking, exporter, install_operator, name_of, objects,
     restricted_namespace, root,
 };
 
@@ -41,6 +41,7 @@ impl Road {
         let node = Node::connect().await;
         let database = Database::deploy(&node).await;
         ArgoCd::install(&node).await;
+        clear(&node).await;
         install_operator(&node, settings).await;
         Self {
             node,
@@ -132,5 +133,32 @@ impl Road {
         for namespace in &self.namespaces {
             self.node.gone(Kind::NAMESPACE, "", namespace).await;
         }
+    }
+}
+
+/// Removes what an earlier test has left, which failed.
+async fn clear(node: &Node) {
+    for set in node.list(Kind::APPLICATION_SET, "argocd", "").await {
+        node.delete(Kind::APPLICATION_SET, "argocd", &name_of(&set)).await;
+    }
+    for application in node.list(Kind::APPLICATION, "argocd", "").await {
+        let name = name_of(&application);
+        node.merge(
+            Kind::APPLICATION,
+            "argocd",
+            &name,
+            json!({"metadata": {"finalizers": null}}),
+        )
+        .await;
+        node.delete(Kind::APPLICATION, "argocd", &name).await;
+    }
+    let left = node
+        .list(Kind::NAMESPACE, "", "pod-security.kubernetes.io/enforce=restricted")
+        .await;
+    for namespace in &left {
+        node.delete(Kind::NAMESPACE, "", &name_of(namespace)).await;
+    }
+    for namespace in &left {
+        node.gone(Kind::NAMESPACE, "", &name_of(namespace)).await;
     }
 }

@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 use telewarden_e2e_cluster::{
-    Application, Kind, Node, Road, eventually, exporter, for_a_while, install_operator, merged, settings, text_at,
+    Application, Kind, Node, Road, eventually, exporter, for_a_while, install_operator, merged, operators, settings,
+    text_at,
 };
 
 /// An Application with an endpoint `web` in its own namespace.
@@ -140,13 +141,12 @@ async fn an_operator_whose_pod_is_evicted_is_replaced_and_nothing_of_ours_change
     road.deploy("evicted", &application("evicted")).await;
     let telegraf = node.telegraf("evicted").await;
     let ours = node.ours("evicted").await;
-    let operators = || node.list(Kind::POD, "telewarden", "app.kubernetes.io/name=telewarden-operator");
-    let before = operators().await;
+    let before = operators(&node).await;
     assert_eq!(before.len(), 1, "{before:?}");
     let seen = node.audit().len();
     node.evict("telewarden", &text_at(&before[0], "/metadata/name")).await;
     eventually("another pod of the operator is there", || async {
-        let now = operators().await;
+        let now = operators(&node).await;
         let is_new = now.len() == 1 && text_at(&now[0], "/metadata/uid") != text_at(&before[0], "/metadata/uid");
         is_new.then_some(()).ok_or_else(|| format!("{} pods", now.len()))
     })
