@@ -66,7 +66,7 @@ async fn a_kubelet_that_is_killed_and_comes_back_takes_up_what_it_has_missed() {
 
 #[tokio::test]
 async fn a_telegraf_that_is_killed_for_memory_says_so_and_runs_when_it_may_have_more() {
-    let small = json!({"pod": {"resources": {"requests": {"memory": "20Mi"}, "limits": {"memory": "20Mi"}}}});
+    let small = json!({"pod": {"resources": {"requests": {"memory": "8Mi"}, "limits": {"memory": "8Mi"}}}});
     let mut road = Road::from_applications("memory", merged(settings(), small)).await;
     let node = road.node.clone();
     road.deploy("memory", &application("memory")).await;
@@ -85,10 +85,8 @@ async fn a_telegraf_that_is_killed_for_memory_says_so_and_runs_when_it_may_have_
 
 #[tokio::test]
 async fn a_secret_that_is_missing_is_waited_for() {
-    let own = json!({
-        "influxdb": {"provide": "nothing"},
-        "pod": {"env": [{"name": "INFLUX_TOKEN", "valueFrom": {"secretKeyRef": {"name": "token-of-somebody", "key": "token"}}}]},
-    });
+    let variable = json!({"secretKeyRef": {"name": "token-of-somebody", "key": "token"}});
+    let own = json!({"pod": {"env": [{"name": "TOKEN_OF_SOMEBODY", "valueFrom": variable}]}});
     let mut road = Road::from_applications("secret", merged(settings(), own)).await;
     let node = road.node.clone();
     road.deploy("secret", &application("secret")).await;
@@ -126,8 +124,9 @@ async fn a_service_whose_pods_are_not_ready_is_named() {
     let mut road = Road::from_applications("unready", settings()).await;
     let node = road.node.clone();
     let unready = exporter("web", "unready").replace("path: /, port: 9100", "path: /, port: 9999");
-    road.deploy("unready", &application("unready")).await;
+    road.namespace("unready").await;
     road.workload("unready", &unready).await;
+    road.application("unready", &application("unready")).await;
     says(&node, "unready", "EndpointDown", "no pod behind Service `web`").await;
     road.workload("unready", &exporter("web", "unready")).await;
     says(&node, "unready", "EndpointUp", "web").await;
