@@ -110,7 +110,7 @@ async fn with_tracking_by_annotation_and_label() {
 async fn a_project_that_watches_for_orphans_warns_of_our_objects_unless_it_ignores_them() {
     let mut road = Road::open("orphans", Tracking::Annotation, settings()).await;
     let node = road.node.clone();
-    road.argocd
+    road.argocd()
         .project(&node, "watchful", json!({"orphanedResources": {"warn": true}}))
         .await;
     let alone = Application::named("alone").annotated(ANNOTATION).of_project("watchful");
