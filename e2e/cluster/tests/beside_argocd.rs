@@ -43,13 +43,12 @@ async fn argocd_leaves_our_objects_alone(tracking: Tracking) {
     let touched = synced["status"]["operationState"]["syncResult"]["resources"].to_string();
     assert!(!touched.contains("telegraf"), "{touched}");
 
-    // Self-heal is on: what somebody changes in the workload is changed back.
-    node.merge(Kind::DEPLOYMENT, "alone", "web", json!({"spec": {"replicas": 0}}))
-        .await;
+    // Self-heal is on: what somebody deletes of the workload comes back.
+    node.delete(Kind::SERVICE, "alone", "web").await;
     eventually("Argo CD heals the workload", || async {
-        match node.get(Kind::DEPLOYMENT, "alone", "web").await?["spec"]["replicas"].as_u64() {
-            Some(1) => Ok(()),
-            other => Err(format!("{other:?}")),
+        match node.has(Kind::SERVICE, "alone", "web").await {
+            true => Ok(()),
+            false => Err("the Service is gone".to_owned()),
         }
     })
     .await;
