@@ -296,6 +296,7 @@ impl Context {
                     in_cluster_enabled: argocd.in_cluster_enabled,
                 }),
                 accepted: parts.iter().filter_map(Part::declaration).collect(),
+                ..Default::default()
             })
         })
         .await;

@@ -155,6 +155,7 @@ impl Renderer {
                 sources: sources.iter().map(|source| &**source).collect(),
                 cluster: None,
                 accepted: accepted.iter().map(|declaration| &**declaration).collect(),
+                ..Default::default()
             })
         });
         answer.await.map_err(|source| Error::Module {
