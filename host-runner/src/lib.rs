@@ -9,7 +9,7 @@
 //!     protocol: telewarden::PROTOCOL,
 //!     settings: None,
 //!     sources: Vec::new(),
-//!     //!     ..Default::default()
+//!     ..Default::default()
 //! })?;
 //! assert!(answer.sources.is_empty());
 //! # Ok(())

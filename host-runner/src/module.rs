@@ -182,7 +182,7 @@ impl Module {
     ///
     /// # Errors
     /// As [`Module::render`].
-    pub fn parts(&self, request: &RenderRequest<'_>) -> Result<Error> {
+    pub fn parts(&self, request: &RenderRequest<'_>) -> Result<RenderAnswer, Error> {
         self.versioned("parts", request)
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct Shards {
     shards: Vec<Shard>,
     /// The sources whose shard has changed, since it was last asked.
     moved: BTreeSet<String>,
+    /// True if all sources are there, and what the cluster has is known.
+    pub(crate) is_complete: bool,
 }
 
 /// One Telegraf.
@@ -74,6 +76,7 @@ impl Shards {
             parts: BTreeMap::new(),
             shards: Vec::new(),
             moved: BTreeSet::new(),
+            is_complete: false,
         };
         all.spread();
         all
@@ -306,11 +309,6 @@ impl Shard {
     pub(crate) fn may_be_up(&self) -> bool {
         let is_written = self.written.digest.is_some() && self.written.changed.is_empty();
         is_written && (self.is_new || self.since.elapsed() >= RELOAD)
-    }
-
-    /// The sources that are in it.
-    pub(crate) fn sources(&self) -> impl Iterator<Item = &String> {
-        self.files.keys()
     }
 }
 

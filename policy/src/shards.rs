@@ -250,3 +250,180 @@ impl Ledger {
 fn get(entries: &SmallMap<u128, Entry>, number: u128) -> Entry {
     entries.get(&number).copied().unwrap_or_default()
 }
+
+#[cfg(all(test, feature = "host"))]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn source(number: usize) -> String {
+        format!("argoproj.io/Application/argocd/app-{number}")
+    }
+
+    /// Each source is a tenant of its own.
+    fn ledger(shards: Option<usize>, current: usize, sources: usize, size: usize) -> Ledger {
+        let mut ledger = Ledger::new(shards, current, 1000);
+        for number in 0..sources {
+            ledger.put(&source(number), &source(number), size).unwrap();
+        }
+        ledger
+    }
+
+    proptest! {
+        #[test]
+        fn with_one_more_shard_sources_move_to_it_and_nowhere_else(source in "[a-z/.-]{1,40}", shards in 1..MOST) {
+            let (before, after) = (place(&source, shards), place(&source, shards + 1));
+            prop_assert!(before < shards);
+            prop_assert!(after == before || after == shards, "{before} {after}");
+        }
+
+        #[test]
+        fn the_account_is_that_of_what_is_there(
+            steps in prop::collection::vec((0..30_usize, 0..4_usize, 0..MAX_PART + 1000, any::<bool>()), 1..120),
+            fixed in prop::option::of(1..5_usize),
+        ) {
+            let mut ledger = Ledger::new(fixed, 1, 1000);
+            let mut there = std::collections::BTreeMap::new();
+            for (number, tenant, size, is_there) in steps {
+                let source = source(number);
+                if !is_there {
+                    ledger.remove(&source);
+                    there.remove(&source);
+                } else if ledger.put(&source, &tenant.to_string(), size).is_ok() {
+                    there.insert(source, (tenant, size));
+                }
+                ledger.shrink();
+                let shards = ledger.shards();
+                prop_assert_eq!(fixed.unwrap_or(shards), shards);
+                let mut sizes = vec![1000; shards];
+                let mut tenants = [0; 4];
+                for (source, (tenant, size)) in &there {
+                    sizes[place(source, shards)] += size;
+                    tenants[*tenant] += size;
+                }
+                prop_assert_eq!(&ledger.sizes, &sizes);
+                prop_assert!(sizes.iter().all(|size| *size <= MAX_CONFIG_MAP));
+                prop_assert!(tenants.iter().all(|size| *size <= MAX_TENANT));
+                prop_assert_eq!(ledger.total, there.values().map(|(_, size)| size).sum::<usize>());
+            }
+        }
+    }
+
+    #[test]
+    fn shards_get_about_the_same() {
+        let mut counts = [0_i32; 7];
+        (0..7000).for_each(|number| counts[place(&source(number), 7)] += 1);
+        assert!(counts.iter().all(|count| (count - 1000).abs() < 150), "{counts:?}");
+    }
+
+    #[test]
+    fn a_place_is_the_same_in_every_version() {
+        let places: Vec<_> = (0..12).map(|number| place(&source(number), 5)).collect();
+        assert_eq!(places, PLACES);
+    }
+
+    /// Where the first sources go among 5 shards. Another order would move all of them in every cluster.
+    const PLACES: [usize; 12] = [3, 4, 1, 0, 0, 2, 0, 4, 1, 2, 0, 1];
+
+    #[rstest]
+    #[case::few(Some(1), 1, 700, 1)]
+    #[case::up_to_three_quarters(None, 1, 782, 1)]
+    #[case::more_than_three_quarters(None, 1, 790, 2)]
+    #[case::more_is_spread(None, 1, 2500, 4)]
+    #[case::what_is_there_stays(None, 3, 800, 3)]
+    #[case::a_number_does_not_grow(Some(2), 1, 1500, 2)]
+    fn auto_grows(
+        #[case] setting: Option<usize>,
+        #[case] current: usize,
+        #[case] sources: usize,
+        #[case] shards: usize,
+    ) {
+        let ledger = ledger(setting, current, sources, 1000);
+        assert_eq!(ledger.shards(), shards, "{:?}", ledger.sizes);
+    }
+
+    #[rstest]
+    #[case::only_well_below_half(2, 400, 2)]
+    #[case::one_is_enough(2, 250, 1)]
+    #[case::several_at_once(6, 100, 1)]
+    #[case::each_is_looked_at(4, 900, 4)]
+    fn auto_shrinks(#[case] current: usize, #[case] sources: usize, #[case] shards: usize) {
+        let mut ledger = ledger(None, current, sources, 1000);
+        ledger.shrink();
+        assert_eq!(ledger.shards(), shards, "{:?}", ledger.sizes);
+    }
+
+    #[test]
+    fn a_source_that_comes_and_goes_does_not_make_it_flap() {
+        let mut ledger = ledger(None, 1, 782, 1000);
+        for _ in 0..3 {
+            ledger.put("last", "last", 5000).unwrap();
+            assert_eq!(ledger.shards(), 2);
+            ledger.remove("last");
+            ledger.shrink();
+            assert_eq!(ledger.shards(), 2);
+        }
+    }
+
+    #[test]
+    fn sources_that_meet_on_purpose_do_not_get_more_and_more_shards() {
+        // They are all in the first shard, however many there are.
+        let meet = (0..)
+            .map(source)
+            .filter(|source| (1..=16).all(|shards| place(source, shards) == 0));
+        let mut ledger = Ledger::new(None, 1, 1000);
+        let refused = meet
+            .take(24)
+            .filter(|source| ledger.put(source, source, MAX_PART / 2).is_err());
+        assert!(refused.count() > 0);
+        assert!(ledger.shards() <= 4, "{}", ledger.shards());
+        // There is room for those that go elsewhere.
+        let elsewhere = (0..).map(source).find(|source| place(source, ledger.shards()) != 0);
+        ledger.put(&elsewhere.unwrap(), "other", MAX_PART).unwrap();
+    }
+
+    #[test]
+    fn a_source_without_room_keeps_what_it_had() {
+        let mut ledger = ledger(Some(1), 1, 1000, 1000);
+        assert_eq!(
+            ledger.put(&source(0), &source(0), 100_000),
+            Err(TooLarge {
+                size: 1_100_000,
+                limit: MAX_CONFIG_MAP
+            })
+        );
+        assert_eq!(ledger.sizes, [1_001_000]);
+        let too_large = ledger.put("new", "new", MAX_PART + 1).unwrap_err();
+        assert_eq!(too_large.limit, MAX_PART);
+    }
+
+    #[test]
+    fn a_tenant_has_limited_room_in_all_shards_together() {
+        let mut ledger = Ledger::new(Some(9), 1, 1000);
+        let put: Vec<_> = (0..10)
+            .map(|number| ledger.put(&source(number), "tenant", 60_000).is_ok())
+            .collect();
+        assert_eq!(put.iter().filter(|put| **put).count(), 4);
+        // A source that moves to another tenant takes its size along.
+        ledger.put(&source(0), "other", 60_000).unwrap();
+        ledger.put(&source(7), "tenant", 60_000).unwrap();
+    }
+
+    #[rstest]
+    #[case("telegraf", Some(0))]
+    #[case("telegraf-1", Some(1))]
+    #[case("telegraf-127", Some(127))]
+    #[case("telegraf-0", None)]
+    #[case("telegraf-01", None)]
+    #[case("telegraf-128", None)]
+    #[case("telegraf-redis", None)]
+    #[case("other", None)]
+    fn a_name_stands_for_a_shard(#[case] found: &str, #[case] shard: Option<usize>) {
+        assert_eq!(with_name(found), shard);
+        if let Some(shard) = shard {
+            assert_eq!(name(shard), found);
+        }
+    }
+}

@@ -12,7 +12,7 @@ use telewarden_policy::printable::printable;
 use telewarden_policy::report::EndpointResult;
 
 use super::endpoint::{Endpoint, Transition};
-use super::expected::{Expected, TelegrafId};
+use super::expected::{Expected, ExpectedTelegraf, TelegrafId};
 use super::health::{EndpointHealth, Health, OutputHealth, SourceHealth, State, TelegrafHealth};
 use super::output::Output;
 use super::pods::Pods;
@@ -126,18 +126,21 @@ impl Board {
         self.known().follow(expected, interval);
     }
 
-    /// Follows these sources and no other ones.
-    pub(crate) fn follow_only(&self, all: Vec<Expected>, interval: Duration) {
+    /// Follows a source in other Telegrafs.
+    pub(crate) fn has_moved(&self, source: &str, telegrafs: Vec<ExpectedTelegraf>, interval: Duration) {
         let mut known = self.known();
-        let there: BTreeSet<_> = all.iter().map(|expected| expected.source.clone()).collect();
-        let gone: Vec<_> = known
-            .sources
-            .keys()
-            .filter(|source| !there.contains(*source))
-            .cloned()
-            .collect();
+        if let Some(followed) = known.sources.get(source) {
+            let expected = followed.expected.clone();
+            known.follow(Expected { telegrafs, ..expected }, interval);
+        }
+    }
+
+    /// Forgets all sources but these.
+    pub(crate) fn forget_others(&self, there: &BTreeSet<String>) {
+        let mut known = self.known();
+        let gone = known.sources.keys().filter(|source| !there.contains(*source));
+        let gone: Vec<_> = gone.cloned().collect();
         gone.iter().for_each(|source| known.forget(source));
-        all.into_iter().for_each(|expected| known.follow(expected, interval));
     }
 
     /// Forgets a source.

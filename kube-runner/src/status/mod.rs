@@ -34,7 +34,7 @@ mod telegraf_report;
 mod words;
 
 pub(crate) use board::{Board, ReportContent};
-pub(crate) use expected::expected_of;
+pub(crate) use expected::{expected_in, expected_of, telegrafs_of};
 #[cfg(test)]
 pub(crate) use health::EndpointHealth;
 pub(crate) use health::{Health, SourceHealth, State};
