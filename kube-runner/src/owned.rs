@@ -177,19 +177,24 @@ impl<'a> Owned<'a> {
         }
     }
 
-    /// Applies a ConfigMap, and sends only the files that have changed if it is known which these are.
-    pub(crate) async fn apply_files(&mut self, map: FilesOf<'_>) -> Result<(), Error> {
-        let Some(live) = self.live.get(map.id).cloned() else {
-            return self.apply(&(map.object)()).await;
-        };
+    /// Applies a ConfigMap, and sends only the files that have changed if it is known which these are. Answers whether it was
+    /// written.
+    pub(crate) async fn apply_files(&mut self, map: FilesOf<'_>) -> Result<bool, Error> {
+        let written = self.changes.len();
         self.kept.insert(map.id.clone());
-        if live.is_as_rendered(map.digest) {
-            return Ok(());
+        match self.live.get(map.id).cloned() {
+            Some(live) if live.is_as_rendered(map.digest) => {}
+            Some(live) => self.apply_changed_files(&live, map).await?,
+            None => self.apply(&(map.object)()).await?,
         }
+        Ok(self.changes.len() > written)
+    }
+
+    async fn apply_changed_files(&mut self, live: &Live, map: FilesOf<'_>) -> Result<(), Error> {
         match map.changed {
             // Only what was found equal to what was written last differs from this in the changed files alone.
             Some((before, files)) if !self.writer.dry_run && live.is_as_rendered(before) => {
-                self.patch(&live, &files, map.digest).await
+                self.patch(live, &files, map.digest).await
             }
             _ => self.apply(&(map.object)()).await,
         }

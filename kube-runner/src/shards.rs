@@ -52,10 +52,12 @@ pub(crate) struct Shard {
     /// Of the ConfigMap with all files.
     digest: Option<Digest>,
     written: Written,
-    /// True if it is the operator that has created its Telegraf, so that its pod has started with the files that moved there.
+    /// True if its ConfigMap had the files that moved here from the beginning, so that its pod has started with them.
     is_new: bool,
-    /// When sources moved here.
+    /// When files that moved here were written last.
     since: Instant,
+    /// True if its ConfigMap was there when the operator started, and has not been compared yet.
+    is_found: bool,
 }
 
 /// What is known of the ConfigMap in the cluster.
@@ -65,6 +67,18 @@ struct Written {
     digest: Option<Digest>,
     /// The files that have changed since then.
     changed: BTreeSet<String>,
+}
+
+/// What an operator that has just started finds of a shard.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) number: usize,
+    /// The names of the files in its ConfigMap.
+    pub(crate) files: BTreeSet<String>,
+    /// True if it has not been changed since it was created.
+    pub(crate) is_as_created: bool,
+    /// How long ago it was changed last.
+    pub(crate) age: Duration,
 }
 
 impl Shards {
@@ -161,7 +175,9 @@ impl Shards {
                     shard.leaving.insert(source.clone());
                 } else if number == place && !has {
                     shard.set(part);
-                    shard.since = Instant::now();
+                    if shard.written.digest.is_some() {
+                        shard.has_gained();
+                    }
                     self.moved.insert(source.clone());
                 } else if number == place {
                     shard.leaving.remove(source);
@@ -170,16 +186,18 @@ impl Shards {
         }
     }
 
-    /// Tells which files a ConfigMap in the cluster has. The text of a file is never read.
-    pub(crate) fn found(&mut self, number: usize, files: &BTreeSet<String>) {
-        while self.shards.len() <= number {
+    /// Tells what there is in the cluster. The text of a file is never read.
+    pub(crate) fn found(&mut self, found: &Found) {
+        while self.shards.len() <= found.number {
             self.shards.push(Shard::new(Instant::now()));
         }
         let shards = self.ledger.shards();
-        let shard = &mut self.shards[number];
-        shard.is_new = false;
+        let shard = &mut self.shards[found.number];
+        shard.is_found = true;
+        shard.is_new = found.is_as_created;
+        shard.since = Instant::now().checked_sub(found.age).unwrap_or(shard.since);
         for (source, part) in &self.parts {
-            if place(source, shards) != number && files.contains(&part.file) {
+            if place(source, shards) != found.number && found.files.contains(&part.file) {
                 shard.set(part);
                 shard.leaving.insert(source.clone());
             }
@@ -221,6 +239,7 @@ impl Shard {
             written: Written::default(),
             is_new: true,
             since: now,
+            is_found: false,
         }
     }
 
@@ -297,12 +316,21 @@ impl Shard {
         Some((self.written.digest?, changed.collect()))
     }
 
-    /// Takes note that the ConfigMap is in the cluster as it should be.
-    pub(crate) fn is_written(&mut self) {
+    /// Takes note that the ConfigMap is in the cluster as it should be. `by_us` is true if it was written for that.
+    pub(crate) fn is_written(&mut self, by_us: bool) {
+        if std::mem::take(&mut self.is_found) && by_us {
+            self.has_gained();
+        }
         self.written = Written {
             digest: self.digest,
             changed: BTreeSet::new(),
         };
+    }
+
+    /// Takes note that files move into a ConfigMap that a pod reads already.
+    fn has_gained(&mut self) {
+        self.is_new = false;
+        self.since = Instant::now();
     }
 
     /// True if its pod reads what has moved here, once it is rolled out.
@@ -315,4 +343,180 @@ impl Shard {
 /// The name of the objects of a shard.
 pub(crate) fn name_of(number: usize) -> String {
     name(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(number: usize, text: &str) -> Part {
+        Part {
+            source: format!("argoproj.io/Application/argocd/app-{number}"),
+            tenant: number.to_string(),
+            file: format!("application.argocd.app-{number}.conf"),
+            text: text.to_owned(),
+            databases: Vec::new(),
+            needs: vec![format!("namespace {}", number % 3)],
+        }
+    }
+
+    /// All that a Telegraf reads, by the number of its shard.
+    fn texts(shards: &mut Shards) -> Vec<BTreeMap<String, String>> {
+        let files = |shard: &Shard| {
+            let map = shard.config_map(serde_json::json!({"data": {}}));
+            serde_json::from_value(map["data"].clone()).unwrap()
+        };
+        shards.shards().iter().map(files).collect()
+    }
+
+    /// Shards as they are when everything is written.
+    fn shards(setting: usize, sources: usize) -> Shards {
+        let mut shards = Shards::new(Some(setting), 1, 1000);
+        (0..sources).for_each(|number| shards.put(part(number, "text")).unwrap());
+        write(&mut shards);
+        shards
+    }
+
+    fn write(shards: &mut Shards) {
+        for shard in shards.shards() {
+            let digest = shard.digest(&serde_json::json!({"data": {}}));
+            assert_eq!(shard.digest, Some(digest));
+            shard.is_written(true);
+        }
+    }
+
+    /// More than fits into one ConfigMap, in sources of different tenants.
+    fn grown() -> Shards {
+        let mut shards = Shards::new(None, 1, 1000);
+        (0..7).for_each(|number| shards.put(part(number, &"x".repeat(100_000))).unwrap());
+        write(&mut shards);
+        assert_eq!(shards.shards().len(), 1);
+        shards.put(part(7, &"x".repeat(100_000))).unwrap();
+        shards
+    }
+
+    #[test]
+    fn a_source_is_in_one_shard_and_changes_one_file() {
+        let mut all = shards(3, 30);
+        let files: Vec<_> = texts(&mut all).iter().map(BTreeMap::len).collect();
+        assert_eq!(files.iter().sum::<usize>(), 30);
+        assert!(files.iter().all(|files| *files > 3), "{files:?}");
+        all.put(part(4, "other")).unwrap();
+        let changes: Vec<_> = all.shards().iter().filter_map(Shard::changes).collect();
+        let changes: Vec<_> = changes.iter().flat_map(|(_, files)| files).collect();
+        assert_eq!(changes, [(&"application.argocd.app-4.conf", &Some("other"))]);
+        all.remove(&part(4, "").source);
+        let changes: Vec<_> = all.shards().iter().filter_map(Shard::changes).collect();
+        let changes: Vec<_> = changes.iter().flat_map(|(_, files)| files).collect();
+        assert_eq!(changes, [(&"application.argocd.app-4.conf", &None)]);
+    }
+
+    #[test]
+    fn a_shard_is_rendered_again_only_if_it_needs_something_else() {
+        let mut all = shards(1, 3);
+        let asked = all.shards()[0].needs_rendering();
+        assert_eq!(asked.unwrap(), ["namespace 0", "namespace 1", "namespace 2"]);
+        all.shards()[0].set_rendered(Rendered::default());
+        all.put(part(4, "new")).unwrap();
+        all.remove(&part(1, "").source);
+        assert_eq!(all.shards()[0].needs_rendering(), None);
+        all.remove(&part(4, "").source);
+        let asked = all.shards()[0].needs_rendering();
+        assert_eq!(asked.unwrap(), ["namespace 0", "namespace 2"]);
+        // Until it was answered, it is asked again.
+        assert!(all.shards()[0].needs_rendering().is_some());
+    }
+
+    #[test]
+    fn what_moves_stays_in_the_old_shard_until_the_new_one_runs() {
+        let mut all = grown();
+        let [old, new] = &texts(&mut all)[..] else {
+            panic!("{all:?}")
+        };
+        // The last one has never been in the old shard.
+        assert!(old.len() >= 7, "{}", old.len());
+        assert!(!new.is_empty());
+        assert_eq!(all.awaited(), BTreeSet::from([1]));
+        assert!(!all.shards()[1].may_be_up(), "it is not written yet");
+        all.release(&BTreeSet::new());
+        assert_eq!(texts(&mut all)[0].len(), old.len());
+        // A source that changes meanwhile changes in both.
+        let moved = all.take_moved().into_iter().next().unwrap();
+        let mut changed = (*all.parts[&moved]).clone();
+        changed.text = "changed".to_owned();
+        all.put(changed.clone()).unwrap();
+        let both = texts(&mut all);
+        assert!(both.iter().all(|files| files[&changed.file] == "changed"));
+        write(&mut all);
+        assert!(all.shards()[1].may_be_up());
+        all.release(&BTreeSet::from([1]));
+        let after = texts(&mut all);
+        assert_eq!(after[0].len() + after[1].len(), 8);
+        assert!(!after[0].contains_key(&changed.file));
+        assert!(all.awaited().is_empty());
+    }
+
+    #[test]
+    fn a_shard_goes_when_others_have_read_what_was_in_it() {
+        let mut all = grown();
+        write(&mut all);
+        all.release(&BTreeSet::from([1]));
+        write(&mut all);
+        (2..8).for_each(|number| all.remove(&part(number, "").source));
+        all.settle();
+        assert_eq!(all.shards().len(), 2);
+        write(&mut all);
+        if !all.awaited().is_empty() {
+            assert!(!all.shards()[0].may_be_up(), "its pod has not started with them");
+            let shard = &mut all.shards()[0];
+            shard.since = shard.since.checked_sub(RELOAD).expect("the machine is up for longer");
+            assert!(all.shards()[0].may_be_up());
+        }
+        all.release(&BTreeSet::from([0]));
+        assert_eq!(all.shards().len(), 1);
+        assert_eq!(texts(&mut all)[0].len(), 2);
+    }
+
+    #[test]
+    fn after_a_restart_a_file_that_was_about_to_leave_stays_and_its_text_is_not_that_of_the_cluster() {
+        let mut all = shards(2, 10);
+        let (moved, part) = all.shards()[1]
+            .files
+            .iter()
+            .next()
+            .map(|(source, part)| (source.clone(), part.clone()))
+            .unwrap();
+        let files = [part.file.clone(), "of-nobody.conf".to_owned()].into();
+        let found = |number, files| Found {
+            number,
+            files,
+            is_as_created: false,
+            age: Duration::ZERO,
+        };
+        all.found(&found(0, files));
+        assert_eq!(texts(&mut all)[0][&part.file], "text");
+        assert!(!texts(&mut all)[0].contains_key("of-nobody.conf"));
+        assert_eq!(all.awaited(), BTreeSet::from([1]));
+        // A shard that is not meant to be goes at once, if nothing is in it that is known.
+        all.found(&found(5, BTreeSet::new()));
+        all.release(&BTreeSet::new());
+        assert_eq!(all.shards().len(), 2);
+        all.remove(&moved);
+        assert!(all.awaited().is_empty());
+    }
+
+    #[test]
+    fn what_has_no_room_any_more_leaves_at_once() {
+        let mut all = grown();
+        for number in 10..20 {
+            // Those that belong to the old shard grow.
+            let part = part(number, &"x".repeat(100_000));
+            if place(&part.source, 2) == 0 && all.shards()[0].size() < MOST {
+                all.put(part).unwrap();
+            }
+        }
+        assert!(all.shards()[0].size() > MOST, "{}", all.shards()[0].size());
+        all.release(&BTreeSet::new());
+        assert!(all.shards()[0].size() <= MOST);
+    }
 }

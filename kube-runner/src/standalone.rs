@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 use serde_json::value::to_raw_value;
 use telewarden::{Module, Outcome, PROTOCOL, Part, RenderAnswer, RenderRequest, Rendered, SourceAnswer};
@@ -25,7 +26,7 @@ use crate::owned::{FilesOf, Owned, Pruned};
 use crate::queue::Attempt;
 use crate::reconcile::{Context, check_settings, lock, not_deleted};
 use crate::render::{self, render_group};
-use crate::shards::{Shards, name_of};
+use crate::shards::{Found, Shards, name_of};
 use crate::status::{expected_in, telegrafs_of};
 
 /// The most sources in one call of the module, and the most bytes of their texts.
@@ -275,7 +276,16 @@ async fn find_leaving(
             continue;
         };
         let files = map.data["data"].as_object().into_iter().flatten();
-        shards.found(number, &files.map(|(file, _)| file.clone()).collect());
+        let created = map.metadata.creation_timestamp.map(|time| time.0);
+        let entries = map.metadata.managed_fields.unwrap_or_default();
+        let changed = entries.into_iter().filter_map(|entry| Some(entry.time?.0)).max();
+        let age = changed.map(|time| Timestamp::now().duration_since(time));
+        shards.found(&Found {
+            number,
+            files: files.map(|(file, _)| file.clone()).collect(),
+            is_as_created: created.is_some() && created == changed,
+            age: age.and_then(|age| age.try_into().ok()).unwrap_or_default(),
+        });
     }
     Ok(())
 }
@@ -412,10 +422,10 @@ async fn apply(
                     changed: shard.changes(),
                 };
                 let result = all.apply_files(map).await;
-                if result.is_ok() && !context.writer.dry_run {
-                    shard.is_written();
+                if let (Ok(by_us), false) = (&result, context.writer.dry_run) {
+                    shard.is_written(*by_us);
                 }
-                result
+                result.map(|_| ())
             }
             None => all.apply(object).await,
         };

@@ -898,10 +898,12 @@ rules! {
     }
     TW406 ConfigurationTooLarge { size: usize, limit: usize } Error {
         summary: "The rendered configuration does not fit into a ConfigMap.",
-        message: "the configuration is {size} bytes long; a ConfigMap holds {limit}",
-        help: help("remove endpoints, or use another topology than `standalone`"),
+        message: "the configuration is {size} bytes long; there is room for {limit}",
+        help: help("remove endpoints; in `standalone`, set `standalone.shards: auto` or a higher number, or use another topology"),
         why: "Kubernetes limits a ConfigMap to 1 MiB \
-              (<https://kubernetes.io/docs/concepts/configuration/configmap/#motivation>).",
+              (<https://kubernetes.io/docs/concepts/configuration/configmap/#motivation>). In `standalone` sources share a ConfigMap \
+              or a few: one source may take an eighth of one, and one tenant a quarter of one in all of them together, so that \
+              there is room for the others.",
         example: "",
         instead: "",
     }

@@ -87,8 +87,8 @@ settings! {
     pub(crate) struct Standalone {
         /// Telegraf's namespace.
         namespace: NamespaceName = "telegraf",
-        /// How many Telegrafs the sources are spread over: a number from 1 to 128, or `auto`, as many as their configuration needs.
-        /// Each has a ConfigMap, which holds some 1,000 sources.
+        /// How many Telegrafs the sources are spread over: a number from 1 to 128, or `auto` for as many as their configuration
+        /// needs. Each has a ConfigMap, which holds some 1,000 sources.
         shards: Shards = "auto",
     }
 
