@@ -23,7 +23,7 @@ fn small(number: usize) -> Application {
     Application::named(&name).annotated(&endpoints)
 }
 
-/// An Application with 64 endpoints, of which some 45 fill a ConfigMap.
+/// An Application with 64 endpoints, of which some 36 fill a ConfigMap.
 fn large(number: usize) -> Application {
     let name = format!("large-{number:03}");
     let names: Vec<_> = (0..64).map(|number| format!("endpoint-{number:02}")).collect();
@@ -175,14 +175,14 @@ async fn what_moves_to_a_new_telegraf_stays_in_the_old_one_until_the_new_one_run
     cluster.namespace("telegraf").await;
     let settings = standalone(json!("auto"));
     let operator = cluster.operator_with(&settings).await;
-    for number in 0..30 {
+    for number in 0..20 {
         cluster.application(&large(number)).await;
     }
     cluster.is_as_rendered(&settings).await;
     cluster
         .owns(&["ConfigMap telegraf/telegraf", "Deployment telegraf/telegraf"])
         .await;
-    for number in 30..60 {
+    for number in 20..36 {
         cluster.application(&large(number)).await;
     }
     let two = [
@@ -195,7 +195,7 @@ async fn what_moves_to_a_new_telegraf_stays_in_the_old_one_until_the_new_one_run
     operator.is_quiet().await;
     let in_both = || async {
         let files = files(&cluster.client).await;
-        assert_eq!(files.len(), 60);
+        assert_eq!(files.len(), 36);
         files.values().filter(|count| **count == 2).count()
     };
     let moving = in_both().await;
@@ -208,7 +208,7 @@ async fn what_moves_to_a_new_telegraf_stays_in_the_old_one_until_the_new_one_run
     operator.is_quiet().await;
     assert_eq!(in_both().await, moving);
     let _rollouts = Rollouts::of(&cluster);
-    have_files(&cluster, 60, 1).await;
+    have_files(&cluster, 36, 1).await;
     cluster.is_as_rendered(&settings).await;
 }
 
