@@ -364,7 +364,7 @@ mod tests {
     fn texts(shards: &mut Shards) -> Vec<BTreeMap<String, String>> {
         let files = |shard: &Shard| {
             let map = shard.config_map(serde_json::json!({"data": {}}));
-            serde_json::from_value(map["data"].clone()).unwrap()
+            serde_json::from_value(map["data"].clone()).expect("texts")
         };
         shards.shards().iter().map(files).collect()
     }
@@ -372,7 +372,7 @@ mod tests {
     /// Shards as they are when everything is written.
     fn shards(setting: usize, sources: usize) -> Shards {
         let mut shards = Shards::new(Some(setting), 1, 1000);
-        (0..sources).for_each(|number| shards.put(part(number, "text")).unwrap());
+        (0..sources).for_each(|number| shards.put(part(number, "text")).expect("room"));
         write(&mut shards);
         shards
     }
@@ -388,10 +388,10 @@ mod tests {
     /// More than fits into one ConfigMap, in sources of different tenants.
     fn grown() -> Shards {
         let mut shards = Shards::new(None, 1, 1000);
-        (0..7).for_each(|number| shards.put(part(number, &"x".repeat(100_000))).unwrap());
+        (0..7).for_each(|number| shards.put(part(number, &"x".repeat(100_000))).expect("room"));
         write(&mut shards);
         assert_eq!(shards.shards().len(), 1);
-        shards.put(part(7, &"x".repeat(100_000))).unwrap();
+        shards.put(part(7, &"x".repeat(100_000))).expect("room");
         shards
     }
 

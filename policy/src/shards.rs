@@ -266,7 +266,7 @@ mod tests {
     fn ledger(shards: Option<usize>, current: usize, sources: usize, size: usize) -> Ledger {
         let mut ledger = Ledger::new(shards, current, 1000);
         for number in 0..sources {
-            ledger.put(&source(number), &source(number), size).unwrap();
+            ledger.put(&source(number), &source(number), size).expect("room");
         }
         ledger
     }
