@@ -171,7 +171,10 @@ impl Shards {
             let place = place(source, shards);
             for (number, shard) in self.shards.iter_mut().enumerate() {
                 let has = shard.files.contains_key(source);
-                if number != place && has {
+                if number != place && has && shard.written.digest.is_none() {
+                    // Nobody scrapes it there yet, as far as is known.
+                    shard.unset(source);
+                } else if number != place && has {
                     shard.leaving.insert(source.clone());
                 } else if number == place && !has {
                     shard.set(part);
@@ -425,6 +428,16 @@ mod tests {
         assert_eq!(asked.unwrap(), ["namespace 0", "namespace 2"]);
         // Until it was answered, it is asked again.
         assert!(all.shards()[0].needs_rendering().is_some());
+    }
+
+    #[test]
+    fn what_was_never_written_moves_at_once() {
+        let mut all = Shards::new(None, 1, 1000);
+        (0..20).for_each(|number| all.put(part(number, &"x".repeat(100_000))).unwrap());
+        let files: Vec<_> = texts(&mut all).iter().map(BTreeMap::len).collect();
+        assert!(files.len() > 1, "{files:?}");
+        assert_eq!(files.iter().sum::<usize>(), 20);
+        assert!(all.awaited().is_empty());
     }
 
     #[test]

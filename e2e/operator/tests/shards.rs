@@ -108,6 +108,10 @@ async fn cost_of_a_change(sources: usize) -> Cost {
     let arguments = ["--no-leader-election", "--settings", settings.to_str().expect("a path")];
     let operator = cluster.operator_by(&line, &arguments);
     let _rollouts = Rollouts::of(&cluster);
+    // So many take longer than anything else that is waited for.
+    while files(&cluster.client).await.len() < sources {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
     have_files(&cluster, sources, 1).await;
     operator.is_quiet().await;
     let calls = async || {
