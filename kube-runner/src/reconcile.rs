@@ -80,7 +80,7 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: Arc<str>) -> Attempt {
     let complete = result.as_ref().map_or_else(|error| !error.is_passing(), |_| true);
     context
         .conditions
-        .publish(&context.events, &sources, conditions, complete);
+        .publish(&context.events, &context.status.board, &sources, conditions, complete);
     match result {
         Ok((result, attempt)) => {
             context.status.metrics.reconciled(result);

@@ -9,6 +9,7 @@ mod monitoring;
 mod parts;
 mod pods;
 mod reports;
+mod sources;
 mod telegrafs;
 
 use telewarden_e2e_telegraf::repository;
