@@ -175,7 +175,7 @@ async fn attempt(
     if let (Some(provider), Some(provided)) = (&context.provider, &provided) {
         provider.written(provided);
     }
-    left = left.or(context.report(&mut all, &sources, conditions).await?);
+    left = left.or(context.report(&mut all, &sources, conditions).await);
     // Before pruning, because an object that cannot be deleted must not keep a declaration.
     context.forget_accepted(&sources, &wanted.idle).await?;
     let Pruned {
@@ -467,32 +467,30 @@ impl Context {
         Ok(wanted)
     }
 
-    /// Applies the Reports of sources. What is wrong with one holds up nothing else.
-    async fn report(
-        &self,
-        all: &mut Owned<'_>,
-        sources: &[Arc<Source>],
-        conditions: &mut Vec<Condition>,
-    ) -> Result<Attempt, Error> {
+    /// Applies the Reports of sources. What is wrong with them holds up nothing else.
+    async fn report(&self, all: &mut Owned<'_>, sources: &[Arc<Source>], conditions: &mut Vec<Condition>) -> Attempt {
+        let kind = GroupKind::of(&reports::kind());
         let mut left = Attempt::Done;
         match self.reports {
             Reports::Deleted => {}
-            Reports::Kept => all.keep_kind(&GroupKind::of(&reports::kind())),
+            Reports::Kept => all.keep_kind(&kind),
             Reports::Written => {
                 for source in sources {
                     let (board, state) = (&self.status.board, &self.state);
-                    match apply_report(all, &self.writer, board, state, source).await {
-                        Ok(()) => {}
-                        Err(error) if error.is_passing() => return Err(error),
-                        Err(error) => {
-                            conditions.extend(self.failure(&source.key, &error, std::slice::from_ref(source)));
-                            left = Attempt::Later;
-                        }
+                    let Err(error) = apply_report(all, &self.writer, board, state, source).await else {
+                        continue;
+                    };
+                    conditions.extend(self.failure(&source.key, &error, std::slice::from_ref(source)));
+                    if error.is_passing() {
+                        // The next one would most likely fail too. None of them is pruned.
+                        all.keep_kind(&kind);
+                        return Attempt::Soon;
                     }
+                    left = Attempt::Later;
                 }
             }
         }
-        Ok(left)
+        left
     }
 
     /// Follows whether what is rendered works.
