@@ -6,6 +6,7 @@
 mod database;
 mod endpoints;
 mod monitoring;
+mod outage;
 mod parts;
 mod pods;
 mod reports;
