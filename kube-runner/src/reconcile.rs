@@ -99,7 +99,7 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: Arc<str>) -> Attempt {
     let complete = result.as_ref().map_or_else(|error| !error.is_passing(), |_| true);
     context
         .conditions
-        .publish(&context.events, &sources, conditions, complete);
+        .publish(&context.events, &context.status.board, &sources, conditions, complete);
     match result {
         Ok((result, attempt)) => {
             context.status.metrics.reconciled(result);
@@ -158,7 +158,7 @@ async fn attempt(
     if let (Some(provider), Some(provided)) = (&context.provider, &provided) {
         provider.written(provided);
     }
-    left = left.or(context.report(&mut all, &sources, conditions).await?);
+    left = left.or(context.report(&mut all, &sources, conditions).await);
     let Pruned {
         changes,
         stuck,
@@ -433,32 +433,35 @@ impl Context {
         Ok(Some(rendered.unwrap_or_default()))
     }
 
-    /// Applies the Reports of sources. What is wrong with one holds up nothing else.
+    /// Applies the Reports of sources. What is wrong with them holds up nothing else.
     pub(crate) async fn report(
         &self,
         all: &mut Owned<'_>,
         sources: &[Arc<Source>],
         conditions: &mut Vec<Condition>,
-    ) -> Result<Attempt, Error> {
+    ) -> Attempt {
+        let kind = GroupKind::of(&reports::kind());
         let mut left = Attempt::Done;
         match self.reports {
             Reports::Deleted => {}
-            Reports::Kept => all.keep_kind(&GroupKind::of(&reports::kind())),
+            Reports::Kept => all.keep_kind(&kind),
             Reports::Written => {
                 for source in sources {
                     let (board, state) = (&self.status.board, &self.state);
-                    match apply_report(all, &self.writer, board, state, source).await {
-                        Ok(()) => {}
-                        Err(error) if error.is_passing() => return Err(error),
-                        Err(error) => {
-                            conditions.extend(self.failure(&source.key, &error, std::slice::from_ref(source)));
-                            left = Attempt::Later;
-                        }
+                    let Err(error) = apply_report(all, &self.writer, board, state, source).await else {
+                        continue;
+                    };
+                    conditions.extend(self.failure(&source.key, &error, std::slice::from_ref(source)));
+                    if error.is_passing() {
+                        // The next one would most likely fail too. None of them is pruned.
+                        all.keep_kind(&kind);
+                        return Attempt::Soon;
                     }
+                    left = Attempt::Later;
                 }
             }
         }
-        Ok(left)
+        left
     }
 
     /// `standalone`: stores new and changed accepted declarations. Answers whether all are stored. One that the API server

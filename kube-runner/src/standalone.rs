@@ -101,7 +101,7 @@ pub(crate) async fn attempt(
     if let (Some(provider), Some(provided), None) = (&context.provider, &provided, &failed) {
         provider.written(provided);
     }
-    left = left.or(context.report(&mut all, &sources, conditions).await?);
+    left = left.or(context.report(&mut all, &sources, conditions).await);
     // Before pruning, because an object that cannot be deleted must not keep a declaration.
     context.forget_accepted(&gone).await?;
     let Pruned {
@@ -346,10 +346,9 @@ async fn render_shard(context: &Context, shard: usize, needs: Vec<String>) -> Re
 
 /// Follows whether what is rendered works.
 fn follow(context: &Context, shards: &mut Shards, said: &[Said], gone: &BTreeSet<String>) {
-    let moved = shards.take_moved();
-    let Some(interval) = context.looks else { return };
-    let board = &context.status.board;
+    let (moved, board) = (shards.take_moved(), &context.status.board);
     gone.iter().for_each(|source| board.forget(source));
+    let Some(interval) = context.looks else { return };
     let telegrafs = |source: &str| {
         let rendered = shards.shard_of(source).and_then(|shard| shard.rendered());
         rendered.map(|rendered| telegrafs_of(rendered)).unwrap_or_default()

@@ -526,7 +526,9 @@ rules! {
         message: "endpoint `{endpoint}`: there is no Service `{service}` in the namespace `{namespace}`",
         help: did_you_mean(nearest.as_deref()).or_else(|| help("create the Service, or correct the URL's host")),
         why: "Admission looks Services up with the setting `services: warn`. It is only a warning, because the Service may be \
-              created a moment later. Kubewarden's audit scanner reports it for as long as the Service is missing.",
+              created a moment later. Kubewarden's audit scanner reports it for as long as the Service is missing. \
+              `kubectl get services --namespace <namespace>` lists the Services: create the one that is missing, or correct the \
+              URL's host, `<service>.<namespace>.svc`.",
         example: "",
         instead: "",
     }
@@ -536,7 +538,8 @@ rules! {
         help: help(format!("its TCP ports: {}", list(&ports))),
         why: "A Service answers only at the ports in `spec.ports`, which can differ from the ports of its pods \
               (<https://kubernetes.io/docs/concepts/services-networking/service/#defining-a-service>). Admission looks Services up \
-              with the setting `services: warn`.",
+              with the setting `services: warn`. Write one of the Service's ports into the URL, or add the port to the Service: \
+              `kubectl get service <service> --namespace <namespace>` shows them.",
         example: "",
         instead: "",
     }
