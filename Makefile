@@ -18,16 +18,17 @@ POLICY := Cargo.toml Cargo.lock policy/Cargo.toml $(wildcard policy/build.rs) $(
 help: ## List all targets
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# Without what no example needs, for it builds sooner.
+# Without what no example needs, and without optimization, because it builds sooner; the tests use most of it too.
 demo: policy.wasm ## Build everything, then render examples/argocd.yaml
-	cargo build --release --locked -p telewarden --no-default-features --features cli
-	$(TARGET)/release/telewarden render examples/argocd.yaml
+	cargo build --locked -p telewarden --no-default-features --features cli
+	$(TARGET)/debug/telewarden render examples/argocd.yaml
 	@printf '%s\n' '' \
 		'These objects are what examples/argocd.yaml, an annotated Application, becomes: the configuration of a Telegraf, and its' \
 		'Deployment. Next:' '' \
-		'  $(TARGET)/release/telewarden explain examples/argocd.yaml       the same in a few lines' \
-		'  $(TARGET)/release/telewarden validate e2e/mistakes/endpoints    what mistakes look like' \
+		'  $(TARGET)/debug/telewarden explain examples/argocd.yaml         the same in a few lines' \
+		'  $(TARGET)/debug/telewarden validate e2e/mistakes/endpoints      what mistakes look like' \
 		'  make playground                                    the same in a browser, as you type' \
+		'  cargo install --locked --path host-runner          the command, optimized' \
 		'  docs/quick-start.md                                in a cluster, up to the metric in the database' >&2
 
 # The old module is removed first, so that it is not used if the build fails.

@@ -9,8 +9,7 @@
 //!     protocol: telewarden::PROTOCOL,
 //!     settings: None,
 //!     sources: Vec::new(),
-//!     cluster: None,
-//!     accepted: Default::default(),
+//!     ..Default::default()
 //! })?;
 //! assert!(answer.sources.is_empty());
 //! # Ok(())
@@ -60,6 +59,6 @@ pub use error::{Causes, Error};
 pub use module::{Cache, CacheProblem, Module, Options, SettingsVerdict, Verdict};
 pub use telewarden_policy::diagnostic::{Diagnostic, Place, Position, Range, Severity};
 pub use telewarden_policy::protocol::{
-    ClusterView, Configuration, EndpointAnswer, HostSettings, ObjectKind, Outcome, RenderAnswer, RenderRequest,
-    Rendered, SettingsReport, SourceAnswer, VERSION as PROTOCOL,
+    ClusterView, Configuration, Database, EndpointAnswer, HostSettings, ObjectKind, Outcome, Part, RenderAnswer,
+    RenderRequest, Rendered, SettingsReport, SourceAnswer, VERSION as PROTOCOL,
 };

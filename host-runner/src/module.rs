@@ -175,19 +175,38 @@ impl Module {
     /// As [`Module::call`], and [`Error::Protocol`] for an answer with another protocol version, [`Error::Decode`] for an
     /// invalid answer. Invalid sources and settings are not errors; the answer has the findings.
     pub fn render(&self, request: &RenderRequest<'_>) -> Result<RenderAnswer, Error> {
+        self.versioned("render", request)
+    }
+
+    /// `standalone`: renders each source by itself.
+    ///
+    /// # Errors
+    /// As [`Module::render`].
+    pub fn parts(&self, request: &RenderRequest<'_>) -> Result<RenderAnswer, Error> {
+        self.versioned("parts", request)
+    }
+
+    /// `standalone`: renders one of the Telegrafs, without the files of its sources.
+    ///
+    /// # Errors
+    /// As [`Module::render`].
+    pub fn shard(&self, request: &RenderRequest<'_>) -> Result<RenderAnswer, Error> {
+        self.versioned("shard", request)
+    }
+
+    /// Calls an operation whose answers have a version.
+    fn versioned(&self, operation: &str, request: &RenderRequest<'_>) -> Result<RenderAnswer, Error> {
         /// Decoded first, because an answer of another version may have other fields.
         #[derive(Deserialize)]
         struct Version {
             protocol: u64,
         }
-        const OPERATION: &str = "render";
-
-        let answer = self.call(OPERATION, &encode(OPERATION, request)?)?;
-        let Version { protocol } = decode(OPERATION, &answer)?;
+        let answer = self.call(operation, &encode(operation, request)?)?;
+        let Version { protocol } = decode(operation, &answer)?;
         if protocol != u64::from(protocol::VERSION) {
             return Err(Error::Protocol { found: protocol });
         }
-        decode(OPERATION, &answer)
+        decode(operation, &answer)
     }
 
     /// Kubewarden's `validate`: checks an admission request, or in raw mode any object.

@@ -71,8 +71,7 @@ fn render(wasm: &[u8]) -> Result<telewarden::RenderAnswer, Error> {
         protocol: telewarden::PROTOCOL,
         settings: None,
         sources: Vec::new(),
-        cluster: None,
-        accepted: Default::default(),
+        ..Default::default()
     })
 }
 

@@ -197,8 +197,7 @@ fn answers_are_the_same_whichever_thread_asks() {
             protocol: telewarden::PROTOCOL,
             settings: None,
             sources: vec![&source],
-            cluster: None,
-            accepted: Default::default(),
+            ..Default::default()
         })
     };
     let expected = ask().expect("it answers");

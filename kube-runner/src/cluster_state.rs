@@ -42,6 +42,8 @@ struct Inner {
     changed: UnboundedSender<String>,
     /// True for `topology: standalone`, in which all sources have one key.
     standalone: bool,
+    /// `standalone`: the sources that have changed since an attempt was last about them.
+    changed_sources: Mutex<BTreeSet<String>>,
     /// Notified when there is room again for untracked objects.
     room: Notify,
 }
@@ -106,6 +108,7 @@ impl ClusterState {
             state: Mutex::default(),
             changed,
             standalone,
+            changed_sources: Mutex::default(),
             room: Notify::new(),
         }))
     }
@@ -122,9 +125,51 @@ impl ClusterState {
 
     /// Queues a source.
     pub(crate) fn touch(&self, source: &str) {
-        let key = if self.0.standalone { ALL_SOURCES } else { source };
+        let mut key = source;
+        if self.0.standalone {
+            key = ALL_SOURCES;
+            self.has_changed(source);
+        }
         // Fails only if the operator is stopping.
         let _ = self.0.changed.send(key.to_owned());
+    }
+
+    /// `standalone`: the next attempt is about this source too.
+    pub(crate) fn has_changed(&self, source: &str) {
+        if source != ALL_SOURCES {
+            self.changed_sources().insert(source.to_owned());
+        }
+    }
+
+    /// `standalone`: takes the sources that have changed since an attempt was last about them.
+    pub(crate) fn take_changed(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.changed_sources())
+    }
+
+    fn changed_sources(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.0.changed_sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A source.
+    pub(crate) fn source(&self, key: &str) -> Option<Arc<Source>> {
+        self.state().sources.get(key).cloned()
+    }
+
+    /// `standalone`: the input of an attempt about some sources. Of the other sources there are no objects of their own, such as
+    /// Reports, so these are neither applied nor deleted.
+    pub(crate) fn view_of(&self, keys: &BTreeSet<String>) -> View {
+        let state = self.state();
+        let sources: Vec<_> = keys.iter().filter_map(|key| state.sources.get(key).cloned()).collect();
+        let is_meant = |source: &str| keys.contains(source) || !state.sources.contains_key(source);
+        let owned = state.owned.iter().filter(|(source, _)| is_meant(source));
+        View {
+            argocd: state.argocd_of(&sources),
+            owned: owned
+                .flat_map(|(_, objects)| objects)
+                .map(|(id, live)| (id.clone(), live.clone()))
+                .collect(),
+            sources,
+        }
     }
 
     /// All keys to reconcile.
@@ -162,7 +207,6 @@ impl ClusterState {
             true => state.sources.values().cloned().collect(),
             false => state.sources.get(key).cloned().into_iter().collect(),
         };
-        let names: BTreeSet<_> = sources.iter().filter_map(|source| source.project.as_ref()).collect();
         let owned = match whole {
             true => state
                 .owned
@@ -172,19 +216,8 @@ impl ClusterState {
                 .collect(),
             false => state.owned.get(key).cloned().unwrap_or_default(),
         };
-        let projects = match state.global_projects {
-            Some(_) => state.projects.values().cloned().collect(),
-            None => names
-                .into_iter()
-                .filter_map(|name| state.projects.get(name).cloned())
-                .collect(),
-        };
         View {
-            argocd: ArgoCd {
-                projects,
-                global_projects: state.global_projects.clone(),
-                in_cluster_enabled: state.in_cluster_enabled,
-            },
+            argocd: state.argocd_of(&sources),
             sources,
             owned,
         }
@@ -293,6 +326,14 @@ impl ClusterState {
         let old = state.find(&live.id);
         if let Some(old) = &old {
             if old.uid == live.uid && !live.is_newer(old) {
+                // The watch was faster than the answer to the write.
+                if by_us && old.resource_version == live.resource_version && live.was_as_rendered() {
+                    state.untrack(&live.id);
+                    let surplus = self.is_surplus(&state, &live);
+                    if state.usage.reserve(&mut live, surplus) {
+                        state.track(live);
+                    }
+                }
                 return true;
             }
             live.inherit(old);
@@ -415,6 +456,23 @@ impl ClusterState {
 }
 
 impl State {
+    /// What applies to some sources.
+    fn argocd_of(&self, sources: &[Arc<Source>]) -> ArgoCd {
+        let names: BTreeSet<_> = sources.iter().filter_map(|source| source.project.as_ref()).collect();
+        let projects = match self.global_projects {
+            Some(_) => self.projects.values().cloned().collect(),
+            None => names
+                .into_iter()
+                .filter_map(|name| self.projects.get(name).cloned())
+                .collect(),
+        };
+        ArgoCd {
+            projects,
+            global_projects: self.global_projects.clone(),
+            in_cluster_enabled: self.in_cluster_enabled,
+        }
+    }
+
     fn find(&self, id: &ObjectId) -> Option<Arc<Live>> {
         let key = self.tracked.get(id)?;
         self.owned.get(key)?.get(id).cloned()

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cluster_state::Source;
 use crate::events::{Events, Notification};
+use crate::status::{Board, State};
 
 /// A condition of a source.
 #[derive(Clone, Debug)]
@@ -19,6 +20,19 @@ pub(crate) struct Condition {
     pub(crate) note: String,
 }
 
+impl Condition {
+    /// What it means for the source.
+    fn state(&self) -> State {
+        match (self.reason, self.warning) {
+            ("Skipped", _) => State::Skipped,
+            ("WaitingForNamespace", _) => State::Pending,
+            // The annotation works, and something in it should be looked at.
+            ("Doubtful", _) | (_, false) => State::Up,
+            (_, true) => State::Failing,
+        }
+    }
+}
+
 /// The conditions of all sources.
 #[derive(Debug, Default)]
 pub(crate) struct Conditions(Mutex<HashMap<String, SentNotes>>);
@@ -28,8 +42,24 @@ type SentNotes = BTreeMap<&'static str, [u8; 32]>;
 
 impl Conditions {
     /// Sends an Event for each new or changed condition. If the attempt was `complete`, conditions that it does not report
-    /// have ended.
-    pub(crate) fn publish(&self, events: &Events, sources: &[Arc<Source>], conditions: Vec<Condition>, complete: bool) {
+    /// have ended. The board learns all of them.
+    pub(crate) fn publish(
+        &self,
+        events: &Events,
+        board: &Board,
+        sources: &[Arc<Source>],
+        conditions: Vec<Condition>,
+        complete: bool,
+    ) {
+        let mut by_source: HashMap<&str, Vec<&Condition>> = HashMap::new();
+        for condition in &conditions {
+            by_source.entry(&condition.source.key).or_default().push(condition);
+        }
+        for source in sources {
+            let theirs = by_source.get(source.key.as_str()).into_iter().flatten();
+            let problems = theirs.map(|condition| (condition.reason, condition.state(), condition.note.as_str()));
+            board.note(&source.key, problems, complete);
+        }
         for condition in self.take_changed(sources, conditions, complete) {
             events.send(Notification {
                 regarding: condition.source.reference.clone(),

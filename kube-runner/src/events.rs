@@ -19,6 +19,8 @@ use telewarden_policy::diagnostic::rules::page;
 use telewarden_policy::printable::printable;
 use tokio::sync::Notify;
 
+use crate::retry::Backoff;
+
 /// More than these, waiting to be sent, are dropped: Events are a courtesy. Those of the namespace that has most go first.
 const WAITING: usize = 4096;
 /// So many wait of one namespace at most.
@@ -28,6 +30,10 @@ const WAITING_OF_NAMESPACE: usize = 1024;
 /// <https://github.com/kubernetes/client-go/blob/v0.33.0/tools/record/events_cache.go>).
 const BURST: u32 = 25;
 const REFILL: Duration = Duration::from_secs(300);
+/// An Event that could not be sent for so long is dropped. The API server would not keep it any longer either.
+const KEPT: Duration = Duration::from_secs(3600);
+/// The first and the longest pause while the API server takes no Event.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// The API server's limit for a note.
 const MAX_NOTE: usize = 1024;
 
@@ -63,8 +69,8 @@ impl Waiting {
 #[derive(Debug, Default)]
 struct Queues {
     limits: Limits,
-    /// None of them is empty.
-    by_namespace: BTreeMap<String, VecDeque<Notification>>,
+    /// Since when each waits. No queue is empty.
+    by_namespace: BTreeMap<String, VecDeque<(Notification, Instant)>>,
     waiting: usize,
     /// The namespace whose turn was last.
     last: String,
@@ -78,9 +84,7 @@ impl Queues {
             return;
         }
         notification.note = note(&notification.note);
-        let of = &notification.regarding;
-        // A Namespace is in no namespace, and its Events are its own.
-        let namespace = of.namespace.clone().or_else(|| of.name.clone()).unwrap_or_default();
+        let namespace = namespace_of(&notification);
         let own = self.by_namespace.get(&namespace).map_or(0, VecDeque::len);
         if own >= WAITING_OF_NAMESPACE {
             return;
@@ -93,12 +97,22 @@ impl Queues {
             }
             self.waiting -= 1;
         }
-        self.by_namespace.entry(namespace).or_default().push_back(notification);
+        let queue = self.by_namespace.entry(namespace).or_default();
+        queue.push_back((notification, now));
         self.waiting += 1;
     }
 
+    /// Takes one in again that the API server did not take, as the first of its namespace.
+    fn put_back(&mut self, notification: Notification, since: Instant, now: Instant) {
+        if now.duration_since(since) < KEPT {
+            let queue = self.by_namespace.entry(namespace_of(&notification)).or_default();
+            queue.push_front((notification, since));
+            self.waiting += 1;
+        }
+    }
+
     /// The next one to be sent.
-    fn pop(&mut self) -> Option<Notification> {
+    fn pop(&mut self) -> Option<(Notification, Instant)> {
         let mut after = self
             .by_namespace
             .range::<str, _>((Excluded(self.last.as_str()), Unbounded));
@@ -114,17 +128,32 @@ impl Queues {
     }
 }
 
+/// A Namespace is in no namespace, and its Events are its own.
+fn namespace_of(notification: &Notification) -> String {
+    let of = &notification.regarding;
+    of.namespace.clone().or_else(|| of.name.clone()).unwrap_or_default()
+}
+
 impl Events {
-    /// Sends Events as this operator.
+    /// Sends Events as this operator. Those that an API server does not take because it is down are sent when it is there again.
     pub(crate) fn new(client: Client, instance: String) -> Self {
         let waiting = Arc::<Waiting>::default();
         let sent = waiting.clone();
         tokio::spawn(async move {
+            let mut backoff = Backoff::new(PAUSE.0, PAUSE.1);
             loop {
-                let notification = sent.queues().pop();
-                match notification {
-                    Some(notification) => send(&client, &instance, notification).await,
-                    None => sent.more.notified().await,
+                let next = sent.queues().pop();
+                let Some((notification, since)) = next else {
+                    sent.more.notified().await;
+                    continue;
+                };
+                match send(&client, &instance, &notification).await {
+                    Ok(()) => backoff = Backoff::new(PAUSE.0, PAUSE.1),
+                    Err(error) => {
+                        tracing::debug!(%error, "an Event was not sent; it is sent again");
+                        sent.queues().put_back(notification, since, Instant::now());
+                        tokio::time::sleep(backoff.next()).await;
+                    }
                 }
             }
         });
@@ -186,16 +215,25 @@ impl Limit {
     }
 }
 
-async fn send(client: &Client, instance: &str, notification: Notification) {
+/// Sends an Event.
+///
+/// # Errors
+/// If another try can succeed.
+async fn send(client: &Client, instance: &str, notification: &Notification) -> Result<(), kube::Error> {
     let event = event(instance, notification);
     let namespace = event.metadata.namespace.clone().unwrap_or_default();
     let result = Api::<Event>::namespaced(client.clone(), &namespace)
         .create(&PostParams::default(), &event)
         .await;
     match result {
-        Err(kube::Error::Api(status)) if status.code == 409 => {}
-        Err(error) => tracing::debug!(%error, "an Event was not sent"),
-        Ok(_) => {}
+        // It is there already.
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+        Err(kube::Error::Api(status)) if status.code < 500 && status.code != 429 => {
+            tracing::debug!(error = %status, "an Event was refused");
+            Ok(())
+        }
+        Err(error) => Err(error),
+        Ok(_) => Ok(()),
     }
 }
 
@@ -210,7 +248,7 @@ fn note(text: &str) -> String {
     note
 }
 
-fn event(instance: &str, notification: Notification) -> Event {
+fn event(instance: &str, notification: &Notification) -> Event {
     let of = &notification.regarding;
     let text = [
         of.uid.as_deref().unwrap_or_default(),
@@ -238,8 +276,8 @@ fn event(instance: &str, notification: Notification) -> Event {
         event_time: Some(MicroTime(k8s_openapi::jiff::Timestamp::now())),
         action: Some("Render".to_owned()),
         reason: Some(notification.reason.to_owned()),
-        note: Some(notification.note),
-        regarding: Some(notification.regarding),
+        note: Some(notification.note.clone()),
+        regarding: Some(notification.regarding.clone()),
         reporting_controller: Some("telewarden-operator".to_owned()),
         reporting_instance: Some(instance.to_owned()),
         type_: Some(if notification.warning { "Warning" } else { "Normal" }.to_owned()),
@@ -290,7 +328,7 @@ mod tests {
 
     #[test]
     fn repeated_events_have_the_same_name() {
-        let name = |notification| event("one", notification).metadata.name.unwrap();
+        let name = |notification: Notification| event("one", &notification).metadata.name.unwrap();
         assert_eq!(name(notification("line 1")), name(notification("line 1")));
         assert_ne!(name(notification("line 1")), name(notification("line 2")));
         let mut again = notification("line 1");
@@ -317,7 +355,7 @@ mod tests {
 
     /// The names in the order in which they are sent.
     fn sent(queues: &mut Queues) -> Vec<String> {
-        std::iter::from_fn(|| queues.pop()?.regarding.name).collect()
+        std::iter::from_fn(|| queues.pop()?.0.regarding.name).collect()
     }
 
     #[test]
@@ -333,6 +371,19 @@ mod tests {
         assert_eq!((queues.waiting, queues.by_namespace.len()), (0, 0));
         queues.push(of(Some("b"), "b3"), now);
         assert_eq!(sent(&mut queues), ["b3"]);
+    }
+
+    #[test]
+    fn what_the_api_server_did_not_take_is_the_next_of_its_namespace_for_an_hour() {
+        let (mut queues, now) = (Queues::default(), Instant::now());
+        for (namespace, name) in [("a", "a1"), ("a", "a2"), ("b", "b1")] {
+            queues.push(of(Some(namespace), name), now);
+        }
+        let (first, since) = queues.pop().unwrap();
+        queues.put_back(first, since, now + KEPT / 2);
+        assert_eq!(sent(&mut queues), ["b1", "a1", "a2"]);
+        queues.put_back(of(Some("a"), "a3"), now, now + KEPT);
+        assert_eq!((queues.waiting, sent(&mut queues).len()), (0, 0));
     }
 
     #[test]
@@ -369,7 +420,7 @@ mod tests {
     fn what_waits_is_not_longer_than_what_is_sent() {
         let mut queues = Queues::default();
         queues.push(notification(&"é".repeat(100_000)), Instant::now());
-        assert!(queues.pop().unwrap().note.len() <= MAX_NOTE);
+        assert!(queues.pop().unwrap().0.note.len() <= MAX_NOTE);
     }
 
     #[test]

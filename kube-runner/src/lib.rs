@@ -76,6 +76,8 @@ mod reports;
 mod retry;
 mod settings;
 mod settings_source;
+mod shards;
+mod standalone;
 mod status;
 mod watch;
 mod writer;

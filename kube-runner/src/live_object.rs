@@ -375,6 +375,20 @@ impl Live {
         self.drop_content();
     }
 
+    /// True if it is equal to the rendered object with a digest.
+    pub(crate) fn is_as_rendered(&self, digest: Digest) -> bool {
+        self.applied == Some(digest) && self.as_rendered == Some(digest)
+    }
+
+    /// The same object after a patch that has made it equal to another rendered object.
+    pub(crate) fn patched(mut self, resource_version: &str, digest: Digest) -> Self {
+        self.resource_version = resource_version.into();
+        (self.applied, self.as_rendered) = (Some(digest), Some(digest));
+        // A patch counts as an update.
+        self.created = true;
+        self
+    }
+
     /// True if it was found equal to a rendered object. So it is not just any object with the operator's labels.
     pub(crate) fn was_as_rendered(&self) -> bool {
         self.as_rendered.is_some()

@@ -12,6 +12,19 @@ pub(crate) fn are_ours(entry: &ManagedFieldsEntry, operation: &str) -> bool {
         && entry.subresource.is_none()
 }
 
+/// Adds the fields in `more` to `fields`.
+pub(crate) fn merge(fields: &mut Value, more: &Value) {
+    let (Value::Object(fields), Value::Object(more)) = (fields, more) else {
+        return;
+    };
+    for (element, below) in more {
+        match fields.get_mut(element) {
+            Some(known) => merge(known, below),
+            None => drop(fields.insert(element.clone(), below.clone())),
+        }
+    }
+}
+
 /// Removes the fields in `fields` from an object, except those that others manage.
 pub(crate) fn remove(object: &mut Value, fields: &Value, others: &[&Value]) {
     for (element, below) in fields.as_object().into_iter().flatten() {
@@ -68,6 +81,18 @@ fn position(items: &[Value], element: &str) -> Option<usize> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn fields_are_merged() {
+        let mut applied = json!({"f:data": {"f:a": {}, "f:b": {}}, "f:metadata": {"f:labels": {"f:x": {}}}});
+        let updated = json!({"f:data": {"f:c": {}, "f:a": {}}, "f:metadata": {"f:annotations": {".": {}, "f:y": {}}}});
+        merge(&mut applied, &updated);
+        let merged = json!({
+            "f:data": {"f:a": {}, "f:b": {}, "f:c": {}},
+            "f:metadata": {"f:labels": {"f:x": {}}, "f:annotations": {".": {}, "f:y": {}}},
+        });
+        assert_eq!(applied, merged);
+    }
 
     #[test]
     fn fields_that_nobody_else_manages_are_removed() {

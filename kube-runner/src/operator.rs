@@ -300,6 +300,7 @@ impl Operator {
             provider,
             provisions: Mutex::default(),
             endpoints: Mutex::default(),
+            shards: tokio::sync::Mutex::default(),
             failing: Mutex::default(),
             keeps_changes: self.until == Until::Idle,
             looks: self.looks.map(|looks| looks.interval),

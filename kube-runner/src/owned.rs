@@ -111,6 +111,16 @@ impl Stuck {
     }
 }
 
+/// A rendered ConfigMap with many files.
+pub(crate) struct FilesOf<'a> {
+    pub(crate) id: &'a ObjectId,
+    pub(crate) digest: Digest,
+    /// Makes the object.
+    pub(crate) object: &'a (dyn Fn() -> Value + Sync),
+    /// The digest of what was written last, and the files that have changed since: their texts, and none for those that are gone.
+    pub(crate) changed: Option<(Digest, BTreeMap<&'a str, Option<&'a str>>)>,
+}
+
 /// The owned objects of a source in one attempt.
 pub(crate) struct Owned<'a> {
     writer: &'a Writer,
@@ -165,6 +175,62 @@ impl<'a> Owned<'a> {
                 Some(live) => self.update(&live, rendered, digest).await,
             },
         }
+    }
+
+    /// Applies a ConfigMap, and sends only the files that have changed if it is known which these are. Answers whether it was
+    /// written.
+    pub(crate) async fn apply_files(&mut self, map: FilesOf<'_>) -> Result<bool, Error> {
+        let written = self.changes.len();
+        self.kept.insert(map.id.clone());
+        match self.live.get(map.id).cloned() {
+            Some(live) if live.is_as_rendered(map.digest) => {}
+            Some(live) => self.apply_changed_files(&live, map).await?,
+            None => self.apply(&(map.object)()).await?,
+        }
+        Ok(self.changes.len() > written)
+    }
+
+    async fn apply_changed_files(&mut self, live: &Live, map: FilesOf<'_>) -> Result<(), Error> {
+        match map.changed {
+            // Only what was found equal to what was written last differs from this in the changed files alone.
+            Some((before, files)) if !self.writer.dry_run && live.is_as_rendered(before) => {
+                self.patch(live, &files, map.digest).await
+            }
+            _ => self.apply(&(map.object)()).await,
+        }
+    }
+
+    /// Changes files of exactly the version that was compared.
+    async fn patch(&mut self, live: &Live, files: &BTreeMap<&str, Option<&str>>, digest: Digest) -> Result<(), Error> {
+        let id = &live.id;
+        let patch = json!({
+            "metadata": {
+                "uid": &*live.uid,
+                "resourceVersion": &*live.resource_version,
+                "annotations": {APPLIED: digest.to_string()},
+            },
+            "data": files,
+        });
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let (api, patch) = (self.writer.api(id)?, Patch::Merge(&patch));
+        // The rest of the object is known, so it is not asked for.
+        let request = api.patch_metadata(&id.name, &params, &patch);
+        let patched = self.writer.write(request, || format!("change files of {id}")).await?;
+        let version = patched.metadata.resource_version.unwrap_or_default();
+        if let Some(state) = self.state {
+            state.put_owned(live.clone().patched(&version, digest), true);
+        }
+        self.changed(Change {
+            id: id.clone(),
+            verb: Verb::Apply,
+            is_known: true,
+            before: Value::Null,
+            after: Value::Null,
+        });
+        Ok(())
     }
 
     /// Does not delete an object, though it is not applied.
@@ -339,7 +405,7 @@ impl<'a> Owned<'a> {
         Ok(())
     }
 
-    /// Moves the managed fields of the create to `Apply`, so that fields that are no longer rendered are removed. Otherwise
+    /// Moves the managed fields of the create, and of patches, to `Apply`, so that fields that are no longer rendered are removed. Otherwise
     /// the following apply would share them with the create
     /// (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#upgrading-from-client-side-apply>).
     async fn take_over(&self, api: &Api<DynamicObject>, live: &Live) -> Result<String, Error> {
@@ -355,17 +421,20 @@ impl<'a> Owned<'a> {
         let Some(at) = of("Update") else {
             return Ok(live.resource_version.to_string());
         };
-        let change = match of("Apply") {
-            Some(_) => json!({"op": "remove", "path": format!("/metadata/managedFields/{at}")}),
-            None => {
-                json!({"op": "replace", "path": format!("/metadata/managedFields/{at}/operation"), "value": "Apply"})
+        let entry = |at: usize| format!("/metadata/managedFields/{at}");
+        let mut patch: Vec<Value> = Vec::new();
+        match of("Apply") {
+            Some(applied) => {
+                let fields_of = |at: usize| entries[at].fields_v1.clone().map(|fields| fields.0);
+                let mut fields = fields_of(applied).unwrap_or_default();
+                managed_fields::merge(&mut fields, &fields_of(at).unwrap_or_default());
+                patch.push(json!({"op": "replace", "path": entry(applied) + "/fieldsV1", "value": fields}));
+                patch.push(json!({"op": "remove", "path": entry(at)}));
             }
-        };
-        let patch: Vec<Value> = vec![
-            change,
-            // Any change since then makes this a conflict.
-            json!({"op": "replace", "path": "/metadata/resourceVersion", "value": metadata.resource_version}),
-        ];
+            None => patch.push(json!({"op": "replace", "path": entry(at) + "/operation", "value": "Apply"})),
+        }
+        // Any change since then makes this a conflict.
+        patch.push(json!({"op": "replace", "path": "/metadata/resourceVersion", "value": metadata.resource_version}));
         let patch = serde_json::from_value(Value::Array(patch)).expect("this is a JSON patch");
         let params = PatchParams::default();
         let doing = || format!("take over {id}");

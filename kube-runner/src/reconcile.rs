@@ -1,12 +1,13 @@
 //! One attempt to reconcile a key: renders its source and applies the result.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt};
-use serde_json::value::to_raw_value;
-use telewarden::{ClusterView, Diagnostic, Module, Outcome, PROTOCOL, RenderAnswer, RenderRequest, Rendered};
+use telewarden::{
+    ClusterView, Diagnostic, Module, Outcome, PROTOCOL, RenderAnswer, RenderRequest, Rendered, SourceAnswer,
+};
 use telewarden_policy::well_known::ALL_SOURCES;
 use tokio::sync::Semaphore;
 
@@ -22,10 +23,12 @@ use crate::module::blocking;
 use crate::object_id::{GroupKind, ObjectId};
 use crate::owned::{Change, Owned, Pruned, Stuck, Verb};
 use crate::queue::Attempt;
-use crate::render::{Choice, GroupAnswer, Part, render_group};
+use crate::render::{Choice, Part};
 use crate::reports::{self, Reports, apply_report};
 use crate::retry::LATER;
 use crate::settings::Settings;
+use crate::shards::Shards;
+use crate::standalone;
 use crate::status::expected_of;
 use crate::writer::Writer;
 
@@ -61,6 +64,8 @@ pub(crate) struct Context {
     /// `standalone`: the accepted declarations and their store.
     pub(crate) store: AcceptedStore,
     pub(crate) accepted: Mutex<Declarations>,
+    /// `standalone`: what is rendered of all sources; none before the first attempt.
+    pub(crate) shards: tokio::sync::Mutex<Option<Shards>>,
     /// `standalone`: the sources on which the module failed. They are retried when they change, or later.
     pub(crate) failing: Mutex<HashMap<String, FailingSource>>,
 }
@@ -70,17 +75,31 @@ type FailingSource = (Arc<Source>, Choice, Instant);
 
 /// Reconciles a source's objects with what the module renders.
 pub(crate) async fn reconcile(context: Arc<Context>, key: Arc<str>) -> Attempt {
-    let view = context.state.view(&key);
-    let sources = view.sources.clone();
     let mut conditions = Vec::new();
-    let result = attempt(&context, &key, view, &mut conditions).await;
+    let (sources, result) = match context.settings.is_standalone() {
+        true => {
+            let changed = context.state.take_changed();
+            let view = context.state.view_of(&changed);
+            let sources = view.sources.clone();
+            let result = standalone::attempt(&context, view, &changed, &mut conditions).await;
+            if result.is_err() {
+                changed.iter().for_each(|source| context.state.has_changed(source));
+            }
+            (sources, result)
+        }
+        false => {
+            let view = context.state.view(&key);
+            let sources = view.sources.clone();
+            (sources, attempt(&context, &key, view, &mut conditions).await)
+        }
+    };
     if let Err(error) = &result {
         conditions.extend(context.failure(&key, error, &sources));
     }
     let complete = result.as_ref().map_or_else(|error| !error.is_passing(), |_| true);
     context
         .conditions
-        .publish(&context.events, &sources, conditions, complete);
+        .publish(&context.events, &context.status.board, &sources, conditions, complete);
     match result {
         Ok((result, attempt)) => {
             context.status.metrics.reconciled(result);
@@ -99,7 +118,8 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: Arc<str>) -> Attempt {
     }
 }
 
-/// Runs one attempt. Answers its result for the metric, and whether it must be retried.
+/// Runs one attempt, in a topology in which each source has its own objects. Answers its result for the metric, and whether it must
+/// be retried.
 async fn attempt(
     context: &Context,
     key: &str,
@@ -107,77 +127,38 @@ async fn attempt(
     conditions: &mut Vec<Condition>,
 ) -> Result<(&'static str, Attempt), Error> {
     let View { sources, argocd, owned } = view;
-    let standalone = context.settings.is_standalone();
     let mut left = Attempt::Done;
-    let mut wanted = Wanted::default();
-    if !sources.is_empty() || (standalone && key == ALL_SOURCES) {
-        let parts = context.parts(&sources);
-        let call = |parts| context.call(key, parts, argocd.clone());
-        let group = match standalone {
-            true => render_group(parts, call).await?,
-            false => GroupAnswer {
-                answer: call(parts.clone()).await?,
-                parts,
-                failed: Vec::new(),
-            },
-        };
-        context.remember_failing(&group.parts);
-        for (source, error) in &group.failed {
-            conditions.extend(context.failure(&source.key, error, std::slice::from_ref(source)));
-            left = Attempt::Later;
-        }
-        let current: Vec<_> = group.parts.iter().filter(|part| part.text().is_some()).collect();
-        wanted = context.read(key, group.answer, &current, conditions)?;
-    } else {
+    let wanted = if sources.is_empty() {
         // The source was deleted, or has no annotations any more.
         context.conditions.forget(key);
         context.count_endpoints(key, 0);
         context.status.board.forget(key);
-        wanted.rendered = Some(Rendered::default());
-    }
-    let Some(mut rendered) = wanted.rendered else {
+        Some(Rendered::default())
+    } else {
+        let parts = context.parts(&sources);
+        let answer = context.call(key, parts, argocd, Module::render).await?;
+        context.read(key, answer, &sources, conditions)?
+    };
+    let Some(mut rendered) = wanted else {
         return Ok(("refused", left));
     };
-
-    let mut waiting = false;
-    if let Some(namespace) = rendered.namespace.as_ref().filter(|_| !rendered.objects.is_empty())
-        && !context.state.has_namespace(namespace, key)
-    {
-        let note = format!("namespace {namespace} does not exist; Telegraf is deployed when it is created");
-        conditions.extend(sources.iter().map(|source| Condition {
-            source: source.clone(),
-            warning: false,
-            reason: "WaitingForNamespace",
-            note: note.clone(),
-        }));
-        rendered.objects.clear();
-        rendered.databases.clear();
-        waiting = true;
-    }
+    let waiting = context.wait_for_namespace(key, &sources, &mut rendered, conditions);
     let provided = context
         .provide(&sources, &mut rendered, &owned, conditions, &mut left)
         .await?;
-    let objects = &rendered.objects;
-
-    // A declaration is stored before it is applied, so that it can always be rendered again.
-    if !context.remember(wanted.accepted).await? {
-        left = Attempt::Later;
-    }
     let mut all = Owned::new(
         &context.writer,
         Some(&context.state),
         Some(&context.status.metrics),
         owned,
     );
-    for object in objects {
+    for object in &rendered.objects {
         all.apply(object).await?;
     }
     if let (Some(provider), Some(provided)) = (&context.provider, &provided) {
         provider.written(provided);
     }
-    left = left.or(context.report(&mut all, &sources, conditions).await?);
-    // Before pruning, because an object that cannot be deleted must not keep a declaration.
-    context.forget_accepted(&sources, &wanted.idle).await?;
+    left = left.or(context.report(&mut all, &sources, conditions).await);
     let Pruned {
         changes,
         stuck,
@@ -185,20 +166,12 @@ async fn attempt(
     } = all.prune().await?;
     left = left.or(of_deletions);
     // Last, when nothing uses them any more.
-    if let Err(failure) = context.revoke(key, &rendered).await {
+    if let Err(failure) = context.revoke(Some(key), &rendered).await {
         left = left.or(Attempt::At(failure.until));
     }
     conditions.extend(not_deleted(&sources, &stuck));
     context.publish_changes(key, &sources, &changes);
-    let result = match (waiting, changes.is_empty()) {
-        (true, _) => "waiting",
-        (false, true) => "unchanged",
-        (false, false) => "changed",
-    };
-    if context.keeps_changes {
-        lock(&context.changes).extend(changes);
-    }
-    Ok((result, left))
+    Ok((context.finish(waiting, changes), left))
 }
 
 /// The reason of an Event that a bucket or a token could not be provided.
@@ -209,7 +182,7 @@ const NAMED: usize = 5;
 
 /// What a source is told of its objects that should be gone and are not. Of an object that only says that it is a source's
 /// nothing is told: anybody can create one.
-fn not_deleted(sources: &[Arc<Source>], stuck: &[Stuck]) -> Vec<Condition> {
+pub(crate) fn not_deleted(sources: &[Arc<Source>], stuck: &[Stuck]) -> Vec<Condition> {
     let mut by_source: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for stuck in stuck.iter().filter(|stuck| stuck.is_known) {
         by_source.entry(&stuck.source).or_default().push(&stuck.why);
@@ -231,24 +204,50 @@ fn not_deleted(sources: &[Arc<Source>], stuck: &[Stuck]) -> Vec<Condition> {
 }
 
 /// Locks a mutex. Its data is consistent even after a panic.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The state that an answer requires.
-#[derive(Debug, Default)]
-struct Wanted {
-    /// The objects to have. `None` keeps the existing ones.
-    rendered: Option<Rendered>,
-    /// `standalone`: the accepted declarations by source.
-    accepted: Declarations,
-    /// `standalone`: the sources without endpoints.
-    idle: Vec<String>,
-}
-
 impl Context {
+    /// The result of an attempt, for the metric.
+    pub(crate) fn finish(&self, waiting: bool, changes: Vec<Change>) -> &'static str {
+        let result = match (waiting, changes.is_empty()) {
+            (true, _) => "waiting",
+            (false, true) => "unchanged",
+            (false, false) => "changed",
+        };
+        if self.keeps_changes {
+            lock(&self.changes).extend(changes);
+        }
+        result
+    }
+
+    /// Leaves out what is rendered for a namespace that does not exist. Answers whether that is so.
+    pub(crate) fn wait_for_namespace(
+        &self,
+        key: &str,
+        sources: &[Arc<Source>],
+        rendered: &mut Rendered,
+        conditions: &mut Vec<Condition>,
+    ) -> bool {
+        let namespace = rendered.namespace.as_ref().filter(|_| !rendered.objects.is_empty());
+        let Some(namespace) = namespace.filter(|namespace| !self.state.has_namespace(namespace, key)) else {
+            return false;
+        };
+        let note = format!("namespace {namespace} does not exist; Telegraf is deployed when it is created");
+        conditions.extend(sources.iter().map(|source| Condition {
+            source: source.clone(),
+            warning: false,
+            reason: "WaitingForNamespace",
+            note: note.clone(),
+        }));
+        rendered.objects.clear();
+        rendered.databases.clear();
+        true
+    }
+
     /// The sources with their accepted declarations, as input for the module.
-    fn parts(&self, sources: &[Arc<Source>]) -> Vec<Part> {
+    pub(crate) fn parts(&self, sources: &[Arc<Source>]) -> Vec<Part> {
         let (failing, accepted) = (lock(&self.failing), lock(&self.accepted));
         let part = |source: &Arc<Source>| {
             let failed = failing.get(&source.key);
@@ -263,30 +262,34 @@ impl Context {
     }
 
     /// Stores which sources fail, so that they need not be found again at each attempt.
-    fn remember_failing(&self, parts: &[Part]) {
-        if !self.settings.is_standalone() {
-            return;
-        }
+    pub(crate) fn remember_failing(&self, parts: &[Part]) {
         let mut failing = lock(&self.failing);
-        let mut before = std::mem::take(&mut *failing);
-        for part in parts.iter().filter(|part| part.choice != Choice::Current) {
+        for part in parts {
             let (source, choice) = (part.source.clone(), part.choice);
-            let known = before.remove(&source.key);
-            let known = known.filter(|known| Arc::ptr_eq(&known.0, &source) && known.1 == choice);
-            let since = known.map_or_else(Instant::now, |(_, _, since)| since);
-            failing.insert(source.key.clone(), (source, choice, since));
+            let known = failing.remove(&source.key);
+            if choice != Choice::Current {
+                let known = known.filter(|known| Arc::ptr_eq(&known.0, &source) && known.1 == choice);
+                let since = known.map_or_else(Instant::now, |(_, _, since)| since);
+                failing.insert(source.key.clone(), (source, choice, since));
+            }
         }
     }
 
     /// Calls the module on a thread that may block.
-    async fn call(&self, key: &str, parts: Vec<Part>, argocd: ArgoCd) -> Result<RenderAnswer, Error> {
+    pub(crate) async fn call(
+        &self,
+        key: &str,
+        parts: Vec<Part>,
+        argocd: ArgoCd,
+        operation: fn(&Module, &RenderRequest<'_>) -> Result<RenderAnswer, telewarden::Error>,
+    ) -> Result<RenderAnswer, Error> {
         let more = u32::try_from(parts.len().saturating_sub(1)).unwrap_or(u32::MAX);
         let deadline = self.module.deadline() + DEADLINE_PER_SOURCE.saturating_mul(more);
         let (module, settings) = (self.module.with_deadline(deadline), self.settings.clone());
         let _call = self.calls.acquire().await;
         let started = Instant::now();
         let answer = blocking(move || {
-            module.render(&RenderRequest {
+            let request = RenderRequest {
                 protocol: PROTOCOL,
                 settings: Some(&settings.document),
                 sources: parts.iter().filter_map(Part::text).collect(),
@@ -296,7 +299,9 @@ impl Context {
                     in_cluster_enabled: argocd.in_cluster_enabled,
                 }),
                 accepted: parts.iter().filter_map(Part::declaration).collect(),
-            })
+                ..Default::default()
+            };
+            operation(&module, &request)
         })
         .await;
         self.status.metrics.called_module(started.elapsed());
@@ -310,7 +315,7 @@ impl Context {
     ///
     /// # Errors
     /// If it cannot be provided. In `standalone` the others are not held up: whoever it concerns is told.
-    async fn provide(
+    pub(crate) async fn provide(
         &self,
         sources: &[Arc<Source>],
         rendered: &mut Rendered,
@@ -343,12 +348,9 @@ impl Context {
         for (holder, note) in &provided.notes {
             notes.entry((holder, false, "RetentionDiffers")).or_default().push(note);
         }
-        let told = |holder: &str| {
-            let theirs = sources.iter().filter(|source| source.key == holder);
-            match theirs.clone().next().is_some() {
-                true => theirs.cloned().collect::<Vec<_>>(),
-                false => sources.to_vec(),
-            }
+        let told = |holder: &str| match self.state.source(holder) {
+            Some(source) => vec![source],
+            None => sources.to_vec(),
         };
         for ((holder, warning, reason), mut lines) in notes {
             lines.dedup();
@@ -373,13 +375,9 @@ impl Context {
         Ok(Some(provided))
     }
 
-    /// Revokes tokens that are not needed any more.
-    async fn revoke(&self, key: &str, rendered: &Rendered) -> Result<(), Failure> {
+    /// Revokes tokens of a holder, or of all, that are not needed any more.
+    pub(crate) async fn revoke(&self, holder: Option<&str>, rendered: &Rendered) -> Result<(), Failure> {
         let Some(provider) = &self.provider else { return Ok(()) };
-        let holder = match self.settings.is_standalone() {
-            true => None,
-            false => Some(key),
-        };
         let mut revoked = provider.revoke(&self.writer, holder, Some(rendered)).await?;
         if self.writer.dry_run {
             lock(&self.provisions).append(&mut revoked);
@@ -387,132 +385,88 @@ impl Context {
         Ok(())
     }
 
-    /// Converts an answer to conditions and the required state. `parts` are the request's sources.
+    /// What an answer says of a source, as a condition.
+    pub(crate) fn condition_of(&self, of_source: &SourceAnswer, source: &Arc<Source>) -> Option<Condition> {
+        let note = describe(&of_source.diagnostics);
+        let (warning, reason) = match of_source.outcome {
+            Outcome::Refused => {
+                tracing::warn!(source = source.key, diagnostics = note, "refused");
+                (true, "Refused")
+            }
+            Outcome::Skipped => (false, "Skipped"),
+            Outcome::Rendered if note.is_empty() => return None,
+            Outcome::Rendered => (true, "Doubtful"),
+            Outcome::Idle => return None,
+        };
+        Some(Condition {
+            source: source.clone(),
+            warning,
+            reason,
+            note,
+        })
+    }
+
+    /// Converts the answer about a source to conditions and what it should have. `None` keeps what it has.
     fn read(
         &self,
         key: &str,
         answer: RenderAnswer,
-        parts: &[&Part],
+        sources: &[Arc<Source>],
         conditions: &mut Vec<Condition>,
-    ) -> Result<Wanted, Error> {
-        let standalone = self.settings.is_standalone();
-        let mut wanted = Wanted::default();
-        let mut refused = false;
-        for of_source in &answer.sources {
-            let Some(source) = parts.get(of_source.index).map(|part| &part.source) else {
-                continue;
-            };
-            let note = describe(&of_source.diagnostics);
-            let (warning, reason) = match of_source.outcome {
-                Outcome::Refused => {
-                    tracing::warn!(source = source.key, diagnostics = note, "refused");
-                    refused = true;
-                    (true, "Refused")
-                }
-                Outcome::Skipped => (false, "Skipped"),
-                Outcome::Rendered => (true, "Doubtful"),
-                Outcome::Idle => continue,
-            };
-            if reason != "Doubtful" || !note.is_empty() {
-                conditions.push(Condition {
-                    source: source.clone(),
-                    warning,
-                    reason,
-                    note,
-                });
-            }
-        }
-        if answer.diagnostics.iter().any(Diagnostic::is_error) {
-            let why = describe(&answer.diagnostics);
-            return match &answer.shared {
-                // The shared configuration does not fit into a ConfigMap.
-                Some(_) => {
-                    tracing::warn!(diagnostics = why, "refused");
-                    conditions.extend(parts.iter().map(|part| Condition {
-                        source: part.source.clone(),
-                        warning: true,
-                        reason: "Refused",
-                        note: why.clone(),
-                    }));
-                    Ok(wanted)
-                }
-                None => Err(Error::Settings { why }),
-            };
+    ) -> Result<Option<Rendered>, Error> {
+        let told = |of_source: &SourceAnswer| self.condition_of(of_source, sources.get(of_source.index)?);
+        conditions.extend(answer.sources.iter().filter_map(told));
+        check_settings(&answer)?;
+        if answer.sources.iter().any(|source| source.outcome == Outcome::Refused) {
+            return Ok(None);
         }
         let endpoints = answer.sources.iter().map(|source| source.endpoints.len()).sum();
-        if refused && !standalone {
-            return Ok(wanted);
-        }
         self.count_endpoints(key, endpoints);
-        self.follow(key, &answer, parts);
-        if !standalone {
-            let rendered = answer.sources.into_iter().next().map(|source| source.rendered);
-            wanted.rendered = Some(rendered.unwrap_or_default());
-            return Ok(wanted);
-        }
-        for of_source in answer.sources {
-            let Some(part) = parts.get(of_source.index) else {
-                continue;
-            };
-            match (of_source.outcome, of_source.accepted) {
-                (Outcome::Rendered, Some(declaration)) => {
-                    let declaration = to_raw_value(&declaration).expect("a JSON value is JSON");
-                    wanted.accepted.insert(part.source.key.clone(), declaration.into());
-                }
-                (Outcome::Idle | Outcome::Skipped, _) => wanted.idle.push(part.source.key.clone()),
-                _ => {}
+        if let Some(interval) = self.looks {
+            let expected = expected_of(&answer, |index| sources.get(index).cloned());
+            match expected.into_iter().next() {
+                Some(expected) => self.status.board.follow(expected, interval),
+                None => self.status.board.forget(key),
             }
         }
-        wanted.rendered = answer.shared;
-        Ok(wanted)
+        let rendered = answer.sources.into_iter().next().map(|source| source.rendered);
+        Ok(Some(rendered.unwrap_or_default()))
     }
 
-    /// Applies the Reports of sources. What is wrong with one holds up nothing else.
-    async fn report(
+    /// Applies the Reports of sources. What is wrong with them holds up nothing else.
+    pub(crate) async fn report(
         &self,
         all: &mut Owned<'_>,
         sources: &[Arc<Source>],
         conditions: &mut Vec<Condition>,
-    ) -> Result<Attempt, Error> {
+    ) -> Attempt {
+        let kind = GroupKind::of(&reports::kind());
         let mut left = Attempt::Done;
         match self.reports {
             Reports::Deleted => {}
-            Reports::Kept => all.keep_kind(&GroupKind::of(&reports::kind())),
+            Reports::Kept => all.keep_kind(&kind),
             Reports::Written => {
                 for source in sources {
                     let (board, state) = (&self.status.board, &self.state);
-                    match apply_report(all, &self.writer, board, state, source).await {
-                        Ok(()) => {}
-                        Err(error) if error.is_passing() => return Err(error),
-                        Err(error) => {
-                            conditions.extend(self.failure(&source.key, &error, std::slice::from_ref(source)));
-                            left = Attempt::Later;
-                        }
+                    let Err(error) = apply_report(all, &self.writer, board, state, source).await else {
+                        continue;
+                    };
+                    conditions.extend(self.failure(&source.key, &error, std::slice::from_ref(source)));
+                    if error.is_passing() {
+                        // The next one would most likely fail too. None of them is pruned.
+                        all.keep_kind(&kind);
+                        return Attempt::Soon;
                     }
+                    left = Attempt::Later;
                 }
             }
         }
-        Ok(left)
-    }
-
-    /// Follows whether what is rendered works.
-    fn follow(&self, key: &str, answer: &RenderAnswer, parts: &[&Part]) {
-        let Some(interval) = self.looks else { return };
-        let mut expected = expected_of(answer, |index| parts.get(index).map(|part| part.source.clone()));
-        let board = &self.status.board;
-        match (self.settings.is_standalone(), expected.pop()) {
-            (true, last) => {
-                expected.extend(last);
-                board.follow_only(expected, interval);
-            }
-            (false, Some(expected)) => board.follow(expected, interval),
-            (false, None) => board.forget(key),
-        }
+        left
     }
 
     /// `standalone`: stores new and changed accepted declarations. Answers whether all are stored. One that the API server
     /// refuses does not stop the others.
-    async fn remember(&self, accepted: Declarations) -> Result<bool, Error> {
+    pub(crate) async fn remember(&self, accepted: Declarations) -> Result<bool, Error> {
         if self.writer.dry_run {
             return Ok(true);
         }
@@ -551,27 +505,18 @@ impl Context {
     }
 
     /// `standalone`: deletes the declarations of sources that were deleted or have no endpoints.
-    async fn forget_accepted(&self, sources: &[Arc<Source>], idle: &[String]) -> Result<(), Error> {
-        if self.writer.dry_run || !self.settings.is_standalone() {
-            return Ok(());
-        }
-        let there: HashSet<&str> = sources.iter().map(|source| source.key.as_str()).collect();
-        let is_there = |key: &str| there.contains(key);
-        let gone: Vec<String> = {
-            let known = lock(&self.accepted);
-            let mut gone: Vec<String> = known.keys().filter(|key| !is_there(key)).cloned().collect();
-            gone.extend(idle.iter().filter(|key| known.contains_key(*key)).cloned());
-            gone
-        };
-        for key in gone {
-            self.store.delete(&self.writer, &key).await?;
-            lock(&self.accepted).remove(&key);
-            self.conditions.forget(&key);
+    pub(crate) async fn forget_accepted(&self, gone: &BTreeSet<String>) -> Result<(), Error> {
+        for key in gone.iter().filter(|_| !self.writer.dry_run) {
+            if lock(&self.accepted).contains_key(key) {
+                self.store.delete(&self.writer, key).await?;
+                lock(&self.accepted).remove(key);
+            }
+            self.conditions.forget(key);
         }
         Ok(())
     }
 
-    fn count_endpoints(&self, key: &str, endpoints: usize) {
+    pub(crate) fn count_endpoints(&self, key: &str, endpoints: usize) {
         let mut all = lock(&self.endpoints);
         match endpoints {
             0 => all.remove(key),
@@ -585,7 +530,7 @@ impl Context {
     }
 
     /// Counts a failure, and answers the conditions of its sources: none if a retry is likely to succeed.
-    fn failure(&self, key: &str, error: &Error, sources: &[Arc<Source>]) -> Vec<Condition> {
+    pub(crate) fn failure(&self, key: &str, error: &Error, sources: &[Arc<Source>]) -> Vec<Condition> {
         if matches!(error, Error::Provide(failure) if failure.is_busy) {
             return Vec::new();
         }
@@ -611,7 +556,6 @@ impl Context {
     /// Sends an Event with the changes. Deleted objects that were not rendered for the source are left out, because anybody
     /// can create objects with its annotation.
     fn publish_changes(&self, key: &str, sources: &[Arc<Source>], changes: &[Change]) {
-        // In `standalone`, the changes belong to no single source.
         let [source] = sources else { return };
         if key == ALL_SOURCES {
             return;
@@ -632,6 +576,17 @@ impl Context {
             reason: "Applied",
             note: note.join("; "),
         });
+    }
+}
+
+/// # Errors
+/// If the settings are invalid, so that nothing was rendered.
+pub(crate) fn check_settings(answer: &RenderAnswer) -> Result<(), Error> {
+    match answer.diagnostics.iter().any(Diagnostic::is_error) {
+        true => Err(Error::Settings {
+            why: describe(&answer.diagnostics),
+        }),
+        false => Ok(()),
     }
 }
 

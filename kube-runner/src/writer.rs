@@ -67,6 +67,21 @@ impl Writer {
         bounded(self.api(id)?.get_opt(&id.name), || format!("read {id}")).await
     }
 
+    /// True if all pods of a Deployment are ready, and as its template has them. `without_pods` is the answer if it has no pods.
+    pub(crate) async fn is_rolled_out(&self, deployment: &ObjectId, without_pods: bool) -> Result<bool, Error> {
+        let Some(found) = self.get(deployment).await? else {
+            return Ok(without_pods);
+        };
+        let status = &found.data["status"];
+        let count = |field: &str| status[field].as_i64().unwrap_or(0);
+        if count("replicas") == 0 {
+            return Ok(without_pods);
+        }
+        let is_seen = count("observedGeneration") >= found.metadata.generation.unwrap_or(0);
+        let is_new = count("updatedReplicas") == count("replicas") && count("availableReplicas") == count("replicas");
+        Ok(is_seen && is_new)
+    }
+
     /// Lists all owned objects of a kind.
     pub(crate) async fn list(&self, kind: &GroupKind) -> Result<Vec<Live>, Error> {
         let resource = self.kinds.resource(kind)?;

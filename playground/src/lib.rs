@@ -377,8 +377,7 @@ impl Texts {
             protocol: VERSION,
             settings: raw(&self.chosen).as_deref(),
             sources: objects.iter().map(AsRef::as_ref).collect(),
-            cluster: None,
-            accepted: Default::default(),
+            ..Default::default()
         })
     }
 

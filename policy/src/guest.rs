@@ -3,7 +3,8 @@
 use wapc_guest::{CallResult, register_function};
 
 use crate::admission;
-use crate::protocol::RenderRequest;
+use crate::protocol::{RenderAnswer, RenderRequest};
+use crate::render;
 
 /// Registers the operations; a waPC host calls it once per instance.
 #[allow(unsafe_code)]
@@ -13,6 +14,8 @@ pub(crate) extern "C" fn wapc_init() {
     register_function("validate_settings", validate_settings);
     register_function("validate", validate);
     register_function("render", render);
+    register_function("parts", parts);
+    register_function("shard", shard);
     register_function("settings", settings);
 }
 
@@ -34,6 +37,18 @@ fn settings(payload: &[u8]) -> CallResult {
 }
 
 fn render(payload: &[u8]) -> CallResult {
-    let request: RenderRequest<'_> = crate::decode::decode(payload)?;
-    Ok(serde_json::to_vec(&crate::render::render(&request))?)
+    answer(payload, render::render)
+}
+
+fn parts(payload: &[u8]) -> CallResult {
+    answer(payload, render::render_parts)
+}
+
+fn shard(payload: &[u8]) -> CallResult {
+    answer(payload, render::render_shard)
+}
+
+fn answer(payload: &[u8], render: fn(&RenderRequest<'_>) -> RenderAnswer) -> CallResult {
+    let request = crate::decode::decode(payload)?;
+    Ok(serde_json::to_vec(&render(&request))?)
 }

@@ -33,6 +33,7 @@ mod resources;
 pub mod schema;
 mod services;
 pub mod settings;
+pub mod shards;
 mod sorted_map;
 mod source;
 #[cfg(feature = "host")]

@@ -17,7 +17,7 @@ use crate::settings::Topology;
 pub const VERSION: u32 = 1;
 
 /// A host's request to `render`.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RenderRequest<'a> {
@@ -41,6 +41,15 @@ pub struct RenderRequest<'a> {
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<Value>"))]
     pub accepted: Vec<&'a RawValue>,
+    /// `standalone` with `shards: auto`: how many shards there are. There will be at least as many. Absent means one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards: Option<usize>,
+    /// Only for the operation `shard`: which of the Telegrafs of `standalone` is rendered, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<usize>,
+    /// Only for the operation `shard`: the [`Part::needs`] of its sources, in any order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
 }
 
 /// What a host that applies objects has read from the cluster. With it, Applications that name no cluster are skipped, and
@@ -74,9 +83,39 @@ pub struct RenderAnswer {
     pub diagnostics: Vec<Diagnostic>,
     /// One entry for each Application, Namespace and ApplicationSet of the request, in its order.
     pub sources: Vec<SourceAnswer>,
-    /// `standalone` only: the one Telegraf that all sources share.
+    /// `standalone` only: the Telegraf that all sources share, or the few of them (shards).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared: Option<Rendered>,
+    /// Only of the operation `parts`: the parts of the sources that were rendered. Whether there is room for them is not known
+    /// there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
+    /// Only of the operation `parts`: the parts of [`RenderRequest::accepted`], apart from those of sources that are idle or
+    /// skipped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Part>,
+}
+
+/// What one source adds to its Telegraf in `standalone`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Part {
+    /// The source. Its shard depends on this and on the number of shards.
+    pub source: String,
+    /// The tenant that the source belongs to. Each tenant has limited room.
+    pub tenant: String,
+    /// The name of its file: a key of the shard's ConfigMap.
+    pub file: String,
+    /// The file.
+    pub text: String,
+    /// What its outputs need of databases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<Database>,
+    /// What its shard needs beside the file. If the set of all needs of a shard stays the same, so does everything of the shard
+    /// but its files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
 }
 
 /// The result for one source.
@@ -240,8 +279,11 @@ pub struct HostSettings {
     pub annotation_prefixes: Vec<String>,
     /// The topology.
     pub topology: Topology,
-    /// The namespace of the one Telegraf of `standalone`.
+    /// The namespace of the Telegrafs of `standalone`.
     pub standalone_namespace: String,
+    /// How many Telegrafs `standalone` has. Absent if that depends on the sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standalone_shards: Option<usize>,
     /// Whether Applications are sources.
     pub applications: bool,
     /// Whether Namespaces are sources.

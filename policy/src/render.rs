@@ -13,18 +13,73 @@ use crate::annotation_name::is_ours;
 use crate::application_set;
 use crate::decode::without_place;
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem, Rule};
-use crate::plan::{self, Accepted, Need, Owner, Part, Standalone, Workload, check_output_addresses, configuration};
+use crate::plan::{
+    self, Accepted, Base, Need, Owner, Part, Standalone, Workload, check_output_addresses, configuration,
+};
 use crate::project::{Deployed, Projects, no_cluster, other_cluster};
 use crate::protocol::{
-    ClusterView, Configuration, Database, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer, VERSION,
+    self, ClusterView, Configuration, Database, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer, VERSION,
 };
 use crate::resources;
 use crate::services::ScrapedPorts;
 use crate::settings::{self, LookUp, Settings};
+use crate::shards::{self, MAX_CONFIG_MAP, MAX_PART, TooLarge};
+use crate::sorted_map::SmallMap;
 use crate::source::{self, Identity, Kind, Object, Source, TypeMeta};
 
 /// Renders every source of a request.
 pub fn render(request: &RenderRequest<'_>) -> RenderAnswer {
+    with_settings(request, &|settings, answer| {
+        let shared = match settings.topology.is_shared() {
+            true => Shared::Telegrafs(Standalone::new(settings, request.shards.unwrap_or(1))),
+            false => Shared::None,
+        };
+        let renderer = render_sources(request, settings, shared);
+        (answer.sources, answer.shared) = renderer.finish();
+    })
+}
+
+/// `standalone`: renders the part of every source of a request. In other topologies there are none.
+pub fn render_parts(request: &RenderRequest<'_>) -> RenderAnswer {
+    with_settings(request, &|settings, answer| {
+        if settings.topology.is_shared() {
+            let renderer = render_sources(request, settings, Shared::Parts(Vec::new(), SmallMap::default()));
+            answer.sources = renderer.answers;
+            if let Shared::Parts(parts, kept) = renderer.shared {
+                answer.parts = parts;
+                answer.kept = kept.into_iter().map(|(_, part)| part.into_answer()).collect();
+            }
+        }
+    })
+}
+
+/// `standalone`: renders one shard, without the files of its sources.
+pub fn render_shard(request: &RenderRequest<'_>) -> RenderAnswer {
+    with_settings(request, &|settings, answer| {
+        if let Some(shard) = request.shard.filter(|_| settings.topology.is_shared()) {
+            let base = Base::of(settings);
+            let mut needs = BTreeSet::new();
+            for need in &request.needs {
+                needs.insert(need.clone());
+            }
+            let workload = base.workload(shard, Default::default(), needs, settings);
+            let mut rendered = rendered_for_all(settings);
+            if shard > 0 {
+                rendered.objects.clear();
+            }
+            if workload.has_tokens {
+                add_secret(&mut rendered, &plan::shared_secret(settings), Owner::All, settings);
+            }
+            let databases = base.databases().iter().map(|need| need.database.clone());
+            rendered.databases.extend(databases);
+            add(&mut rendered, &workload, settings);
+            answer.shared = Some(rendered);
+        }
+    })
+}
+
+/// The answer to a request, as far as it does not depend on what is asked for.
+fn with_settings(request: &RenderRequest<'_>, fill: &dyn Fn(&Settings, &mut RenderAnswer)) -> RenderAnswer {
     let mut answer = RenderAnswer {
         protocol: VERSION,
         ..RenderAnswer::default()
@@ -40,22 +95,30 @@ pub fn render(request: &RenderRequest<'_>) -> RenderAnswer {
     let (settings, mut findings) = read_settings(request.settings);
     if let Some(settings) = &settings {
         warn_of_open_egress(settings, &mut findings);
-        let mut renderer = Renderer::new(settings, request.cluster.as_ref(), Extent::Everything);
-        for raw in &request.accepted {
-            renderer.remember(raw);
-        }
-        for (index, raw) in request.sources.iter().enumerate() {
-            renderer.object(raw, Position { index, item: None });
-        }
-        (answer.sources, answer.shared) = renderer.finish();
+        fill(settings, &mut answer);
     }
     answer.diagnostics = findings.into_vec();
     answer
 }
 
+fn render_sources<'a>(request: &RenderRequest<'_>, settings: &'a Settings, shared: Shared<'a>) -> Renderer<'a> {
+    let mut renderer = Renderer::new(settings, request.cluster.as_ref(), Extent::Everything, shared);
+    for raw in &request.accepted {
+        renderer.remember(raw);
+    }
+    for (index, raw) in request.sources.iter().enumerate() {
+        renderer.object(raw, Position { index, item: None });
+    }
+    renderer
+}
+
 /// Renders one object, which is not a List, under settings that are read already.
 pub(crate) fn render_one(object: &Object<'_>, settings: &Settings) -> RenderAnswer {
-    let mut renderer = Renderer::new(settings, None, Extent::Everything);
+    let shared = match settings.topology.is_shared() {
+        true => Shared::Telegrafs(Standalone::new(settings, 1)),
+        false => Shared::None,
+    };
+    let mut renderer = Renderer::new(settings, None, Extent::Everything, shared);
     renderer.readable(object, Position { index: 0, item: None });
     let (sources, shared) = renderer.finish();
     RenderAnswer {
@@ -63,6 +126,7 @@ pub(crate) fn render_one(object: &Object<'_>, settings: &Settings) -> RenderAnsw
         diagnostics: Vec::new(),
         sources,
         shared,
+        ..RenderAnswer::default()
     }
 }
 
@@ -98,7 +162,7 @@ pub(crate) struct Judgement {
 
 /// The findings of [`render_one`].
 pub(crate) fn judge(object: &Object<'_>, settings: &Settings) -> Judgement {
-    let mut renderer = Renderer::new(settings, None, Extent::Findings);
+    let mut renderer = Renderer::new(settings, None, Extent::Findings, Shared::None);
     renderer.readable(object, Position { index: 0, item: None });
     Judgement {
         endpoints: renderer.endpoints,
@@ -159,12 +223,57 @@ struct Renderer<'a> {
     /// The sources that were rendered.
     rendered: BTreeSet<String>,
     answers: Vec<SourceAnswer>,
-    /// `standalone`: the Telegraf of all sources.
-    standalone: Option<Standalone<'a>>,
+    shared: Shared<'a>,
+}
+
+/// What is rendered for sources together.
+enum Shared<'a> {
+    None,
+    /// `standalone`: the Telegrafs of all sources.
+    Telegrafs(Standalone<'a>),
+    /// `standalone`: single parts, and those of declarations that were accepted earlier.
+    Parts(Vec<protocol::Part>, SmallMap<Identity, Part>),
+}
+
+impl Shared<'_> {
+    /// Adds the part of a declaration that was accepted earlier.
+    fn remember(&mut self, part: Part) {
+        match self {
+            Self::None => {}
+            Self::Telegrafs(standalone) => {
+                // If there is not enough room for all of them, the first ones are kept.
+                let _ = standalone.add(part);
+            }
+            Self::Parts(_, kept) => kept.insert(part.identity().clone(), part),
+        }
+    }
+
+    /// Adds the part of a source.
+    fn add(&mut self, part: Part) -> Result<(), TooLarge> {
+        match self {
+            Self::None => {}
+            Self::Telegrafs(standalone) => standalone.add(part)?,
+            Self::Parts(parts, _) => {
+                // Whether there is room for all of them, is for the host to ask.
+                shards::check(part.size(), MAX_PART)?;
+                parts.push(part.into_answer());
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the part of a source.
+    fn remove(&mut self, identity: &Identity) {
+        match self {
+            Self::None => {}
+            Self::Telegrafs(standalone) => standalone.remove(identity),
+            Self::Parts(_, kept) => kept.remove(identity),
+        }
+    }
 }
 
 impl<'a> Renderer<'a> {
-    fn new(settings: &'a Settings, cluster: Option<&ClusterView<'_>>, extent: Extent) -> Self {
+    fn new(settings: &'a Settings, cluster: Option<&ClusterView<'_>>, extent: Extent, shared: Shared<'a>) -> Self {
         Self {
             settings,
             extent,
@@ -174,8 +283,7 @@ impl<'a> Renderer<'a> {
             in_cluster_enabled: cluster.and_then(|cluster| cluster.in_cluster_enabled) != Some(false),
             rendered: BTreeSet::new(),
             answers: Vec::new(),
-            standalone: (settings.topology.is_shared() && extent == Extent::Everything)
-                .then(|| Standalone::new(settings)),
+            shared,
         }
     }
 
@@ -183,7 +291,9 @@ impl<'a> Renderer<'a> {
     /// rendered again or is no longer served. The declaration is checked like any other; a declaration that the
     /// settings no longer allow is left out.
     fn remember(&mut self, raw: &RawValue) {
-        let Some(standalone) = &mut self.standalone else { return };
+        if matches!(self.shared, Shared::None) {
+            return;
+        }
         let Ok(object) = serde_json::from_str::<Object<'_>>(raw.get()) else {
             return;
         };
@@ -196,8 +306,7 @@ impl<'a> Renderer<'a> {
             return;
         };
         if let Some(accepted) = check(source, self.settings, &mut findings) {
-            // If there is not enough room for all of them, the first ones are kept.
-            let _ = standalone.add(Part::of(&accepted, self.settings));
+            self.shared.remember(Part::of(&accepted, self.settings));
         }
     }
 
@@ -296,48 +405,47 @@ impl<'a> Renderer<'a> {
             return self.answer(position, name, Outcome::Skipped, vec![finding]);
         }
         if self.extent == Extent::Findings {
-            return match check_size_of_one(&accepted, settings) {
-                Err((size, limit)) => {
-                    findings.push(Problem::ConfigurationTooLarge { size, limit }.diagnostic());
-                    self.answer(position, name, Outcome::Refused, findings.into_vec());
-                }
-                Ok(()) => {
-                    self.endpoints += accepted.declaration.endpoints.len();
-                    if settings.services == LookUp::Warn {
-                        let (endpoints, namespace) = (&accepted.declaration.endpoints, &accepted.source.namespace);
-                        self.scraped = ScrapedPorts::of(endpoints, namespace, &settings.endpoints.cluster_domain);
-                    }
-                    self.answer(position, name, Outcome::Rendered, findings.into_vec());
-                }
-            };
+            if let Err(too_large) = check_size_of_one(&accepted, settings) {
+                findings.push(too_large.diagnostic());
+                return self.answer(position, name, Outcome::Refused, findings.into_vec());
+            }
+            self.endpoints += accepted.declaration.endpoints.len();
+            if settings.services == LookUp::Warn {
+                let (endpoints, namespace) = (&accepted.declaration.endpoints, &accepted.source.namespace);
+                self.scraped = ScrapedPorts::of(endpoints, namespace, &settings.endpoints.cluster_domain);
+            }
+            return self.answer(position, name, Outcome::Rendered, findings.into_vec());
         }
-        let (rendered, size) = match &mut self.standalone {
-            Some(standalone) => {
+        let (rendered, size) = match settings.topology.is_shared() {
+            true => {
                 let part = Part::of(&accepted, settings);
                 debug_assert!(part.size() <= plan::size_bound(&accepted, settings));
                 let rendered = Rendered {
                     namespace: Some(settings.standalone.namespace.clone()),
                     class: Some(accepted.class.to_owned()),
-                    databases: part.needs().iter().map(|need| need.database.clone()).collect(),
+                    databases: part.databases().iter().map(|need| need.database.clone()).collect(),
                     ..Rendered::default()
                 };
-                (rendered, standalone.add(part))
+                (rendered, self.shared.add(part))
             }
-            None => {
+            false => {
                 let workloads = plan::of_source(&accepted, settings);
                 debug_assert!(size_of(&workloads) <= plan::size_bound(&accepted, settings));
-                let size = check_size(&workloads);
+                let size = shards::check(size_of(&workloads), MAX_CONFIG_MAP);
                 (render_source(&accepted, &workloads, settings), size)
             }
         };
-        if let Err((size, limit)) = size {
-            findings.push(Problem::ConfigurationTooLarge { size, limit }.diagnostic());
+        if let Err(too_large) = size {
+            findings.push(too_large.diagnostic());
             return self.answer(position, name, Outcome::Refused, findings.into_vec());
         }
         self.rendered.insert(name.clone());
         let describe = |endpoint| configuration::describe(&accepted, endpoint, settings);
         let endpoints = accepted.declaration.endpoints.iter().map(describe).collect();
-        let declaration = self.standalone.as_ref().map(|_| declaration_of(&accepted, settings));
+        let declaration = settings
+            .topology
+            .is_shared()
+            .then(|| declaration_of(&accepted, settings));
         self.answers.push(SourceAnswer {
             endpoints,
             rendered,
@@ -348,10 +456,8 @@ impl<'a> Renderer<'a> {
 
     /// `standalone`: removes the part of a source that no longer has endpoints.
     fn forget(&mut self, identity: &Identity) {
-        if let Some(standalone) = &mut self.standalone
-            && !self.rendered.contains(&identity.to_string())
-        {
-            standalone.remove(identity);
+        if !matches!(self.shared, Shared::None) && !self.rendered.contains(&identity.to_string()) {
+            self.shared.remove(identity);
         }
     }
 
@@ -426,20 +532,28 @@ impl<'a> Renderer<'a> {
     /// The result for each source and, in `standalone`, the shared resources.
     fn finish(self) -> (Vec<SourceAnswer>, Option<Rendered>) {
         let settings = self.settings;
-        let shared = self.standalone.map(|standalone| {
-            let workload = standalone.workload();
-            let mut rendered = Rendered {
-                namespace: Some(workload.namespace.to_owned()),
-                class: Some(settings.default_class.clone()),
-                databases: Vec::new(),
-                configurations: Vec::new(),
-                objects: resources::extra_resources(Owner::All, workload.namespace, &workload.names, settings),
-            };
-            add_databases(&mut rendered, &workload.needs, Owner::All, settings);
-            add(&mut rendered, &workload, settings);
-            rendered
-        });
-        (self.answers, shared)
+        let Shared::Telegrafs(standalone) = self.shared else {
+            return (self.answers, None);
+        };
+        let (workloads, databases) = standalone.workloads();
+        let mut rendered = rendered_for_all(settings);
+        add_databases(&mut rendered, &databases, Owner::All, settings);
+        for workload in &workloads {
+            add(&mut rendered, workload, settings);
+        }
+        (self.answers, Some(rendered))
+    }
+}
+
+/// `standalone`: what is rendered once.
+fn rendered_for_all(settings: &Settings) -> Rendered {
+    let namespace = settings.standalone.namespace.as_str();
+    let names = plan::names_of_all(settings);
+    Rendered {
+        namespace: Some(namespace.to_owned()),
+        class: Some(settings.default_class.clone()),
+        objects: resources::extra_resources(Owner::All, namespace, &names, settings),
+        ..Rendered::default()
     }
 }
 
@@ -525,12 +639,16 @@ fn add_databases(rendered: &mut Rendered, needs: &[Need], owner: Owner<'_>, sett
         if let Some(token) = &database.token
             && !has_secret(&rendered.databases, &token.secret)
         {
-            let namespace = rendered.namespace.as_deref().unwrap_or_default();
-            let secret = resources::secret(owner, namespace, &token.secret, settings);
-            rendered.objects.push(secret);
+            add_secret(rendered, &token.secret, owner, settings);
         }
         rendered.databases.push(database.clone());
     }
+}
+
+fn add_secret(rendered: &mut Rendered, name: &str, owner: Owner<'_>, settings: &Settings) {
+    let namespace = rendered.namespace.as_deref().unwrap_or_default();
+    let secret = resources::secret(owner, namespace, name, settings);
+    rendered.objects.push(secret);
 }
 
 /// Adds a workload's configuration and objects.
@@ -589,24 +707,15 @@ fn unreadable_source(raw: &RawValue) -> Option<String> {
 /// Checks the size of a single source's configuration, and does without the configuration if it can.
 ///
 /// # Errors
-/// The size and the limit, in bytes.
-fn check_size_of_one(accepted: &Accepted<'_>, settings: &Settings) -> Result<(), (usize, usize)> {
+/// If it is too large.
+fn check_size_of_one(accepted: &Accepted<'_>, settings: &Settings) -> Result<(), TooLarge> {
     // No limit is lower than that of a part.
-    if plan::size_bound(accepted, settings) <= plan::MAX_PART {
+    if plan::size_bound(accepted, settings) <= MAX_PART {
         return Ok(());
     }
     match settings.topology.is_shared() {
-        true => Standalone::new(settings).add(Part::of(accepted, settings)),
-        false => check_size(&plan::of_source(accepted, settings)),
-    }
-}
-
-/// # Errors
-/// The size of all configurations of a source together, if no ConfigMap would hold them, and the limit, in bytes.
-fn check_size(workloads: &[Workload<'_>]) -> Result<(), (usize, usize)> {
-    match size_of(workloads) {
-        size if size > plan::MAX_CONFIG_MAP => Err((size, plan::MAX_CONFIG_MAP)),
-        _ => Ok(()),
+        true => Standalone::new(settings, 1).add(Part::of(accepted, settings)),
+        false => shards::check(size_of(&plan::of_source(accepted, settings)), MAX_CONFIG_MAP),
     }
 }
 

@@ -265,8 +265,7 @@ mod tests {
             protocol: VERSION,
             settings: None,
             sources: vec![&raw],
-            cluster: None,
-            accepted: Vec::new(),
+            ..Default::default()
         });
         let of = |source: SourceAnswer| source.diagnostics;
         answer.sources.into_iter().flat_map(of).collect()

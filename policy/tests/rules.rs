@@ -32,8 +32,7 @@ fn findings(rule: &RuleDoc, yaml: &str) -> Vec<Diagnostic> {
         protocol: 1,
         settings: Some(&raw_settings),
         sources: vec![&application],
-        cluster: None,
-        accepted: Default::default(),
+        ..Default::default()
     });
     // Hosts that check files know more of the settings.
     #[cfg(feature = "files")]

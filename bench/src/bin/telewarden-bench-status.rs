@@ -51,17 +51,21 @@ async fn main() -> ExitCode {
         "at rest",
         "at most"
     );
-    let settled = |operator: &Operator, sources: usize| has_looked_at(operator.url("/metrics"), sources);
-    let without = cluster.unready_operator(&["--log", "info", "--status-interval", "0"]);
-    settled(&without, sources).await;
+    let start = |seconds: &str| cluster.unready_operator(&["--log", "info", "--status-interval", seconds]);
+    // Both that are measured find everything in place.
+    let mut first = start("0");
+    has_looked_at(&mut first, sources).await;
+    first.stop();
+    let mut without = start("0");
+    has_looked_at(&mut without, sources).await;
     let without = measure("without the status", without).await;
 
     let seconds = INTERVAL.as_secs().to_string();
-    let with = cluster.unready_operator(&["--log", "info", "--status-interval", &seconds]);
-    settled(&with, sources).await;
+    let mut with = start(&seconds);
+    has_looked_at(&mut with, sources).await;
     let up = (sources - sources.div_ceil(SILENT)) * ENDPOINTS.len();
     let started = Instant::now();
-    is_up(&with, up).await;
+    is_up(&mut with, up).await;
     println!("everything is known after {:.0} s", started.elapsed().as_secs_f64());
     let before = asked.load(Ordering::Relaxed);
     let with = measure("with the status", with).await;
@@ -257,8 +261,10 @@ fn answer(mut stream: TcpStream, page: &str) {
 }
 
 /// Waits until an operator has looked at all sources.
-async fn has_looked_at(url: String, sources: usize) {
+async fn has_looked_at(operator: &mut Operator, sources: usize) {
+    let url = operator.url("/metrics");
     loop {
+        goes_on(operator);
         let done: f64 = ["changed", "unchanged"]
             .iter()
             .map(|result| format!("telewarden_reconciles_total{{result=\"{result}\"}} "))
@@ -282,9 +288,15 @@ fn get(url: &str) -> Option<String> {
         .map(|(_, text)| text)
 }
 
-async fn is_up(operator: &Operator, endpoints: usize) {
+/// An operator that has ended is waited for in vain.
+fn goes_on(operator: &mut Operator) {
+    assert!(operator.runs(), "the operator has ended:\n{}", operator.log());
+}
+
+async fn is_up(operator: &mut Operator, endpoints: usize) {
     let metric = "telewarden_endpoint_states{state=\"up\"}";
     while operator.metric(metric).await.is_none_or(|up| up < endpoints as f64) {
+        goes_on(operator);
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }

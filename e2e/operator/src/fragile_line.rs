@@ -1,7 +1,7 @@
 //! A proxy for the API server whose connections break.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -13,6 +13,7 @@ use crate::{Cluster, Random};
 pub struct FragileLine {
     port: u16,
     broken: Arc<AtomicUsize>,
+    sent: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
@@ -23,27 +24,38 @@ impl FragileLine {
         let port = listener.local_addr().expect("its address").port();
         let to = cluster.port();
         let broken = Arc::new(AtomicUsize::new(0));
-        let count = broken.clone();
+        let sent = Arc::new(AtomicU64::new(0));
+        let (count, counted) = (broken.clone(), sent.clone());
         let task = tokio::spawn(async move {
             let mut random = Random::new();
             loop {
                 let (from, _) = listener.accept().await.expect("a connection");
-                let (left, count) = (random.below(bytes), count.clone());
+                let (left, count, counted) = (random.below(bytes), count.clone(), counted.clone());
                 tokio::spawn(async move {
                     if let Ok(to) = TcpStream::connect(("127.0.0.1", to)).await
-                        && carry(&from, &to, left).await
+                        && carry(&from, &to, left, &counted).await
                     {
                         count.fetch_add(1, Ordering::Relaxed);
                     }
                 });
             }
         });
-        Self { port, broken, task }
+        Self {
+            port,
+            broken,
+            sent,
+            task,
+        }
     }
 
     /// The proxy's port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The number of bytes that were sent to the API server.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// The number of broken connections.
@@ -59,7 +71,7 @@ impl Drop for FragileLine {
 }
 
 /// Forwards the given number of bytes in both directions. Answers false if one side closed the connection before.
-async fn carry(from: &TcpStream, to: &TcpStream, mut left: u64) -> bool {
+async fn carry(from: &TcpStream, to: &TcpStream, mut left: u64, sent: &AtomicU64) -> bool {
     let mut buffer = [0; 4096];
     while left > 0 {
         let (source, sink) = tokio::select! {
@@ -74,6 +86,9 @@ async fn carry(from: &TcpStream, to: &TcpStream, mut left: u64) -> bool {
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
             Err(_) => return false,
         };
+        if std::ptr::eq(source, from) {
+            sent.fetch_add(read as u64, Ordering::Relaxed);
+        }
         let mut written = 0;
         while written < read {
             if sink.writable().await.is_err() {

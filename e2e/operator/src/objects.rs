@@ -114,8 +114,7 @@ pub fn render(settings: &str, sources: &[Value]) -> Vec<Value> {
         protocol: PROTOCOL,
         settings: Some(&settings),
         sources: sources.iter().map(|source| &**source).collect(),
-        cluster: None,
-        accepted: Default::default(),
+        ..Default::default()
     };
     let answer = module.render(&request).expect("render");
     let rendered = answer

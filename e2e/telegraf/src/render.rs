@@ -76,6 +76,7 @@ pub fn try_render(settings: &Value, sources: &[Value], accepted: &[Value]) -> Re
         sources: sources.iter().map(AsRef::as_ref).collect(),
         cluster: None,
         accepted: accepted.iter().map(AsRef::as_ref).collect(),
+        ..Default::default()
     })
 }
 

@@ -42,7 +42,8 @@ const MOUNTED: &str = "/etc/telegraf";
 pub struct Telegraf {
     process: Process,
     volume: Volume,
-    _port: Port,
+    health: String,
+    _port: Option<Port>,
 }
 
 /// The command line and environment of a Telegraf.
@@ -126,6 +127,18 @@ impl Telegraf {
         Self::ready(Launch::of(rendered, name))
     }
 
+    /// Starts one of the rendered Telegrafs while another one runs, with other ports.
+    ///
+    /// # Panics
+    /// If it ends.
+    pub fn start_beside(&self, rendered: &Rendered, name: &str) -> Self {
+        let mut launch = Launch::of(rendered, name);
+        for text in launch.files.values_mut() {
+            *text = text.replace(":8888\"", ":18888\"").replace(":8889\"", ":18889\"");
+        }
+        Self::await_health(Self::spawn(&launch, "127.0.0.1:18888", None))
+    }
+
     /// Starts one with other arguments for watching its configuration.
     ///
     /// # Panics
@@ -152,7 +165,10 @@ impl Telegraf {
     }
 
     fn ready(launch: Launch) -> Self {
-        let mut telegraf = Self::spawn(&launch);
+        Self::await_health(Self::spawn(&launch, HEALTH, Some(Port::take())))
+    }
+
+    fn await_health(mut telegraf: Self) -> Self {
         eventually("Telegraf's health output", || {
             telegraf.process.assert_runs();
             telegraf.health()
@@ -160,8 +176,7 @@ impl Telegraf {
         telegraf
     }
 
-    fn spawn(launch: &Launch) -> Self {
-        let port = Port::take();
+    fn spawn(launch: &Launch, health: &str, port: Option<Port>) -> Self {
         let mut volume = None;
         let process = Process::start(&launch.program, |command, folder| {
             let volume = volume.insert(Volume::new(&folder.join("volume")));
@@ -171,6 +186,7 @@ impl Telegraf {
         Self {
             process,
             volume: volume.expect("a volume was made"),
+            health: health.to_owned(),
             _port: port,
         }
     }
@@ -180,7 +196,7 @@ impl Telegraf {
     /// # Errors
     /// The response, if its status is not 200.
     pub fn health(&self) -> Result<(), String> {
-        match get(HEALTH, "/") {
+        match get(&self.health, "/") {
             Ok((200, _)) => Ok(()),
             other => Err(format!("{other:?}\n{}", self.process.log())),
         }
@@ -188,7 +204,11 @@ impl Telegraf {
 
     /// Updates the files of its ConfigMap as the kubelet does.
     pub fn reconfigure(&mut self, rendered: &Rendered) {
-        let name = &rendered.configurations[0].name;
+        self.reconfigure_named(rendered, &rendered.configurations[0].name);
+    }
+
+    /// The same for one of several.
+    pub fn reconfigure_named(&mut self, rendered: &Rendered, name: &str) {
         self.volume.write(&Launch::of(rendered, name).files);
     }
 
@@ -270,7 +290,7 @@ fn said_by_check(launch: &Launch) -> Verdict {
 }
 
 fn said_at_start(launch: &Launch) -> Verdict {
-    let mut telegraf = Telegraf::spawn(launch);
+    let mut telegraf = Telegraf::spawn(launch, HEALTH, Some(Port::take()));
     let mut ended = eventually("a start", || match telegraf.process.ended() {
         Some(status) => Ok(Some(status)),
         None => telegraf.health().map(|()| None),

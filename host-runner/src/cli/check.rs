@@ -428,8 +428,7 @@ pub(crate) fn ask(module: &Module, settings: Option<&Settings>, sources: &[&Valu
         protocol: telewarden::PROTOCOL,
         settings: settings.as_deref(),
         sources: sources.iter().map(AsRef::as_ref).collect(),
-        cluster: None,
-        accepted: Default::default(),
+        ..Default::default()
     })
 }
 

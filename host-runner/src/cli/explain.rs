@@ -97,7 +97,10 @@ fn words(answer: &RenderAnswer) -> String {
         text += &of_rendered(&source.rendered);
     }
     if let Some(shared) = &answer.shared {
-        text += "\nOne Telegraf for all of them\n";
+        text += match shared.configurations.len() {
+            0 | 1 => "\nOne Telegraf for all of them\n",
+            _ => "\nTelegrafs for all of them\n",
+        };
         text += &of_rendered(shared);
     }
     text

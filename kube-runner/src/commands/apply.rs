@@ -3,7 +3,7 @@
 //! The objects have another instance label than an operator's, so that no operator changes them. AppProjects are not
 //! checked, because users apply with their own rights.
 //!
-//! In `standalone` all sources share one Telegraf. Sources that are not given stay as last accepted, unless they are
+//! In `standalone` all sources share one Telegraf, or a few. Sources that are not given stay as last accepted, unless they are
 //! pruned.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
 use telewarden::{Diagnostic, Module, Outcome, PROTOCOL, RenderAnswer, RenderRequest, Rendered};
 use telewarden_policy::printable::printable;
-use telewarden_policy::well_known::ALL_SOURCES;
+use telewarden_policy::shards::{MOST, name};
+use telewarden_policy::well_known::{ALL_SOURCES, SOURCE};
 
 use crate::accepted::{AcceptedStore, Declarations};
 use crate::cli::Apply;
@@ -71,7 +72,7 @@ pub(crate) async fn apply(arguments: Apply) -> Result<ExitCode, Error> {
         settings: settings.clone(),
         sources,
     };
-    let mut answer = renderer.render(Vec::new()).await?;
+    let mut answer = renderer.render(Vec::new(), None).await?;
     let mut undone = print_diagnostics("settings", &answer.diagnostics);
     if settings.is_standalone() {
         let applied = apply_shared(&writer, &renderer, provider.as_ref(), &mut answer, arguments.prune).await;
@@ -146,7 +147,7 @@ struct Renderer {
 }
 
 impl Renderer {
-    async fn render(&self, accepted: Vec<Arc<RawValue>>) -> Result<RenderAnswer, Error> {
+    async fn render(&self, accepted: Vec<Arc<RawValue>>, shards: Option<usize>) -> Result<RenderAnswer, Error> {
         let (module, settings, sources) = (self.module.clone(), self.settings.clone(), self.sources.clone());
         let answer = blocking(move || {
             module.render(&RenderRequest {
@@ -155,6 +156,8 @@ impl Renderer {
                 sources: sources.iter().map(|source| &**source).collect(),
                 cluster: None,
                 accepted: accepted.iter().map(|declaration| &**declaration).collect(),
+                shards,
+                ..Default::default()
             })
         });
         answer.await.map_err(|source| Error::Module {
@@ -176,8 +179,13 @@ async fn apply_shared(
     let store = AcceptedStore::new(&host.standalone_namespace, &host.instance);
     let remembered = store.read(&writer.client).await?;
     let needed = needed(&remembered, answer, prune);
-    if !needed.is_empty() {
-        *answer = renderer.render(needed).await?;
+    // Nothing is deleted without `prune`, so there are no fewer Telegrafs than before.
+    let shards = match prune {
+        true => 1,
+        false => shards(writer, &host.standalone_namespace).await?,
+    };
+    if !needed.is_empty() || shards > 1 {
+        *answer = renderer.render(needed, Some(shards)).await?;
     }
     // Without objects, the shared configuration does not fit into a ConfigMap. The running one stays.
     let Some(mut rendered) = answer.shared.take().filter(|rendered| !rendered.objects.is_empty()) else {
@@ -213,6 +221,20 @@ async fn apply_shared(
         }
     }
     Ok(())
+}
+
+/// How many of the shared Telegrafs there are.
+async fn shards(writer: &Writer, namespace: &str) -> Result<usize, Error> {
+    let mut shards = 1;
+    loop {
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": name(shards), "namespace": namespace, "annotations": {SOURCE: ALL_SOURCES}}});
+        let found = writer.get(&ObjectId::of(&map)?).await?;
+        if shards == MOST || found.is_none_or(|found| writer.ours(&found, &map).is_err()) {
+            return Ok(shards);
+        }
+        shards += 1;
+    }
 }
 
 /// The stored declarations to render: those of refused sources, and without `prune` those of sources that are not given.

@@ -53,8 +53,7 @@ pub(crate) async fn doctor(arguments: Doctor) -> Result<ExitCode, Error> {
             protocol: PROTOCOL,
             settings: Some(&checked.document),
             sources: sources.iter().map(|source| &**source).collect(),
-            cluster: None,
-            accepted: Vec::new(),
+            ..Default::default()
         })
     });
     let answer: RenderAnswer = answer.await.map_err(|source| Error::Module {

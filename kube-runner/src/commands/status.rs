@@ -17,7 +17,7 @@ use telewarden_policy::printable::printable;
 use crate::cli::{StatusArgs, StatusFormat};
 use crate::connect::connect;
 use crate::error::Error;
-use crate::status::{Health, SourceHealth, State};
+use crate::status::{Health, SourceHealth};
 use crate::writer::bounded;
 
 /// How often `--watch` and `--wait` ask.
@@ -34,7 +34,7 @@ pub(crate) async fn status(arguments: StatusArgs) -> Result<ExitCode, Error> {
     let mut shown = String::new();
     loop {
         let health = select(operator.health().await?, &arguments.sources);
-        let is_well = !health.sources.is_empty() && health.sources.iter().all(|source| source.state == State::Up);
+        let is_well = !health.sources.is_empty() && health.sources.iter().all(|source| source.state.is_well());
         let waits = until.is_some_and(|until| !is_well && Instant::now() < until);
         let text = write(&health, arguments.output);
         if !waits && text != shown {
@@ -102,17 +102,21 @@ async fn proxied(client: &Client, arguments: &StatusArgs) -> Result<String, Erro
     } = arguments;
     let leases = Api::<Lease>::namespaced(client.clone(), namespace);
     let name = format!("telewarden-{instance}");
-    let lease = bounded(leases.get(&name), || {
+    let lease = bounded(leases.get_opt(&name), || {
         format!("read the Lease {namespace}/{name}, which names the operator's pod")
     });
-    let holder = lease
-        .await?
-        .spec
-        .and_then(|spec| spec.holder_identity)
-        .unwrap_or_default();
+    let lease = lease.await?.ok_or_else(|| {
+        failed(&format!(
+            "there is no Lease `{name}` in the namespace `{namespace}`: no operator runs there. Name the operator's namespace with \
+             --namespace, and the setting `instance` with --instance"
+        ))
+    })?;
+    let holder = lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default();
     // The identity is the pod's name and a random number.
     let Some((pod, _)) = holder.rsplit_once('_') else {
-        return Err(failed("no operator leads"));
+        return Err(failed(&format!(
+            "no operator leads: `kubectl get pods --namespace {namespace}` shows whether one runs"
+        )));
     };
     let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{PORT}/proxy/status");
     let request = http::Request::get(path)
@@ -156,12 +160,14 @@ fn write(health: &Health, format: StatusFormat) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::State;
 
     #[test]
     fn sources_are_named_as_people_do() {
         let source = |source: &str| SourceHealth {
             source: source.to_owned(),
             state: State::Up,
+            problems: Vec::new(),
             endpoints: Vec::new(),
             telegrafs: Vec::new(),
             outputs: Vec::new(),

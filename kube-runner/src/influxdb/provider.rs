@@ -650,13 +650,8 @@ async fn is_rolled_out(writer: &Writer, rendered: Option<&Rendered>) -> Result<b
     let objects = rendered.map(|rendered| rendered.objects.as_slice()).unwrap_or_default();
     for object in objects.iter().filter(|object| object["kind"] == "Deployment") {
         let Ok(id) = ObjectId::of(object) else { continue };
-        let found = writer.get(&id).await.map_err(|error| not_now(&error))?;
-        let Some(found) = found else { continue };
-        let status = &found.data["status"];
-        let count = |field: &str| status[field].as_i64().unwrap_or(0);
-        let is_seen = count("observedGeneration") >= found.metadata.generation.unwrap_or(0);
-        let is_new = count("updatedReplicas") == count("replicas") && count("availableReplicas") == count("replicas");
-        if count("replicas") > 0 && !(is_seen && is_new) {
+        let is_rolled_out = writer.is_rolled_out(&id, true).await;
+        if !is_rolled_out.map_err(|error| not_now(&error))? {
             return Ok(false);
         }
     }

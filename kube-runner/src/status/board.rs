@@ -6,23 +6,21 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::jiff::Timestamp;
 use telewarden_policy::printable::printable;
 use telewarden_policy::report::EndpointResult;
 
 use super::endpoint::{Endpoint, Transition};
-use super::expected::{Expected, TelegrafId};
-use super::health::{EndpointHealth, Health, OutputHealth, SourceHealth, State, TelegrafHealth};
+use super::expected::{Expected, ExpectedTelegraf, TelegrafId};
+use super::health::{EndpointHealth, Health, OutputHealth, Problem, SourceHealth, State, TelegrafHealth};
 use super::output::Output;
-use super::pods::Pods;
+use super::pods::{Pods, ReadPod};
 use super::published::{Published, verdict};
+use super::telegraf::{Answer, Telegraf};
 use super::telegraf_report::TelegrafReport;
 use super::words::{Explanation, short};
 use crate::events::Notification;
-
-/// A Telegraf that has not started, or not taken its configuration up, after this time is said to fail.
-const PATIENCE: Duration = Duration::from_secs(300);
 
 /// So many outputs of a source are kept.
 const MAX_OUTPUTS: usize = 64;
@@ -37,6 +35,8 @@ pub(crate) struct Board(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     sources: BTreeMap<String, Followed>,
+    /// What keeps sources from being applied, or should be known of them: by source and reason.
+    problems: BTreeMap<String, BTreeMap<&'static str, Problem>>,
     telegrafs: BTreeMap<TelegrafId, Turn>,
     pods: Pods,
     /// Sources with results that are not published yet.
@@ -62,19 +62,6 @@ struct Followed {
     published: Published,
 }
 
-/// One Telegraf, as one source sees it.
-#[derive(Debug)]
-struct Telegraf {
-    state: State,
-    since: Timestamp,
-    /// Since when it does not work, to lose patience.
-    not_up: Option<Instant>,
-    is_current: Option<bool>,
-    explanation: Option<Explanation>,
-    /// The source was told that it does not run.
-    told: bool,
-}
-
 /// What a round needs to know of a Telegraf.
 pub(super) struct Task {
     /// The pod's name and address, if it can be asked.
@@ -85,15 +72,6 @@ pub(super) struct Task {
     pub(super) prefixes: BTreeSet<String>,
     /// The number of names and URLs of all endpoints.
     pub(super) names: usize,
-}
-
-/// What came of asking a Telegraf.
-pub(super) enum Answer {
-    Report(TelegrafReport),
-    /// It could not be asked, or did not answer; with the reason.
-    Silence(String),
-    /// There is nobody to ask.
-    Nobody,
 }
 
 /// An endpoint whose reason should be looked for.
@@ -126,18 +104,21 @@ impl Board {
         self.known().follow(expected, interval);
     }
 
-    /// Follows these sources and no other ones.
-    pub(crate) fn follow_only(&self, all: Vec<Expected>, interval: Duration) {
+    /// Follows a source in other Telegrafs.
+    pub(crate) fn has_moved(&self, source: &str, telegrafs: Vec<ExpectedTelegraf>, interval: Duration) {
         let mut known = self.known();
-        let there: BTreeSet<_> = all.iter().map(|expected| expected.source.clone()).collect();
-        let gone: Vec<_> = known
-            .sources
-            .keys()
-            .filter(|source| !there.contains(*source))
-            .cloned()
-            .collect();
+        if let Some(followed) = known.sources.get(source) {
+            let expected = followed.expected.clone();
+            known.follow(Expected { telegrafs, ..expected }, interval);
+        }
+    }
+
+    /// Forgets all sources but these.
+    pub(crate) fn forget_others(&self, there: &BTreeSet<String>) {
+        let mut known = self.known();
+        let known_names = known.sources.keys().chain(known.problems.keys());
+        let gone: Vec<_> = known_names.filter(|source| !there.contains(*source)).cloned().collect();
         gone.iter().for_each(|source| known.forget(source));
-        all.into_iter().for_each(|expected| known.follow(expected, interval));
     }
 
     /// Forgets a source.
@@ -145,13 +126,42 @@ impl Board {
         self.known().forget(source);
     }
 
+    /// Takes in what came of the last attempt to apply a source. If it was not `complete`, what is not named is not known to have ended.
+    pub(crate) fn note<'a>(
+        &self,
+        source: &str,
+        problems: impl Iterator<Item = (&'static str, State, &'a str)>,
+        complete: bool,
+    ) {
+        let mut known = self.known();
+        let mut before = known.problems.remove(source).unwrap_or_default();
+        let mut now = BTreeMap::new();
+        for (reason, state, note) in problems {
+            let known = before.remove(reason).filter(|known| known.note == note);
+            let new = || Problem {
+                reason: reason.to_owned(),
+                state,
+                since: seconds(Timestamp::now()),
+                note: note.to_owned(),
+            };
+            now.insert(reason, known.unwrap_or_else(new));
+        }
+        if !complete {
+            before.append(&mut now);
+            now = before;
+        }
+        if !now.is_empty() {
+            known.problems.insert(source.to_owned(), now);
+        }
+    }
+
     /// Takes in a pod that is there.
-    pub(super) fn put_pod(&self, pod: &Pod) {
+    pub(super) fn put_pod(&self, pod: &ReadPod) {
         self.known().pods.put(pod);
     }
 
     /// Forgets a pod.
-    pub(super) fn remove_pod(&self, pod: &Pod) {
+    pub(super) fn remove_pod(&self, pod: &ReadPod) {
         self.known().pods.remove(pod);
     }
 
@@ -317,7 +327,15 @@ impl Board {
     /// The state of all sources, worst first.
     pub(crate) fn health(&self) -> Health {
         let known = self.known();
-        let mut sources: Vec<_> = known.sources.values().map(Followed::health).collect();
+        let names: BTreeSet<_> = known.sources.keys().chain(known.problems.keys()).collect();
+        let health = |name: &String| {
+            let problems = known.problems.get(name).into_iter().flat_map(BTreeMap::values);
+            let followed = known.sources.get(name);
+            let mut health = followed.map_or_else(|| SourceHealth::of(name), Followed::health);
+            health.take(problems.cloned().collect());
+            health
+        };
+        let mut sources: Vec<_> = names.into_iter().map(health).collect();
         sources.sort_by_key(|source| source.state);
         Health { sources }
     }
@@ -353,6 +371,7 @@ impl Known {
     }
 
     fn forget(&mut self, source: &str) {
+        self.problems.remove(source);
         if let Some(mut followed) = self.sources.remove(source) {
             followed.expected.telegrafs.clear();
             self.leave(source, &followed.expected);
@@ -572,11 +591,11 @@ impl Followed {
         let states = states.chain(telegrafs.iter().map(|telegraf| telegraf.state));
         let states = states.chain(outputs.iter().map(|output| output.state));
         SourceHealth {
-            source: self.expected.source.clone(),
             state: states.min().unwrap_or(State::Unknown),
             endpoints,
             telegrafs,
             outputs,
+            ..SourceHealth::of(&self.expected.source)
         }
     }
 }
@@ -595,91 +614,6 @@ impl Expected {
             warning,
             reason,
             note,
-        }
-    }
-}
-
-impl Telegraf {
-    fn new(now: Timestamp) -> Self {
-        Self {
-            state: State::Pending,
-            since: now,
-            not_up: None,
-            is_current: None,
-            explanation: Some(Explanation::new("nobody has looked yet", "Wait for a moment.")),
-            told: false,
-        }
-    }
-
-    fn observe(&mut self, id: &TelegrafId, pods: &Pods, answer: &Answer, digest: Option<&str>, now: Timestamp) {
-        let (mut state, explanation) = self.judge(id, pods, answer, digest);
-        let not_up = match state {
-            State::Pending => *self.not_up.get_or_insert_with(Instant::now),
-            _ => {
-                self.not_up = None;
-                Instant::now()
-            }
-        };
-        if state == State::Pending && not_up.elapsed() > PATIENCE {
-            state = State::Failing;
-        }
-        self.explanation = explanation;
-        self.told &= state == State::Failing;
-        if self.state != state {
-            self.state = state;
-            self.since = now;
-        }
-    }
-
-    fn judge(
-        &mut self,
-        id: &TelegrafId,
-        pods: &Pods,
-        answer: &Answer,
-        digest: Option<&str>,
-    ) -> (State, Option<Explanation>) {
-        self.is_current = None;
-        let Some((_, pod)) = pods.best_of(id) else {
-            let what = format!(
-                "`kubectl describe deployment --namespace {} {}` says why.",
-                id.namespace, id.name
-            );
-            return (State::Pending, Some(Explanation::new("it has no pod", what)));
-        };
-        if pod.state != State::Up {
-            return (pod.state, pod.explanation.clone());
-        }
-        if let Some(stuck) = pods.stuck_of(id).and_then(|stuck| stuck.explanation.clone()) {
-            let why = format!("an older pod runs, and the new one does not start: {}", stuck.why);
-            return (State::Failing, Some(Explanation::new(why, stuck.what_to_do)));
-        }
-        match (answer, digest) {
-            (Answer::Report(report), Some(digest)) => {
-                let is_current = report.digest == digest;
-                self.is_current = Some(is_current);
-                let what = "Wait: Kubernetes brings a changed ConfigMap to a pod within two minutes. If it stays so, Telegraf's log says why.";
-                let old = Explanation::new("it runs an older configuration", what);
-                match is_current {
-                    true => (State::Up, None),
-                    false => (State::Pending, Some(old)),
-                }
-            }
-            (_, None) => (State::Up, None),
-            (Answer::Silence(why), _) => {
-                let what = "Look whether a NetworkPolicy is in the way: port 8889 must be open for the operator's namespace \
-                            (setting `operatorNamespace`).";
-                (
-                    State::Unknown,
-                    Some(Explanation::new(
-                        format!("it runs, and does not tell its state: {why}"),
-                        what,
-                    )),
-                )
-            }
-            (Answer::Nobody, _) => (
-                State::Pending,
-                Some(Explanation::new("its pod has no address yet", "Wait for a moment.")),
-            ),
         }
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Endpoint {
     missed: u64,
     /// The source was told that it is down.
     told: bool,
+    /// It was down when this operator first looked: an earlier one may have told the source.
+    may_be_told: bool,
     /// What is wrong.
     pub(super) explanation: Option<Explanation>,
     /// When it was last looked for the reason.
@@ -65,6 +67,7 @@ impl Endpoint {
             gathered: 0,
             missed: 0,
             told: false,
+            may_be_told: false,
             explanation: None,
             asked: None,
             told_of_service: false,
@@ -129,20 +132,23 @@ impl Endpoint {
         };
         self.missed = missed;
         self.becomes(state, now);
+        if before.is_none() {
+            self.may_be_told = state == State::Failing && self.failures().is_some_and(|failures| failures >= MISSED);
+        }
         if state == State::Up {
             self.explanation = None;
             self.asked = None;
             self.told_of_service = false;
         }
-        match (self.told, state) {
-            (false, State::Failing) if self.missed >= MISSED => {
+        match (self.told || self.may_be_told, state) {
+            (_, State::Failing) if self.missed >= MISSED && !self.told => {
                 self.told = true;
                 Some(Transition::Down {
                     answered: self.successes().unwrap_or(0),
                 })
             }
             (true, State::Up) => {
-                self.told = false;
+                (self.told, self.may_be_told) = (false, false);
                 Some(Transition::Up {
                     failed: self.failures().unwrap_or(0),
                 })
@@ -289,6 +295,21 @@ mod tests {
     #[test]
     fn an_operator_that_starts_again_says_the_same() {
         assert_eq!(told(&[url(false, 5, 9), url(false, 5, 10), url(false, 5, 11)])[2], DOWN);
+    }
+
+    #[test]
+    fn an_operator_that_starts_again_tells_the_end_of_what_an_earlier_one_may_have_told() {
+        let up = Some(Transition::Up { failed: 9 });
+        assert_eq!(
+            told(&[url(false, 5, 9), url(true, 6, 9), url(true, 7, 9)]),
+            [None, up, None]
+        );
+        assert_eq!(
+            told(&[url(false, 5, 2), url(true, 6, 2)]),
+            [None, None],
+            "nobody was told"
+        );
+        assert_eq!(told(&[url(true, 5, 9), url(false, 5, 10), url(true, 6, 10)]), [None; 3]);
     }
 
     #[test]

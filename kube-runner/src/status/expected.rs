@@ -50,34 +50,38 @@ impl Expected {
     }
 }
 
-/// What an answer says of the sources that it renders.
+/// What an answer says of the sources that it renders, each with Telegrafs of its own.
 pub(crate) fn expected_of(answer: &RenderAnswer, source_at: impl Fn(usize) -> Option<Arc<Source>>) -> Vec<Expected> {
-    let shared = answer.shared.as_ref().map(telegrafs);
+    let rendered = answer.sources.iter().filter(|source| !source.endpoints.is_empty());
     let expected = |of_source: &SourceAnswer| {
         let source = source_at(of_source.index)?;
-        let endpoints = of_source.endpoints.iter().map(|endpoint| ExpectedEndpoint {
-            name: endpoint.name.clone(),
-            urls: endpoint.urls.clone(),
-        });
         Some(Expected {
-            alias_prefix: shared
-                .as_ref()
-                .map_or_else(String::new, |_| format!("{}/", of_source.source)),
-            namespace: match shared {
-                Some(_) => source.tenant.clone(),
-                None => of_source.rendered.namespace.clone().unwrap_or_default(),
-            },
-            source: source.key.clone(),
-            reference: source.reference.clone(),
-            endpoints: endpoints.collect(),
-            telegrafs: shared.clone().unwrap_or_else(|| telegrafs(&of_source.rendered)),
+            namespace: of_source.rendered.namespace.clone().unwrap_or_default(),
+            alias_prefix: String::new(),
+            ..expected_in(of_source, &source, telegrafs_of(&of_source.rendered))
         })
     };
-    let rendered = answer.sources.iter().filter(|source| !source.endpoints.is_empty());
     rendered.filter_map(expected).collect()
 }
 
-fn telegrafs(rendered: &Rendered) -> Vec<ExpectedTelegraf> {
+/// What an answer says of a source in Telegrafs that it shares with others.
+pub(crate) fn expected_in(of_source: &SourceAnswer, source: &Source, telegrafs: Vec<ExpectedTelegraf>) -> Expected {
+    let endpoints = of_source.endpoints.iter().map(|endpoint| ExpectedEndpoint {
+        name: endpoint.name.clone(),
+        urls: endpoint.urls.clone(),
+    });
+    Expected {
+        source: source.key.clone(),
+        reference: source.reference.clone(),
+        endpoints: endpoints.collect(),
+        telegrafs,
+        namespace: source.tenant.clone(),
+        alias_prefix: format!("{}/", of_source.source),
+    }
+}
+
+/// The Telegrafs of what is rendered.
+pub(crate) fn telegrafs_of(rendered: &Rendered) -> Vec<ExpectedTelegraf> {
     let Some(namespace) = &rendered.namespace else {
         return Vec::new();
     };

@@ -14,13 +14,15 @@ pub(crate) enum State {
     Pending,
     /// Nobody says.
     Unknown,
+    /// Nothing is to be done for it.
+    Skipped,
     /// It works.
     Up,
 }
 
 impl State {
     /// The states, worst first.
-    pub(crate) const ALL: [Self; 4] = [Self::Failing, Self::Pending, Self::Unknown, Self::Up];
+    pub(crate) const ALL: [Self; 5] = [Self::Failing, Self::Pending, Self::Unknown, Self::Skipped, Self::Up];
 
     /// The name.
     pub(crate) fn name(self) -> &'static str {
@@ -28,8 +30,14 @@ impl State {
             Self::Failing => "failing",
             Self::Pending => "pending",
             Self::Unknown => "unknown",
+            Self::Skipped => "skipped",
             Self::Up => "up",
         }
+    }
+
+    /// True if nobody has to look.
+    pub(crate) fn is_well(self) -> bool {
+        matches!(self, Self::Skipped | Self::Up)
     }
 }
 
@@ -48,9 +56,46 @@ pub(crate) struct SourceHealth {
     pub(crate) source: String,
     /// The worst state of its parts.
     pub(crate) state: State,
+    /// What the operator has told the source when it applied it, and is still so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) problems: Vec<Problem>,
     pub(crate) endpoints: Vec<EndpointHealth>,
     pub(crate) telegrafs: Vec<TelegrafHealth>,
     pub(crate) outputs: Vec<OutputHealth>,
+}
+
+impl SourceHealth {
+    /// A source of which nothing is known.
+    pub(super) fn of(source: &str) -> Self {
+        Self {
+            source: source.to_owned(),
+            state: State::Up,
+            problems: Vec::new(),
+            endpoints: Vec::new(),
+            telegrafs: Vec::new(),
+            outputs: Vec::new(),
+        }
+    }
+
+    /// Adds problems.
+    pub(super) fn take(&mut self, problems: Vec<Problem>) {
+        let states = problems.iter().map(|problem| problem.state);
+        self.state = states.chain([self.state]).min().unwrap_or(self.state);
+        self.problems = problems;
+    }
+}
+
+/// What the operator has told a source, as an Event.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Problem {
+    /// The Event's reason, such as `Refused`.
+    pub(crate) reason: String,
+    /// What it means for the source. `up` for a remark.
+    pub(crate) state: State,
+    pub(crate) since: String,
+    /// The Event's text.
+    pub(crate) note: String,
 }
 
 /// The state of one URL of an endpoint.

@@ -12,7 +12,7 @@
 //! - `expected` is what was rendered: a source's endpoints, and the Telegrafs that scrape them.
 //! - `pods` reads the state of Telegraf's pods, `telegraf_report` what a Telegraf tells about itself.
 //! - `services` looks a failing endpoint's Service up, and `log` finds the reason in Telegraf's log.
-//! - `endpoint` and `output` follow one endpoint and one output over time.
+//! - `endpoint`, `telegraf` and `output` follow one of them over time.
 //! - `published` is what was told last in the Report of a source.
 //! - `board` holds all of it, and `rounds` asks each Telegraf in turn.
 //! - `health` is the answer of `/status`, and `words` says what is wrong and what to do.
@@ -30,13 +30,14 @@ mod pods;
 mod published;
 mod rounds;
 mod services;
+mod telegraf;
 mod telegraf_report;
 mod words;
 
 pub(crate) use board::{Board, ReportContent};
-pub(crate) use expected::expected_of;
+pub(crate) use expected::{expected_in, expected_of, telegrafs_of};
 #[cfg(test)]
-pub(crate) use health::EndpointHealth;
+pub(crate) use health::{EndpointHealth, Problem};
 pub(crate) use health::{Health, SourceHealth, State};
 pub(crate) use rounds::{Means, Rounds, follow_pods};
 pub(crate) use words::Explanation;

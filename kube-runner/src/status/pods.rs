@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod, PodStatus};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, PodStatus, ResourceRequirements};
 use kube::ResourceExt;
+use kube::core::Object;
+use serde::Deserialize;
 
 use super::expected::TelegrafId;
 use super::health::State;
@@ -15,6 +17,20 @@ pub(super) const NAME_LABEL: &str = "telegraf.influxdata.com/name";
 /// So many pods of one Telegraf are kept. One rolls out beside another.
 const MAX_PODS: usize = 4;
 
+/// The fields of a pod that are read. The others are not decoded, because anybody can create a large pod with Telegraf's label.
+pub(super) type ReadPod = Object<ReadSpec, PodStatus>;
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct ReadSpec {
+    containers: Vec<ReadContainer>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct ReadContainer {
+    name: String,
+    resources: Option<ResourceRequirements>,
+}
+
 /// What is kept of a pod.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct PodState {
@@ -22,6 +38,9 @@ pub(super) struct PodState {
     pub(super) address: Option<IpAddr>,
     pub(super) state: State,
     pub(super) explanation: Option<Explanation>,
+    /// A ReplicaSet of the Telegraf's Deployment has made it. A pod that only says so does not stay: the garbage collector or the
+    /// ReplicaSet deletes it.
+    is_made: bool,
 }
 
 /// The pods of all Telegrafs, by name.
@@ -30,20 +49,26 @@ pub(super) struct Pods(BTreeMap<TelegrafId, BTreeMap<String, PodState>>);
 
 impl Pods {
     /// Takes in a pod that is there.
-    pub(super) fn put(&mut self, pod: &Pod) {
+    pub(super) fn put(&mut self, pod: &ReadPod) {
         let Some(id) = telegraf_of(pod) else { return };
         if pod.metadata.deletion_timestamp.is_some() {
             return self.remove(pod);
         }
+        let state = read(pod, &id);
         let pods = self.0.entry(id).or_default();
         let name = pod.name_any();
-        if pods.len() < MAX_PODS || pods.contains_key(&name) {
-            pods.insert(name, read(pod));
+        if pods.len() == MAX_PODS && !pods.contains_key(&name) {
+            let other = pods.iter().find(|(_, other)| state.is_made && !other.is_made);
+            let Some(other) = other.map(|(name, _)| name.clone()) else {
+                return;
+            };
+            pods.remove(&other);
         }
+        pods.insert(name, state);
     }
 
     /// Forgets a pod.
-    pub(super) fn remove(&mut self, pod: &Pod) {
+    pub(super) fn remove(&mut self, pod: &ReadPod) {
         let Some(id) = telegraf_of(pod) else { return };
         if let Some(pods) = self.0.get_mut(&id) {
             pods.remove(&pod.name_any());
@@ -63,24 +88,25 @@ impl Pods {
         self.0
             .get(id)?
             .iter()
-            .max_by_key(|(_, pod)| (pod.state, pod.address.is_some()))
+            .max_by_key(|(_, pod)| (pod.is_made, pod.state, pod.address.is_some()))
     }
 
     /// The pod that works worst, if it says what is wrong: a rollout that is stuck.
     pub(super) fn stuck_of(&self, id: &TelegrafId) -> Option<&PodState> {
+        let (_, best) = self.best_of(id)?;
         let mut pods = self.0.get(id)?.values();
-        pods.find(|pod| pod.state == State::Failing)
+        pods.find(|pod| pod.state == State::Failing && pod.is_made == best.is_made)
     }
 }
 
-fn telegraf_of(pod: &Pod) -> Option<TelegrafId> {
+fn telegraf_of(pod: &ReadPod) -> Option<TelegrafId> {
     Some(TelegrafId {
         namespace: pod.namespace()?,
         name: pod.labels().get(NAME_LABEL)?.clone(),
     })
 }
 
-fn read(pod: &Pod) -> PodState {
+fn read(pod: &ReadPod, id: &TelegrafId) -> PodState {
     let status = pod.status.clone().unwrap_or_default();
     let containers = status.container_statuses.iter().flatten();
     let container = containers.clone().find(|container| container.name == "telegraf");
@@ -90,14 +116,27 @@ fn read(pod: &Pod) -> PodState {
         address: address.filter(|_| container.is_some_and(runs)),
         state,
         explanation,
+        is_made: is_made(pod, id),
     }
+}
+
+/// A Deployment `x` has ReplicaSets `x-<hash>`.
+fn is_made(pod: &ReadPod, id: &TelegrafId) -> bool {
+    pod.owner_references().iter().any(|owner| {
+        let hash = owner
+            .name
+            .strip_prefix(&id.name)
+            .and_then(|rest| rest.strip_prefix('-'));
+        let is_hash = hash.is_some_and(|hash| !hash.contains('-'));
+        owner.controller == Some(true) && owner.kind == "ReplicaSet" && is_hash
+    })
 }
 
 fn runs(container: &ContainerStatus) -> bool {
     container.state.as_ref().is_some_and(|state| state.running.is_some())
 }
 
-fn judge(pod: &Pod, status: &PodStatus, container: Option<&ContainerStatus>) -> (State, Option<Explanation>) {
+fn judge(pod: &ReadPod, status: &PodStatus, container: Option<&ContainerStatus>) -> (State, Option<Explanation>) {
     let failing = |explanation| (State::Failing, Some(explanation));
     let pending = |why: &str| {
         let what = "Wait; if it stays so, `kubectl describe pod` says more.";
@@ -161,7 +200,7 @@ fn unschedulable(status: &PodStatus) -> Option<String> {
 }
 
 /// Why the container ends again and again.
-fn ended(pod: &Pod, container: &ContainerStatus, state: &ContainerState) -> Option<Explanation> {
+fn ended(pod: &ReadPod, container: &ContainerStatus, state: &ContainerState) -> Option<Explanation> {
     let waits = state.waiting.as_ref().and_then(|waiting| waiting.reason.as_deref());
     let is_over = state.terminated.is_some() || waits == Some("CrashLoopBackOff");
     let last = container.last_state.as_ref().and_then(|last| last.terminated.as_ref());
@@ -179,9 +218,10 @@ fn ended(pod: &Pod, container: &ContainerStatus, state: &ContainerState) -> Opti
     ))
 }
 
-fn memory_limit(pod: &Pod) -> Option<String> {
-    let containers = &pod.spec.as_ref()?.containers;
-    let limits = containers.first()?.resources.as_ref()?.limits.as_ref()?;
+fn memory_limit(pod: &ReadPod) -> Option<String> {
+    let mut containers = pod.spec.containers.iter();
+    let telegraf = containers.find(|container| container.name == "telegraf")?;
+    let limits = telegraf.resources.as_ref()?.limits.as_ref()?;
     Some(short(&limits.get("memory")?.0))
 }
 
@@ -214,8 +254,17 @@ mod tests {
 
     use super::*;
 
-    fn pod(name: &str, status: Value) -> Pod {
+    fn id() -> TelegrafId {
+        TelegrafId {
+            namespace: "redis".to_owned(),
+            name: "telegraf-redis".to_owned(),
+        }
+    }
+
+    fn pod(name: &str, status: Value) -> ReadPod {
         serde_json::from_value(json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
             "metadata": {"name": name, "namespace": "redis", "labels": {NAME_LABEL: "telegraf-redis"}},
             "spec": {"containers": [{"name": "telegraf", "resources": {"limits": {"memory": "10Mi"}}}]},
             "status": status,
@@ -283,7 +332,7 @@ mod tests {
     )]
     #[case::evicted(json!({"phase": "Failed", "reason": "Evicted"}), State::Failing, "Evicted")]
     fn a_pod_is_explained(#[case] status: Value, #[case] state: State, #[case] why: &str) {
-        let pod = read(&pod("a", status));
+        let pod = read(&pod("a", status), &id());
         assert_eq!(pod.state, state);
         let told = pod.explanation.map(|explanation| explanation.why).unwrap_or_default();
         assert!(told.contains(why) && (why.is_empty() == told.is_empty()), "{told}");
@@ -292,10 +341,7 @@ mod tests {
 
     #[test]
     fn the_best_pod_counts_and_one_that_is_stuck_is_known() {
-        let id = TelegrafId {
-            namespace: "redis".to_owned(),
-            name: "telegraf-redis".to_owned(),
-        };
+        let id = id();
         let mut pods = Pods::default();
         pods.put(&pod(
             "new",
@@ -316,5 +362,33 @@ mod tests {
         let mut pods = Pods::default();
         (0..100).for_each(|number| pods.put(&pod(&number.to_string(), json!(null))));
         assert_eq!(pods.0.values().map(BTreeMap::len).sum::<usize>(), MAX_PODS);
+    }
+    #[test]
+    fn made_up_pods_do_not_hide_the_one_of_the_deployment() {
+        let runs = || container(json!({"ready": true, "state": {"running": {}}}));
+        let owned_by = |name: &str, kind: &str, owner: &str| {
+            let mut pod = pod(name, runs());
+            let reference =
+                json!({"apiVersion": "apps/v1", "kind": kind, "name": owner, "uid": "u", "controller": true});
+            pod.metadata.owner_references = Some(vec![serde_json::from_value(reference).unwrap()]);
+            pod
+        };
+        for (others, expected) in [
+            (vec![pod("a", runs())], "real"),
+            (
+                (0..9).map(|number| pod(&format!("a{number}"), runs())).collect(),
+                "real",
+            ),
+            (vec![owned_by("z", "ReplicaSet", "telegraf-redis-2-5d4f")], "real"),
+            (vec![owned_by("z", "Job", "telegraf-redis-5d4f")], "real"),
+        ] {
+            let mut pods = Pods::default();
+            others.iter().for_each(|other| pods.put(other));
+            let mut real = owned_by("real", "ReplicaSet", "telegraf-redis-5d4f");
+            real.status = serde_json::from_value(waits("CrashLoopBackOff", "")).unwrap();
+            pods.put(&real);
+            assert_eq!(pods.best_of(&id()).unwrap().0, expected);
+            assert!(pods.0[&id()].len() <= MAX_PODS);
+        }
     }
 }

@@ -6,24 +6,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodStatus, ResourceRequirements};
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::LogParams;
-use kube::core::{ApiResource, Object};
+use kube::core::ApiResource;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
-use serde::Deserialize;
 use telewarden::Causes;
 use telewarden_policy::needs::ServicePort;
 use telewarden_policy::well_known::STATUS_PORT;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::board::{Answer, Board, Question, Task};
+use super::board::{Board, Question, Task};
 use super::expected::TelegrafId;
 use super::log;
-use super::pods::NAME_LABEL;
+use super::pods::{NAME_LABEL, ReadPod};
 use super::published::AGAIN;
 use super::services::{Fault, fault_of};
+use super::telegraf::Answer;
 use super::telegraf_report::{Reader, TelegrafReport};
 use super::words::{Explanation, short};
 use crate::cluster_state::ClusterState;
@@ -256,43 +256,13 @@ fn unexplained(id: &TelegrafId) -> Explanation {
 
 /// False for addresses that no pod has.
 fn is_pods(address: IpAddr) -> bool {
+    // `::ffff:a.b.c.d` reaches a.b.c.d.
+    let address = address.to_canonical();
     let is_link_local = match address {
         IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
         IpAddr::V6(address) => address.is_unicast_link_local(),
     };
     !is_link_local && !address.is_unspecified() && !address.is_multicast()
-}
-
-/// The fields of a pod that are read. The others are not decoded, because anybody can create a large pod with Telegraf's label.
-type ReadPod = Object<ReadSpec, PodStatus>;
-
-#[derive(Clone, Debug, Deserialize)]
-struct ReadSpec {
-    containers: Vec<ReadContainer>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct ReadContainer {
-    name: String,
-    resources: Option<ResourceRequirements>,
-}
-
-fn pod_of(read: ReadPod) -> Pod {
-    let container = |container: ReadContainer| Container {
-        name: container.name,
-        resources: container.resources,
-        ..Container::default()
-    };
-    let containers = read.spec.containers.into_iter().map(container).collect();
-    let spec = PodSpec {
-        containers,
-        ..PodSpec::default()
-    };
-    Pod {
-        metadata: read.metadata,
-        spec: Some(spec),
-        status: read.status,
-    }
 }
 
 /// Follows the pods of all Telegrafs.
@@ -306,8 +276,8 @@ pub(crate) async fn follow_pods(client: Client, board: Arc<Board>) {
     while let Some(event) = pods.next().await {
         match event {
             Ok(Event::Init) => board.clear_pods(),
-            Ok(Event::InitApply(pod) | Event::Apply(pod)) => board.put_pod(&pod_of(pod)),
-            Ok(Event::Delete(pod)) => board.remove_pod(&pod_of(pod)),
+            Ok(Event::InitApply(pod) | Event::Apply(pod)) => board.put_pod(&pod),
+            Ok(Event::Delete(pod)) => board.remove_pod(&pod),
             Ok(Event::InitDone) => backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60)),
             Err(error) => {
                 tracing::warn!(error = %Causes(&error), "Telegraf's pods cannot be watched; their state is not known");
@@ -430,6 +400,8 @@ mod tests {
             ("10.1.2.3", true),
             ("fd00::2", true),
             ("169.254.169.254", false),
+            ("::ffff:10.1.2.3", true),
+            ("::ffff:169.254.169.254", false),
             ("fe80::1", false),
             ("0.0.0.0", false),
             ("224.0.0.1", false),

@@ -219,8 +219,7 @@ fn generate(request: &RawValue, settings: Option<&RawValue>) -> ValidateAnswer {
         protocol: VERSION,
         settings,
         sources: vec![request],
-        cluster: None,
-        accepted: Vec::new(),
+        ..Default::default()
     });
     let mut findings = findings_of(&answer);
     let is_list = || serde_json::from_str::<TypeMeta<'_>>(request.get()).is_ok_and(|meta| meta.known().is_some());

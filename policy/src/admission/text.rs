@@ -5,8 +5,12 @@ use std::collections::BTreeSet;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::rules::{page, pages};
 
-/// The longest warning, without the address of its rule's page. Kubernetes asks for 120 characters, and truncates beyond 256:
+/// The longest warning, without help and without the address of its rule's page. Kubernetes asks for 120 characters, and may
+/// truncate beyond 256: <https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#response>
 const MAX_WARNING: usize = 120;
+
+/// The longest warning with help, without the address.
+const MAX_HELPED: usize = 180;
 
 /// The most pages of rules that a rejection names.
 const MAX_PAGES: usize = 3;
@@ -79,7 +83,13 @@ pub(super) fn warnings(findings: &[Diagnostic]) -> Vec<String> {
 }
 
 fn warning(finding: &Diagnostic) -> String {
-    let text = shorten(&format!("{}: {}", finding.code, finding.message));
+    let mut text = shorten(&format!("{}: {}", finding.code, finding.message));
+    if let Some(help) = &finding.help {
+        let helped = one_line(&format!("{text}; {help}"));
+        if helped.chars().count() <= MAX_HELPED {
+            text = helped;
+        }
+    }
     format!("{text}; see {}", page(&finding.code))
 }
 

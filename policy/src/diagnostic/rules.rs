@@ -526,7 +526,9 @@ rules! {
         message: "endpoint `{endpoint}`: there is no Service `{service}` in the namespace `{namespace}`",
         help: did_you_mean(nearest.as_deref()).or_else(|| help("create the Service, or correct the URL's host")),
         why: "Admission looks Services up with the setting `services: warn`. It is only a warning, because the Service may be \
-              created a moment later. Kubewarden's audit scanner reports it for as long as the Service is missing.",
+              created a moment later. Kubewarden's audit scanner reports it for as long as the Service is missing. \
+              `kubectl get services --namespace <namespace>` lists the Services: create the one that is missing, or correct the \
+              URL's host, `<service>.<namespace>.svc`.",
         example: "",
         instead: "",
     }
@@ -536,7 +538,8 @@ rules! {
         help: help(format!("its TCP ports: {}", list(&ports))),
         why: "A Service answers only at the ports in `spec.ports`, which can differ from the ports of its pods \
               (<https://kubernetes.io/docs/concepts/services-networking/service/#defining-a-service>). Admission looks Services up \
-              with the setting `services: warn`.",
+              with the setting `services: warn`. Write one of the Service's ports into the URL, or add the port to the Service: \
+              `kubectl get service <service> --namespace <namespace>` shows them.",
         example: "",
         instead: "",
     }
@@ -898,10 +901,12 @@ rules! {
     }
     TW406 ConfigurationTooLarge { size: usize, limit: usize } Error {
         summary: "The rendered configuration does not fit into a ConfigMap.",
-        message: "the configuration is {size} bytes long; a ConfigMap holds {limit}",
-        help: help("remove endpoints, or use another topology than `standalone`"),
+        message: "the configuration is {size} bytes long; there is room for {limit}",
+        help: help("remove endpoints; in `standalone`, set `standalone.shards: auto` or a higher number, or use another topology"),
         why: "Kubernetes limits a ConfigMap to 1 MiB \
-              (<https://kubernetes.io/docs/concepts/configuration/configmap/#motivation>).",
+              (<https://kubernetes.io/docs/concepts/configuration/configmap/#motivation>). In `standalone` sources share a ConfigMap \
+              or a few: one source may take an eighth of one, and one tenant a quarter of one in all of them together, so that \
+              there is room for the others.",
         example: "",
         instead: "",
     }

@@ -25,6 +25,11 @@ impl Need {
     }
 }
 
+/// `standalone`: the Secret with all tokens.
+pub(crate) fn shared_secret(settings: &Settings) -> String {
+    format!("{}-tokens", settings.influxdb.token_secret.name)
+}
+
 /// What an output needs for a holder. `None` if the settings do not have it provided.
 pub(super) fn of_output(
     holder: &str,
@@ -43,14 +48,14 @@ pub(super) fn of_output(
         let setting = &settings.influxdb.token_secret;
         // Another bucket is another authorization in another Secret. So the old one stays until nothing uses it.
         let hash = short(&format!("{holder}\n{url}\n{organization}\n{bucket}\n{variable}"));
-        let (end, key) = match settings.topology.is_shared() {
-            true => ("tokens", format!("INFLUX_TOKEN_{}", hash.to_ascii_uppercase())),
-            false => (hash.as_str(), setting.key.clone()),
+        let (secret, key) = match settings.topology.is_shared() {
+            true => (
+                shared_secret(settings),
+                format!("INFLUX_TOKEN_{}", hash.to_ascii_uppercase()),
+            ),
+            false => (format!("{}-{hash}", setting.name), setting.key.clone()),
         };
-        DatabaseToken {
-            secret: format!("{}-{end}", setting.name),
-            key,
-        }
+        DatabaseToken { secret, key }
     });
     let retention = class.retention.as_ref().unwrap_or(&settings.influxdb.retention);
     Some(Need {

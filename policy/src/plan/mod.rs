@@ -4,7 +4,7 @@
 //!  settings ─┐
 //!            ├─▶ application.rs   one workload for each source
 //!  Accepted ─┤   endpoint.rs      one workload for each endpoint
-//!            └─▶ standalone.rs    one part for each source, and one workload for all parts
+//!            └─▶ standalone.rs    one part for each source, and one workload for each shard
 //! ```
 //!
 //! A topology is one file here and one variant of [`Topology`]. [`resources`](crate::resources) makes the objects of each
@@ -25,18 +25,19 @@ mod status;
 use std::collections::BTreeMap;
 
 use crate::annotation::{Declaration, Endpoint};
+use crate::digest::sha256;
 use crate::settings::{Class, Names, Settings, Topology};
 use crate::sorted_map::sorted_map;
 use crate::source::{Identity, Source};
 use crate::telegraf::to_toml;
 
-pub(crate) use database::Need;
+pub(crate) use database::{Need, shared_secret};
 pub(crate) use name::label_value;
 pub(crate) use output_address::check_output_addresses;
 pub(crate) use peers::{Peer, Peers, has_open_output};
 pub(crate) use pod::Pod;
 pub(crate) use size_bound::size_bound;
-pub(crate) use standalone::{MAX_CONFIG_MAP, MAX_PART, Part, Standalone};
+pub(crate) use standalone::{Base, Part, Standalone, names_of_all};
 
 /// A source without errors, and its declaration. Only the checks in [`render`](crate::render) create one, so that nothing
 /// is planned for a refused source.
@@ -81,8 +82,10 @@ pub(crate) struct Workload<'a> {
     /// Telegraf's connections.
     pub(crate) peers: Peers,
     pub(crate) pod: Pod,
-    /// What its outputs need of databases.
+    /// What its outputs need of databases. In `standalone` that belongs to all workloads together.
     pub(crate) needs: Vec<Need>,
+    /// It uses tokens that are provided.
+    pub(crate) has_tokens: bool,
     /// The digest that it tells with its state, if it does.
     pub(crate) status: Option<String>,
 }
@@ -92,8 +95,12 @@ pub(crate) struct Workload<'a> {
 pub(crate) enum ConfigFiles {
     /// One file, which Telegraf reads by its path.
     One(BTreeMap<String, String>),
-    /// Any number of files in a directory that Telegraf reads.
-    Directory(BTreeMap<String, String>),
+    /// Any number of files in a directory that Telegraf reads. `digests` is a text that changes with them, if a change of them
+    /// is a rollout.
+    Directory {
+        files: BTreeMap<String, String>,
+        digests: String,
+    },
 }
 
 impl ConfigFiles {
@@ -103,7 +110,22 @@ impl ConfigFiles {
     /// The files, by name.
     pub(crate) fn by_name(&self) -> &BTreeMap<String, String> {
         match self {
-            Self::One(files) | Self::Directory(files) => files,
+            Self::One(files) | Self::Directory { files, .. } => files,
+        }
+    }
+
+    /// A digest of all files.
+    pub(crate) fn digest(&self) -> String {
+        match self {
+            Self::One(files) => {
+                let files = files.iter();
+                sha256(
+                    &files
+                        .map(|(name, text)| format!("{name}\n{text}\n"))
+                        .collect::<String>(),
+                )
+            }
+            Self::Directory { digests, .. } => sha256(digests),
         }
     }
 }
@@ -134,7 +156,7 @@ fn of_endpoints<'a>(
     let holder = identity.to_string();
     let needs = database::of_class(&holder, accepted.class_settings, &names, settings, |_| true);
     let mut pod = Pod::of(declaration, settings);
-    pod.take_tokens(&needs, settings);
+    pod.take_tokens(&needs);
     pod.take_credentials(endpoints);
     let mut file = to_toml(&configuration);
     let status = status::add_to(&mut file, settings);
@@ -149,6 +171,7 @@ fn of_endpoints<'a>(
         files: ConfigFiles::One(sorted_map([(ConfigFiles::FILE.to_owned(), file)])),
         peers: peers::of_telegraf(endpoints, &configuration, settings),
         pod,
+        has_tokens: needs.iter().any(|need| need.database.token.is_some()),
         needs,
         status,
     }

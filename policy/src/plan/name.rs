@@ -30,9 +30,6 @@ pub(super) fn object_name(identity: &Identity, endpoint: Option<&str>, settings:
     })
 }
 
-/// The name of the objects of `standalone`.
-pub(super) const SHARED_NAME: &str = "telegraf";
-
 /// The name of a source's file in `standalone`. A ConfigMap's keys have at most 253 characters.
 pub(super) fn file_name(identity: &Identity) -> String {
     let plain = match identity {

@@ -23,6 +23,33 @@ pub(crate) enum Peer {
     Anywhere,
 }
 
+impl Peer {
+    /// As a text that [`Peers::insert_text`] reads.
+    pub(super) fn to_text(&self) -> String {
+        match self {
+            Self::Namespace(name) => format!("namespace {name}"),
+            Self::Address(address, port) => format!("address {port} {address}"),
+            Self::External(port) => format!("external {port}"),
+            Self::Anywhere => "anywhere".to_owned(),
+        }
+    }
+
+    fn of_text(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let mut word = || words.next().unwrap_or_default();
+        match word() {
+            "namespace" => Some(Self::Namespace(word().to_owned())),
+            "address" => {
+                let port = word().parse().ok()?;
+                Some(Self::Address(word().parse().ok()?, port))
+            }
+            "external" => Some(Self::External(word().parse().ok()?)),
+            "anywhere" => Some(Self::Anywhere),
+            _ => None,
+        }
+    }
+}
+
 /// A sorted set of peers. It is a list, because another type of set would add 4 KB to the module.
 #[derive(Debug, Default)]
 pub(crate) struct Peers(Vec<Peer>);
@@ -38,9 +65,9 @@ impl Peers {
         peers.into_iter().for_each(|peer| self.insert(peer));
     }
 
-    /// Adds the peers of another Telegraf.
-    pub(super) fn merge(&mut self, other: Self) {
-        self.extend(other.0);
+    /// Adds a peer that [`Peer::to_text`] has made a text.
+    pub(super) fn insert_text(&mut self, text: &str) {
+        self.extend(Peer::of_text(text));
     }
 
     /// The peers, sorted.

@@ -63,20 +63,22 @@ impl Pod {
         }
     }
 
+    /// `standalone`: takes all variables with tokens from one Secret. `variable` is one of the settings that has one there.
+    pub(super) fn take_shared_token(&mut self, variable: &str, secret: String) {
+        self.token_env = Some(secret);
+        // Each output has a variable of its own, so nobody has to make the Secret of this one.
+        let known = self.env.iter_mut().find(|env| env.name == variable);
+        let from = known.and_then(|env| env.value_from.as_mut());
+        if let Some(secret) = from.and_then(|from| from.secret_key_ref.as_mut()) {
+            secret.optional = Some(true);
+        }
+    }
+
     /// Sets the variables with tokens from the Secrets of the needs.
-    pub(super) fn take_tokens(&mut self, needs: &[Need], settings: &Settings) {
+    pub(super) fn take_tokens(&mut self, needs: &[Need]) {
         for need in needs {
             let Some(token) = &need.database.token else { continue };
             let known = self.env.iter_mut().find(|env| env.name == need.variable);
-            if settings.topology.is_shared() {
-                self.token_env = Some(token.secret.clone());
-                // Each output has a variable of its own, so nobody has to make the Secret of this one.
-                let from = known.and_then(|env| env.value_from.as_mut());
-                if let Some(secret) = from.and_then(|from| from.secret_key_ref.as_mut()) {
-                    secret.optional = Some(true);
-                }
-                continue;
-            }
             let own = variable_of_secret(need.variable.clone(), &token.secret, &token.key);
             match known {
                 Some(known) => *known = own,

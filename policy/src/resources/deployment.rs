@@ -8,7 +8,6 @@ use super::object::{
     Container, Deployment, DeploymentSpec, Metadata, PodSpec, PodTemplate, config_map_volume, credentials_volume, pair,
     single,
 };
-use crate::digest::sha256;
 use crate::plan::configuration::HEALTH_PORT;
 use crate::plan::{ConfigFiles, Workload, label_value};
 use crate::settings::{
@@ -32,11 +31,10 @@ pub(super) fn deployment(workload: &Workload<'_>, settings: &Settings) -> Deploy
         .map(|(annotation, text)| (annotation.clone(), text.fill(names)));
     let mut annotations = sorted_map(annotations);
     if settings.reload == Reload::Rollout {
-        let files = workload.files.by_name().iter();
-        let all: String = files.map(|(name, text)| format!("{name}\n{text}\n")).collect();
-        annotations.insert("telegraf.influxdata.com/config-digest".to_owned(), sha256(&all));
+        let name = "telegraf.influxdata.com/config-digest".to_owned();
+        annotations.insert(name, workload.files.digest());
     }
-    if workload.needs.iter().any(|need| need.database.token.is_some()) {
+    if workload.has_tokens {
         annotations.insert(TOKENS.to_owned(), String::new());
     }
     let spec = DeploymentSpec {
@@ -153,7 +151,7 @@ fn arguments(files: &ConfigFiles, reload: Reload) -> Vec<String> {
             "--config".to_owned(),
             format!("{CONFIG_DIRECTORY}/{}", ConfigFiles::FILE),
         ],
-        ConfigFiles::Directory(_) => vec!["--config-directory".to_owned(), CONFIG_DIRECTORY.to_owned()],
+        ConfigFiles::Directory { .. } => vec!["--config-directory".to_owned(), CONFIG_DIRECTORY.to_owned()],
     };
     if reload == Reload::Watch {
         // A ConfigMap volume changes by a symlink swap, which `inotify` does not report for the file. Polling detects it.

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use super::kind::{
     AnnotationName, Count, Domain, EndpointOptions, ExtraResource, Image, InstanceName, NameSet, NamespaceName,
     OfEndpoint, OfTelegraf, OneOrMore, OptionalDuration, Outputs, Plugins, PodAnnotations, PodFields, PodLabel,
-    PodLabels, PodToleration, Port, SecretName, Sections, Size, Table, Tags, TextMap, TextWith, Variable,
+    PodLabels, PodToleration, Port, SecretName, Sections, Shards, Size, Table, Tags, TextMap, TextWith, Variable,
     VariablePrefix,
 };
 use super::pattern::{HostPattern, NamePattern};
@@ -87,6 +87,9 @@ settings! {
     pub(crate) struct Standalone {
         /// Telegraf's namespace.
         namespace: NamespaceName = "telegraf",
+        /// How many Telegrafs the sources are spread over: a number from 1 to 128, or `auto` for as many as their configuration
+        /// needs. Each has a ConfigMap, which holds some 1,000 sources.
+        shards: Shards = "auto",
     }
 
     /// Where metrics are sent: Telegraf's configuration as data, with the names that it has in TOML. Texts can contain

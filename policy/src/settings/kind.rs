@@ -17,6 +17,7 @@ use super::template::{self, Scope, Scopes, Template, TemplateTable};
 use super::{check_image, is_dns_label, is_qualified_name, is_reserved_metadata};
 use crate::diagnostic::Problem;
 use crate::located::{Data, from_json};
+use crate::shards::MOST;
 use crate::sorted_map::SmallMap;
 use crate::telegraf::{Duration, Key, Options, Origin, parse_size, read_options};
 
@@ -89,6 +90,30 @@ impl Kind for Count {
             reader.mismatch(path, written, "a whole number, 1 or more", instead);
         }
         value
+    }
+}
+
+/// How many shards there are; `auto` is none.
+pub(crate) struct Shards;
+
+impl Kind for Shards {
+    type Value = Option<usize>;
+
+    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        if written.as_str() == Some("auto") {
+            return Some(None);
+        }
+        let count = |number: &u64| (1..=MOST as u64).contains(number);
+        let value = written
+            .as_u64()
+            .filter(count)
+            .and_then(|number| usize::try_from(number).ok());
+        if value.is_none() {
+            let number = written.as_str().and_then(|text| text.parse().ok()).filter(count);
+            let instead = number.map(|number| number.to_string());
+            reader.mismatch(path, written, "`auto`, or a whole number from 1 to 128", instead);
+        }
+        value.map(Some)
     }
 }
 
@@ -754,6 +779,20 @@ mod schema {
     schema_of!(PodToleration: Toleration);
     schema_of!(PodFields: Map<String, Json>);
     schema_of!(ExtraResource: Map<String, Json>);
+
+    impl JsonSchema for Shards {
+        fn inline_schema() -> bool {
+            true
+        }
+
+        fn schema_name() -> Cow<'static, str> {
+            "Shards".into()
+        }
+
+        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            schemars::json_schema!({"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": MOST}]})
+        }
+    }
 
     impl<S: JsonSchema> JsonSchema for Sections<S> {
         fn inline_schema() -> bool {

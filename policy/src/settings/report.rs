@@ -42,6 +42,7 @@ fn for_host(settings: &Settings) -> HostSettings {
         annotation_prefixes: PREFIXES.map(str::to_owned).into(),
         topology: settings.topology,
         standalone_namespace: settings.standalone.namespace.clone(),
+        standalone_shards: settings.standalone.shards,
         applications: sources.applications,
         namespaces: sources.namespaces,
         argocd_namespace: sources.argocd_namespace.clone(),

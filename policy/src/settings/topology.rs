@@ -14,13 +14,13 @@ choices! {
         Application,
         /// One for each endpoint, in the source's namespace.
         Endpoint,
-        /// One for all sources, in a separate namespace.
+        /// One for all sources, or a few (`standalone.shards`), in a separate namespace.
         Standalone,
     }
 }
 
 impl Topology {
-    /// True if all sources share one Telegraf, so that no source has separate objects.
+    /// True if sources share a Telegraf, so that no source has separate objects.
     pub(crate) fn is_shared(self) -> bool {
         match self {
             Self::Application | Self::Endpoint => false,

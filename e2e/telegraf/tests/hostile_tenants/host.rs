@@ -68,6 +68,7 @@ fn call(settings: &Value, sources: &[&Value], accepted: &[&Value]) -> Result<Ren
         sources: sources.iter().map(AsRef::as_ref).collect(),
         cluster: None,
         accepted: accepted.iter().map(AsRef::as_ref).collect(),
+        ..Default::default()
     });
     let answer = answer.map_err(|error| format!("the module: {error}"))?;
     let errors: Vec<_> = answer.diagnostics.iter().filter(|finding| finding.is_error()).collect();

@@ -6,9 +6,11 @@
 mod database;
 mod endpoints;
 mod monitoring;
+mod outage;
 mod parts;
 mod pods;
 mod reports;
+mod sources;
 mod telegrafs;
 
 use telewarden_e2e_telegraf::repository;

@@ -10,7 +10,8 @@ struct Row {
     cells: [String; 5],
 }
 
-/// The table: a line for each endpoint, and for each Telegraf and output that does not work; if it is wide, for all of them.
+/// The table: a line for each endpoint, and for each Event, Telegraf and output that says that something does not work; if it is
+/// wide, for all of them.
 pub(super) fn table(health: &Health, wide: bool) -> String {
     if health.sources.is_empty() {
         return "The operator follows no such source.\n".to_owned();
@@ -27,6 +28,7 @@ pub(super) fn table(health: &Health, wide: bool) -> String {
 fn rows(source: &SourceHealth, wide: bool) -> Vec<Row> {
     let row = |what: String, state: State, since: &str, explanation: &Option<Explanation>, detail: String| {
         let why = match explanation {
+            Some(Explanation { why, what_to_do }) if what_to_do.is_empty() => why.clone(),
             Some(Explanation { why, what_to_do }) => format!("{why}. {what_to_do}"),
             None if wide => detail,
             None => String::new(),
@@ -87,7 +89,21 @@ fn rows(source: &SourceHealth, wide: bool) -> Vec<Row> {
                 detail,
             )
         });
-    endpoints.chain(telegrafs).chain(outputs).collect()
+    let problems = source.problems.iter().filter(|problem| is_shown(problem.state));
+    let problems = problems.map(|problem| {
+        let told = Explanation {
+            why: problem.note.lines().collect::<Vec<_>>().join("; "),
+            what_to_do: String::new(),
+        };
+        row(
+            format!("event {}", problem.reason),
+            problem.state,
+            &problem.since,
+            &Some(told),
+            String::new(),
+        )
+    });
+    problems.chain(endpoints).chain(telegrafs).chain(outputs).collect()
 }
 
 fn aligned(lines: &[[String; 5]]) -> String {
@@ -115,7 +131,7 @@ fn aligned(lines: &[[String; 5]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::EndpointHealth;
+    use crate::status::{EndpointHealth, Problem};
 
     #[test]
     fn the_worst_comes_first_and_what_works_is_short() {
@@ -137,12 +153,19 @@ mod tests {
                     endpoint("a", State::Up, None),
                     endpoint("metrics\u{1b}", State::Failing, Some(refused)),
                 ],
+                problems: vec![Problem {
+                    reason: "Refused".to_owned(),
+                    state: State::Failing,
+                    since: "2026-11-30T00:00:00Z".to_owned(),
+                    note: "TW301: one\nTW302: two".to_owned(),
+                }],
                 telegrafs: Vec::new(),
                 outputs: Vec::new(),
             }],
         };
         let expected = "\
 SOURCE           WHAT                    STATE    SINCE                 WHY
+Namespace/redis  event Refused           failing  2026-11-30T00:00:00Z  TW301: one; TW302: two
 Namespace/redis  endpoint metrics\\u{1b}  failing  2026-11-30T00:00:00Z  the connection is refused. Look at the port.
 Namespace/redis  endpoint a              up       2026-11-30T00:00:00Z
 ";
