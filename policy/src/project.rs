@@ -17,7 +17,6 @@ use crate::glob::Glob;
 use crate::protocol::ClusterView;
 use crate::settings::Settings;
 use crate::source;
-use orphans::OrphanedResources;
 
 /// Argo CD's default address of its own cluster.
 const THIS_SERVER: &str = "https://kubernetes.default.svc";
@@ -103,7 +102,7 @@ struct Spec {
     namespace_resource_blacklist: Vec<GroupKind>,
     /// An empty list permits nothing. A missing list permits everything.
     namespace_resource_whitelist: Option<Vec<GroupKind>>,
-    orphaned_resources: Option<OrphanedResources>,
+    orphaned_resources: serde_json::Value,
 }
 
 #[derive(Debug, Default, Deserialize)]

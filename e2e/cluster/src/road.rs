@@ -20,7 +20,7 @@ pub struct Road {
 }
 
 impl Road {
-    /// Starts what does not run, and installs the operator with these settings. The app-of-apps of this name deploys what is
+    /// Starts what does not run, and installs the operator with these settings. The app-of-apps `apps-of-<name>` deploys what is
     /// in the folder `apps` of the repository.
     ///
     /// # Panics
@@ -46,7 +46,8 @@ impl Road {
         Self {
             node,
             database,
-            name: name.to_owned(),
+            // An Application may have the name itself.
+            name: format!("apps-of-{name}"),
             beginning: None,
             namespaces: Vec::new(),
             applications: Vec::new(),

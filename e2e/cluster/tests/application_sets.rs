@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use telewarden_e2e_cluster::{
-    Kind, Node, Road, Tracking, Webhook, destination, eventually, exporter, for_a_while, name_of, settings, text_at,
+    Kind, Node, Road, Tracking, Webhook, destination, eventually, exporter, for_a_while, settings, text_at,
 };
 
 const DIGEST: &str = "/metadata/annotations/telegraf.influxdata.com~1rendered-digest";
@@ -110,21 +110,21 @@ async fn an_annotation_that_somebody_adds_to_its_application_is_taken_away_unles
     remove(road).await;
 }
 
-#[tokio::test]
-async fn the_digest_of_admission_and_the_controller_never_end_unless_it_is_preserved() {
-    let mut road = Road::open("digest", Tracking::Annotation, settings()).await;
-    let node = road.node.clone();
-    let webhook = Webhook::mutating(&node).await;
-    let set = set_of(&mut road, &["telegraf.influxdata.com/rendered-digest"]).await;
+/// Waits until admission has added its digest, and answers how often the ApplicationSet controller writes the Application
+/// afterwards, within some seconds.
+async fn writes_after_the_digest(road: &Road) -> usize {
+    let node = &road.node;
     eventually("admission has added its digest", || async {
         let application = node.get(Kind::APPLICATION, "argocd", "one").await?;
         match text_at(&application, DIGEST) {
             digest if digest.is_empty() => Err(application["metadata"].to_string()),
-            digest => Ok(digest),
+            _ => Ok(()),
         }
     })
     .await;
-    assert_eq!(name_of(&set), "set");
+    road.argocd().synced(node, "one").await;
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    let seen = node.audit().len();
     for_a_while("the digest stays", || async {
         let application = node.get(Kind::APPLICATION, "argocd", "one").await?;
         match text_at(&application, DIGEST) {
@@ -133,6 +133,27 @@ async fn the_digest_of_admission_and_the_controller_never_end_unless_it_is_prese
         }
     })
     .await;
-    webhook.remove(&node).await;
+    let audit = node.audit();
+    let writes = audit
+        .iter()
+        .skip(seen)
+        .filter(|event| event.is_write() && event.object_ref.name == "one");
+    writes
+        .filter(|event| event.object_ref.resource == "applications" && event.user_agent.contains("applicationset"))
+        .count()
+}
+
+#[tokio::test]
+async fn the_controller_writes_over_the_digest_of_admission_unless_it_is_preserved() {
+    let mut road = Road::open("digest", Tracking::Annotation, settings()).await;
+    let webhook = Webhook::mutating(&road.node).await;
+    set_of(&mut road, &[]).await;
+    let fights = writes_after_the_digest(&road).await;
+    set_of(&mut road, &["telegraf.influxdata.com/rendered-digest"]).await;
+    let preserved = writes_after_the_digest(&road).await;
+    println!("the digest: {fights} writes of the ApplicationSet controller, {preserved} where it is preserved");
+    assert_eq!(preserved, 0);
+    assert!(fights > 0, "it is not written over");
+    webhook.remove(&road.node).await;
     remove(road).await;
 }

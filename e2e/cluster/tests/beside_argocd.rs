@@ -1,7 +1,9 @@
 //! Argo CD leaves our objects alone, and we leave its alone.
 
 use serde_json::{Value, json};
-use telewarden_e2e_cluster::{Application, Kind, Node, Road, Tracking, eventually, for_a_while, settings, text_at};
+use telewarden_e2e_cluster::{
+    Application, Kind, Node, Road, Tracking, eventually, for_a_while, objects, settings, text_at,
+};
 
 const ANNOTATION: &str = "web: http://web.alone.svc:9100/metrics";
 
@@ -125,11 +127,18 @@ async fn a_project_that_watches_for_orphans_warns_of_our_objects_unless_it_ignor
     })
     .await;
 
-    let ignore = json!([
-        {"group": "", "kind": "ConfigMap", "name": "telegraf-*"},
-        {"group": "apps", "kind": "Deployment", "name": "telegraf-*"},
-        {"group": "", "kind": "Secret", "name": "telegraf-*"},
-    ]);
+    let told = eventually("the operator says what to do", || async {
+        let events = node.events("argocd", "alone").await;
+        let told = events
+            .iter()
+            .find(|event| event.starts_with("Doubtful") && event.contains("TW415"));
+        told.cloned().ok_or_else(|| format!("{events:?}"))
+    })
+    .await;
+    let entries = told.split_once("`spec.orphanedResources.ignore`: ").expect("entries").1;
+    let entries = entries.rsplit_once('}').expect("entries").0;
+    let ignore = objects(&format!("[{entries}}}]")).remove(0);
+    println!("orphaned resources: {ignore}");
     let watchful = json!({"orphanedResources": {"warn": true, "ignore": ignore}});
     road.argocd().project(&node, "watchful", watchful).await;
     road.argocd().hard_refresh(&node, "alone").await;

@@ -22,7 +22,7 @@ async fn a_commit_ends_as_series_in_the_database() {
     // The only way from Telegraf to the exporter, and to the database, is by their Services.
     road.database.has("shop", "prometheus_web").await;
     legs.leg("its first series is in the database");
-    road.argocd().synced(&road.node, "whole-road").await;
+    road.argocd().synced(&road.node, "apps-of-whole-road").await;
     legs.end();
     road.close().await;
 }

@@ -48,6 +48,9 @@ pub struct AuditEvent {
     /// The object. Absent for other paths.
     #[serde(default)]
     pub object_ref: ObjectRef,
+    /// The program that sent it, as it says.
+    #[serde(default)]
+    pub user_agent: String,
     /// The path with its query.
     #[serde(rename = "requestURI")]
     pub request_uri: String,

@@ -4,40 +4,19 @@
 //! and so also what is rendered. Entries in `ignore` prevent that. They are read as Argo CD does
 //! (`isKnownOrphanedResourceExclusion` in `controller/appcontroller.go`, v3.2).
 
-use serde::Deserialize;
+use serde_json::Value as Json;
 
-use super::{Deployed, Projects, deployed_kinds, or_default};
+use super::{Deployed, Projects, deployed_kinds};
 use crate::glob::Glob;
 use crate::settings::Settings;
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct OrphanedResources {
-    #[serde(deserialize_with = "or_default")]
-    warn: bool,
-    #[serde(deserialize_with = "or_default")]
-    ignore: Vec<Ignored>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Ignored {
-    #[serde(deserialize_with = "or_default")]
-    group: String,
-    #[serde(deserialize_with = "or_default")]
-    kind: String,
-    #[serde(deserialize_with = "or_default")]
-    name: String,
-}
-
-impl Ignored {
-    /// An empty kind or name is any. An empty group is the core's.
-    fn covers(&self, group: &str, kind: &str, name: &str) -> bool {
-        let matches = |pattern: &str, text: &str| Glob::gobwas(pattern).is_some_and(|glob| glob.matches(text));
-        (self.kind.is_empty() || matches(&self.kind, kind))
-            && matches(&self.group, group)
-            && (self.name.is_empty() || matches(&self.name, name))
-    }
+/// Whether an entry of `ignore` covers an object. An empty kind or name is any. An empty group is the core's.
+fn covers(entry: &Json, group: &str, kind: &str, name: &str) -> bool {
+    let matches = |field: &str, text: &str, is_any: bool| {
+        let pattern = entry[field].as_str().unwrap_or_default();
+        (pattern.is_empty() && is_any) || Glob::gobwas(pattern).is_some_and(|glob| glob.matches(text))
+    };
+    matches("kind", kind, true) && matches("group", group, false) && matches("name", name, true)
 }
 
 impl Projects {
@@ -47,10 +26,11 @@ impl Projects {
         let Some(Ok(project)) = self.get(deployed.project_name()) else {
             return String::new();
         };
-        let orphaned = project.spec.orphaned_resources.as_ref();
-        let Some(orphaned) = orphaned.filter(|orphaned| orphaned.warn) else {
+        let orphaned = &project.spec.orphaned_resources;
+        if orphaned["warn"] != Json::Bool(true) {
             return String::new();
-        };
+        }
+        let ignored = orphaned["ignore"].as_array().map_or(&[][..], Vec::as_slice);
         let extra = settings.extra_resources.len();
         let mut own = deployed_kinds(settings);
         own.truncate(own.len().saturating_sub(extra));
@@ -58,7 +38,7 @@ impl Projects {
             let secrets = &settings.influxdb.token_secret.name;
             let prefix = if kind == "Secret" { secrets.as_str() } else { "telegraf" };
             let name = format!("{prefix}-{application}");
-            let is_covered = orphaned.ignore.iter().any(|entry| entry.covers(group, kind, &name));
+            let is_covered = ignored.iter().any(|entry| covers(entry, group, kind, &name));
             (!is_covered).then(|| format!("{{group: \"{group}\", kind: {kind}, name: \"{prefix}-*\"}}"))
         });
         missing.collect::<Vec<_>>().join(", ")
