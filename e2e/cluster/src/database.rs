@@ -1,6 +1,7 @@
 //! InfluxDB in a pod.
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -13,6 +14,7 @@ const SERVICE: &str = "influxdb/influxdb:8086";
 /// The cluster's database, with the organization `square`.
 pub struct Database {
     node: Node,
+    since: f64,
 }
 
 impl Database {
@@ -60,7 +62,11 @@ spec:
         }))
         .await;
         node.available("influxdb", "influxdb").await;
-        let database = Self { node: node.clone() };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time");
+        let database = Self {
+            node: node.clone(),
+            since: now.as_secs_f64(),
+        };
         eventually("the database is set up", || async {
             let setup = json!({
                 "username": "administrator", "password": "a-long-password", "org": "square", "bucket": "first", "token": TOKEN,
@@ -75,7 +81,8 @@ spec:
         database
     }
 
-    /// How many points each measurement of a bucket has, and the times of the first and the last one in seconds.
+    /// The times of the points of each measurement in a bucket, in seconds. A bucket stays when its Application goes, so points
+    /// of an earlier test are left out.
     ///
     /// # Errors
     /// If the database does not answer.
@@ -91,8 +98,12 @@ spec:
             let mut times: Vec<f64> = rows
                 .filter_map(|row| row[0].as_f64().map(|time| time / 1000.0))
                 .collect();
+            times.retain(|time| *time > self.since);
             times.sort_by(f64::total_cmp);
             times.dedup();
+            if times.is_empty() {
+                continue;
+            }
             measurements.insert(table["name"].as_str().unwrap_or_default().to_owned(), times);
         }
         Ok(measurements)
