@@ -36,6 +36,8 @@ impl Kind {
     pub const NODE: Self = Self("", "v1", "Node");
     /// A Pod.
     pub const POD: Self = Self("", "v1", "Pod");
+    /// A ReplicaSet.
+    pub const REPLICA_SET: Self = Self("apps", "v1", "ReplicaSet");
     /// A Secret.
     pub const SECRET: Self = Self("", "v1", "Secret");
     /// A Service.

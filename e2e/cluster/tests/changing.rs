@@ -52,6 +52,10 @@ async fn a_change_arrives(reload: &str) {
         .expect("the database answers")["prometheus_web"]
         .len();
 
+    let sets = node
+        .list(Kind::REPLICA_SET, "changing", "app.kubernetes.io/name=telegraf")
+        .await;
+    assert_eq!(sets.len(), 1, "a new Telegraf is rolled out once: {sets:#?}");
     let mut legs = Legs::of(&format!("a change with reload: {reload}"));
     road.application("changing", &annotated(&["web", "also"])).await;
     eventually("Argo CD has synced the annotation", || async {

@@ -537,6 +537,30 @@ async fn the_operator_that_it_installs_does_its_work_and_uses_every_right() {
     cluster.rights_were_enough_and_all_used(&given(&installed));
 }
 
+/// Without it, an operator that may not list what it has rendered before would wait for the right, and serve nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_stays_until_what_was_rendered_with_it_is_gone() {
+    let cluster = Cluster::without_operator(&[]).await;
+    let may_write_secrets = |installed: &[Value]| given(installed).iter().any(|right| right.resource == "secrets");
+    let no_tokens = json!({"settings": {"influxdb": {"provide": "nothing"}}});
+    assert!(!may_write_secrets(&cluster.install(&no_tokens)));
+    let mut inventory = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": "telewarden-inventory-telewarden",
+            "namespace": "telewarden",
+            "annotations": {"applyset.kubernetes.io/contains-group-kinds": "ConfigMap,Deployment.apps,Secret"},
+        },
+    });
+    cluster.put(&inventory).await;
+    assert!(may_write_secrets(&cluster.install(&no_tokens)));
+    let annotations = &mut inventory["metadata"]["annotations"];
+    annotations["applyset.kubernetes.io/contains-group-kinds"] = json!("ConfigMap,Deployment.apps");
+    cluster.put(&inventory).await;
+    assert!(!may_write_secrets(&cluster.install(&no_tokens)));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn argo_cd_may_be_in_another_namespace() {
     let cluster = Cluster::without_operator(&[]).await;

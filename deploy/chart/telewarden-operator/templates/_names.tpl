@@ -87,6 +87,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $plural := index $.Values.plurals .kind | default (include "telewarden-operator.plural" .kind) }}
 {{- $rendered = printf "%s/%s" $group $plural | append $rendered }}
 {{- end }}
+{{- /* What the operator has rendered before, and now has to find and delete: the inventory names it. */}}
+{{- $name := include "telewarden-operator.instance" . | printf "telewarden-inventory-%s" }}
+{{- $inventory := lookup "v1" "ConfigMap" .Release.Namespace $name | default dict }}
+{{- $before := dig "metadata" "annotations" "applyset.kubernetes.io/contains-group-kinds" "" $inventory | splitList "," }}
+{{- if has "Secret" $before }}{{ $rendered = append $rendered "/secrets" }}{{ end }}
+{{- if has "NetworkPolicy.networking.k8s.io" $before }}{{ $rendered = append $rendered "networking.k8s.io/networkpolicies" }}{{ end }}
 {{- uniq $rendered | toJson -}}
 {{- end -}}
 
