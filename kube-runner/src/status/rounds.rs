@@ -17,8 +17,9 @@ use telewarden_policy::well_known::STATUS_PORT;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::board::{Board, Question, Task};
+use super::board::{Board, Task};
 use super::expected::TelegrafId;
+use super::followed::Question;
 use super::log;
 use super::pods::{NAME_LABEL, ReadPod};
 use super::published::AGAIN;
