@@ -15,7 +15,7 @@ use super::endpoint::Transition;
 use super::expected::{Expected, ExpectedTelegraf, TelegrafId};
 use super::followed::{Followed, Question};
 use super::health::{FailingEndpoint, Health, Problem, SourceHealth, State, States, seconds};
-use super::pods::{Pods, ReadPod};
+use super::pods::{Pods, ReadPod, telegraf_of};
 use super::telegraf::Answer;
 use super::words::Explanation;
 use crate::events::Notification;
@@ -29,7 +29,8 @@ pub(crate) struct Board(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    sources: BTreeMap<Arc<str>, Followed>,
+    /// In boxes, because half of such a map can be empty.
+    sources: BTreeMap<Arc<str>, Box<Followed>>,
     /// What keeps sources from being applied, or should be known of them: by source and reason.
     problems: BTreeMap<String, BTreeMap<&'static str, Problem>>,
     telegrafs: BTreeMap<TelegrafId, Turn>,
@@ -134,7 +135,10 @@ impl Board {
 
     /// Takes in a pod that is there.
     pub(super) fn put_pod(&self, pod: &ReadPod) {
-        self.known().pods.put(pod);
+        let mut known = self.known();
+        let Some(id) = telegraf_of(pod) else { return };
+        let id = known.shared(&id);
+        known.pods.put(id, pod);
     }
 
     /// Forgets a pod.
@@ -170,11 +174,11 @@ impl Board {
         // A name and a URL for each.
         let names = 2 * followed.iter().map(|followed| followed.endpoints.len()).sum::<usize>();
         let expected: Vec<_> = followed.iter().map(|followed| &followed.expected).collect();
-        let mut telegrafs = expected.iter().flat_map(|expected| &expected.telegrafs);
+        let mut telegrafs = followed.iter().flat_map(|followed| &followed.telegrafs);
         let pod = known.pods.best_of(id);
         Some(Task {
             pod: pod.and_then(|(name, pod)| Some((name.to_owned(), pod.address?))),
-            tells: telegrafs.any(|telegraf| telegraf.id == *id && telegraf.digest.is_some()),
+            tells: telegrafs.any(|(telegraf, _)| telegraf.id == *id && telegraf.digest.is_some()),
             prefixes: expected.iter().map(|expected| expected.alias_prefix.clone()).collect(),
             names,
         })
@@ -269,7 +273,7 @@ impl Board {
     pub(crate) fn report_to_recall(&self, source: &str) -> Option<String> {
         let known = self.known();
         let followed = known.sources.get(source)?;
-        (!followed.published.is_recalled()).then(|| followed.expected.namespace.clone())
+        (!followed.published.is_recalled()).then(|| followed.expected.namespace.to_string())
     }
 
     /// Takes in what an earlier operator has published. Others can write it too, so only results of the source's own endpoints are
@@ -294,7 +298,7 @@ impl Board {
         let known = self.known();
         let followed = known.sources.get(source)?;
         Some(ReportContent {
-            namespace: followed.expected.namespace.clone(),
+            namespace: followed.expected.namespace.to_string(),
             reference: followed.expected.source.reference.clone(),
             results: followed.published.results()?.to_vec(),
         })
@@ -306,7 +310,7 @@ impl Board {
         let health = |name: &str| {
             let problems = known.problems.get(name).into_iter().flat_map(BTreeMap::values);
             let followed = known.sources.get(name);
-            let mut health = followed.map_or_else(|| SourceHealth::of(name), Followed::health);
+            let mut health = followed.map_or_else(|| SourceHealth::of(name), |followed| followed.health());
             health.take(problems.cloned().collect());
             health
         };
@@ -323,7 +327,10 @@ impl Board {
             let problems = known.problems.get(name).into_iter().flat_map(BTreeMap::values);
             let of_problems = problems.map(|problem| problem.state).min();
             let followed = known.sources.get(name);
-            let state = of_problems.into_iter().chain(followed.map(Followed::state)).min();
+            let state = of_problems
+                .into_iter()
+                .chain(followed.map(|followed| followed.state()))
+                .min();
             *states.sources.entry(state.unwrap_or(State::Up)).or_default() += 1;
             for (key, endpoint) in followed.into_iter().flat_map(|followed| &followed.endpoints) {
                 *states.endpoints.entry(endpoint.state).or_default() += 1;
@@ -353,13 +360,17 @@ impl Known {
         })
     }
 
-    fn follow(&mut self, expected: Expected, interval: Duration) {
+    fn follow(&mut self, mut expected: Expected, interval: Duration) {
         let (source, before) = match self.sources.remove_entry(expected.source.key.as_str()) {
             Some((source, before)) => (source, Some(before)),
             None => (expected.source.key.as_str().into(), None),
         };
         self.leave(&source, &expected);
-        for telegraf in &expected.telegrafs {
+        for telegraf in &mut expected.telegrafs {
+            telegraf.id = self.shared(&telegraf.id);
+            if telegraf.id.namespace == expected.namespace {
+                expected.namespace = telegraf.id.namespace.clone();
+            }
             let share = self.spread.hash_one(&telegraf.id) % 1000;
             let first = Instant::now() + interval * u32::try_from(share).unwrap_or(0) / 1000;
             let new = || Turn {
@@ -372,7 +383,14 @@ impl Known {
                 turn.sources.push(source.clone());
             }
         }
-        self.sources.insert(source, Followed::new(expected, before));
+        let followed = Followed::new(expected, before.map(|before| *before));
+        self.sources.insert(source, Box::new(followed));
+    }
+
+    /// The same, in the memory that is used for it already.
+    fn shared(&self, id: &TelegrafId) -> TelegrafId {
+        let known = self.telegrafs.get_key_value(id).map(|(known, _)| known);
+        known.or_else(|| self.pods.known(id)).unwrap_or(id).clone()
     }
 
     /// Takes a source from the Telegrafs that it does not need any more.
@@ -388,8 +406,7 @@ impl Known {
 
     fn forget(&mut self, source: &str) {
         self.problems.remove(source);
-        if let Some(mut followed) = self.sources.remove(source) {
-            followed.expected.telegrafs.clear();
+        if let Some(followed) = self.sources.remove(source) {
             self.leave(source, &followed.expected);
         }
     }
@@ -437,7 +454,7 @@ mod tests {
             }),
             endpoints: vec![endpoint],
             telegrafs: vec![telegraf],
-            namespace: "shop".to_owned(),
+            namespace: "shop".into(),
             alias_prefix: String::new(),
         };
         board.follow(expected, Duration::from_secs(60));

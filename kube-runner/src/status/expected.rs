@@ -36,7 +36,7 @@ pub(crate) struct Expected {
     pub(crate) telegrafs: Vec<ExpectedTelegraf>,
     /// The namespace that it deploys to; in `standalone`, that of whoever it belongs to. Only about this one its owner may learn
     /// what there is, and its Report lies there.
-    pub(crate) namespace: String,
+    pub(crate) namespace: Arc<str>,
     /// Names in a Telegraf that sources share begin with this.
     pub(crate) alias_prefix: String,
 }
@@ -54,7 +54,7 @@ pub(crate) fn expected_of(answer: &RenderAnswer, source_at: impl Fn(usize) -> Op
     let expected = |of_source: &SourceAnswer| {
         let source = source_at(of_source.index)?;
         Some(Expected {
-            namespace: of_source.rendered.namespace.clone().unwrap_or_default(),
+            namespace: of_source.rendered.namespace.as_deref().unwrap_or_default().into(),
             alias_prefix: String::new(),
             ..expected_in(of_source, &source, telegrafs_of(&of_source.rendered))
         })
@@ -76,7 +76,7 @@ pub(crate) fn expected_in(
         source: source.clone(),
         endpoints: endpoints.collect(),
         telegrafs,
-        namespace: source.tenant.clone(),
+        namespace: source.tenant.as_str().into(),
         alias_prefix: format!("{}/", of_source.source),
     }
 }
@@ -86,9 +86,10 @@ pub(crate) fn telegrafs_of(rendered: &Rendered) -> Vec<ExpectedTelegraf> {
     let Some(namespace) = &rendered.namespace else {
         return Vec::new();
     };
+    let namespace: Arc<str> = namespace.as_str().into();
     let telegraf = |configuration: &telewarden::Configuration| ExpectedTelegraf {
         id: TelegrafId {
-            namespace: namespace.as_str().into(),
+            namespace: namespace.clone(),
             name: configuration.name.as_str().into(),
         },
         digest: configuration.status.clone(),

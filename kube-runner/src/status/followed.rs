@@ -8,14 +8,14 @@ use k8s_openapi::jiff::Timestamp;
 use telewarden_policy::report::EndpointResult;
 
 use super::endpoint::{Endpoint, Transition};
-use super::expected::{Expected, ExpectedEndpoint, TelegrafId};
+use super::expected::{Expected, ExpectedEndpoint, ExpectedTelegraf, TelegrafId};
 use super::health::{EndpointHealth, OutputHealth, SourceHealth, State, TelegrafHealth, seconds};
 use super::output::Output;
 use super::pods::Pods;
 use super::published::{Published, verdict};
 use super::telegraf::{Answer, Telegraf};
 use super::telegraf_report::TelegrafReport;
-use super::words::short;
+use super::words::{Explanation, short};
 use crate::events::Notification;
 
 /// So many outputs of a source are kept.
@@ -32,13 +32,14 @@ pub(super) struct EndpointKey {
 /// One source.
 #[derive(Debug)]
 pub(super) struct Followed {
-    /// Its endpoints are the keys of `endpoints`.
+    /// Its endpoints and Telegrafs are the keys of those below.
     pub(super) expected: Expected,
     /// Sorted.
     pub(super) endpoints: Box<[(EndpointKey, Endpoint)]>,
     /// Sorted.
     outputs: Vec<(Box<str>, Output)>,
-    telegrafs: Box<[(TelegrafId, Telegraf)]>,
+    /// Sorted.
+    pub(super) telegrafs: Box<[(ExpectedTelegraf, Telegraf)]>,
     pub(super) published: Published,
 }
 
@@ -85,14 +86,17 @@ impl Followed {
             (key, known.unwrap_or_else(|| Endpoint::new(now)))
         });
         let endpoints = endpoints.collect();
-        let mut known: BTreeMap<_, _> = telegrafs.into_iter().collect();
-        let ids: BTreeSet<_> = expected.telegrafs.iter().map(|telegraf| telegraf.id.clone()).collect();
-        let telegrafs = ids.into_iter().map(|id| {
-            let known = known.remove(&id);
-            (id, known.unwrap_or_else(|| Telegraf::new(now)))
+        let known = telegrafs.into_iter().map(|(telegraf, known)| (telegraf.id, known));
+        let mut known: BTreeMap<_, _> = known.collect();
+        let mut telegrafs = std::mem::take(&mut expected.telegrafs);
+        telegrafs.sort_by(|one, other| one.id.cmp(&other.id));
+        telegrafs.dedup_by(|one, other| one.id == other.id);
+        let telegrafs = telegrafs.into_iter().map(|telegraf| {
+            let known = known.remove(&telegraf.id);
+            (telegraf, known.unwrap_or_else(|| Telegraf::new(now)))
         });
-        let telegrafs = telegrafs.collect();
-        if expected.telegrafs.is_empty() {
+        let telegrafs: Box<[_]> = telegrafs.collect();
+        if telegrafs.is_empty() {
             outputs.clear();
         }
         Self {
@@ -132,7 +136,7 @@ impl Followed {
         let result = |key: &EndpointKey, endpoint: &Endpoint| {
             let mut telegrafs = self.telegrafs.iter();
             let telegraf = match &endpoint.teller {
-                Some(teller) => telegrafs.find(|(id, _)| *id == **teller),
+                Some(teller) => telegrafs.find(|(telegraf, _)| telegraf.id == **teller),
                 None => telegrafs.next(),
             };
             let telegraf = telegraf.and_then(|(_, telegraf)| Some((telegraf.state, telegraf.explanation.as_deref()?)));
@@ -162,10 +166,8 @@ impl Followed {
         told: &mut Vec<Notification>,
         questions: &mut Vec<Question>,
     ) {
-        let expected = self.expected.telegrafs.iter().find(|telegraf| telegraf.id == *id);
-        let digest = expected.and_then(|telegraf| telegraf.digest.as_deref());
-        if let Some((_, telegraf)) = self.telegrafs.iter_mut().find(|(known, _)| known == id) {
-            telegraf.observe(id, pods, answer, digest, now);
+        if let Some((expected, telegraf)) = self.telegrafs.iter_mut().find(|(known, _)| known.id == *id) {
+            telegraf.observe(id, pods, answer, expected.digest.as_deref(), now);
             if telegraf.state == State::Failing && !telegraf.told {
                 telegraf.told = true;
                 let why = telegraf
@@ -177,7 +179,7 @@ impl Followed {
             }
         }
         let Answer::Report(report) = answer else {
-            let is_only = self.expected.telegrafs.len() == 1;
+            let is_only = self.telegrafs.len() == 1;
             for (_, endpoint) in &mut self.endpoints {
                 if is_only || endpoint.teller.as_deref() == Some(id) {
                     endpoint.becomes(State::Unknown, now);
@@ -204,7 +206,7 @@ impl Followed {
             let Some(input) = report.inputs.get(&alias) else {
                 continue;
             };
-            if expected.telegrafs.len() > 1 && endpoint.teller.as_deref() != Some(id) {
+            if self.telegrafs.len() > 1 && endpoint.teller.as_deref() != Some(id) {
                 endpoint.teller = Some(Box::new(id.clone()));
             }
             let transition = endpoint.observe(input, input.urls.get(&**url), now);
@@ -221,7 +223,7 @@ impl Followed {
                     name: name.to_string(),
                     url: url.to_string(),
                     alias,
-                    namespace: expected.namespace.clone(),
+                    namespace: expected.namespace.to_string(),
                     transition,
                 });
             }
@@ -260,7 +262,7 @@ impl Followed {
             let own = format!("{}{name}", expected.alias_prefix);
             report.outputs.contains_key(&own) || report.outputs.contains_key(name)
         };
-        if expected.telegrafs.len() == 1 {
+        if self.telegrafs.len() == 1 {
             self.outputs.retain(|(name, _)| is_there(name));
         }
     }
@@ -297,13 +299,16 @@ impl Followed {
                 .filter(|_| endpoint.state == State::Failing)
                 .cloned(),
         };
-        let telegraf = |(id, telegraf): &(TelegrafId, Telegraf)| TelegrafHealth {
-            namespace: id.namespace.to_string(),
-            name: id.name.to_string(),
+        let telegraf = |(expected, telegraf): &(ExpectedTelegraf, Telegraf)| TelegrafHealth {
+            namespace: expected.id.namespace.to_string(),
+            name: expected.id.name.to_string(),
             state: telegraf.state,
             since: seconds(telegraf.since),
             is_current: telegraf.is_current,
-            explanation: telegraf.explanation.as_deref().cloned(),
+            explanation: match (&telegraf.explanation, telegraf.state) {
+                (None, State::Pending) => Some(Explanation::new("nobody has looked yet", "Wait for a moment.")),
+                (explanation, _) => explanation.as_deref().cloned(),
+            },
         };
         let output = |(name, output): &(Box<str>, Output)| OutputHealth {
             name: name.to_string(),

@@ -48,9 +48,13 @@ pub(super) struct PodState {
 pub(super) struct Pods(BTreeMap<TelegrafId, Vec<(Box<str>, PodState)>>);
 
 impl Pods {
-    /// Takes in a pod that is there.
-    pub(super) fn put(&mut self, pod: &ReadPod) {
-        let Some(id) = telegraf_of(pod) else { return };
+    /// The Telegraf, if it has a pod.
+    pub(super) fn known(&self, id: &TelegrafId) -> Option<&TelegrafId> {
+        self.0.get_key_value(id).map(|(known, _)| known)
+    }
+
+    /// Takes in a pod of a Telegraf.
+    pub(super) fn put(&mut self, id: TelegrafId, pod: &ReadPod) {
         if pod.metadata.deletion_timestamp.is_some() {
             return self.remove(pod);
         }
@@ -102,7 +106,8 @@ impl Pods {
     }
 }
 
-fn telegraf_of(pod: &ReadPod) -> Option<TelegrafId> {
+/// The Telegraf that a pod says it is.
+pub(super) fn telegraf_of(pod: &ReadPod) -> Option<TelegrafId> {
     Some(TelegrafId {
         namespace: pod.namespace()?.into(),
         name: pod.labels().get(NAME_LABEL)?.as_str().into(),
@@ -264,6 +269,10 @@ mod tests {
         }
     }
 
+    fn put(pods: &mut Pods, pod: &ReadPod) {
+        pods.put(telegraf_of(pod).unwrap(), pod);
+    }
+
     fn pod(name: &str, status: Value) -> ReadPod {
         serde_json::from_value(json!({
             "apiVersion": "v1",
@@ -346,12 +355,15 @@ mod tests {
     fn the_best_pod_counts_and_one_that_is_stuck_is_known() {
         let id = id();
         let mut pods = Pods::default();
-        pods.put(&pod(
-            "new",
-            waits("CreateContainerConfigError", "secret \"a\" not found"),
-        ));
+        put(
+            &mut pods,
+            &pod("new", waits("CreateContainerConfigError", "secret \"a\" not found")),
+        );
         assert_eq!(pods.best_of(&id).unwrap().0, "new");
-        pods.put(&pod("old", container(json!({"ready": true, "state": {"running": {}}}))));
+        put(
+            &mut pods,
+            &pod("old", container(json!({"ready": true, "state": {"running": {}}}))),
+        );
         assert_eq!(pods.best_of(&id).unwrap().0, "old");
         assert!(pods.stuck_of(&id).is_some());
         pods.remove(&pod("new", json!(null)));
@@ -363,7 +375,7 @@ mod tests {
     #[test]
     fn made_up_pods_are_bounded() {
         let mut pods = Pods::default();
-        (0..100).for_each(|number| pods.put(&pod(&number.to_string(), json!(null))));
+        (0..100).for_each(|number| put(&mut pods, &pod(&number.to_string(), json!(null))));
         assert_eq!(pods.0.values().map(Vec::len).sum::<usize>(), MAX_PODS);
     }
     #[test]
@@ -386,10 +398,10 @@ mod tests {
             (vec![owned_by("z", "Job", "telegraf-redis-5d4f")], "real"),
         ] {
             let mut pods = Pods::default();
-            others.iter().for_each(|other| pods.put(other));
+            others.iter().for_each(|other| put(&mut pods, other));
             let mut real = owned_by("real", "ReplicaSet", "telegraf-redis-5d4f");
             real.status = serde_json::from_value(waits("CrashLoopBackOff", "")).unwrap();
-            pods.put(&real);
+            put(&mut pods, &real);
             assert_eq!(pods.best_of(&id()).unwrap().0, expected);
             assert!(pods.0[&id()].len() <= MAX_PODS);
         }

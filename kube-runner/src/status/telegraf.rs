@@ -21,6 +21,7 @@ pub(super) struct Telegraf {
     /// Since when it does not work, to lose patience.
     not_up: Option<Instant>,
     pub(super) is_current: Option<bool>,
+    /// `None` also if nobody has looked yet.
     pub(super) explanation: Option<Box<Explanation>>,
     /// The source was told that it does not run.
     pub(super) told: bool,
