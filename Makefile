@@ -13,7 +13,7 @@ CARGO_FUZZ := 0.13.2
 POLICY := Cargo.toml Cargo.lock policy/Cargo.toml $(wildcard policy/build.rs) $(shell find policy/src)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo publish playground site chart packages packages-test workflows test e2e e2e-nightly bench fuzz deny advisories cargo-deny fmt clean rust
+.PHONY: help demo publish playground site chart packages packages-test workflows test e2e e2e-nightly e2e-cluster cluster cluster-down bench fuzz deny advisories cargo-deny fmt clean rust
 
 help: ## List all targets
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -115,6 +115,15 @@ e2e: policy.wasm ## Run the end-to-end tests; see e2e/README.md
 
 e2e-nightly: policy.wasm ## The same, with the tests that take longest
 	TELEWARDEN_E2E_SLOW=yes e2e/run
+
+e2e-cluster: policy.wasm ## Test on a node with pods that run, beside a real Argo CD (needs root); see e2e/README.md
+	e2e/cluster/test
+
+cluster: ## Run a Kubernetes with one node, until Ctrl-C or `make cluster-down` (needs root)
+	@e2e/cluster/up
+
+cluster-down: ## End it, and remove what it leaves
+	@e2e/cluster/down
 
 bench: policy.wasm ## Run the benchmarks; `make bench-instructions` and so on run one of them, see bench/run
 	bench/run

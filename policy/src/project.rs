@@ -5,6 +5,8 @@
 //! anything unreadable is refused. Argo CD's cluster Secrets are not read, so a project with
 //! `permitOnlyProjectScopedClusters` permits nothing.
 
+mod orphans;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -15,6 +17,7 @@ use crate::glob::Glob;
 use crate::protocol::ClusterView;
 use crate::settings::Settings;
 use crate::source;
+use orphans::OrphanedResources;
 
 /// Argo CD's default address of its own cluster.
 const THIS_SERVER: &str = "https://kubernetes.default.svc";
@@ -100,6 +103,7 @@ struct Spec {
     namespace_resource_blacklist: Vec<GroupKind>,
     /// An empty list permits nothing. A missing list permits everything.
     namespace_resource_whitelist: Option<Vec<GroupKind>>,
+    orphaned_resources: Option<OrphanedResources>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -496,9 +496,9 @@ impl<'a> Renderer<'a> {
         unnamed.or_else(|| other_cluster(destination))
     }
 
-    /// Reports why Argo CD would not deploy there for the source, if it would not.
+    /// Reports why Argo CD would not deploy there for the source, if it would not, and what it would warn of.
     fn check_argo_cd(&self, source: &Source<'_>, findings: &mut Findings) {
-        let (Identity::Application { namespace, .. }, Some((project, _)), Some(projects)) =
+        let (Identity::Application { namespace, name }, Some((project, _)), Some(projects)) =
             (&source.identity, &source.application, &self.projects)
         else {
             return;
@@ -515,6 +515,14 @@ impl<'a> Renderer<'a> {
             let project = deployed.project_name().to_owned();
             findings.report(
                 Problem::ProjectRefuses { project, why },
+                Place::pointer("/spec/project"),
+            );
+        }
+        let ignore = projects.warns_of_ours(deployed, name, self.settings);
+        if !ignore.is_empty() {
+            let project = deployed.project_name().to_owned();
+            findings.report(
+                Problem::OrphanedResources { project, ignore },
                 Place::pointer("/spec/project"),
             );
         }

@@ -176,6 +176,11 @@ fn request(rule: Rule) -> Value {
             let settings = json!({"classes": {"default": {"outputs": {"influxdb_v2": [output]}}}});
             request(settings, vec![application("evil.example", &good)])
         }
+        "TW415" => {
+            let mut watchful = everywhere;
+            watchful["spec"]["orphanedResources"] = json!({"warn": true});
+            in_cluster(json!({"projects": [watchful]}), application("argocd", &good))
+        }
         "TW412" => in_cluster(
             json!({"projects": [everywhere], "inClusterEnabled": false}),
             application("argocd", &good),

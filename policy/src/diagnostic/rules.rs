@@ -983,6 +983,17 @@ rules! {
         instead: "",
     }
 
+    TW415 OrphanedResources { project: String, ignore: String } Warning {
+        summary: "Argo CD counts what is rendered as orphaned.",
+        message: "project `{project}` warns of orphaned resources, and what is rendered is among them",
+        help: help(format!("add to its `spec.orphanedResources.ignore`: {ignore}")),
+        why: "With `orphanedResources: {warn: true}` Argo CD warns of every object in the namespace that belongs to no Application \
+              and has no owner (<https://argo-cd.readthedocs.io/en/stable/user-guide/orphaned-resources/>). What is rendered belongs \
+              to none, so that Argo CD does not prune it.",
+        example: "",
+        instead: "",
+    }
+
     TW501 Settings { error: String, nearest: Option<&'static str> } Error {
         summary: "Settings do not match the schema.",
         message: "{error}",
