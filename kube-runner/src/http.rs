@@ -108,7 +108,7 @@ fn answer(request: &Request<Incoming>, status: &Status) -> Response<Full<Bytes>>
             PLAIN,
         ),
         "/metrics" => {
-            status.metrics.states(&status.board.health(), status.failing_series);
+            status.metrics.states(&status.board.states(status.failing_series));
             text(StatusCode::OK, status.metrics.text(), METRICS)
         }
         "/status" if status.metrics.leader.get() == 0 => text(

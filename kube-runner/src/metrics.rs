@@ -9,7 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use crate::status::{Health, State};
+use crate::status::{State, States};
 
 /// The metrics and their registry.
 #[derive(Debug)]
@@ -170,37 +170,23 @@ impl Metrics {
         self.endpoints.set(i64::try_from(endpoints).unwrap_or(i64::MAX));
     }
 
-    /// Takes in the states of all sources. `series` endpoints that fail have a metric of their own.
-    pub(crate) fn states(&self, health: &Health, series: usize) {
-        let count = |states: &Family<StateLabel, Gauge>, all: &mut dyn Iterator<Item = State>| {
+    /// Takes in the states of all sources. Endpoints that fail and are named have a metric of their own.
+    pub(crate) fn states(&self, states: &States) {
+        for (family, counts) in [
+            (&self.source_states, &states.sources),
+            (&self.endpoint_states, &states.endpoints),
+        ] {
             for state in State::ALL {
-                states.get_or_create(&StateLabel { state: state.name() }).set(0);
+                let count = counts.get(&state).copied().unwrap_or(0);
+                family.get_or_create(&StateLabel { state: state.name() }).set(count);
             }
-            for state in all {
-                states.get_or_create(&StateLabel { state: state.name() }).inc();
-            }
-        };
-        let endpoints = || {
-            health
-                .sources
-                .iter()
-                .flat_map(|source| source.endpoints.iter().map(move |endpoint| (source, endpoint)))
-        };
-        count(
-            &self.source_states,
-            &mut health.sources.iter().map(|source| source.state),
-        );
-        count(
-            &self.endpoint_states,
-            &mut endpoints().map(|(_, endpoint)| endpoint.state),
-        );
+        }
         self.failing.clear();
-        let failing = endpoints().filter(|(_, endpoint)| endpoint.state == State::Failing);
-        for (source, endpoint) in failing.take(series) {
+        for failing in &states.failing {
             let labels = FailingEndpoint {
-                source: source.source.clone(),
-                endpoint: endpoint.name.clone(),
-                url: endpoint.url.clone(),
+                source: failing.source.clone(),
+                endpoint: failing.endpoint.clone(),
+                url: failing.url.clone(),
             };
             self.failing.get_or_create(&labels).set(1);
         }

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::diagnostic::{Diagnostic, Suggestion};
+use crate::diagnostic::{Diagnostic, Range, Suggestion};
 use crate::manifest::{Edit, Manifest};
 use crate::protocol::RenderAnswer;
 use crate::settings::{self, Settings};
 use crate::suggestion::suggest;
+use crate::text_order::text_order;
 
 /// The most calls of the module to test the suggestions for one source.
 const MAX_TRIES: usize = 100;
@@ -119,13 +120,14 @@ impl Fixer<'_> {
         let mut known = diagnostics.to_vec();
         let mut candidates: Vec<Candidate<'_>> = Vec::new();
         // From the end of a text to its start, so that the places of the others stay the same.
-        let mut order: Vec<_> = diagnostics.iter().enumerate().collect();
-        // Unstable, which makes the playground smaller.
-        order.sort_unstable_by_key(|(index, finding)| {
+        let order = text_order(diagnostics.iter().map(|finding| {
             let range = finding.place.as_ref().and_then(|place| place.range);
-            (std::cmp::Reverse(range), *index)
-        });
-        for (index, finding) in order {
+            range.map_or([u32::MAX; 5], |Range { start, end }| {
+                [!start.line, !start.column, !end.line, !end.column, 0]
+            })
+        }));
+        for index in order {
+            let finding = &diagnostics[index];
             let region = text.locate(document, item, finding);
             let written = region.and_then(|region| text.excerpt(region));
             let written = written

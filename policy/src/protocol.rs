@@ -89,10 +89,12 @@ pub struct RenderAnswer {
     /// Only of the operation `parts`: the parts of the sources that were rendered. Whether there is room for them is not known
     /// there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(not(feature = "guest"), serde(skip_serializing))]
     pub parts: Vec<Part>,
     /// Only of the operation `parts`: the parts of [`RenderRequest::accepted`], apart from those of sources that are idle or
     /// skipped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(not(feature = "guest"), serde(skip_serializing))]
     pub kept: Vec<Part>,
 }
 

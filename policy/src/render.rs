@@ -13,18 +13,15 @@ use crate::annotation_name::is_ours;
 use crate::application_set;
 use crate::decode::without_place;
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem, Rule};
-use crate::plan::{
-    self, Accepted, Base, Need, Owner, Part, Standalone, Workload, check_output_addresses, configuration,
-};
+use crate::plan::{self, Accepted, Need, Owner, Part, Standalone, Workload, check_output_addresses, configuration};
 use crate::project::{Deployed, Projects, no_cluster, other_cluster};
 use crate::protocol::{
-    self, ClusterView, Configuration, Database, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer, VERSION,
+    ClusterView, Configuration, Database, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer, VERSION,
 };
 use crate::resources;
 use crate::services::ScrapedPorts;
 use crate::settings::{self, LookUp, Settings};
 use crate::shards::{self, MAX_CONFIG_MAP, MAX_PART, TooLarge};
-use crate::sorted_map::SmallMap;
 use crate::source::{self, Identity, Kind, Object, Source, TypeMeta};
 
 /// Renders every source of a request.
@@ -40,10 +37,11 @@ pub fn render(request: &RenderRequest<'_>) -> RenderAnswer {
 }
 
 /// `standalone`: renders the part of every source of a request. In other topologies there are none.
+#[cfg(feature = "guest")]
 pub fn render_parts(request: &RenderRequest<'_>) -> RenderAnswer {
     with_settings(request, &|settings, answer| {
         if settings.topology.is_shared() {
-            let renderer = render_sources(request, settings, Shared::Parts(Vec::new(), SmallMap::default()));
+            let renderer = render_sources(request, settings, Shared::Parts(Vec::new(), Default::default()));
             answer.sources = renderer.answers;
             if let Shared::Parts(parts, kept) = renderer.shared {
                 answer.parts = parts;
@@ -54,10 +52,11 @@ pub fn render_parts(request: &RenderRequest<'_>) -> RenderAnswer {
 }
 
 /// `standalone`: renders one shard, without the files of its sources.
+#[cfg(feature = "guest")]
 pub fn render_shard(request: &RenderRequest<'_>) -> RenderAnswer {
     with_settings(request, &|settings, answer| {
         if let Some(shard) = request.shard.filter(|_| settings.topology.is_shared()) {
-            let base = Base::of(settings);
+            let base = plan::Base::of(settings);
             let mut needs = BTreeSet::new();
             for need in &request.needs {
                 needs.insert(need.clone());
@@ -232,7 +231,8 @@ enum Shared<'a> {
     /// `standalone`: the Telegrafs of all sources.
     Telegrafs(Standalone<'a>),
     /// `standalone`: single parts, and those of declarations that were accepted earlier.
-    Parts(Vec<protocol::Part>, SmallMap<Identity, Part>),
+    #[cfg(feature = "guest")]
+    Parts(Vec<crate::protocol::Part>, crate::sorted_map::SmallMap<Identity, Part>),
 }
 
 impl Shared<'_> {
@@ -244,6 +244,7 @@ impl Shared<'_> {
                 // If there is not enough room for all of them, the first ones are kept.
                 let _ = standalone.add(part);
             }
+            #[cfg(feature = "guest")]
             Self::Parts(_, kept) => kept.insert(part.identity().clone(), part),
         }
     }
@@ -253,6 +254,7 @@ impl Shared<'_> {
         match self {
             Self::None => {}
             Self::Telegrafs(standalone) => standalone.add(part)?,
+            #[cfg(feature = "guest")]
             Self::Parts(parts, _) => {
                 // Whether there is room for all of them, is for the host to ask.
                 shards::check(part.size(), MAX_PART)?;
@@ -267,6 +269,7 @@ impl Shared<'_> {
         match self {
             Self::None => {}
             Self::Telegrafs(standalone) => standalone.remove(identity),
+            #[cfg(feature = "guest")]
             Self::Parts(_, kept) => kept.remove(identity),
         }
     }

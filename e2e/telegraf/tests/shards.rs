@@ -27,7 +27,7 @@ fn intervals(database: &Recorder, measurement: &str) -> BTreeMap<u64, usize> {
 }
 
 #[test]
-fn what_moves_is_written_in_every_interval_and_twice_in_one() {
+fn what_moves_is_written_in_every_interval_and_twice_in_two_at_most() {
     let database = Recorder::answering(|_| Reply::empty(204));
     let shared = |shards: usize, sources: &[Value]| -> Rendered {
         let over = json!({

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -11,19 +11,14 @@ use k8s_openapi::jiff::Timestamp;
 use telewarden_policy::printable::printable;
 use telewarden_policy::report::EndpointResult;
 
-use super::endpoint::{Endpoint, Transition};
+use super::endpoint::Transition;
 use super::expected::{Expected, ExpectedTelegraf, TelegrafId};
-use super::health::{EndpointHealth, Health, OutputHealth, Problem, SourceHealth, State, TelegrafHealth};
-use super::output::Output;
-use super::pods::{Pods, ReadPod};
-use super::published::{Published, verdict};
-use super::telegraf::{Answer, Telegraf};
-use super::telegraf_report::TelegrafReport;
-use super::words::{Explanation, short};
+use super::followed::{Followed, Question};
+use super::health::{FailingEndpoint, Health, Problem, SourceHealth, State, States, seconds};
+use super::pods::{Pods, ReadPod, telegraf_of};
+use super::telegraf::Answer;
+use super::words::Explanation;
 use crate::events::Notification;
-
-/// So many outputs of a source are kept.
-const MAX_OUTPUTS: usize = 64;
 
 /// The longest message of a recalled Report, in characters. Ours are shorter.
 const MAX_MESSAGE: usize = 1000;
@@ -34,13 +29,14 @@ pub(crate) struct Board(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    sources: BTreeMap<String, Followed>,
+    /// In boxes, because half of such a map can be empty.
+    sources: BTreeMap<Arc<str>, Box<Followed>>,
     /// What keeps sources from being applied, or should be known of them: by source and reason.
     problems: BTreeMap<String, BTreeMap<&'static str, Problem>>,
     telegrafs: BTreeMap<TelegrafId, Turn>,
     pods: Pods,
     /// Sources with results that are not published yet.
-    unpublished: BTreeSet<String>,
+    unpublished: BTreeSet<Arc<str>>,
     spread: RandomState,
 }
 
@@ -48,18 +44,7 @@ struct Known {
 #[derive(Debug)]
 struct Turn {
     next: Instant,
-    sources: BTreeSet<String>,
-}
-
-/// One source.
-#[derive(Debug)]
-struct Followed {
-    expected: Expected,
-    /// By name and URL.
-    endpoints: BTreeMap<(String, String), Endpoint>,
-    outputs: BTreeMap<String, Output>,
-    telegrafs: BTreeMap<TelegrafId, Telegraf>,
-    published: Published,
+    sources: Vec<Arc<str>>,
 }
 
 /// What a round needs to know of a Telegraf.
@@ -72,18 +57,6 @@ pub(super) struct Task {
     pub(super) prefixes: BTreeSet<String>,
     /// The number of names and URLs of all endpoints.
     pub(super) names: usize,
-}
-
-/// An endpoint whose reason should be looked for.
-pub(super) struct Question {
-    pub(super) source: String,
-    pub(super) name: String,
-    pub(super) url: String,
-    /// Its alias in Telegraf.
-    pub(super) alias: String,
-    /// The namespace whose Services may be named.
-    pub(super) namespace: String,
-    transition: Option<Transition>,
 }
 
 /// What the Report of a source says.
@@ -108,16 +81,21 @@ impl Board {
     pub(crate) fn has_moved(&self, source: &str, telegrafs: Vec<ExpectedTelegraf>, interval: Duration) {
         let mut known = self.known();
         if let Some(followed) = known.sources.get(source) {
-            let expected = followed.expected.clone();
-            known.follow(Expected { telegrafs, ..expected }, interval);
+            let mut expected = followed.expected.clone();
+            expected.telegrafs = telegrafs;
+            expected.endpoints = followed.names();
+            known.follow(expected, interval);
         }
     }
 
     /// Forgets all sources but these.
     pub(crate) fn forget_others(&self, there: &BTreeSet<String>) {
         let mut known = self.known();
-        let known_names = known.sources.keys().chain(known.problems.keys());
-        let gone: Vec<_> = known_names.filter(|source| !there.contains(*source)).cloned().collect();
+        let gone: Vec<_> = known
+            .names()
+            .filter(|source| !there.contains(*source))
+            .map(str::to_owned)
+            .collect();
         gone.iter().for_each(|source| known.forget(source));
     }
 
@@ -157,7 +135,10 @@ impl Board {
 
     /// Takes in a pod that is there.
     pub(super) fn put_pod(&self, pod: &ReadPod) {
-        self.known().pods.put(pod);
+        let mut known = self.known();
+        let Some(id) = telegraf_of(pod) else { return };
+        let id = known.shared(&id);
+        known.pods.put(id, pod);
     }
 
     /// Forgets a pod.
@@ -185,19 +166,21 @@ impl Board {
     pub(super) fn task(&self, id: &TelegrafId) -> Option<Task> {
         let known = self.known();
         let turn = known.telegrafs.get(id)?;
-        let followed = turn.sources.iter().filter_map(|source| known.sources.get(source));
-        let expected: Vec<_> = followed.map(|followed| &followed.expected).collect();
-        let mut telegrafs = expected.iter().flat_map(|expected| &expected.telegrafs);
+        let followed: Vec<_> = turn
+            .sources
+            .iter()
+            .filter_map(|source| known.sources.get(source))
+            .collect();
+        // A name and a URL for each.
+        let names = 2 * followed.iter().map(|followed| followed.endpoints.len()).sum::<usize>();
+        let expected: Vec<_> = followed.iter().map(|followed| &followed.expected).collect();
+        let mut telegrafs = followed.iter().flat_map(|followed| &followed.telegrafs);
         let pod = known.pods.best_of(id);
         Some(Task {
-            pod: pod.and_then(|(name, pod)| Some((name.clone(), pod.address?))),
-            tells: telegrafs.any(|telegraf| telegraf.id == *id && telegraf.digest.is_some()),
+            pod: pod.and_then(|(name, pod)| Some((name.to_owned(), pod.address?))),
+            tells: telegrafs.any(|(telegraf, _)| telegraf.id == *id && telegraf.digest.is_some()),
             prefixes: expected.iter().map(|expected| expected.alias_prefix.clone()).collect(),
-            names: expected
-                .iter()
-                .flat_map(|expected| &expected.endpoints)
-                .map(|endpoint| 1 + endpoint.urls.len())
-                .sum(),
+            names,
         })
     }
 
@@ -228,11 +211,10 @@ impl Board {
         is_service_missing: bool,
     ) -> Vec<Notification> {
         let mut known = self.known();
-        let Some(followed) = known.sources.get_mut(&question.source) else {
+        let Some(followed) = known.sources.get_mut(question.source.as_str()) else {
             return Vec::new();
         };
-        let key = (question.name.clone(), question.url.clone());
-        let Some(endpoint) = followed.endpoints.get_mut(&key) else {
+        let Some(endpoint) = followed.endpoint_mut(&question.name, &question.url) else {
             return Vec::new();
         };
         let tells_of_service = endpoint.explain(explanation.clone(), is_service_missing);
@@ -265,7 +247,7 @@ impl Board {
     }
 
     /// Publishes results that have changed, and answers whose. Those of a source that was published a moment ago wait.
-    pub(super) fn publish(&self, now: Instant) -> Vec<String> {
+    pub(super) fn publish(&self, now: Instant) -> Vec<Arc<str>> {
         let mut known = self.known();
         let Known {
             sources, unpublished, ..
@@ -291,7 +273,7 @@ impl Board {
     pub(crate) fn report_to_recall(&self, source: &str) -> Option<String> {
         let known = self.known();
         let followed = known.sources.get(source)?;
-        (!followed.published.is_recalled()).then(|| followed.expected.namespace.clone())
+        (!followed.published.is_recalled()).then(|| followed.expected.namespace.to_string())
     }
 
     /// Takes in what an earlier operator has published. Others can write it too, so only results of the source's own endpoints are
@@ -300,9 +282,7 @@ impl Board {
         if let Some(followed) = self.known().sources.get_mut(source) {
             let mut own: Vec<EndpointResult> = Vec::new();
             for mut result in results {
-                let is_own = followed
-                    .endpoints
-                    .contains_key(&(result.name.clone(), result.url.clone()));
+                let is_own = followed.endpoint_mut(&result.name, &result.url).is_some();
                 let is_new = !own.iter().any(|own| own.name == result.name && own.url == result.url);
                 if is_own && is_new && result.since >= 0 {
                     result.message = printable(&result.message).chars().take(MAX_MESSAGE).collect();
@@ -318,8 +298,8 @@ impl Board {
         let known = self.known();
         let followed = known.sources.get(source)?;
         Some(ReportContent {
-            namespace: followed.expected.namespace.clone(),
-            reference: followed.expected.reference.clone(),
+            namespace: followed.expected.namespace.to_string(),
+            reference: followed.expected.source.reference.clone(),
             results: followed.published.results()?.to_vec(),
         })
     }
@@ -327,36 +307,90 @@ impl Board {
     /// The state of all sources, worst first.
     pub(crate) fn health(&self) -> Health {
         let known = self.known();
-        let names: BTreeSet<_> = known.sources.keys().chain(known.problems.keys()).collect();
-        let health = |name: &String| {
+        let health = |name: &str| {
             let problems = known.problems.get(name).into_iter().flat_map(BTreeMap::values);
             let followed = known.sources.get(name);
-            let mut health = followed.map_or_else(|| SourceHealth::of(name), Followed::health);
+            let mut health = followed.map_or_else(|| SourceHealth::of(name), |followed| followed.health());
             health.take(problems.cloned().collect());
             health
         };
-        let mut sources: Vec<_> = names.into_iter().map(health).collect();
+        let mut sources: Vec<_> = known.names().map(health).collect();
         sources.sort_by_key(|source| source.state);
         Health { sources }
+    }
+
+    /// How many sources and endpoints are in each state, and so many of the endpoints that fail.
+    pub(crate) fn states(&self, failing: usize) -> States {
+        let known = self.known();
+        let mut states = States::default();
+        for name in known.names() {
+            let problems = known.problems.get(name).into_iter().flat_map(BTreeMap::values);
+            let of_problems = problems.map(|problem| problem.state).min();
+            let followed = known.sources.get(name);
+            let state = of_problems
+                .into_iter()
+                .chain(followed.map(|followed| followed.state()))
+                .min();
+            *states.sources.entry(state.unwrap_or(State::Up)).or_default() += 1;
+            for (key, endpoint) in followed.into_iter().flat_map(|followed| &followed.endpoints) {
+                *states.endpoints.entry(endpoint.state).or_default() += 1;
+                if endpoint.state == State::Failing && states.failing.len() < failing {
+                    let (source, endpoint, url) = (name.to_owned(), key.name.to_string(), key.url.to_string());
+                    states.failing.push(FailingEndpoint { source, endpoint, url });
+                }
+            }
+        }
+        states
     }
 }
 
 impl Known {
-    fn follow(&mut self, expected: Expected, interval: Duration) {
-        let source = expected.source.clone();
-        let before = self.sources.remove(&source);
+    /// All sources that something is known of, in order.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let unfollowed = self
+            .problems
+            .keys()
+            .filter(|name| !self.sources.contains_key(name.as_str()));
+        let mut unfollowed = unfollowed.map(String::as_str).peekable();
+        let mut followed = self.sources.keys().map(|name| &**name).peekable();
+        std::iter::from_fn(move || match (followed.peek(), unfollowed.peek()) {
+            (Some(one), Some(other)) if other < one => unfollowed.next(),
+            (None, _) => unfollowed.next(),
+            _ => followed.next(),
+        })
+    }
+
+    fn follow(&mut self, mut expected: Expected, interval: Duration) {
+        let (source, before) = match self.sources.remove_entry(expected.source.key.as_str()) {
+            Some((source, before)) => (source, Some(before)),
+            None => (expected.source.key.as_str().into(), None),
+        };
         self.leave(&source, &expected);
-        for telegraf in &expected.telegrafs {
+        for telegraf in &mut expected.telegrafs {
+            telegraf.id = self.shared(&telegraf.id);
+            if telegraf.id.namespace == expected.namespace {
+                expected.namespace = telegraf.id.namespace.clone();
+            }
             let share = self.spread.hash_one(&telegraf.id) % 1000;
             let first = Instant::now() + interval * u32::try_from(share).unwrap_or(0) / 1000;
             let new = || Turn {
                 next: first,
-                sources: BTreeSet::new(),
+                sources: Vec::new(),
             };
             let turn = self.telegrafs.entry(telegraf.id.clone()).or_insert_with(new);
-            turn.sources.insert(source.clone());
+            if !turn.sources.contains(&source) {
+                turn.sources.reserve_exact(1);
+                turn.sources.push(source.clone());
+            }
         }
-        self.sources.insert(source, Followed::new(expected, before));
+        let followed = Followed::new(expected, before.map(|before| *before));
+        self.sources.insert(source, Box::new(followed));
+    }
+
+    /// The same, in the memory that is used for it already.
+    fn shared(&self, id: &TelegrafId) -> TelegrafId {
+        let known = self.telegrafs.get_key_value(id).map(|(known, _)| known);
+        known.or_else(|| self.pods.known(id)).unwrap_or(id).clone()
     }
 
     /// Takes a source from the Telegrafs that it does not need any more.
@@ -364,7 +398,7 @@ impl Known {
         let needs = |id: &TelegrafId| expected.telegrafs.iter().any(|telegraf| telegraf.id == *id);
         self.telegrafs.retain(|id, turn| {
             if !needs(id) {
-                turn.sources.remove(source);
+                turn.sources.retain(|other| **other != *source);
             }
             !turn.sources.is_empty()
         });
@@ -372,272 +406,30 @@ impl Known {
 
     fn forget(&mut self, source: &str) {
         self.problems.remove(source);
-        if let Some(mut followed) = self.sources.remove(source) {
-            followed.expected.telegrafs.clear();
+        if let Some(followed) = self.sources.remove(source) {
             self.leave(source, &followed.expected);
         }
     }
 }
 
-impl Followed {
-    /// What is known of an endpoint that is still there is kept.
-    fn new(expected: Expected, before: Option<Self>) -> Self {
-        let now = Timestamp::now();
-        let (mut endpoints, mut outputs, mut telegrafs, published) = match before {
-            Some(before) => (before.endpoints, before.outputs, before.telegrafs, before.published),
-            None => Default::default(),
-        };
-        let urls = expected.endpoints.iter().flat_map(|endpoint| {
-            // An input of another plugin has no URL that is known.
-            let none = endpoint.urls.is_empty().then(String::new);
-            let urls = endpoint.urls.iter().cloned().chain(none);
-            urls.map(|url| (endpoint.name.clone(), url))
-        });
-        let endpoints = urls.map(|key| {
-            let known = endpoints.remove(&key);
-            (key, known.unwrap_or_else(|| Endpoint::new(now)))
-        });
-        let endpoints = endpoints.collect();
-        let ids = expected.telegrafs.iter().map(|telegraf| telegraf.id.clone());
-        let telegrafs = ids.map(|id| {
-            let known = telegrafs.remove(&id);
-            (id, known.unwrap_or_else(|| Telegraf::new(now)))
-        });
-        let telegrafs = telegrafs.collect();
-        if expected.telegrafs.is_empty() {
-            outputs.clear();
-        }
-        Self {
-            expected,
-            endpoints,
-            outputs,
-            telegrafs,
-            published,
-        }
-    }
-
-    /// What is known of the endpoints now. Where it is not known, what was published last stays.
-    fn results(&self) -> Vec<EndpointResult> {
-        let result = |((name, url), endpoint): (&(String, String), &Endpoint)| {
-            let telegraf = match &endpoint.teller {
-                Some(teller) => self.telegrafs.get(teller),
-                None => self.telegrafs.values().next(),
-            };
-            let telegraf = telegraf.and_then(|telegraf| Some((telegraf.state, telegraf.explanation.as_ref()?)));
-            let known = verdict(endpoint.state, endpoint.explanation.as_ref(), telegraf);
-            let (verdict, message) = known?;
-            Some(EndpointResult {
-                name: name.clone(),
-                url: url.clone(),
-                verdict,
-                message,
-                since: endpoint.since.as_second(),
-            })
-        };
-        let of_endpoint = |endpoint: (&(String, String), &Endpoint)| {
-            let (name, url) = endpoint.0;
-            self.published.keep_if_same(name, url, result(endpoint))
-        };
-        self.endpoints.iter().filter_map(of_endpoint).collect()
-    }
-
-    fn observe(
-        &mut self,
-        id: &TelegrafId,
-        pods: &Pods,
-        answer: &Answer,
-        now: Timestamp,
-        told: &mut Vec<Notification>,
-        questions: &mut Vec<Question>,
-    ) {
-        let expected = self.expected.telegrafs.iter().find(|telegraf| telegraf.id == *id);
-        let digest = expected.and_then(|telegraf| telegraf.digest.as_deref());
-        if let Some(telegraf) = self.telegrafs.get_mut(id) {
-            telegraf.observe(id, pods, answer, digest, now);
-            if telegraf.state == State::Failing && !telegraf.told {
-                telegraf.told = true;
-                let why = telegraf
-                    .explanation
-                    .as_ref()
-                    .map(|told| format!("{}. {}", told.why, told.what_to_do));
-                let note = format!("Telegraf {}/{}: {}", id.namespace, id.name, why.unwrap_or_default());
-                told.push(self.warning("TelegrafNotRunning", note));
-            }
-        }
-        let Answer::Report(report) = answer else {
-            let is_only = self.expected.telegrafs.len() == 1;
-            let is_its = |endpoint: &&mut Endpoint| is_only || endpoint.teller.as_ref() == Some(id);
-            for endpoint in self.endpoints.values_mut().filter(is_its) {
-                endpoint.becomes(State::Unknown, now);
-            }
-            return;
-        };
-        self.observe_endpoints(id, report, now, told, questions);
-        self.observe_outputs(report, now, told);
-    }
-
-    fn observe_endpoints(
-        &mut self,
-        id: &TelegrafId,
-        report: &TelegrafReport,
-        now: Timestamp,
-        told: &mut Vec<Notification>,
-        questions: &mut Vec<Question>,
-    ) {
-        let expected = &self.expected;
-        for ((name, url), endpoint) in &mut self.endpoints {
-            let alias = format!("{}{name}", expected.alias_prefix);
-            // Another Telegraf of the source may have it.
-            let Some(input) = report.inputs.get(&alias) else {
-                continue;
-            };
-            if expected.telegrafs.len() > 1 && endpoint.teller.as_ref() != Some(id) {
-                endpoint.teller = Some(id.clone());
-            }
-            let transition = endpoint.observe(input, input.urls.get(url), now);
-            if let Some(Transition::Up { failed }) = transition {
-                let note = format!(
-                    "{} answers again, after {failed} scrapes that failed",
-                    expected.describe(name, url)
-                );
-                told.push(expected.notification(false, "EndpointUp", note));
-            }
-            if endpoint.asks_why(transition) {
-                questions.push(Question {
-                    source: expected.source.clone(),
-                    name: name.clone(),
-                    url: url.clone(),
-                    alias,
-                    namespace: expected.namespace.clone(),
-                    transition,
-                });
-            }
-        }
-    }
-
-    fn observe_outputs(&mut self, report: &TelegrafReport, now: Timestamp, told: &mut Vec<Notification>) {
-        let expected = &self.expected;
-        for (alias, counters) in &report.outputs {
-            // An output that all sources share is not prefixed.
-            let is_shared = !expected.alias_prefix.is_empty() && !alias.contains('/');
-            let Some(name) = expected.own_name(alias).or(is_shared.then_some(alias.as_str())) else {
-                continue;
-            };
-            let Some(output) = self.outputs.get_mut(name) else {
-                if self.outputs.len() == MAX_OUTPUTS {
-                    continue;
-                }
-                self.outputs.insert(name.to_owned(), Output::new(counters.clone(), now));
-                continue;
-            };
-            if output.observe(counters.clone(), now).is_some() {
-                let why = output
-                    .explanation
-                    .as_ref()
-                    .map(|told| format!("{}. {}", told.why, told.what_to_do));
-                let note = format!("output {}: {}", short(name), why.unwrap_or_default());
-                told.push(expected.notification(true, "MetricsDropped", note));
-            }
-        }
-        let is_there = |name: &String| {
-            let own = format!("{}{name}", expected.alias_prefix);
-            report.outputs.contains_key(&own) || report.outputs.contains_key(name)
-        };
-        if expected.telegrafs.len() == 1 {
-            self.outputs.retain(|name, _| is_there(name));
-        }
-    }
-
-    fn warning(&self, reason: &'static str, note: String) -> Notification {
-        self.expected.notification(true, reason, note)
-    }
-
-    fn health(&self) -> SourceHealth {
-        let endpoint = |((name, url), endpoint): (&(String, String), &Endpoint)| EndpointHealth {
-            name: name.clone(),
-            url: url.clone(),
-            state: endpoint.state,
-            since: seconds(endpoint.since),
-            successes: endpoint.successes(),
-            failures: endpoint.failures(),
-            explanation: endpoint
-                .explanation
-                .clone()
-                .filter(|_| endpoint.state == State::Failing),
-        };
-        let telegraf = |(id, telegraf): (&TelegrafId, &Telegraf)| TelegrafHealth {
-            namespace: id.namespace.clone(),
-            name: id.name.clone(),
-            state: telegraf.state,
-            since: seconds(telegraf.since),
-            is_current: telegraf.is_current,
-            explanation: telegraf.explanation.clone(),
-        };
-        let output = |(name, output): (&String, &Output)| OutputHealth {
-            name: name.clone(),
-            state: output.state,
-            since: seconds(output.since),
-            written: output.counters.written,
-            rejected: output.counters.rejected,
-            dropped: output.counters.dropped,
-            buffered: output.counters.buffered,
-            buffer_limit: output.counters.buffer_limit,
-            explanation: output.explanation.clone(),
-        };
-        let endpoints: Vec<_> = self.endpoints.iter().map(endpoint).collect();
-        let telegrafs: Vec<_> = self.telegrafs.iter().map(telegraf).collect();
-        let outputs: Vec<_> = self.outputs.iter().map(output).collect();
-        let states = endpoints.iter().map(|endpoint| endpoint.state);
-        let states = states.chain(telegrafs.iter().map(|telegraf| telegraf.state));
-        let states = states.chain(outputs.iter().map(|output| output.state));
-        SourceHealth {
-            state: states.min().unwrap_or(State::Unknown),
-            endpoints,
-            telegrafs,
-            outputs,
-            ..SourceHealth::of(&self.expected.source)
-        }
-    }
-}
-
-impl Expected {
-    fn describe(&self, name: &str, url: &str) -> String {
-        match url.is_empty() {
-            true => format!("endpoint {name}"),
-            false => format!("endpoint {name} ({url})"),
-        }
-    }
-
-    fn notification(&self, warning: bool, reason: &'static str, note: String) -> Notification {
-        Notification {
-            regarding: self.reference.clone(),
-            warning,
-            reason,
-            note,
-        }
-    }
-}
-
-/// RFC 3339, to the second.
-fn seconds(time: Timestamp) -> String {
-    format!("{time:.0}")
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::value::RawValue;
     use telewarden_policy::report::Verdict;
 
-    use super::super::expected::{ExpectedEndpoint, ExpectedTelegraf};
-    use super::super::telegraf_report;
+    use super::super::expected::ExpectedEndpoint;
+    use super::super::followed::MAX_OUTPUTS;
+    use super::super::telegraf_report::{Output, TelegrafReport};
     use super::*;
+    use crate::cluster_state::Source;
 
     const SOURCE: &str = "Namespace/shop";
     const URL: &str = "http://web.shop.svc/";
 
     fn id() -> TelegrafId {
         TelegrafId {
-            namespace: "shop".to_owned(),
-            name: "telegraf-shop".to_owned(),
+            namespace: "shop".into(),
+            name: "telegraf-shop".into(),
         }
     }
 
@@ -653,11 +445,16 @@ mod tests {
             urls: vec![URL.to_owned()],
         };
         let expected = Expected {
-            source: SOURCE.to_owned(),
-            reference: ObjectReference::default(),
+            source: Arc::new(Source {
+                key: SOURCE.to_owned(),
+                text: RawValue::from_string("{}".to_owned()).unwrap(),
+                reference: ObjectReference::default(),
+                tenant: String::new(),
+                project: None,
+            }),
             endpoints: vec![endpoint],
             telegrafs: vec![telegraf],
-            namespace: "shop".to_owned(),
+            namespace: "shop".into(),
             alias_prefix: String::new(),
         };
         board.follow(expected, Duration::from_secs(60));
@@ -693,7 +490,7 @@ mod tests {
     fn made_up_outputs_are_bounded() {
         let board = board();
         for round in 0..3 {
-            let outputs = (0..1000).map(|number| (format!("{round}-{number}"), telegraf_report::Output::default()));
+            let outputs = (0..1000).map(|number| (format!("{round}-{number}"), Output::default()));
             let report = TelegrafReport {
                 digest: "x".to_owned(),
                 outputs: outputs.collect(),

@@ -32,13 +32,13 @@ pub(super) struct Endpoint {
     /// It was down when this operator first looked: an earlier one may have told the source.
     may_be_told: bool,
     /// What is wrong.
-    pub(super) explanation: Option<Explanation>,
+    pub(super) explanation: Option<Box<Explanation>>,
     /// When it was last looked for the reason.
     asked: Option<Instant>,
     /// The source was told that its Service does not exist.
     told_of_service: bool,
     /// Which of its source's Telegrafs has it, if there are several.
-    pub(super) teller: Option<TelegrafId>,
+    pub(super) teller: Option<Box<TelegrafId>>,
 }
 
 /// Counters, of the URL or, before Telegraf 1.39, of the whole input.
@@ -90,7 +90,7 @@ impl Endpoint {
         if self.state != State::Failing {
             return false;
         }
-        self.explanation = Some(explanation);
+        self.explanation = Some(Box::new(explanation));
         let was_told = std::mem::replace(&mut self.told_of_service, is_service_missing);
         is_service_missing && !was_told
     }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::ObjectReference;
 use telewarden::{RenderAnswer, Rendered, SourceAnswer};
 
 use crate::cluster_state::Source;
@@ -10,8 +9,8 @@ use crate::cluster_state::Source;
 /// A Telegraf, by its Deployment.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct TelegrafId {
-    pub(crate) namespace: String,
-    pub(crate) name: String,
+    pub(crate) namespace: Arc<str>,
+    pub(crate) name: Arc<str>,
 }
 
 /// A Telegraf that was rendered.
@@ -32,13 +31,12 @@ pub(crate) struct ExpectedEndpoint {
 /// What was rendered for a source.
 #[derive(Clone, Debug)]
 pub(crate) struct Expected {
-    pub(crate) source: String,
-    pub(crate) reference: ObjectReference,
+    pub(crate) source: Arc<Source>,
     pub(crate) endpoints: Vec<ExpectedEndpoint>,
     pub(crate) telegrafs: Vec<ExpectedTelegraf>,
     /// The namespace that it deploys to; in `standalone`, that of whoever it belongs to. Only about this one its owner may learn
     /// what there is, and its Report lies there.
-    pub(crate) namespace: String,
+    pub(crate) namespace: Arc<str>,
     /// Names in a Telegraf that sources share begin with this.
     pub(crate) alias_prefix: String,
 }
@@ -56,7 +54,7 @@ pub(crate) fn expected_of(answer: &RenderAnswer, source_at: impl Fn(usize) -> Op
     let expected = |of_source: &SourceAnswer| {
         let source = source_at(of_source.index)?;
         Some(Expected {
-            namespace: of_source.rendered.namespace.clone().unwrap_or_default(),
+            namespace: of_source.rendered.namespace.as_deref().unwrap_or_default().into(),
             alias_prefix: String::new(),
             ..expected_in(of_source, &source, telegrafs_of(&of_source.rendered))
         })
@@ -65,17 +63,20 @@ pub(crate) fn expected_of(answer: &RenderAnswer, source_at: impl Fn(usize) -> Op
 }
 
 /// What an answer says of a source in Telegrafs that it shares with others.
-pub(crate) fn expected_in(of_source: &SourceAnswer, source: &Source, telegrafs: Vec<ExpectedTelegraf>) -> Expected {
+pub(crate) fn expected_in(
+    of_source: &SourceAnswer,
+    source: &Arc<Source>,
+    telegrafs: Vec<ExpectedTelegraf>,
+) -> Expected {
     let endpoints = of_source.endpoints.iter().map(|endpoint| ExpectedEndpoint {
         name: endpoint.name.clone(),
         urls: endpoint.urls.clone(),
     });
     Expected {
-        source: source.key.clone(),
-        reference: source.reference.clone(),
+        source: source.clone(),
         endpoints: endpoints.collect(),
         telegrafs,
-        namespace: source.tenant.clone(),
+        namespace: source.tenant.as_str().into(),
         alias_prefix: format!("{}/", of_source.source),
     }
 }
@@ -85,10 +86,11 @@ pub(crate) fn telegrafs_of(rendered: &Rendered) -> Vec<ExpectedTelegraf> {
     let Some(namespace) = &rendered.namespace else {
         return Vec::new();
     };
+    let namespace: Arc<str> = namespace.as_str().into();
     let telegraf = |configuration: &telewarden::Configuration| ExpectedTelegraf {
         id: TelegrafId {
             namespace: namespace.clone(),
-            name: configuration.name.clone(),
+            name: configuration.name.as_str().into(),
         },
         digest: configuration.status.clone(),
     };

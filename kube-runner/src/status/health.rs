@@ -1,5 +1,8 @@
 //! The state of sources, as `/status` serves it.
 
+use std::collections::BTreeMap;
+
+use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::words::Explanation;
@@ -149,4 +152,26 @@ pub(crate) struct OutputHealth {
     pub(crate) buffer_limit: u64,
     #[serde(default, flatten)]
     pub(crate) explanation: Option<Explanation>,
+}
+
+/// How many are in each state.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct States {
+    pub(crate) sources: BTreeMap<State, i64>,
+    pub(crate) endpoints: BTreeMap<State, i64>,
+    /// Some of the endpoints that fail.
+    pub(crate) failing: Vec<FailingEndpoint>,
+}
+
+/// A URL of an endpoint that fails.
+#[derive(Clone, Debug)]
+pub(crate) struct FailingEndpoint {
+    pub(crate) source: String,
+    pub(crate) endpoint: String,
+    pub(crate) url: String,
+}
+
+/// RFC 3339, to the second.
+pub(super) fn seconds(time: Timestamp) -> String {
+    format!("{time:.0}")
 }

@@ -13,7 +13,7 @@
 //! - `pods` reads the state of Telegraf's pods, `telegraf_report` what a Telegraf tells about itself.
 //! - `services` looks a failing endpoint's Service up, and `log` finds the reason in Telegraf's log.
 //! - `endpoint`, `telegraf` and `output` follow one of them over time.
-//! - `published` is what was told last in the Report of a source.
+//! - `followed` is one source with all of these. `published` is what was told last in the Report of a source.
 //! - `board` holds all of it, and `rounds` asks each Telegraf in turn.
 //! - `health` is the answer of `/status`, and `words` says what is wrong and what to do.
 //!
@@ -23,6 +23,7 @@
 mod board;
 mod endpoint;
 mod expected;
+mod followed;
 mod health;
 mod log;
 mod output;
@@ -38,6 +39,6 @@ pub(crate) use board::{Board, ReportContent};
 pub(crate) use expected::{expected_in, expected_of, telegrafs_of};
 #[cfg(test)]
 pub(crate) use health::{EndpointHealth, Problem};
-pub(crate) use health::{Health, SourceHealth, State};
+pub(crate) use health::{Health, SourceHealth, State, States};
 pub(crate) use rounds::{Means, Rounds, follow_pods};
 pub(crate) use words::Explanation;

@@ -17,7 +17,7 @@ pub(super) struct Output {
     pub(super) counters: Counters,
     /// Looks since metrics were lost last. `None` if none were.
     quiet: Option<u32>,
-    pub(super) explanation: Option<Explanation>,
+    pub(super) explanation: Option<Box<Explanation>>,
 }
 
 impl Output {
@@ -78,7 +78,7 @@ impl Output {
         } else {
             (State::Pending, None)
         };
-        self.explanation = explanation;
+        self.explanation = explanation.map(Box::new);
         if self.state != state {
             self.state = state;
             self.since = now;

@@ -37,7 +37,7 @@ pub(super) struct PodState {
     /// Its address, if it runs.
     pub(super) address: Option<IpAddr>,
     pub(super) state: State,
-    pub(super) explanation: Option<Explanation>,
+    pub(super) explanation: Option<Box<Explanation>>,
     /// A ReplicaSet of the Telegraf's Deployment has made it. A pod that only says so does not stay: the garbage collector or the
     /// ReplicaSet deletes it.
     is_made: bool,
@@ -45,33 +45,42 @@ pub(super) struct PodState {
 
 /// The pods of all Telegrafs, by name.
 #[derive(Debug, Default)]
-pub(super) struct Pods(BTreeMap<TelegrafId, BTreeMap<String, PodState>>);
+pub(super) struct Pods(BTreeMap<TelegrafId, Vec<(Box<str>, PodState)>>);
 
 impl Pods {
-    /// Takes in a pod that is there.
-    pub(super) fn put(&mut self, pod: &ReadPod) {
-        let Some(id) = telegraf_of(pod) else { return };
+    /// The Telegraf, if it has a pod.
+    pub(super) fn known(&self, id: &TelegrafId) -> Option<&TelegrafId> {
+        self.0.get_key_value(id).map(|(known, _)| known)
+    }
+
+    /// Takes in a pod of a Telegraf.
+    pub(super) fn put(&mut self, id: TelegrafId, pod: &ReadPod) {
         if pod.metadata.deletion_timestamp.is_some() {
             return self.remove(pod);
         }
         let state = read(pod, &id);
         let pods = self.0.entry(id).or_default();
         let name = pod.name_any();
-        if pods.len() == MAX_PODS && !pods.contains_key(&name) {
-            let other = pods.iter().find(|(_, other)| state.is_made && !other.is_made);
-            let Some(other) = other.map(|(name, _)| name.clone()) else {
-                return;
-            };
-            pods.remove(&other);
+        if let Some((_, known)) = pods.iter_mut().find(|(known, _)| **known == *name) {
+            *known = state;
+            return;
         }
-        pods.insert(name, state);
+        if pods.len() == MAX_PODS {
+            let other = pods.iter().position(|(_, other)| state.is_made && !other.is_made);
+            let Some(other) = other else { return };
+            pods.remove(other);
+        }
+        // Most have one.
+        pods.reserve_exact(1);
+        pods.push((name.into(), state));
     }
 
     /// Forgets a pod.
     pub(super) fn remove(&mut self, pod: &ReadPod) {
         let Some(id) = telegraf_of(pod) else { return };
         if let Some(pods) = self.0.get_mut(&id) {
-            pods.remove(&pod.name_any());
+            let name = pod.name_any();
+            pods.retain(|(known, _)| **known != *name);
             if pods.is_empty() {
                 self.0.remove(&id);
             }
@@ -84,25 +93,24 @@ impl Pods {
     }
 
     /// The pod that works best: beside it, an old one ends or a new one starts. With its name.
-    pub(super) fn best_of(&self, id: &TelegrafId) -> Option<(&String, &PodState)> {
-        self.0
-            .get(id)?
-            .iter()
-            .max_by_key(|(_, pod)| (pod.is_made, pod.state, pod.address.is_some()))
+    pub(super) fn best_of(&self, id: &TelegrafId) -> Option<(&str, &PodState)> {
+        let pods = self.0.get(id)?.iter().map(|(name, pod)| (&**name, pod));
+        pods.max_by_key(|(name, pod)| (pod.is_made, pod.state, pod.address.is_some(), *name))
     }
 
     /// The pod that works worst, if it says what is wrong: a rollout that is stuck.
     pub(super) fn stuck_of(&self, id: &TelegrafId) -> Option<&PodState> {
         let (_, best) = self.best_of(id)?;
-        let mut pods = self.0.get(id)?.values();
+        let mut pods = self.0.get(id)?.iter().map(|(_, pod)| pod);
         pods.find(|pod| pod.state == State::Failing && pod.is_made == best.is_made)
     }
 }
 
-fn telegraf_of(pod: &ReadPod) -> Option<TelegrafId> {
+/// The Telegraf that a pod says it is.
+pub(super) fn telegraf_of(pod: &ReadPod) -> Option<TelegrafId> {
     Some(TelegrafId {
-        namespace: pod.namespace()?,
-        name: pod.labels().get(NAME_LABEL)?.clone(),
+        namespace: pod.namespace()?.into(),
+        name: pod.labels().get(NAME_LABEL)?.as_str().into(),
     })
 }
 
@@ -115,7 +123,7 @@ fn read(pod: &ReadPod, id: &TelegrafId) -> PodState {
     PodState {
         address: address.filter(|_| container.is_some_and(runs)),
         state,
-        explanation,
+        explanation: explanation.map(Box::new),
         is_made: is_made(pod, id),
     }
 }
@@ -125,7 +133,7 @@ fn is_made(pod: &ReadPod, id: &TelegrafId) -> bool {
     pod.owner_references().iter().any(|owner| {
         let hash = owner
             .name
-            .strip_prefix(&id.name)
+            .strip_prefix(&*id.name)
             .and_then(|rest| rest.strip_prefix('-'));
         let is_hash = hash.is_some_and(|hash| !hash.contains('-'));
         owner.controller == Some(true) && owner.kind == "ReplicaSet" && is_hash
@@ -256,9 +264,13 @@ mod tests {
 
     fn id() -> TelegrafId {
         TelegrafId {
-            namespace: "redis".to_owned(),
-            name: "telegraf-redis".to_owned(),
+            namespace: "redis".into(),
+            name: "telegraf-redis".into(),
         }
+    }
+
+    fn put(pods: &mut Pods, pod: &ReadPod) {
+        pods.put(telegraf_of(pod).unwrap(), pod);
     }
 
     fn pod(name: &str, status: Value) -> ReadPod {
@@ -343,12 +355,15 @@ mod tests {
     fn the_best_pod_counts_and_one_that_is_stuck_is_known() {
         let id = id();
         let mut pods = Pods::default();
-        pods.put(&pod(
-            "new",
-            waits("CreateContainerConfigError", "secret \"a\" not found"),
-        ));
+        put(
+            &mut pods,
+            &pod("new", waits("CreateContainerConfigError", "secret \"a\" not found")),
+        );
         assert_eq!(pods.best_of(&id).unwrap().0, "new");
-        pods.put(&pod("old", container(json!({"ready": true, "state": {"running": {}}}))));
+        put(
+            &mut pods,
+            &pod("old", container(json!({"ready": true, "state": {"running": {}}}))),
+        );
         assert_eq!(pods.best_of(&id).unwrap().0, "old");
         assert!(pods.stuck_of(&id).is_some());
         pods.remove(&pod("new", json!(null)));
@@ -360,8 +375,8 @@ mod tests {
     #[test]
     fn made_up_pods_are_bounded() {
         let mut pods = Pods::default();
-        (0..100).for_each(|number| pods.put(&pod(&number.to_string(), json!(null))));
-        assert_eq!(pods.0.values().map(BTreeMap::len).sum::<usize>(), MAX_PODS);
+        (0..100).for_each(|number| put(&mut pods, &pod(&number.to_string(), json!(null))));
+        assert_eq!(pods.0.values().map(Vec::len).sum::<usize>(), MAX_PODS);
     }
     #[test]
     fn made_up_pods_do_not_hide_the_one_of_the_deployment() {
@@ -383,10 +398,10 @@ mod tests {
             (vec![owned_by("z", "Job", "telegraf-redis-5d4f")], "real"),
         ] {
             let mut pods = Pods::default();
-            others.iter().for_each(|other| pods.put(other));
+            others.iter().for_each(|other| put(&mut pods, other));
             let mut real = owned_by("real", "ReplicaSet", "telegraf-redis-5d4f");
             real.status = serde_json::from_value(waits("CrashLoopBackOff", "")).unwrap();
-            pods.put(&real);
+            put(&mut pods, &real);
             assert_eq!(pods.best_of(&id()).unwrap().0, expected);
             assert!(pods.0[&id()].len() <= MAX_PODS);
         }

@@ -21,7 +21,8 @@ pub(super) struct Telegraf {
     /// Since when it does not work, to lose patience.
     not_up: Option<Instant>,
     pub(super) is_current: Option<bool>,
-    pub(super) explanation: Option<Explanation>,
+    /// `None` also if nobody has looked yet.
+    pub(super) explanation: Option<Box<Explanation>>,
     /// The source was told that it does not run.
     pub(super) told: bool,
 }
@@ -42,7 +43,10 @@ impl Telegraf {
             since: now,
             not_up: None,
             is_current: None,
-            explanation: Some(Explanation::new("nobody has looked yet", "Wait for a moment.")),
+            explanation: Some(Box::new(Explanation::new(
+                "nobody has looked yet",
+                "Wait for a moment.",
+            ))),
             told: false,
         }
     }
@@ -67,7 +71,7 @@ impl Telegraf {
         if state == State::Pending && not_up.elapsed() > PATIENCE {
             state = State::Failing;
         }
-        self.explanation = explanation;
+        self.explanation = explanation.map(Box::new);
         self.told &= state == State::Failing;
         if self.state != state {
             self.state = state;
@@ -91,7 +95,7 @@ impl Telegraf {
             return (State::Pending, Some(Explanation::new("it has no pod", what)));
         };
         if pod.state != State::Up {
-            return (pod.state, pod.explanation.clone());
+            return (pod.state, pod.explanation.as_deref().cloned());
         }
         if let Some(stuck) = pods.stuck_of(id).and_then(|stuck| stuck.explanation.clone()) {
             let why = format!("an older pod runs, and the new one does not start: {}", stuck.why);

@@ -45,9 +45,8 @@ pub(super) struct Url {
 }
 
 /// An output's counters, in metrics since Telegraf started, and its buffer.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Output {
-    pub(super) plugin: String,
     pub(super) written: u64,
     /// The database refused them.
     pub(super) rejected: u64,
@@ -160,9 +159,6 @@ impl<F: Fn(&str) -> bool> Reader<F> {
             }
         } else if let Some(field) = sample.name.strip_prefix("internal_write_") {
             let output = report.outputs.entry(alias.clone()).or_default();
-            if let (true, Some(plugin)) = (output.plugin.is_empty(), sample.labels.get("output")) {
-                output.plugin.clone_from(plugin);
-            }
             match field {
                 "metrics_written" => output.written = sample.value,
                 "metrics_rejected" => output.rejected = sample.value,
@@ -265,7 +261,6 @@ internal_write_metrics_written{alias="of somebody else",output="influxdb_v2",tel
         };
         assert_eq!(input.urls["http://a.svc/metrics?x=\"1\""], url);
         let output = Output {
-            plugin: "influxdb_v2".to_owned(),
             written: 1_500_000,
             rejected: 1,
             dropped: 1,

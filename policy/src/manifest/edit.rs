@@ -3,6 +3,7 @@
 use saphyr_parser::ScalarStyle;
 
 use super::Region;
+use crate::text_order::text_order;
 
 /// A change of a text: the characters to remove, and the text to insert.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -41,8 +42,8 @@ pub(super) fn written(text: &str, style: ScalarStyle, plain: bool, is_part: bool
 
 /// A text with changes. None if two of them overlap, or one is outside of the text.
 pub(super) fn apply(text: &str, edits: &[Edit]) -> Option<String> {
-    let mut edits: Vec<_> = edits.iter().collect();
-    edits.sort_unstable_by_key(|edit| (edit.start, edit.end));
+    let number = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
+    let order = text_order(edits.iter().map(|edit| [number(edit.start), number(edit.end), 0, 0, 0]));
     let (mark, body) = match text.strip_prefix('\u{feff}') {
         Some(body) => ("\u{feff}", body),
         None => ("", text),
@@ -50,7 +51,7 @@ pub(super) fn apply(text: &str, edits: &[Edit]) -> Option<String> {
     let mut out = mark.to_owned();
     let mut rest = body;
     let mut at = 0;
-    for edit in edits {
+    for edit in order.into_iter().map(|index| &edits[index]) {
         let skipped = edit.start.checked_sub(at)?;
         let (before, after) = split_at_char(rest, skipped)?;
         let (_, after) = split_at_char(after, edit.end.checked_sub(edit.start)?)?;

@@ -31,13 +31,17 @@ use crate::sorted_map::sorted_map;
 use crate::source::{Identity, Source};
 use crate::telegraf::to_toml;
 
-pub(crate) use database::{Need, shared_secret};
+pub(crate) use database::Need;
+#[cfg(feature = "guest")]
+pub(crate) use database::shared_secret;
 pub(crate) use name::label_value;
 pub(crate) use output_address::check_output_addresses;
 pub(crate) use peers::{Peer, Peers, has_open_output};
 pub(crate) use pod::Pod;
 pub(crate) use size_bound::size_bound;
-pub(crate) use standalone::{Base, Part, Standalone, names_of_all};
+#[cfg(feature = "guest")]
+pub(crate) use standalone::Base;
+pub(crate) use standalone::{Part, Standalone, names_of_all};
 
 /// A source without errors, and its declaration. Only the checks in [`render`](crate::render) create one, so that nothing
 /// is planned for a refused source.

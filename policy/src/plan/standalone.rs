@@ -12,7 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::peers::{self, Peer, Peers};
 use super::{Accepted, ConfigFiles, Need, Owner, Pod, Workload, configuration, database, name, status};
 use crate::digest::sha256;
-use crate::protocol;
 use crate::settings::{Names, Reload, Settings, has_placeholder};
 use crate::shards::{self, Ledger, SHARED_NAME, TooLarge, place};
 use crate::sorted_map::SmallMap;
@@ -70,6 +69,7 @@ impl Part {
     }
 
     /// Whose it is.
+    #[cfg(feature = "guest")]
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -85,8 +85,9 @@ impl Part {
     }
 
     /// For a host, which keeps it.
-    pub(crate) fn into_answer(self) -> protocol::Part {
-        protocol::Part {
+    #[cfg(feature = "guest")]
+    pub(crate) fn into_answer(self) -> crate::protocol::Part {
+        crate::protocol::Part {
             source: self.identity.to_string(),
             tenant: self.tenant,
             file: self.file_name,
@@ -220,6 +221,7 @@ impl Base {
     }
 
     /// What the outputs need of databases that are the same for all sources.
+    #[cfg(feature = "guest")]
     pub(crate) fn databases(&self) -> &[Need] {
         &self.databases
     }

@@ -89,6 +89,30 @@ fn the_other_topologies_render(#[case] topology: &str) {
     insta::assert_snapshot!(topology, shown(&answer));
 }
 
+#[test]
+fn two_shards_render() {
+    let sources: Vec<_> = ["one", "two", "three", "four"]
+        .into_iter()
+        .map(|name| {
+            let mut source = read("argocd.yaml");
+            source["metadata"]["name"] = json!(name);
+            source
+        })
+        .collect();
+    let answer = rendered(
+        &sources,
+        &json!({"topology": "standalone", "standalone": {"shards": 2}}),
+    );
+    let mut objects = objects(&answer);
+    for object in &mut objects {
+        // The files are those of one Telegraf.
+        if let Some(data) = object["data"].as_object_mut() {
+            data.values_mut().for_each(|text| *text = json!("…"));
+        }
+    }
+    insta::assert_yaml_snapshot!("shards", objects);
+}
+
 /// Every answer of the table and of the examples, under settings that render everything.
 fn all_answers() -> Vec<RenderAnswer> {
     let of_table = cases()

@@ -463,3 +463,69 @@ proptest! {
         prop_assert_eq!(ids.len(), count);
     }
 }
+
+/// What a host puts together from parts, by the names of objects.
+fn put_together(settings: &Value, shards: usize, sources: &[Value]) -> BTreeMap<String, Value> {
+    use telewarden_policy::render::{render_parts, render_shard};
+    let mut parts = Vec::new();
+    for source in sources {
+        let request = json!({"protocol": 1, "settings": settings, "sources": [source]});
+        parts.extend(render_parts(&serde_json::from_str(&request.to_string()).expect("a request")).parts);
+    }
+    let mut objects = BTreeMap::new();
+    for shard in 0..shards {
+        let here = parts
+            .iter()
+            .filter(|part| telewarden_policy::shards::place(&part.source, shards) == shard);
+        let needs: Vec<_> = here.clone().flat_map(|part| &part.needs).collect();
+        let request = json!({"protocol": 1, "settings": settings, "sources": [], "shard": shard, "needs": needs});
+        let answer = render_shard(&serde_json::from_str(&request.to_string()).expect("a request"));
+        for mut object in answer.shared.expect("a shard").objects {
+            if object["kind"] == "ConfigMap" {
+                for part in here.clone() {
+                    object["data"][&part.file] = json!(part.text);
+                }
+            }
+            objects.insert(format!("{} {}", object["kind"], object["metadata"]["name"]), object);
+        }
+    }
+    objects
+}
+
+#[rstest]
+#[case::one(1, json!({}))]
+#[case::two(2, json!({"reload": "rollout"}))]
+#[case::five(5, json!({"extraResources": [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}}]}))]
+#[case::with_tokens(3, json!({
+    "influxdb": {"provide": "bucketsAndTokens"},
+    "classes": {"default": {"outputs": {"influxdb_v2": [
+        {"urls": ["http://influxdb.influxdb.svc:8086"], "organization": "o", "bucket": "{bucket}", "token": "${INFLUX_TOKEN}"},
+    ]}}},
+}))]
+fn a_host_puts_together_what_is_rendered_of_all_sources(#[case] shards: usize, #[case] more: Value) {
+    let mut settings = settings("standalone");
+    settings["standalone"] = json!({"shards": shards});
+    for (name, value) in more.as_object().unwrap() {
+        settings[name] = value.clone();
+    }
+    let sources: Vec<_> = (0..12)
+        .map(|number| {
+            let to = format!("space-{}", number % 4);
+            application("argocd", &format!("app-{number}"), &to, endpoint_in(&to))
+        })
+        .collect();
+    let answer = rendered(&settings, &sources, &[]);
+    let whole = answer.shared.as_ref().unwrap();
+    assert_eq!(whole.configurations.len(), shards, "{:?}", answer.diagnostics);
+    let whole: BTreeMap<_, _> = whole
+        .objects
+        .iter()
+        .map(|object| {
+            (
+                format!("{} {}", object["kind"], object["metadata"]["name"]),
+                object.clone(),
+            )
+        })
+        .collect();
+    assert_eq!(whole, put_together(&settings, shards, &sources));
+}
