@@ -205,7 +205,7 @@ fn what_was_there_and_is_fine_is_not_warned_about_again() {
     assert_eq!(
         created.warnings.unwrap(),
         [format!(
-            "TW113: endpoint `a` scrapes this URL already; see {PAGES}/TW113.md"
+            "TW113: endpoint `a` scrapes this URL already; remove one of the two; see {PAGES}/TW113.md"
         )]
     );
     let updated = answer(&request("UPDATE", &doubtful, &doubtful), &Value::Null);
