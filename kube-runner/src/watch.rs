@@ -62,7 +62,7 @@ pub(crate) struct AppProject {
     spec: AppProjectSpec,
 }
 
-/// The fields that restrict destinations. Absent fields stay absent, because an empty list has another meaning.
+/// The fields that restrict destinations, and what is counted as orphaned there. Absent fields stay absent, because an empty list has another meaning.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 struct AppProjectSpec {
@@ -76,6 +76,8 @@ struct AppProjectSpec {
     namespace_resource_blacklist: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     namespace_resource_whitelist: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orphaned_resources: Option<Value>,
 }
 
 macro_rules! argocd_resource {

@@ -10,7 +10,6 @@ pub struct Application {
     name: String,
     annotation: String,
     project: String,
-    wave: String,
 }
 
 impl Application {
@@ -20,7 +19,6 @@ impl Application {
             name: name.to_owned(),
             annotation: String::new(),
             project: "default".to_owned(),
-            wave: String::new(),
         }
     }
 
@@ -38,23 +36,11 @@ impl Application {
         self
     }
 
-    /// The same in a sync wave of its app-of-apps.
-    #[must_use]
-    pub fn in_wave(mut self, wave: &str) -> Self {
-        wave.clone_into(&mut self.wave);
-        self
-    }
-
     /// Its manifest: it deploys the folder `workloads/<name>` of a repository.
     pub fn manifest(&self, repository: &str) -> Value {
         let mut annotations = json!({});
-        for (name, value) in [
-            ("telewarden.io/endpoints", &self.annotation),
-            ("argocd.argoproj.io/sync-wave", &self.wave),
-        ] {
-            if !value.is_empty() {
-                annotations[name] = json!(value);
-            }
+        if !self.annotation.is_empty() {
+            annotations["telewarden.io/endpoints"] = json!(self.annotation);
         }
         let mut object = application(
             &self.name,

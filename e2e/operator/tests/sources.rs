@@ -238,6 +238,28 @@ async fn what_a_project_does_not_permit_is_refused_until_it_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_project_that_would_warn_of_what_is_rendered_is_named() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("redis").await;
+    let _operator = cluster.operator(&[]).await;
+    let everything = json!({"server": "*", "namespace": "*"});
+    let spec = json!({"destinations": [everything], "orphanedResources": {"warn": true}});
+    cluster.project("team", spec).await;
+    cluster
+        .application(&Application {
+            project: "team".to_owned(),
+            ..redis()
+        })
+        .await;
+    cluster.owns(&REDIS).await;
+    let note = cluster.event("redis", "Doubtful").await;
+    assert!(
+        note.contains("TW415") && note.contains("kind: Deployment, name: \"telegraf-*\""),
+        "{note}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn global_projects_count_as_argocd_cm_lists_them() {
     let cluster = Cluster::start().await;
     cluster.namespace("redis").await;
