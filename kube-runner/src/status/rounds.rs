@@ -209,13 +209,11 @@ fn client(connect: Duration, whole: Duration) -> Result<reqwest::Client, reqwest
     reqwest::Client::builder()
         .connect_timeout(connect)
         .timeout(whole)
-        // Over HTTP alone, also where an image has no certificates.
+        // Over HTTP alone: no certificates are kept in memory, and an image needs none.
         .tls_certs_only([])
         // A pod is asked at its own address, and nowhere else.
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        // Telegraf's port has no TLS, so no certificates are kept in memory.
-        .tls_certs_only(std::iter::empty())
         .pool_max_idle_per_host(0)
         .user_agent(concat!("telewarden-operator/", env!("CARGO_PKG_VERSION")))
         .build()
