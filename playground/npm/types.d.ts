@@ -187,22 +187,6 @@ export interface Output {
     details: string[];
 }
 
-/** What one source adds to its Telegraf in `standalone`. */
-export interface Part {
-    /** The source. Its shard depends on this and on the number of shards. */
-    source: string;
-    /** The tenant that the source belongs to. Each tenant has limited room. */
-    tenant: string;
-    /** The name of its file: a key of the shard's ConfigMap. */
-    file: string;
-    /** The file. */
-    text: string;
-    /** What its outputs need of databases. */
-    databases?: Database[];
-    /** What its shard needs beside the file. If the set of all needs of a shard stays the same, so does everything of the shard but its files. */
-    needs?: string[];
-}
-
 /** A place in a source or in the settings. */
 export interface Place {
     /** JSON Pointer (RFC 6901) to the value, such as `/metadata/annotations/telegraf.influxdata.com~1rubin-telegraf-operator`. */
@@ -239,10 +223,6 @@ export interface RenderAnswer {
     sources: SourceAnswer[];
     /** `standalone` only: the Telegraf that all sources share, or the few of them (shards). */
     shared?: Rendered;
-    /** Only of the operation `parts`: the parts of the sources that were rendered. Whether there is room for them is not known there. */
-    parts?: Part[];
-    /** Only of the operation `parts`: the parts of [`RenderRequest::accepted`], apart from those of sources that are idle or skipped. */
-    kept?: Part[];
 }
 
 /** Telegraf configurations, and the Kubernetes objects that carry and run them. */

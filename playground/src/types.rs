@@ -21,6 +21,13 @@ fn typescript_has_the_types_that_rust_has() {
     add::<Checked>(&mut types);
     add::<Evaluation>(&mut types);
     add::<RuleDoc>(&mut types);
+    // Only the module has the operation `parts`. With its features, which other crates turn on, the types have its answer too.
+    types.remove("Part");
+    let answer = types.get_mut("RenderAnswer").and_then(Value::as_object_mut);
+    let properties = answer.and_then(|answer| answer["properties"].as_object_mut());
+    properties
+        .expect("an answer has properties")
+        .retain(|name, _| name != "parts" && name != "kept");
     let mut expected = "// Made from the Rust types; a test compares.\n".to_owned();
     for (name, schema) in types {
         let _ = write!(expected, "\n{}", declaration(&name, &schema));
