@@ -282,7 +282,10 @@ impl<'a> Renderer<'a> {
             extent,
             endpoints: 0,
             scraped: ScrapedPorts::default(),
-            projects: cluster.map(|cluster| Projects::read(cluster, settings)),
+            // Without the feature a host has no AppProjects to give.
+            projects: cluster
+                .filter(|_| cfg!(feature = "regex"))
+                .map(|cluster| Projects::read(cluster, settings)),
             in_cluster_enabled: cluster.and_then(|cluster| cluster.in_cluster_enabled) != Some(false),
             rendered: BTreeSet::new(),
             answers: Vec::new(),

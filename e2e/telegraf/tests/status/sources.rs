@@ -17,7 +17,7 @@ async fn a_source_that_is_not_applied_says_why() {
     // Refused from the beginning: nothing runs, and still it is in the list.
     let refused = Application::named("shop").annotated("queue: ftp://127.0.0.1:1/metrics\n");
     cluster.application(&refused).await;
-    let texts = ["event Refused failing", "TW107"];
+    let texts = ["event Refused failing", "TW106"];
     assert_eq!(says(&cluster, &operator, "shop", &texts).await, 1);
 
     // Corrected, it is said no more; refused again, what runs is in the list too.
