@@ -231,6 +231,8 @@ async fn an_object_in_somebody_elses_name_is_taken_away_and_they_hear_nothing_of
     cluster
         .owns(&["ConfigMap redis/telegraf-redis", "Deployment redis/telegraf-redis"])
         .await;
+    // It is sent after the objects are written.
+    cluster.event("redis", "Applied").await;
     let before = cluster.events("redis").await.len();
     let source = "argoproj.io/Application/argocd/redis";
     for number in 0..5 {
