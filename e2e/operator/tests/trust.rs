@@ -215,9 +215,10 @@ async fn sources_that_are_too_much_together_do_not_stop_the_others() {
         .application(&redis().annotated(&annotation("redis", &["exporter"])))
         .await;
     eventually(|| scrapes(&cluster, "redis", "exporter")).await;
-    let note = cluster.event("large-00", "Failed").await;
-    assert!(note.contains("together"), "{note}");
-    eventually(|| scrapes(&cluster, "large-15", "server")).await;
+    // Each is rendered when it changes, and so all of them are, though one call is too small for all.
+    for large in ["large-00", "large-15"] {
+        eventually(|| scrapes(&cluster, large, "server")).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
