@@ -199,7 +199,7 @@ async fn sources_that_are_too_much_together_do_not_stop_the_others() {
     cluster.namespace("telegraf").await;
     let path = cluster.settings(&standalone());
     let arguments = ["--settings", path.to_str().expect("a path"), "--module-memory", "3"];
-    let _operator = cluster.operator(&arguments).await;
+    let operator = cluster.operator(&arguments).await;
     let large = |name: &str, endpoint: &str| {
         let text = format!("# {}\n{}", "x".repeat(110_000), annotation(name, &[endpoint]));
         Application::named(name).annotated(&text)
@@ -219,6 +219,17 @@ async fn sources_that_are_too_much_together_do_not_stop_the_others() {
     for large in ["large-00", "large-15"] {
         eventually(|| scrapes(&cluster, large, "server")).await;
     }
+
+    // An operator that starts renders many in one call.
+    assert!(operator.stop().success());
+    let _operator = cluster.operator(&arguments).await;
+    let note = cluster.event("large-00", "Failed").await;
+    assert!(note.contains("together"), "{note}");
+    cluster
+        .application(&redis().annotated(&annotation("redis", &["again"])))
+        .await;
+    eventually(|| scrapes(&cluster, "redis", "again")).await;
+    eventually(|| scrapes(&cluster, "large-15", "server")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
