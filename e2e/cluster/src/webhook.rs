@@ -81,30 +81,20 @@ impl Webhook {
 
     /// How many requests have reached the policy so far.
     pub async fn calls(&self, node: &Node) -> f64 {
-        let metrics = node.metrics().await;
-        self.names
-            .iter()
-            .map(|name| {
-                sample(
-                    &metrics,
-                    &format!("apiserver_admission_webhook_request_total{{.*{name}.kubewarden.admission"),
-                )
-            })
-            .sum()
+        self.sum(node, "apiserver_admission_webhook_request_total").await
     }
 
     /// How many requests the matchConditions have kept back so far.
     pub async fn excluded(&self, node: &Node) -> f64 {
+        self.sum(node, "apiserver_admission_match_condition_exclusions_total")
+            .await
+    }
+
+    /// A metric of the API server, of all webhooks together.
+    async fn sum(&self, node: &Node, metric: &str) -> f64 {
         let metrics = node.metrics().await;
-        self.names
-            .iter()
-            .map(|name| {
-                sample(
-                    &metrics,
-                    &format!("apiserver_admission_match_condition_exclusions_total{{.*{name}.kubewarden.admission"),
-                )
-            })
-            .sum()
+        let of = |name: &String| sample(&metrics, &format!("{metric}{{.*{name}.kubewarden.admission"));
+        self.names.iter().map(of).sum()
     }
 
     /// Removes it.

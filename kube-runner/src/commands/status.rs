@@ -160,24 +160,15 @@ fn write(health: &Health, format: StatusFormat) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::State;
 
     #[test]
     fn sources_are_named_as_people_do() {
-        let source = |source: &str| SourceHealth {
-            source: source.to_owned(),
-            state: State::Up,
-            problems: Vec::new(),
-            endpoints: Vec::new(),
-            telegrafs: Vec::new(),
-            outputs: Vec::new(),
-        };
         let all = [
             "argoproj.io/Application/argocd/redis",
             "argoproj.io/Application/team/redis",
             "Namespace/redis",
         ]
-        .map(source);
+        .map(SourceHealth::of);
         let selected = |meant: &[&str]| {
             let meant: Vec<_> = meant.iter().map(|meant| (*meant).to_owned()).collect();
             select(Health { sources: all.to_vec() }, &meant).sources.len()

@@ -69,7 +69,7 @@ pub(crate) struct SourceHealth {
 
 impl SourceHealth {
     /// A source of which nothing is known.
-    pub(super) fn of(source: &str) -> Self {
+    pub(crate) fn of(source: &str) -> Self {
         Self {
             source: source.to_owned(),
             state: State::Up,
