@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{ApiResource, DynamicObject, ListParams, PostParams};
+use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 use telewarden_e2e_operator::{
-    Application, Cluster, Right, SERVICE_ACCOUNT, annotation, for_a_while, given, redis, render, template,
+    Application, Cluster, Right, SERVICE_ACCOUNT, annotation, eventually, for_a_while, given, redis, render, template,
 };
 
 fn settings(team: &str) -> Value {
@@ -78,6 +80,56 @@ fn in_its_own_namespace_it_writes_the_inventory_alone() {
     let rules = of_config_maps(&values);
     assert_eq!(rules.len(), 2, "{rules:#?}");
     assert_eq!(rules[1]["verbs"], json!(["create", "patch", "delete"]));
+}
+
+/// The sources of `standalone` are not in the namespaces that are named.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_standalone_it_looks_up_services_and_writes_reports_where_the_sources_are() {
+    let cluster = Cluster::without_operator(&[]).await;
+    for namespace in ["telegraf", "shop"] {
+        cluster.namespace(namespace).await;
+    }
+    cluster.create_all(include_str!("../crds/openreports.yaml")).await;
+    let report = |namespace: &str| {
+        let metadata = json!({"name": "telewarden-test", "namespace": namespace});
+        json!({"apiVersion": "openreports.io/v1alpha1", "kind": "Report", "metadata": metadata})
+    };
+    // The API server serves a new kind a moment later.
+    eventually(|| async {
+        cluster
+            .try_put(&report("default"))
+            .await
+            .map_err(|error| error.to_string())
+    })
+    .await;
+    let settings = json!({"topology": "standalone", "networkPolicy": true});
+    cluster.install(&json!({"settings": settings, "namespaces": ["telegraf"], "status": {"reports": true}}));
+
+    let client = cluster.client_of(SERVICE_ACCOUNT);
+    let config_map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
+    for (namespace, resource, object, may) in [
+        ("telegraf", ("", "v1", "ConfigMap"), &config_map, true),
+        ("shop", ("", "v1", "ConfigMap"), &config_map, false),
+        ("shop", ("openreports.io", "v1alpha1", "Report"), &report("shop"), true),
+    ] {
+        let (group, version, kind) = resource;
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        let api = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &resource);
+        let object: DynamicObject = serde_json::from_value(object.clone()).expect("an object");
+        match api.create(&PostParams::default(), &object).await {
+            Ok(_) => assert!(may, "it may write a {kind} in {namespace}"),
+            Err(kube::Error::Api(status)) => assert!(!may && status.code == 403, "{kind} in {namespace}: {status:?}"),
+            Err(error) => panic!("{kind} in {namespace}: {error}"),
+        }
+    }
+    Api::<Service>::namespaced(client.clone(), "shop")
+        .list(&ListParams::default())
+        .await
+        .expect("list Services");
+    Api::<EndpointSlice>::namespaced(client, "shop")
+        .list(&ListParams::default())
+        .await
+        .expect("list EndpointSlices");
 }
 
 #[test]

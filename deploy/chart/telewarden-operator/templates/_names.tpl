@@ -96,15 +96,25 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- uniq $rendered | toJson -}}
 {{- end -}}
 
-{{- /* Rights to say why an endpoint fails. */}}
-{{- define "telewarden-operator.reasons" -}}
+{{- /* Rights to say why an endpoint fails: in the namespaces of the sources, */}}
+{{- define "telewarden-operator.services" -}}
 - apiGroups: [""]
   resources: [services]
   verbs: [get, list]
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
   verbs: [list]
+{{- end -}}
+
+{{- /* and where Telegraf's pods are. */}}
+{{- define "telewarden-operator.logs" -}}
 - apiGroups: [""]
   resources: [pods/log]
   verbs: [get]
 {{- end }}
+
+{{- /* Whether `namespaces` does not bound where the sources are: their Telegrafs are elsewhere. */}}
+{{- define "telewarden-operator.sources-anywhere" -}}
+{{- $settings := include "telewarden-operator.settings" . | fromYaml -}}
+{{- if or (not .Values.namespaces) (eq ($settings.topology | default "application") "standalone") -}}true{{- end -}}
+{{- end -}}
