@@ -77,12 +77,13 @@ site: | rust ## Build the site from docs/ and follow all of its links, in target
 		--no-default-features --features search --root $(CACHE)/mdbook-$(MDBOOK)
 	site/build $(CACHE)/mdbook-$(MDBOOK)/bin/mdbook target/site $(wildcard playground/dist/page)
 
-# Packages of the command. PROFILE=dev builds sooner; TARGET is a target of Rust, and NPM the same as Node calls it.
+# Packages of the command. PROFILE=dev builds sooner. Another platform has a name of Rust's and one of Node's:
+#     make packages TARGET_TRIPLE=aarch64-unknown-linux-musl NPM_PLATFORM=linux-arm64
 DIST   := dist
 TARGET_OF_RUST := $(or $(TARGET_TRIPLE),$(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p'))
 NPM    := $(or $(NPM_PLATFORM),$(shell node -p 'process.platform + "-" + process.arch' 2>/dev/null))
 
-packages: policy.wasm ## Pack the command as archive, wheel and npm package, in dist/
+packages: policy.wasm ## Pack the command as archive, wheel and npm package, in dist/; static ones for Linux with the operator
 	packaging/command $(TARGET_OF_RUST) $(NPM) $(DIST)
 
 packages-test: packages ## Install the packages as users would, in folders of their own, and run what is installed
@@ -103,11 +104,13 @@ workflows: ## Check the workflows of GitHub: their syntax, and what in them woul
 	$(CACHE)/actionlint-$(ACTIONLINT)/actionlint
 	$(CACHE)/zizmor-$(ZIZMOR)/bin/zizmor --offline --quiet .github action.yml
 
-test: policy.wasm ## Check formatting, lints and links of the documentation, and run all tests except the end-to-end tests
+test: policy.wasm ## Check formatting, lints, links of the documentation and workflows, and run all tests except the end-to-end tests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
 	cargo test --locked
+	@if command -v go >/dev/null && command -v python3 >/dev/null; then $(MAKE) --no-print-directory workflows; \
+		else echo 'make test: the workflows of GitHub are not checked, because that needs Go and Python' >&2; fi
 
 e2e: policy.wasm ## Run the end-to-end tests; see e2e/README.md
 	@test -x e2e/run || { echo 'make e2e: there is no e2e/run' >&2; exit 1; }
