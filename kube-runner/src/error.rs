@@ -22,10 +22,6 @@ pub(crate) enum Error {
         #[source]
         source: telewarden::Error,
     },
-    #[error(
-        "the module can render each source alone, but not all together; this source is one of the largest of its namespace: {why}"
-    )]
-    TooMuchTogether { why: String },
     #[error("{id} already exists and is not managed by this operator: {why}")]
     Foreign { id: ObjectId, why: String },
     #[error(
@@ -80,7 +76,6 @@ impl Error {
                 telewarden::Error::Trap { .. } => "trap",
                 _ => "module",
             },
-            Self::TooMuchTogether { .. } => "together",
             Self::Foreign { .. } => "foreign",
             Self::Lost { .. } => "lost",
             Self::NotDeleted { .. } => "deletion",

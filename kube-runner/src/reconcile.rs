@@ -261,17 +261,14 @@ impl Context {
         sources.iter().map(part).collect()
     }
 
-    /// Stores which sources fail, so that they need not be found again at each attempt.
-    pub(crate) fn remember_failing(&self, parts: &[Part]) {
+    /// Stores whether a source fails, so that it need not be found out again at each attempt.
+    pub(crate) fn remember_failing(&self, part: &Part) {
         let mut failing = lock(&self.failing);
-        for part in parts {
-            let (source, choice) = (part.source.clone(), part.choice);
-            let known = failing.remove(&source.key);
-            if choice != Choice::Current {
-                let known = known.filter(|known| Arc::ptr_eq(&known.0, &source) && known.1 == choice);
-                let since = known.map_or_else(Instant::now, |(_, _, since)| since);
-                failing.insert(source.key.clone(), (source, choice, since));
-            }
+        let known = failing.remove(&part.source.key);
+        if part.choice != Choice::Current {
+            let known = known.filter(|known| Arc::ptr_eq(&known.0, &part.source) && known.1 == part.choice);
+            let since = known.map_or_else(Instant::now, |(_, _, since)| since);
+            failing.insert(part.source.key.clone(), (part.source.clone(), part.choice, since));
         }
     }
 

@@ -1,12 +1,9 @@
-//! Renders a group of sources, even if the module fails on some of them.
+//! Renders the sources of `standalone`, even if the module fails on some of them.
 //!
-//! In `standalone`, all sources are rendered in one call. If it fails (a trap, the deadline, no memory), the group is
-//! bisected: sources that fail alone are replaced with their accepted declarations. If no source fails alone, but all
-//! together do, as few as possible are replaced, the largest of the largest tenant first. So no source, and no tenant with
-//! many of them, can stop the others.
+//! Some are sent in one call. If it fails (a trap, the deadline, no memory), each half is sent alone, and so on: what is too much
+//! together is not too much in pieces. A source that fails alone is replaced with its accepted declaration. So no source, and no
+//! tenant with many of them, can stop the others.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -53,187 +50,61 @@ impl Part {
             _ => Choice::Omitted,
         };
     }
-
-    /// The size in bytes.
-    fn size(&self) -> usize {
-        let length = |text: Option<&RawValue>| text.map_or(0, |text| text.get().len());
-        length(self.text()) + length(self.declaration())
-    }
-
-    /// Chooses a part that is certainly smaller.
-    fn shrink(&mut self) {
-        let before = self.size();
-        self.demote();
-        if self.size() >= before {
-            self.choice = Choice::Omitted;
-        }
-    }
 }
 
-/// The answer for a group.
+/// What came of a group.
 #[derive(Debug)]
 pub(crate) struct GroupAnswer<T> {
-    pub(crate) answer: T,
-    /// The parts that were sent.
-    pub(crate) parts: Vec<Part>,
+    /// The answers, each with the parts that it is about.
+    pub(crate) answers: Vec<(T, Vec<Part>)>,
     /// The sources whose text was not used, with the reason.
-    pub(crate) failed: Vec<(Arc<Source>, Error)>,
+    pub(crate) failed: Vec<(Part, Error)>,
 }
 
-/// Renders a group, or as much of it as possible.
+/// Renders a group in as few calls as needed.
 ///
 /// # Errors
-/// If the call fails for another reason than the module, or if the module fails on each source, which means that the
-/// sources are not the cause.
-pub(crate) async fn render_group<T, F, C>(mut parts: Vec<Part>, call: C) -> Result<GroupAnswer<T>, Error>
+/// If a call fails for another reason than the module.
+pub(crate) async fn render_group<T, F, C>(parts: Vec<Part>, call: C) -> Result<GroupAnswer<T>, Error>
 where
     C: Fn(Vec<Part>) -> F,
     F: Future<Output = Result<T, Error>>,
 {
-    let mut failed = Vec::new();
-    loop {
-        let failure = match call(parts.clone()).await {
-            Err(failure) if failure.is_of_module() => failure,
-            Err(failure) => return Err(failure),
-            Ok(answer) => return Ok(GroupAnswer { answer, parts, failed }),
-        };
-        let active: Vec<usize> = (0..parts.len())
-            .filter(|at| parts[*at].choice != Choice::Omitted)
-            .collect();
-        if active.len() < 2 && failed.is_empty() {
-            return Err(failure);
-        }
-        let culprits = failing_alone(&parts, &active, &call).await?;
-        if culprits.is_empty() {
-            let (answer, omitted) = omit_largest(&mut parts, active, failure, &call).await?;
-            failed.extend(omitted);
-            return Ok(GroupAnswer { answer, parts, failed });
-        }
-        if culprits.len() == active.len() && active.len() == parts.len() {
-            return Err(failure);
-        }
-        for (at, error) in culprits {
-            parts[at].demote();
-            failed.push((parts[at].source.clone(), error));
-        }
-    }
-}
-
-/// The sources of a failing group that fail alone. Halves that succeed are not searched.
-async fn failing_alone<T, F, C>(parts: &[Part], group: &[usize], call: &C) -> Result<Vec<(usize, Error)>, Error>
-where
-    C: Fn(Vec<Part>) -> F,
-    F: Future<Output = Result<T, Error>>,
-{
-    let mut culprits = Vec::new();
-    let mut fail = vec![group];
-    while let Some(group) = fail.pop() {
-        let halves = match group.len() {
-            0 => continue,
-            1 => [group, &[]],
-            length => group.split_at(length / 2).into(),
-        };
-        for half in halves {
-            let members = half.iter().map(|at| parts[*at].clone()).collect();
-            if half.is_empty() {
-                continue;
-            }
-            match (call(members).await, half) {
-                (Ok(_), _) => {}
-                (Err(failure), _) if !failure.is_of_module() => return Err(failure),
-                (Err(failure), [only]) => culprits.push((*only, failure)),
-                (Err(_), _) => fail.push(half),
-            }
+    let (mut answers, mut failed) = (Vec::new(), Vec::new());
+    // The first ones are at the end.
+    let mut left = vec![parts];
+    while let Some(mut parts) = left.pop() {
+        match call(parts.clone()).await {
+            Ok(answer) => answers.push((answer, parts)),
+            Err(failure) if !failure.is_of_module() => return Err(failure),
+            Err(failure) => match &mut parts[..] {
+                [] => return Err(failure),
+                [alone] => {
+                    alone.demote();
+                    if alone.choice != Choice::Omitted {
+                        left.push(vec![alone.clone()]);
+                    }
+                    failed.push((alone.clone(), failure));
+                }
+                together => {
+                    tracing::debug!(
+                        sources = together.len(),
+                        error = failure.chain(),
+                        "each half is rendered alone"
+                    );
+                    let second = parts.split_off(parts.len() / 2);
+                    left.extend([second, parts]);
+                }
+            },
         }
     }
-    Ok(culprits)
-}
-
-/// An omitted source, with the reason.
-type Omitted = (Arc<Source>, Error);
-
-/// The order in which sources are left out: repeatedly the largest source of the tenant that uses the most space. A tenant with
-/// many small sources therefore loses its own sources first. Sources of equal size are ordered by name. A source whose accepted
-/// declaration remains occurs twice.
-fn order(parts: &[Part], active: &[usize]) -> Vec<usize> {
-    /// Size, name and index.
-    type BySize<'a> = BTreeSet<(usize, Reverse<&'a str>, usize)>;
-    let mut of_tenants: BTreeMap<&str, BySize<'_>> = BTreeMap::new();
-    for at in active {
-        let source = &*parts[*at].source;
-        let entry = (parts[*at].size(), Reverse(source.key.as_str()), *at);
-        of_tenants.entry(&source.tenant).or_default().insert(entry);
-    }
-    let sums = of_tenants.iter().map(|(tenant, sources)| {
-        let sum: usize = sources.iter().map(|(size, _, _)| size).sum();
-        (sum, Reverse(*tenant))
-    });
-    let mut sums: BTreeSet<_> = sums.collect();
-    let mut rest = parts.to_vec();
-    let mut order = Vec::new();
-    while let Some((sum, Reverse(tenant))) = sums.pop_last() {
-        let Some(sources) = of_tenants.get_mut(tenant) else {
-            continue;
-        };
-        let Some((size, name, at)) = sources.pop_last() else {
-            continue;
-        };
-        order.push(at);
-        rest[at].shrink();
-        let remains = rest[at].size();
-        if remains > 0 {
-            sources.insert((remains, name, at));
-        }
-        if !sources.is_empty() {
-            sums.insert((sum - size + remains, Reverse(tenant)));
-        }
-    }
-    order
-}
-
-/// Omits as few sources as possible, in [`order`].
-async fn omit_largest<T, F, C>(
-    parts: &mut Vec<Part>,
-    active: Vec<usize>,
-    failure: Error,
-    call: &C,
-) -> Result<(T, Vec<Omitted>), Error>
-where
-    C: Fn(Vec<Part>) -> F,
-    F: Future<Output = Result<T, Error>>,
-{
-    let order = order(parts, &active);
-    let without = |count: usize| {
-        let mut fewer = parts.clone();
-        order.iter().take(count).for_each(|at| fewer[*at].shrink());
-        fewer
-    };
-    // Omitting `few` is not enough, and omitting `enough` succeeds.
-    let (mut few, mut enough, mut found) = (0, order.len(), None);
-    while enough - few > 1 {
-        let middle = few + (enough - few) / 2;
-        match call(without(middle)).await {
-            Ok(answer) => (enough, found) = (middle, Some(answer)),
-            Err(failure) if failure.is_of_module() => few = middle,
-            Err(failure) => return Err(failure),
-        }
-    }
-    let Some(answer) = found else { return Err(failure) };
-    let fewer = without(enough);
-    let why = failure.chain();
-    let mut seen = BTreeSet::new();
-    let omitted = order[..enough].iter().filter(|at| seen.insert(**at)).map(|at| {
-        let error = Error::TooMuchTogether { why: why.clone() };
-        (parts[*at].source.clone(), error)
-    });
-    let omitted = omitted.collect();
-    *parts = fewer;
-    Ok((answer, omitted))
+    Ok(GroupAnswer { answers, failed })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
     use std::sync::Mutex;
 
     use k8s_openapi::api::core::v1::ObjectReference;
@@ -245,7 +116,7 @@ mod tests {
                 key: key.to_owned(),
                 text: raw(text),
                 reference: ObjectReference::default(),
-                tenant: key.split_once('/').map_or("", |(tenant, _)| tenant).to_owned(),
+                tenant: String::new(),
                 project: None,
             }),
             accepted: accepted.map(|text| Arc::from(raw(text))),
@@ -263,32 +134,45 @@ mod tests {
         }
     }
 
-    /// Renders with a module that fails on `trap`, and on more than `memory` bytes. Answers the parts, the failed sources, and
-    /// the number of calls.
-    async fn render(parts: Vec<Part>, memory: usize) -> (Result<BTreeSet<String>, Error>, Vec<String>, usize) {
+    /// What is rendered of each source, the sources that failed, and the number of calls.
+    struct Seen {
+        rendered: Vec<String>,
+        failed: Vec<String>,
+        calls: usize,
+    }
+
+    /// Renders with a module that fails on `trap`, and on more than `memory` bytes.
+    async fn render(parts: Vec<Part>, memory: usize) -> Seen {
         let calls = Mutex::new(0);
         let call = |parts: Vec<Part>| {
             *calls.lock().unwrap() += 1;
             async move {
-                let size: usize = parts.iter().map(Part::size).sum();
-                let traps = |text: Option<&RawValue>| text.is_some_and(|text| text.get().contains("trap"));
-                if size > memory || parts.iter().any(|part| traps(part.text()) || traps(part.declaration())) {
+                let texts: Vec<&str> = parts
+                    .iter()
+                    .flat_map(|part| [part.text(), part.declaration()])
+                    .flatten()
+                    .map(RawValue::get)
+                    .collect();
+                let size: usize = texts.iter().map(|text| text.len()).sum();
+                if size > memory || texts.iter().any(|text| text.contains("trap")) {
                     return Err(too_much());
                 }
-                let taken = parts.into_iter().filter(|part| part.choice != Choice::Omitted);
-                Ok(taken
+                Ok(parts
+                    .iter()
                     .map(|part| format!("{} {:?}", part.source.key, part.choice))
-                    .collect())
+                    .collect::<Vec<_>>())
             }
         };
-        let rendered = render_group(parts, call).await;
+        let group = render_group(parts, call).await.unwrap();
         let calls = *calls.lock().unwrap();
-        match rendered {
-            Ok(group) => {
-                let failed = group.failed.iter().map(|(source, _)| source.key.clone()).collect();
-                (Ok(group.answer), failed, calls)
-            }
-            Err(error) => (Err(error), Vec::new(), calls),
+        Seen {
+            rendered: group.answers.into_iter().flat_map(|(answer, _)| answer).collect(),
+            failed: group
+                .failed
+                .into_iter()
+                .map(|(part, _)| part.source.key.clone())
+                .collect(),
+            calls,
         }
     }
 
@@ -300,8 +184,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_group_without_failures_is_one_call() {
-        let (taken, failed, calls) = render(numbered(100), 10_000).await;
-        assert_eq!((taken.unwrap().len(), failed.len(), calls), (100, 0, 1));
+        let seen = render(numbered(100), 10_000).await;
+        assert_eq!((seen.rendered.len(), seen.failed.len(), seen.calls), (100, 0, 1));
     }
 
     #[tokio::test]
@@ -309,100 +193,43 @@ mod tests {
         let mut parts = numbered(128);
         parts[77] = part("077", "trap", Some("before"));
         parts[5] = part("005", "trap", None);
-        let (taken, failed, calls) = render(parts, 10_000).await;
-        let taken = taken.unwrap();
-        assert_eq!(taken.len(), 127);
-        assert!(taken.contains("077 Accepted") && !taken.iter().any(|part| part.starts_with("005")));
-        assert_eq!(
-            BTreeSet::from_iter(failed),
-            BTreeSet::from(["005".to_owned(), "077".to_owned()])
-        );
-        // One for all, two for each of seven halvings and culprit, and one for the rest.
-        assert!(calls <= 1 + 2 * 2 * 7 + 1, "{calls}");
+        let seen = render(parts, 10_000).await;
+        assert_eq!(seen.rendered.len(), 127);
+        assert!(seen.rendered.is_sorted(), "{:?}", seen.rendered);
+        assert!(seen.rendered.contains(&"077 Accepted".to_owned()));
+        assert!(!seen.rendered.iter().any(|part| part.starts_with("005")));
+        assert_eq!(seen.failed, ["005", "077"]);
+        // One for all, two for each of seven halvings and source, and one for the declaration.
+        assert!(seen.calls <= 1 + 2 * 2 * 7 + 1, "{}", seen.calls);
     }
 
     #[tokio::test]
     async fn an_accepted_declaration_that_fails_too_is_omitted() {
         let mut parts = numbered(4);
         parts[1] = part("001", "trap", Some("trap"));
-        let (taken, _, _) = render(parts, 10_000).await;
-        assert!(!taken.unwrap().iter().any(|part| part.starts_with("001")));
+        let seen = render(parts, 10_000).await;
+        assert_eq!(seen.rendered, ["000 Current", "002 Current", "003 Current"]);
+        assert_eq!(seen.failed, ["001", "001"]);
     }
 
     #[tokio::test]
-    async fn as_few_of_the_largest_as_possible_are_omitted() {
-        let large = "x".repeat(60);
-        let mut parts = numbered(10);
-        parts[3] = part("003", &large, None);
-        parts[7] = part("007", &large, Some("before"));
-        parts[8] = part("008", &format!("{large}y"), None);
-        // Room for the small ones and one of the large ones.
-        let (taken, failed, calls) = render(parts.clone(), 6 * 8 + 70 + 30).await;
-        let taken = taken.unwrap();
-        assert_eq!(failed, ["007", "008"], "by size, the accepted declaration included");
-        assert!(
-            taken.contains("003 Current") && taken.contains("007 Accepted") && taken.len() == 9,
-            "{taken:?}"
-        );
-        assert!(calls <= 12, "{calls}");
-        parts.reverse();
-        let (again, _, _) = render(parts, 6 * 8 + 70 + 30).await;
-        assert_eq!(again.unwrap(), taken, "the order does not matter");
-    }
-
-    #[tokio::test]
-    async fn two_large_sources_do_not_stop_a_hundred_small_ones() {
+    async fn what_is_too_much_together_is_rendered_in_pieces() {
         let mut parts = numbered(100);
-        parts.push(part("large-a", &"x".repeat(500), None));
-        parts.push(part("large-b", &"x".repeat(500), None));
-        let (taken, failed, _) = render(parts, 6 * 100 + 502).await;
-        assert_eq!((taken.unwrap().len(), failed), (101, vec!["large-a".to_owned()]));
-    }
-
-    #[tokio::test]
-    async fn a_tenant_with_many_small_sources_pushes_out_its_own() {
-        let mut parts: Vec<_> = (0..100)
-            .map(|number| part(&format!("many/{number:03}"), "text", None))
-            .collect();
-        parts.push(part("few/a", &"x".repeat(100), None));
-        parts.push(part("few/b", &"x".repeat(100), Some("before")));
-        // 600 bytes of the one, 212 of the other.
-        let (taken, failed, calls) = render(parts.clone(), 500).await;
-        let taken = taken.unwrap();
+        parts.extend((0..7).map(|number| part(&format!("large-{number}"), &"x".repeat(500), Some("before"))));
+        let seen = render(parts, 520).await;
+        assert_eq!((seen.rendered.len(), seen.failed.len()), (107, 0));
         assert!(
-            taken.contains("few/a Current") && taken.contains("few/b Current"),
-            "{taken:?}"
+            seen.rendered.iter().all(|part| part.ends_with("Current")),
+            "{:?}",
+            seen.rendered
         );
-        assert_eq!((taken.len(), failed.len()), (2 + 48, 52));
-        assert!(failed.iter().all(|source| source.starts_with("many/")), "{failed:?}");
-        assert!(calls < 250, "{calls}");
-        // With less room both give up, each its largest first, and each as much.
-        let (taken, failed, _) = render(parts, 150).await;
-        let taken = taken.unwrap();
-        assert!(
-            taken.contains("few/b Accepted") && !taken.contains("few/a Current"),
-            "{taken:?}"
-        );
-        assert_eq!(failed.iter().filter(|source| source.starts_with("few/")).count(), 2);
+        assert!(BTreeSet::from_iter(seen.rendered).len() == 107);
+        assert!(seen.calls < 40, "{}", seen.calls);
     }
 
     #[tokio::test]
-    async fn accepted_declarations_that_are_too_much_together_are_left_out_too() {
-        let parts = (0..8)
-            .map(|number| part(&number.to_string(), &"x".repeat(50), Some(&"x".repeat(40))))
-            .collect();
-        let (taken, failed, _) = render(parts, 100).await;
-        assert_eq!(taken.unwrap(), ["6 Accepted", "7 Accepted"].map(str::to_owned).into());
-        assert_eq!(failed.len(), 8);
-    }
-
-    #[tokio::test]
-    async fn a_module_that_fails_on_everything_is_an_error() {
-        let parts = vec![part("a", "trap", None), part("b", "trap", Some("trap"))];
-        let (rendered, _, _) = render(parts, 10_000).await;
-        assert!(rendered.unwrap_err().is_of_module());
-        let (rendered, _, calls) = render(vec![part("a", "trap", None)], 10_000).await;
-        assert!(rendered.is_err());
-        assert_eq!(calls, 1);
+    async fn a_module_that_fails_on_everything_answers_nothing() {
+        let seen = render(vec![part("a", "trap", None), part("b", "trap", Some("trap"))], 10_000).await;
+        assert_eq!((seen.rendered, seen.failed.len()), (vec![], 3));
     }
 }

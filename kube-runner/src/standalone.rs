@@ -158,6 +158,9 @@ fn config_maps<'a>(
 }
 
 /// Renders sources, some at once, and adds what was accepted of them earlier.
+///
+/// # Errors
+/// If the module fails on every source, which means that the sources are not the cause. What they had stays.
 async fn render_all(
     context: &Context,
     shards: &mut Shards,
@@ -167,6 +170,7 @@ async fn render_all(
     left: &mut Attempt,
 ) -> Result<Vec<Said>, Error> {
     let mut all = Vec::with_capacity(sources.len());
+    let (mut answers, mut failure) = (0, None);
     let mut rest = sources;
     while !rest.is_empty() {
         let mut bytes = 0;
@@ -178,23 +182,36 @@ async fn render_all(
         rest = more;
         let call = |parts| context.call(ALL_SOURCES, parts, argocd.clone(), Module::parts);
         let group = render_group(context.parts(some), call).await?;
-        context.remember_failing(&group.parts);
-        for (source, error) in &group.failed {
-            conditions.extend(context.failure(&source.key, error, std::slice::from_ref(source)));
+        answers += group.answers.len();
+        for (part, error) in group.failed {
+            conditions.extend(context.failure(&part.source.key, &error, std::slice::from_ref(&part.source)));
+            render_later(context, &part, left);
+            failure = failure.or(Some(error));
         }
-        let failing = group.parts.iter().filter(|part| part.text().is_none());
-        for part in failing {
-            // It is rendered again with the next attempt.
-            context.state.has_changed(&part.source.key);
-            *left = left.or(Attempt::Later);
+        for (answer, parts) in group.answers {
+            for part in &parts {
+                render_later(context, part, left);
+            }
+            let current: Vec<_> = parts.iter().filter(|part| part.text().is_some()).collect();
+            read(shards, answer, &current, &mut all)?;
         }
-        let current: Vec<_> = group.parts.iter().filter(|part| part.text().is_some()).collect();
-        read(shards, group.answer, &current, &mut all)?;
         if !more.is_empty() || sources.len() > AT_ONCE {
             tracing::info!(sources = sources.len() - more.len(), of = sources.len(), "rendered");
         }
     }
-    Ok(all)
+    match failure.filter(|_| answers == 0) {
+        Some(failure) => Err(failure),
+        None => Ok(all),
+    }
+}
+
+/// Has a source whose text is not used rendered again with a later attempt.
+fn render_later(context: &Context, part: &render::Part, left: &mut Attempt) {
+    context.remember_failing(part);
+    if part.text().is_none() {
+        context.state.has_changed(&part.source.key);
+        *left = left.or(Attempt::Later);
+    }
 }
 
 /// Reads an answer about some sources.
