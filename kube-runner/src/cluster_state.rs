@@ -61,6 +61,8 @@ struct State {
     /// The source of each tracked object.
     tracked: HashMap<ObjectId, Arc<str>>,
     usage: Usage,
+    /// Kinds of owned objects that may not be listed.
+    forbidden: BTreeSet<GroupKind>,
     /// Sources that wait for a namespace, by namespace.
     waiting: BTreeMap<String, BTreeSet<String>>,
 }
@@ -194,9 +196,15 @@ impl ClusterState {
         }
     }
 
-    /// True if there is an owned object of this kind.
-    pub(crate) fn has_kind(&self, kind: &GroupKind) -> bool {
-        self.state().tracked.keys().any(|id| *id.kind == *kind)
+    /// True if there may be an owned object of this kind.
+    pub(crate) fn may_have_kind(&self, kind: &GroupKind) -> bool {
+        let state = self.state();
+        state.forbidden.contains(kind) || state.tracked.keys().any(|id| *id.kind == *kind)
+    }
+
+    /// Takes note that owned objects of a kind may not be listed.
+    pub(crate) fn is_forbidden(&self, kind: &GroupKind) {
+        self.state().forbidden.insert(kind.clone());
     }
 
     /// The input of an attempt for a key.

@@ -231,7 +231,8 @@ impl Operator {
             // without a source are limited.
             let (found, ()) = tokio::join!(self.find_kinds(&settings, &inventory), watches.all_listed());
             let (kinds, remembered) = found?;
-            watches.owned(kinds.known.iter());
+            let needed: BTreeSet<GroupKind> = self.kinds(&settings).iter().map(GroupKind::of).collect();
+            watches.owned(kinds.known.iter(), &needed);
             watches.all_listed().await;
             self.status.ready.store(true, Ordering::Relaxed);
             let counts = state.counts();
@@ -440,8 +441,8 @@ impl Operator {
         self.with_retries("read the accepted declarations", read).await
     }
 
-    /// Adds the kinds of the settings to the inventory before the first object is created, and removes kinds without
-    /// objects.
+    /// Adds the kinds of the settings to the inventory before the first object is created, and removes kinds of
+    /// which there are surely no objects.
     async fn remember(
         &self,
         inventory: &Inventory,
@@ -453,7 +454,7 @@ impl Operator {
             return Ok(());
         }
         let mut kinds: BTreeSet<GroupKind> = self.kinds(settings).iter().map(GroupKind::of).collect();
-        kinds.extend(remembered.iter().filter(|kind| state.has_kind(kind)).cloned());
+        kinds.extend(remembered.iter().filter(|kind| state.may_have_kind(kind)).cloned());
         if kinds == *remembered {
             return Ok(());
         }

@@ -27,6 +27,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::cluster_state::{ArgoCdSettings, ClusterState, Source};
+use crate::kinds::Kinds;
 use crate::live_object::{Live, WatchedObject};
 use crate::object_id::{GroupKind, ObjectId};
 use crate::retry::Backoff;
@@ -342,6 +343,34 @@ fn raw(value: &Value) -> Box<RawValue> {
     to_raw_value(value).expect("a JSON value is JSON")
 }
 
+/// True if the ServiceAccount has no right to list.
+fn is_forbidden(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403)
+}
+
+/// What is watched.
+struct What {
+    /// Its name in the log.
+    name: String,
+    /// The kind of owned objects; empty for all others.
+    kind: GroupKind,
+    /// False if nothing has to wait for the first list, where that is forbidden.
+    is_needed: bool,
+}
+
+impl What {
+    fn needed(name: String) -> Self {
+        Self {
+            name,
+            kind: GroupKind {
+                group: String::new(),
+                kind: String::new(),
+            },
+            is_needed: true,
+        }
+    }
+}
+
 /// All watches for one set of settings.
 pub(crate) struct Watches {
     client: Client,
@@ -366,40 +395,45 @@ impl Watches {
             all_listed,
         };
         let everything = watcher::Config::default().page_size(PAGE);
-        let nothing = || GroupKind {
-            group: String::new(),
-            kind: String::new(),
-        };
         if settings.host.applications {
             for namespace in &settings.host.application_namespaces {
                 let api = Api::<Application>::namespaced(client.clone(), namespace);
                 watches.follow(
-                    format!("Applications in {namespace}"),
+                    What::needed(format!("Applications in {namespace}")),
                     api,
                     everything.clone(),
-                    nothing(),
                 );
             }
             let api = Api::<AppProject>::namespaced(client.clone(), &settings.host.argocd_namespace);
-            watches.follow("AppProjects".to_owned(), api, everything.clone(), nothing());
+            watches.follow(What::needed("AppProjects".to_owned()), api, everything.clone());
             let api = Api::<ConfigMap>::namespaced(client.clone(), &settings.host.argocd_namespace);
             let named = watcher::Config::default().fields(&format!("metadata.name={ARGOCD}"));
-            watches.follow(format!("ConfigMap {ARGOCD}"), api, named, nothing());
+            watches.follow(What::needed(format!("ConfigMap {ARGOCD}")), api, named);
         }
         let api = Api::<PartialObjectMeta<Namespace>>::all(client.clone());
-        watches.follow("Namespaces".to_owned(), api, everything, nothing());
+        watches.follow(What::needed("Namespaces".to_owned()), api, everything);
         watches
     }
 
-    /// Watches owned objects of some kinds too.
-    pub(crate) fn owned<'a>(&mut self, kinds: impl IntoIterator<Item = (&'a GroupKind, &'a ApiResource)>) {
+    /// Watches owned objects of some kinds too. Those that are not `needed` were rendered with other settings: what is left of
+    /// them is deleted, but if they may not be listed, nothing waits for them.
+    pub(crate) fn owned<'a>(
+        &mut self,
+        kinds: impl IntoIterator<Item = (&'a GroupKind, &'a ApiResource)>,
+        needed: &BTreeSet<GroupKind>,
+    ) {
         let ours = watcher::Config::default().page_size(PAGE).labels(&format!(
             "{MANAGED_BY}={FIELD_MANAGER},{INSTANCE}={}",
             self.settings.host.instance
         ));
         for (kind, resource) in kinds {
             let api = Api::<WatchedObject>::all_with(self.client.clone(), resource);
-            self.follow(format!("our objects of kind {kind}"), api, ours.clone(), kind.clone());
+            let what = What {
+                name: format!("our objects of kind {kind}"),
+                kind: kind.clone(),
+                is_needed: needed.contains(kind) || Kinds::always().contains_key(kind),
+            };
+            self.follow(what, api, ours.clone());
         }
     }
 
@@ -411,7 +445,7 @@ impl Watches {
         let _ = before.recv().await;
     }
 
-    fn follow<K>(&mut self, what: String, api: Api<K>, config: watcher::Config, kind: GroupKind)
+    fn follow<K>(&mut self, what: What, api: Api<K>, config: watcher::Config)
     where
         K: Watched,
         K::DynamicType: Clone + Send,
@@ -419,15 +453,22 @@ impl Watches {
         let watch = Watch {
             state: self.state.clone(),
             settings: self.settings.clone(),
-            kind: Arc::new(kind),
+            kind: Arc::new(what.kind),
         };
-        self.tasks.spawn(follow(what, api, config, watch, self.listed.clone()));
+        let followed = follow(what.name, api, config, watch, what.is_needed, self.listed.clone());
+        self.tasks.spawn(followed);
     }
 }
 
 /// Follows one kind: lists, watches, and lists again when the watch has expired.
-async fn follow<K>(what: String, api: Api<K>, config: watcher::Config, watch: Watch, listed: mpsc::Sender<()>)
-where
+async fn follow<K>(
+    what: String,
+    api: Api<K>,
+    config: watcher::Config,
+    watch: Watch,
+    is_needed: bool,
+    listed: mpsc::Sender<()>,
+) where
     K: Watched,
     K::DynamicType: Clone,
 {
@@ -469,6 +510,13 @@ where
                         tracing::debug!(what, "the watch has expired, listing again");
                     }
                     _ => tracing::warn!(what, error = %Causes(&error), retry_in = ?delay, "the watch failed"),
+                }
+                if !is_needed && is_forbidden(&error) && listed.take().is_some() {
+                    watch.state.is_forbidden(&watch.kind);
+                    tracing::warn!(
+                        what,
+                        "they were rendered with other settings, and stay until they may be listed and deleted"
+                    );
                 }
                 tokio::time::sleep(delay).await;
             }

@@ -5,7 +5,9 @@ use std::fs;
 
 use kube::api::PostParams;
 use serde_json::{Value, json};
-use telewarden_e2e_operator::{Cluster, Operator, covers, given, lint, manifest, objects, redis, render, template};
+use telewarden_e2e_operator::{
+    Cluster, Operator, covers, eventually, given, lint, manifest, objects, redis, render, template,
+};
 
 /// The object of a kind among others.
 fn of_kind<'a>(kind: &str, objects: &'a [Value]) -> &'a Value {
@@ -537,7 +539,7 @@ async fn the_operator_that_it_installs_does_its_work_and_uses_every_right() {
     cluster.rights_were_enough_and_all_used(&given(&installed));
 }
 
-/// Without it, an operator that may not list what it has rendered before would wait for the right, and serve nobody.
+/// Without it, what was rendered before would stay.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_right_stays_until_what_was_rendered_with_it_is_gone() {
     let cluster = Cluster::without_operator(&[]).await;
@@ -559,6 +561,52 @@ async fn a_right_stays_until_what_was_rendered_with_it_is_gone() {
     annotations["applyset.kubernetes.io/contains-group-kinds"] = json!("ConfigMap,Deployment.apps");
     cluster.put(&inventory).await;
     assert!(!may_write_secrets(&cluster.install(&no_tokens)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_rendered_before_and_may_not_be_listed_any_more_holds_up_nothing() {
+    let cluster = Cluster::without_operator(&[]).await;
+    cluster.namespace("redis").await;
+    let no_tokens = json!({"lease": 3, "settings": {"influxdb": {"provide": "nothing"}}});
+    let installed = cluster.install(&no_tokens);
+    let inventory = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": "telewarden-inventory-telewarden",
+            "namespace": "telewarden",
+            "annotations": {"applyset.kubernetes.io/contains-group-kinds": "ConfigMap,Deployment.apps,Secret"},
+        },
+    });
+    cluster.put(&inventory).await;
+    let token = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": "telegraf-token-redis",
+            "namespace": "redis",
+            "labels": {
+                "app.kubernetes.io/managed-by": "telewarden",
+                "telegraf.influxdata.com/instance": "telewarden",
+            },
+            "annotations": {"telegraf.influxdata.com/source": "argoproj.io/Application/argocd/redis"},
+        },
+    });
+    cluster.put(&token).await;
+    cluster.application(&redis()).await;
+    let operator = run(&cluster, &installed).await;
+    let rendered = ["ConfigMap redis/telegraf-redis", "Deployment redis/telegraf-redis"];
+    cluster.owns(&rendered).await;
+    assert!(operator.log().contains("stay until they may be listed"));
+    assert_eq!(cluster.owned_secrets().await.len(), 1);
+    // The inventory still has the kind, so the chart gives the right, and the operator deletes what is left.
+    cluster.install(&no_tokens);
+    eventually(|| async {
+        let left = cluster.owned_secrets().await;
+        left.is_empty().then_some(()).ok_or(format!("{left:#?}"))
+    })
+    .await;
+    cluster.owns(&rendered).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -218,6 +218,7 @@ settings! {
         image: Image = "docker.io/library/telegraf:1.40-alpine",
         /// Plugins of your own build of Telegraf that classes use, such as `outputs.mine`. Nothing in them is checked. Input
         /// plugins are allowed by `inputs.allowedPlugins`.
+        #[cfg_attr(not(feature = "plugins"), allow(dead_code, reason = "options are not checked"))]
         own_plugins: NameSet = [],
         /// Resource requests and limits.
         resources: Resources,
