@@ -148,6 +148,8 @@ fn entries(policies: &[Value], module: &str) -> Value {
             "policyMode": spec["mode"],
             "allowedToMutate": spec["mutating"],
             "settings": spec["settings"],
+            // It grants all of them to policies that are not in a namespace.
+            "hostCapabilities": ["*"],
             "contextAwareResources": spec.get("contextAwareResources").unwrap_or(&json!([])),
         });
         (id(policy), entry)
