@@ -83,7 +83,7 @@ impl PolicyServer {
                 "--readiness-probe-port",
                 READINESS_PORT,
                 "--workers",
-                "2",
+                "1",
                 "--policies",
                 &file("policies.yml"),
                 "--policies-download-dir",
@@ -130,6 +130,12 @@ impl PolicyServer {
     pub async fn excluded(&self, node: &Node) -> f64 {
         let metric = "apiserver_admission_match_condition_exclusions_total";
         self.webhooks.sum(node, metric).await
+    }
+
+    /// Takes away its right to list Services.
+    pub async fn forbid_services(&self, node: &Node) {
+        let (group, kind) = ("rbac.authorization.k8s.io", "ClusterRoleBinding");
+        node.delete_of(group, "v1", kind, "policy-server").await;
     }
 
     /// Ends it.

@@ -157,3 +157,15 @@ async fn it_warns_of_a_service_that_does_not_exist() {
     node.delete(Kind::NAMESPACE, "", "reviewed").await;
     close(&node, server).await;
 }
+
+/// Kubewarden's limit of a policy's time does not end what waits for the cluster: docs/kubewarden.md warns of it.
+#[tokio::test]
+async fn without_the_right_to_list_services_it_does_not_answer() {
+    let Some((node, program)) = cluster().await else { return };
+    let server = PolicyServer::start(&node, &program, json!({"services": "warn"})).await;
+    server.forbid_services(&node).await;
+    let refusal = node.try_put(&reviewed(GOOD)).await.expect_err("no answer");
+    let is_late = refusal.contains("Client.Timeout exceeded") || refusal.contains("deadline exceeded");
+    assert!(is_late, "{refusal}");
+    close(&node, server).await;
+}
