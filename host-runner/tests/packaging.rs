@@ -200,6 +200,32 @@ fn policies_are_for_the_settings_that_are_given() {
     assert!(said.contains("TW501"), "{said}");
 }
 
+/// They are Argo CD's, and so a comment: they are not applied with the policies.
+#[test]
+fn policies_say_what_a_project_that_warns_of_orphans_has_to_ignore() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("settings.yaml");
+    let comment = |text: &str, more: &[&str]| -> Vec<String> {
+        fs::write(&settings, text).unwrap();
+        let (code, printed, _) = telewarden(&[&["policies", "--settings", settings.to_str().unwrap()], more].concat());
+        assert_eq!(code, Some(0));
+        let comment = printed.lines().filter(|line| line.starts_with('#'));
+        comment.map(str::to_owned).collect()
+    };
+    let with_secrets = comment("networkPolicy: true\ninfluxdb: {provide: bucketsAndTokens}\n", &[]);
+    assert!(
+        with_secrets[0].contains("`spec.orphanedResources.ignore`"),
+        "{with_secrets:?}"
+    );
+    let entries: Vec<_> = with_secrets[1..].iter().map(|line| &line[1..]).collect();
+    let entries: serde_json::Value = serde_yaml::from_str(&entries.join("\n")).unwrap();
+    let kinds: Vec<_> = entries.as_array().unwrap().iter().map(|entry| &entry["kind"]).collect();
+    assert_eq!(kinds, ["ConfigMap", "Deployment", "NetworkPolicy", "Secret"]);
+    // Nothing is in the namespaces of Applications, and no AppProject is asked about others.
+    assert!(comment("topology: standalone\n", &[]).is_empty());
+    assert!(comment("{}\n", &["--only", "namespaces"]).is_empty());
+}
+
 #[test]
 fn a_module_is_annotated_and_inspected() {
     let folder = tempfile::tempdir().unwrap();

@@ -42,5 +42,8 @@ pub mod telegraf;
 mod text_order;
 pub mod well_known;
 
+#[cfg(feature = "host")]
+pub use project::entries_for_orphans;
+
 #[cfg(all(feature = "guest", target_arch = "wasm32"))]
 mod guest;

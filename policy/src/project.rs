@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+#[cfg(feature = "host")]
+pub use orphans::entries_for_orphans;
+
 use crate::diagnostic::{Diagnostic, Place, Problem};
 use crate::glob::Glob;
 use crate::protocol::ClusterView;
@@ -382,6 +385,16 @@ fn deployed_kinds(settings: &Settings) -> Vec<(String, String)> {
     if settings.topology.is_shared() {
         return Vec::new();
     }
+    let own = own_kinds(settings).map(|(group, kind)| (group.to_owned(), kind.to_owned()));
+    let extra = settings.extra_resources.iter().filter_map(|object| {
+        let (group, kind) = group_and_kind(object)?;
+        Some((group.to_owned(), kind.to_owned()))
+    });
+    own.chain(extra).collect()
+}
+
+/// The kinds that are rendered for a source, apart from `extraResources`: group and kind.
+fn own_kinds(settings: &Settings) -> impl Iterator<Item = (&'static str, &'static str)> {
     let own = [
         ("", "ConfigMap", true),
         ("apps", "Deployment", true),
@@ -389,16 +402,14 @@ fn deployed_kinds(settings: &Settings) -> Vec<(String, String)> {
         ("", "Secret", settings.provides_tokens()),
     ];
     let own = own.into_iter().filter(|(_, _, is_rendered)| *is_rendered);
-    let own = own.map(|(group, kind, _)| (group.to_owned(), kind.to_owned()));
-    let extra = settings.extra_resources.iter().filter_map(|object| {
-        let group = object
-            .get("apiVersion")?
-            .as_str()?
-            .rsplit_once('/')
-            .map_or("", |(group, _)| group);
-        Some((group.to_owned(), object.get("kind")?.as_str()?.to_owned()))
-    });
-    own.chain(extra).collect()
+    own.map(|(group, kind, _)| (group, kind))
+}
+
+/// The group and the kind of an entry of `extraResources`.
+fn group_and_kind(object: &serde_json::Map<String, serde_json::Value>) -> Option<(&str, &str)> {
+    let api_version = object.get("apiVersion")?.as_str()?;
+    let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
+    Some((group, object.get("kind")?.as_str()?))
 }
 
 /// Go decodes null as the empty value.

@@ -10,6 +10,7 @@ pub struct Application {
     name: String,
     annotation: String,
     project: String,
+    wave: Option<i32>,
 }
 
 impl Application {
@@ -19,6 +20,7 @@ impl Application {
             name: name.to_owned(),
             annotation: String::new(),
             project: "default".to_owned(),
+            wave: None,
         }
     }
 
@@ -36,11 +38,21 @@ impl Application {
         self
     }
 
+    /// The same in a sync wave of its app-of-apps.
+    #[must_use]
+    pub fn in_wave(mut self, wave: i32) -> Self {
+        self.wave = Some(wave);
+        self
+    }
+
     /// Its manifest: it deploys the folder `workloads/<name>` of a repository.
     pub fn manifest(&self, repository: &str) -> Value {
         let mut annotations = json!({});
         if !self.annotation.is_empty() {
             annotations["telewarden.io/endpoints"] = json!(self.annotation);
+        }
+        if let Some(wave) = self.wave {
+            annotations["argocd.argoproj.io/sync-wave"] = json!(wave.to_string());
         }
         let mut object = application(
             &self.name,

@@ -39,11 +39,7 @@ impl ArgoCd {
     /// If it does not start.
     pub async fn start(node: &Node, tracking: Tracking) -> Self {
         Self::install(node).await;
-        let labels = json!({"app.kubernetes.io/part-of": "argocd"});
-        let metadata = json!({"name": "argocd-cm", "namespace": "argocd", "labels": labels});
-        let data = json!({"application.resourceTrackingMethod": tracking.as_text()});
-        node.put(&json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}))
-            .await;
+        configure(node, json!({"application.resourceTrackingMethod": tracking.as_text()})).await;
         argocd("start");
         Self
     }
@@ -87,6 +83,14 @@ impl Drop for ArgoCd {
     }
 }
 
+/// Writes all of Argo CD's configuration.
+async fn configure(node: &Node, data: serde_json::Value) {
+    let labels = json!({"app.kubernetes.io/part-of": "argocd"});
+    let metadata = json!({"name": "argocd-cm", "namespace": "argocd", "labels": labels});
+    node.put(&json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}))
+        .await;
+}
+
 fn argocd(what: &str) {
     run(Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/argocd")).arg(what));
 }
@@ -107,6 +111,25 @@ pub(crate) async fn project(node: &Node, name: &str, more: serde_json::Value) {
 }
 
 impl ArgoCd {
+    /// Has Argo CD judge the health of Applications, so that the waves of an app-of-apps wait for them. By default they do not:
+    /// <https://argo-cd.readthedocs.io/en/stable/operator-manual/health/#argocd-app>.
+    pub async fn judges_applications(&self, node: &Node) {
+        let health = "hs = {status = \"Progressing\", message = \"\"}
+if obj.status ~= nil and obj.status.health ~= nil then
+  hs.status = obj.status.health.status
+end
+return hs
+";
+        configure(
+            node,
+            json!({
+                "application.resourceTrackingMethod": Tracking::Annotation.as_text(),
+                "resource.customizations.health.argoproj.io_Application": health,
+            }),
+        )
+        .await;
+    }
+
     /// Makes an AppProject that permits everything, with more of its `spec`.
     pub async fn project(&self, node: &Node, name: &str, more: serde_json::Value) {
         project(node, name, more).await;

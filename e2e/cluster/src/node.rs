@@ -102,6 +102,21 @@ impl Node {
         run(Command::new(enter).args(command))
     }
 
+    /// Starts a command among the cluster's processes, so that it ends with them; in place of the one that it started by this
+    /// name before. Its output is in `logs`.
+    pub(crate) fn start(&self, name: &str, command: &[&str]) {
+        self.stop(name);
+        let log = self.folder.join("logs").join(format!("{name}.log"));
+        let script = format!("\"$@\" >{} 2>&1 </dev/null & echo $! >/run/pids/{name}", log.display());
+        self.inside(&[&["bash", "-c", &script, name], command].concat());
+    }
+
+    /// Ends what was started by a name, if it runs.
+    pub(crate) fn stop(&self, name: &str) {
+        let script = format!("kill -KILL $(cat /run/pids/{name}) 2>/dev/null; rm -f /run/pids/{name}");
+        self.inside(&["bash", "-c", &script]);
+    }
+
     /// The API of a kind in a namespace; in all of them, or for cluster-scoped objects, if it is empty.
     fn api(&self, kind: Kind, namespace: &str) -> Api<DynamicObject> {
         self.api_of(&kind.resource(), namespace)
@@ -240,6 +255,18 @@ impl Node {
             }));
         }
         ours
+    }
+
+    /// Waits until the operator has applied a configuration with a text.
+    pub async fn applied(&self, namespace: &str, text: &str) {
+        eventually(&format!("a ConfigMap of ours in {namespace} has {text}"), || async {
+            let found = self
+                .list(Kind::CONFIG_MAP, namespace, "app.kubernetes.io/managed-by=telewarden")
+                .await;
+            let has = found.iter().any(|object| object["data"].to_string().contains(text));
+            has.then_some(()).ok_or_else(|| format!("{found:?}"))
+        })
+        .await;
     }
 
     /// Waits for a Telegraf of ours in a namespace that is ready, and answers its pod.

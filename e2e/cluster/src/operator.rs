@@ -29,23 +29,6 @@ pub fn settings() -> Value {
     })
 }
 
-/// A document with another one merged into it.
-pub fn merged(mut document: Value, over: Value) -> Value {
-    merge(&mut document, over);
-    document
-}
-
-fn merge(document: &mut Value, over: Value) {
-    match (document, over) {
-        (Value::Object(document), Value::Object(over)) => {
-            for (name, value) in over {
-                merge(document.entry(name).or_insert(Value::Null), value);
-            }
-        }
-        (document, over) => *document = over,
-    }
-}
-
 /// Installs the chart, or upgrades it, and waits until the operator's pod has these settings.
 ///
 /// # Panics

@@ -65,16 +65,7 @@ async fn a_change_arrives(reload: &str) {
     })
     .await;
     legs.leg("from the commit to the Application (Argo CD)");
-    eventually("the operator has applied it", || async {
-        let found = node
-            .list(Kind::CONFIG_MAP, "changing", "app.kubernetes.io/managed-by=telewarden")
-            .await;
-        let is_new = found
-            .iter()
-            .any(|object| object["data"].to_string().contains("prometheus_also"));
-        is_new.then_some(()).ok_or_else(|| format!("{found:?}"))
-    })
-    .await;
+    node.applied("changing", "prometheus_also").await;
     legs.leg("from the Application to the ConfigMap (the operator)");
     match reload {
         "watch" => {

@@ -44,16 +44,7 @@ async fn a_kubelet_that_is_killed_and_comes_back_takes_up_what_it_has_missed() {
     let both = "- web: http://web.kubelet.svc:9100/metrics\n- also: http://web.kubelet.svc:9100/metrics\n";
     road.application("kubelet", &Application::named("kubelet").annotated(both))
         .await;
-    eventually("the operator applies without a kubelet", || async {
-        let found = node
-            .list(Kind::CONFIG_MAP, "kubelet", "app.kubernetes.io/managed-by=telewarden")
-            .await;
-        let is_new = found
-            .iter()
-            .any(|object| object["data"].to_string().contains("prometheus_also"));
-        is_new.then_some(()).ok_or_else(|| format!("{found:?}"))
-    })
-    .await;
+    node.applied("kubelet", "prometheus_also").await;
     fs::remove_file(hold.join("kubelet")).expect("remove a file");
 
     // The pod went on all the time.

@@ -19,7 +19,7 @@ pub use cluster::{ADMIN, AuditEvent, Cluster, SERVICE_ACCOUNT, SERVICE_ACCOUNT_T
 pub use fragile_line::FragileLine;
 pub use helm::{lint, manifest, template};
 pub use influxdb::{ADMINISTRATOR, Authorization, InfluxDb, Series};
-pub use objects::{Application, annotation, covers, objects, redis, render};
+pub use objects::{Application, annotation, covers, merged, objects, redis, render};
 pub use operator::Operator;
 pub use random::Random;
 pub use registry::DockerRegistry;

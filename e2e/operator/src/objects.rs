@@ -79,6 +79,23 @@ pub fn redis() -> Application {
     Application::named("redis").annotated(&annotation("redis", &["server"]))
 }
 
+/// A document with another one merged into it.
+pub fn merged(mut document: Value, over: Value) -> Value {
+    merge(&mut document, over);
+    document
+}
+
+fn merge(document: &mut Value, over: Value) {
+    match (document, over) {
+        (Value::Object(document), Value::Object(over)) => {
+            for (name, value) in over {
+                merge(document.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (document, over) => *document = over,
+    }
+}
+
 /// The objects of a text.
 ///
 /// # Panics

@@ -218,6 +218,7 @@ async fn it_says_what_to_do_next() {
         "http://influxdb.influxdb.svc:8086",
         "close to cluster-admin",
         "instance=telewarden\n",
+        "kubectl get configmap telewarden-operator --namespace telewarden -o jsonpath='{.data.settings\\.yaml}' | telewarden policies",
     ] {
         assert!(defaults.contains(needed), "no {needed:?} in {defaults}");
     }
@@ -231,7 +232,13 @@ async fn it_says_what_to_do_next() {
             "classes": {"default": {"outputs": {"file": [{"files": ["stdout"]}]}}},
         },
     }));
-    for needless in ["Secret `telegraf`", "bucket", "http://influxdb", "cluster-admin"] {
+    for needless in [
+        "Secret `telegraf`",
+        "bucket",
+        "http://influxdb",
+        "cluster-admin",
+        "orphaned",
+    ] {
         assert!(!others.contains(needless), "{needless:?} in {others}");
     }
     for needed in ["clusteradmissionpolicies", "instance=two\n"] {

@@ -30,10 +30,11 @@ pub use line_protocol::{Point, parse as parse_line};
 pub use process::{Process, eventually, free_port};
 pub use recorder::{Recorder, Write};
 pub use render::{
-    ANNOTATION, application, examples, merged, namespace, on_loopback, outputs_to, read_yaml, render, rendered,
-    try_render, whole,
+    ANNOTATION, application, examples, namespace, on_loopback, outputs_to, read_yaml, render, rendered, try_render,
+    whole,
 };
 pub use telegraf::{HEALTH, IMAGES, TOKEN, Telegraf, Verdict, check, judge, refused};
+pub use telewarden_e2e_operator::merged;
 pub use victoria_metrics::VictoriaMetrics;
 pub use volume::Volume;
 

@@ -44,23 +44,6 @@ pub fn outputs_to(url: &str) -> Value {
     json!({"classes": {"default": {"outputs": {"influxdb_v2": [output]}}}})
 }
 
-/// A document merged with another one.
-pub fn merged(mut document: Value, over: Value) -> Value {
-    merge(&mut document, over);
-    document
-}
-
-fn merge(document: &mut Value, over: Value) {
-    match (document, over) {
-        (Value::Object(document), Value::Object(over)) => {
-            for (name, value) in over {
-                merge(document.entry(name).or_insert(Value::Null), value);
-            }
-        }
-        (document, over) => *document = over,
-    }
-}
-
 /// The core's answer. `accepted` are the declarations that `standalone` accepted before.
 ///
 /// # Panics

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use telewarden::Diagnostic;
 use telewarden_policy::annotation_name::{PREFIXES, without_prefix};
+use telewarden_policy::entries_for_orphans;
 
 use super::Status;
 use super::output;
@@ -16,7 +17,8 @@ use super::report::{Finding, Report, human};
 /// Print the manifests for Kubewarden
 ///
 /// There is one ClusterAdmissionPolicy each for Applications, ApplicationSets and Namespaces. Their matchConditions
-/// select requests that change one of telewarden's annotations, the destination or the project.
+/// select requests that change one of telewarden's annotations, the destination or the project. A comment has the entries
+/// that AppProjects need which warn of orphaned resources.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -71,7 +73,7 @@ pub(crate) fn run(args: &Args) -> Status {
     let document = settings.as_ref().map(|settings| settings.value.clone());
     let document = document.unwrap_or_else(|| json!({}));
     // A PolicyServer does not start if the settings of one of its policies are invalid.
-    let (_, findings) = telewarden_policy::settings::read(Some(&document));
+    let (checked, findings) = telewarden_policy::settings::read(Some(&document));
     let findings = telewarden_policy::settings::thorough(Some(&document), findings);
     let is_refused = findings.iter().any(Diagnostic::is_error);
     let mut report = Report::default();
@@ -91,8 +93,12 @@ pub(crate) fn run(args: &Args) -> Status {
         .into_iter()
         .filter(|kind| args.only.is_empty() || args.only.contains(kind));
     let documents = kinds.map(|kind| {
+        let comment = match (kind, &checked) {
+            (Kind::Applications, Some(checked)) => of_orphans(&entries_for_orphans(checked)),
+            _ => String::new(),
+        };
         let policy = policy(kind, &settings, args);
-        Ok(format!("---\n{}", serde_yaml::to_string(&policy)?))
+        Ok(format!("---\n{comment}{}", serde_yaml::to_string(&policy)?))
     });
     match documents.collect::<Result<String, serde_yaml::Error>>() {
         Ok(text) => output::print_document(&text),
@@ -101,6 +107,18 @@ pub(crate) fn run(args: &Args) -> Status {
             Status::CouldNotRun
         }
     }
+}
+
+/// A comment with what an AppProject needs. It is not ours to apply.
+fn of_orphans(entries: &[String]) -> String {
+    if entries.is_empty() {
+        return String::new();
+    }
+    let entries: String = entries.iter().map(|entry| format!("#   - {entry}\n")).collect();
+    format!(
+        "# AppProjects with `orphanedResources: {{warn: true}}` warn of what is rendered, unless `spec.orphanedResources.ignore` has:\n\
+         {entries}"
+    )
 }
 
 fn policy(kind: Kind, settings: &Value, args: &Args) -> Value {

@@ -6,9 +6,50 @@
 
 use serde_json::Value as Json;
 
-use super::{Deployed, Projects, deployed_kinds};
+use super::{Deployed, Projects, own_kinds};
 use crate::glob::Glob;
 use crate::settings::Settings;
+
+/// The beginning of the names of objects of a kind, which a `-` follows.
+fn prefix<'a>(kind: &str, settings: &'a Settings) -> &'a str {
+    match kind {
+        "Secret" => &settings.influxdb.token_secret.name,
+        _ => "telegraf",
+    }
+}
+
+/// The entry of `ignore` for a kind, as YAML.
+fn entry(group: &str, kind: &str, settings: &Settings) -> String {
+    // What is rendered for a Namespace has no `-` after `telegraf`.
+    let name = prefix(kind, settings);
+    let any = if kind == "Secret" { "-*" } else { "*" };
+    format!("{{group: \"{group}\", kind: {kind}, name: \"{name}{any}\"}}")
+}
+
+/// The entries of `spec.orphanedResources.ignore` with which Argo CD warns of nothing that is rendered, each as YAML in one line.
+/// Empty in `standalone`, where nothing is rendered into the namespaces of Applications.
+#[cfg(feature = "host")]
+pub fn entries_for_orphans(settings: &Settings) -> Vec<String> {
+    use crate::settings::{Names, Scope, Template};
+    const ANY: Names<'static> = Names {
+        application: "*",
+        namespace: "*",
+        bucket: "*",
+        endpoint: "*",
+        cluster_domain: "*",
+    };
+    if settings.topology.is_shared() {
+        return Vec::new();
+    }
+    let own = own_kinds(settings).map(|(group, kind)| entry(group, kind, settings));
+    let extra = settings.extra_resources.iter().filter_map(|object| {
+        let (group, kind) = super::group_and_kind(object)?;
+        let name = Template::parse(object.get("metadata")?.get("name")?.as_str()?, Scope::Source);
+        let name = name.ok()?.fill(&ANY);
+        Some(format!("{{group: \"{group}\", kind: {kind}, name: \"{name}\"}}"))
+    });
+    own.chain(extra).collect()
+}
 
 /// Whether an entry of `ignore` covers an object. An empty kind or name is any. An empty group is the core's.
 fn covers(entry: &Json, group: &str, kind: &str, name: &str) -> bool {
@@ -31,19 +72,14 @@ impl Projects {
             return String::new();
         };
         let orphaned = &project.spec.orphaned_resources;
-        if orphaned["warn"] != Json::Bool(true) {
+        if orphaned["warn"] != Json::Bool(true) || settings.topology.is_shared() {
             return String::new();
         }
         let ignored = orphaned["ignore"].as_array().map_or(&[][..], Vec::as_slice);
-        let extra = settings.extra_resources.len();
-        let mut own = deployed_kinds(settings);
-        own.truncate(own.len().saturating_sub(extra));
-        let missing = own.iter().filter_map(|(group, kind)| {
-            let secrets = &settings.influxdb.token_secret.name;
-            let prefix = if kind == "Secret" { secrets.as_str() } else { "telegraf" };
-            let name = format!("{prefix}-{application}");
+        let missing = own_kinds(settings).filter_map(|(group, kind)| {
+            let name = format!("{}-{application}", prefix(kind, settings));
             let is_covered = ignored.iter().any(|entry| covers(entry, group, kind, &name));
-            (!is_covered).then(|| format!("{{group: \"{group}\", kind: {kind}, name: \"{prefix}-*\"}}"))
+            (!is_covered).then(|| entry(group, kind, settings))
         });
         missing.collect::<Vec<_>>().join(", ")
     }
@@ -74,7 +110,7 @@ mod tests {
     }
 
     const BOTH: &str =
-        r#"{group: "", kind: ConfigMap, name: "telegraf-*"}, {group: "apps", kind: Deployment, name: "telegraf-*"}"#;
+        r#"{group: "", kind: ConfigMap, name: "telegraf*"}, {group: "apps", kind: Deployment, name: "telegraf*"}"#;
 
     #[rstest]
     #[case::no_monitoring(json!(null), "")]
@@ -82,7 +118,7 @@ mod tests {
     #[case::silent(json!({"warn": false}), "")]
     #[case::nothing_is_ignored(json!({"warn": true}), BOTH)]
     #[case::all_is_ignored(json!({"warn": true, "ignore": [{"group": "*"}]}), "")]
-    #[case::all_of_the_core(json!({"warn": true, "ignore": [{}]}), r#"{group: "apps", kind: Deployment, name: "telegraf-*"}"#)]
+    #[case::all_of_the_core(json!({"warn": true, "ignore": [{}]}), r#"{group: "apps", kind: Deployment, name: "telegraf*"}"#)]
     #[case::by_name(json!({"warn": true, "ignore": [{"group": "{,apps}", "name": "telegraf-shop"}]}), "")]
     #[case::others(json!({"warn": true, "ignore": [{"group": "*", "name": "telegraf-other"}, {"group": "*", "kind": "Secret"}]}), BOTH)]
     fn entries_that_are_missing_are_named(#[case] orphaned: Value, #[case] expected: &str) {
@@ -106,6 +142,36 @@ mod tests {
         let ignore: Value = serde_yaml::from_str(&format!("[{entries}]")).unwrap();
         assert_eq!(ignore.as_array().map(Vec::len), Some(4));
         assert_eq!(missing(json!({"warn": true, "ignore": ignore}), settings), "");
+    }
+
+    #[cfg(feature = "host")]
+    #[test]
+    fn what_is_rendered_for_a_namespace_and_extra_resources_are_ignored_too() {
+        let settings = json!({
+            "influxdb": {"tokenSecret": {"name": "metrics"}},
+            "extraResources": [
+                {"apiVersion": "ricoberger.de/v1alpha1", "kind": "VaultSecret", "metadata": {"name": "token-{application}"}},
+                {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "fixed"}},
+            ],
+        });
+        let of = |settings: &Value| {
+            let settings = crate::settings::read(Some(settings)).0.unwrap();
+            entries_for_orphans(&settings)
+        };
+        assert_eq!(
+            of(&settings),
+            [
+                r#"{group: "", kind: ConfigMap, name: "telegraf*"}"#,
+                r#"{group: "apps", kind: Deployment, name: "telegraf*"}"#,
+                r#"{group: "ricoberger.de", kind: VaultSecret, name: "token-*"}"#,
+                r#"{group: "", kind: ConfigMap, name: "fixed"}"#,
+            ]
+        );
+        let mut standalone = settings;
+        standalone["topology"] = json!("standalone");
+        standalone["extraResources"] =
+            json!([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "fixed"}}]);
+        assert_eq!(of(&standalone), [""; 0]);
     }
 
     #[test]

@@ -63,8 +63,9 @@ settings! {
         status: bool = true,
         /// The operator's namespace, which the NetworkPolicy lets read `status`.
         operator_namespace: NamespaceName = "telewarden",
-        /// What admission adds to an object. All values except `none` need `spec.mutating: true` in the policy. The
-        /// ApplicationSet controller reverts the changes to Applications that it owns, again and again.
+        /// What admission adds to an object. All values except `none` need `spec.mutating: true` in the policy. An ApplicationSet
+        /// has to name the annotation in `spec.preservedFields.annotations`, or its controller writes its Applications each time
+        /// that it looks at them.
         mutation: Mutation = "none",
         /// Whether admission looks up the Services that an annotation scrapes in its namespace, and warns (TW119, TW120) of those
         /// that do not exist. The policy needs `spec.contextAwareResources` for it; `telewarden policies` prints it.
