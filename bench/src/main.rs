@@ -42,7 +42,7 @@ fn calls() {
         ..Options::default()
     });
     let module = module.unwrap_or_else(|error| panic!("the module does not load: {error}"));
-    println!(
+    eprintln!(
         "{:<10} {:>9} {:>12} {:>12} {:>8}",
         "operation", "endpoints", "native", "module", "ratio"
     );
@@ -71,7 +71,7 @@ fn row(operation: &str, endpoints: usize, module: &Module, payload: &str, native
     );
     let [native, in_module] = medians(200, [&|| drop(native(payload)), &|| drop(in_module())]);
     let ratio = in_module.as_secs_f64() / native.as_secs_f64();
-    println!("{operation:<10} {endpoints:>9} {native:>12.1?} {in_module:>12.1?} {ratio:>7.1}x");
+    eprintln!("{operation:<10} {endpoints:>9} {native:>12.1?} {in_module:>12.1?} {ratio:>7.1}x");
 }
 
 fn processes(command: &Path) {
@@ -101,14 +101,14 @@ fn processes(command: &Path) {
         }],
     );
     let ratio = |time: Duration| time.as_secs_f64() / version.as_secs_f64();
-    println!("\n{:<36} {:>12} {:>8}", "process", "time", "ratio");
-    println!("{:<36} {version:>12.1?} {:>7.1}x", "telewarden --version", 1.0);
-    println!(
+    eprintln!("\n{:<36} {:>12} {:>8}", "process", "time", "ratio");
+    eprintln!("{:<36} {version:>12.1?} {:>7.1}x", "telewarden --version", 1.0);
+    eprintln!(
         "{:<36} {warm:>12.1?} {:>7.1}x",
         "telewarden validate, warm",
         ratio(warm)
     );
-    println!(
+    eprintln!(
         "{:<36} {cold:>12.1?} {:>7.1}x",
         "telewarden validate, cold",
         ratio(cold)

@@ -11,12 +11,19 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use telewarden::{Cache, Error, Module, Options};
+use telewarden_bench::row;
 
 const ROUNDS: usize = 200;
 const PAGE: usize = 64 * 1024;
 
 /// The maximum cost of a request without our annotations, relative to the accepting policy.
 const SMALL: f64 = 1.3;
+/// The maximum cost of a new annotation with five endpoints, relative to the accepting policy.
+const CREATED: f64 = 6.0;
+/// The maximum cost of an update that leaves this annotation as it was, relative to the accepting policy.
+const UPDATED: f64 = 3.0;
+/// The maximum cost of the settings, relative to the accepting policy.
+const SETTINGS: f64 = 3.0;
 /// The maximum additional cost of a large request, relative to the additional cost of the SDK's policy.
 const LARGE: f64 = 0.5;
 /// The maximum memory of the guest in addition to the request.
@@ -36,33 +43,39 @@ fn main() -> ExitCode {
         "UPDATE",
         &application(Some("- redis: http://redis.argocd.svc:9121/metrics\n"), 1_200_000),
     );
-    println!(
+    let endpoints: String = (0..5)
+        .map(|number| format!("- service_{number}: http://service-{number}.argocd.svc:8080/metrics\n"))
+        .collect();
+    let good = application(Some(&endpoints), 0);
+    eprintln!(
         "{:<44} {:>9} {:>11} {:>11} {:>11}",
-        "validate", "bytes", "accept", "ours", "SDK"
+        "call", "bytes", "accept", "ours", "SDK"
     );
-    let [floor, ours_small, _] = row("no annotation", &modules, &small);
+    let [floor, ours_small, _] = times("no annotation", &modules, "validate", &small);
     let small_ratio = ours_small / floor;
-    let [floor, ours_large, sdk_large] = row("1.2 MB Application, annotation unchanged", &modules, &large);
+    let [floor, ours_large, sdk_large] =
+        times("1.2 MB Application, annotation unchanged", &modules, "validate", &large);
     let large_ratio = (ours_large - floor) / (sdk_large - floor);
+    let of_floor = |what, operation, payload: &[u8]| {
+        let [floor, ours, _] = times(what, &modules, operation, payload);
+        ours / floor
+    };
+    let created = of_floor("5 endpoints, created", "validate", &payload("CREATE", &good));
+    let updated = of_floor("5 endpoints, unchanged", "validate", &payload("UPDATE", &good));
+    let settings = of_floor("settings", "validate_settings", b"{}");
     let beyond = memory(ours, &large)
         .saturating_sub(memory(ours, &small))
         .saturating_sub(large.len());
 
     let within = [
-        say("of the floor, without annotation", small_ratio, SMALL),
-        say("of what the SDK's way adds, large and unchanged", large_ratio, LARGE),
-        say(
-            "KiB of guest memory beyond the request",
-            beyond as f64 / 1024.0,
-            MEMORY as f64 / 1024.0,
-        ),
+        row("admission-small-of-floor", small_ratio, SMALL),
+        row("admission-large-of-sdk", large_ratio, LARGE),
+        row("admission-created-of-floor", created, CREATED),
+        row("admission-updated-of-floor", updated, UPDATED),
+        row("admission-settings-of-floor", settings, SETTINGS),
+        row("admission-kib-beyond", beyond as f64 / 1024.0, MEMORY as f64 / 1024.0),
     ];
     ExitCode::from(u8::from(within.contains(&false)))
-}
-
-fn say(what: &str, is: f64, may_be: f64) -> bool {
-    println!("{is:8.2} {what} (at most {may_be})");
-    is <= may_be
 }
 
 /// An Application with a status of the given size in bytes.
@@ -106,17 +119,17 @@ fn payload(operation: &str, object: &Value) -> Vec<u8> {
 }
 
 /// The median time of each module, in seconds.
-fn row(what: &str, modules: &[Module; 3], payload: &[u8]) -> [f64; 3] {
+fn times(what: &str, modules: &[Module; 3], operation: &str, payload: &[u8]) -> [f64; 3] {
     let mut times = [const { Vec::new() }; 3];
     for _ in 0..ROUNDS {
         for (module, times) in modules.iter().zip(&mut times) {
             let started = Instant::now();
             let answer = module
-                .call("validate", payload)
+                .call(operation, payload)
                 .unwrap_or_else(|error| panic!("{error}"));
             times.push(started.elapsed());
             assert!(
-                answer.starts_with(br#"{"accepted":true"#),
+                answer.starts_with(br#"{"accepted":true"#) || answer.starts_with(br#"{"valid":true"#),
                 "{}",
                 String::from_utf8_lossy(&answer)
             );
@@ -127,7 +140,7 @@ fn row(what: &str, modules: &[Module; 3], payload: &[u8]) -> [f64; 3] {
         times[times.len() / 2]
     });
     let [accept, ours, sdk] = medians;
-    println!(
+    eprintln!(
         "{what:<44} {:>9} {accept:>11.1?} {ours:>11.1?} {sdk:>11.1?}",
         payload.len()
     );

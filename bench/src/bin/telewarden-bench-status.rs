@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use serde_json::json;
+use telewarden_bench::row;
 use telewarden_e2e_operator::{Application, Cluster, Operator, annotation};
 use telewarden_e2e_telegraf::render;
 use telewarden_policy::protocol::SourceAnswer;
@@ -44,7 +45,7 @@ async fn main() -> ExitCode {
     let cluster = Cluster::start().await;
     let pages = prepare(&cluster, sources).await;
     let asked = serve(pages);
-    println!(
+    eprintln!(
         "{:<44} {:>11} {:>11} {:>11}",
         format!("{sources} sources with {} endpoints each", ENDPOINTS.len()),
         "core",
@@ -66,23 +67,22 @@ async fn main() -> ExitCode {
     let up = (sources - sources.div_ceil(SILENT)) * ENDPOINTS.len();
     let started = Instant::now();
     is_up(&mut with, up).await;
-    println!("everything is known after {:.0} s", started.elapsed().as_secs_f64());
+    eprintln!("everything is known after {:.0} s", started.elapsed().as_secs_f64());
     let before = asked.load(Ordering::Relaxed);
     let with = measure("with the status", with).await;
-    println!(
+    eprintln!(
         "{} questions while it was measured",
         asked.load(Ordering::Relaxed) - before
     );
     let within = [
-        say("percent of a core", with.processor - without.processor, PROCESSOR),
-        say("MiB more", with.resident - without.resident, MEMORY),
+        row(
+            "status-percent-of-a-core",
+            with.processor - without.processor,
+            PROCESSOR,
+        ),
+        row("status-mib", with.resident - without.resident, MEMORY),
     ];
     ExitCode::from(u8::from(within.contains(&false)))
-}
-
-fn say(what: &str, is: f64, may_be: f64) -> bool {
-    println!("{is:8.2} {what} (at most {may_be})");
-    is <= may_be
 }
 
 /// What an operator costs while nothing changes.
@@ -102,7 +102,7 @@ async fn measure(what: &str, operator: Operator) -> Cost {
         processor: (processor(id) - before) / started.elapsed().as_secs_f64() * 100.0,
         resident: memory(id, "VmRSS"),
     };
-    println!(
+    eprintln!(
         "{what:<44} {:>9.2} % {:>7.1} MiB {:>7.1} MiB",
         cost.processor,
         cost.resident,

@@ -56,6 +56,11 @@ struct Warning {
 const VERSION: u32 = 1;
 
 impl BaselineArgs {
+    /// True if there is a baseline, so that a warning may be known.
+    pub(crate) fn applies(&self, project: &Project) -> bool {
+        self.baseline.is_some() || project.baseline.is_some()
+    }
+
     /// Removes the warnings in the baseline from a report. With `--write-baseline`, writes the baseline first.
     pub(crate) fn apply(&self, report: &mut Report, project: &Project) {
         let file = self.baseline.as_ref().or(project.baseline.as_ref());

@@ -9,7 +9,7 @@ use std::thread;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
-use telewarden::{Causes, Diagnostic, Error, Module, Outcome, RenderAnswer, RenderRequest, SourceAnswer};
+use telewarden::{Causes, Diagnostic, Error, Module, Outcome, RenderAnswer, RenderRequest, Rendered, SourceAnswer};
 use telewarden_policy::diagnostic::Rule;
 use telewarden_policy::fixes::{self, Fixes};
 use telewarden_policy::manifest::{Expansion, Generated, Region, in_application};
@@ -115,6 +115,7 @@ pub(crate) struct Task<'a> {
     /// Check the Applications of ApplicationSets too.
     pub(crate) expand: bool,
     pub(crate) read: &'a ReadSettings,
+    pub(crate) keep: Keep,
 }
 
 /// The settings as the core reads them, which is done once for all parts.
@@ -208,8 +209,16 @@ struct Expanded<'a> {
     expansion: Expansion,
 }
 
+/// Sees the report while it grows. Its totals are not updated yet.
+pub(crate) type Show<'a> = &'a mut dyn FnMut(&Report, &Project);
+
 /// Checks the selected input. Without a module, or with settings that cannot be read, it is only read.
 pub(crate) fn check(selection: &Selection, look: Look, keep: Keep) -> Checked {
+    check_showing(selection, look, keep, &mut |_, _| {})
+}
+
+/// The same, and shows the report each time that a part has been added.
+pub(crate) fn check_showing(selection: &Selection, look: Look, keep: Keep, show: Show<'_>) -> Checked {
     let (project, mut failures) = match selection.settings.load() {
         Ok(project) => (Some(project), Vec::new()),
         Err(of_settings) => (None, of_settings),
@@ -231,12 +240,15 @@ pub(crate) fn check(selection: &Selection, look: Look, keep: Keep) -> Checked {
         look,
         expand: !selection.no_expand,
         read: &read,
+        keep,
     });
     let mut checked = Checked {
         report: Report::of(&found),
         ..Checked::default()
     };
-    check_parts(selection, &files, task, &read, keep, &mut checked);
+    check_parts(selection, &files, task, &read, &mut checked, &mut |report| {
+        show(report, &project)
+    });
     checked.report.failures.extend(failures);
     checked.report.count();
     Checked { project, ..checked }
@@ -248,8 +260,8 @@ fn check_parts(
     files: &[Selected],
     task: Option<Task<'_>>,
     read: &ReadSettings,
-    keep: Keep,
     checked: &mut Checked,
+    show: &mut dyn FnMut(&Report),
 ) {
     let needs_all = read.need_all_sources();
     let mut parts: Vec<&[Selected]> = match needs_all {
@@ -291,7 +303,7 @@ fn check_parts(
             let (report, part) = without_duplicates(report, part, task, (round, index) == (0, 0), &known);
             known.extend(rendered(&part.answer));
             checked.report.add(report);
-            match keep {
+            match task.map_or(Keep::Nothing, |task| task.keep) {
                 Keep::Nothing => {}
                 Keep::Answers => checked.parts.push(Part {
                     texts: Vec::new(),
@@ -303,6 +315,7 @@ fn check_parts(
                 }),
             }
         }
+        progress.suspend(|| show(&checked.report));
         progress.inc(parts.iter().map(|files| files.len() as u64).sum());
     }
     progress.finish_and_clear();
@@ -481,6 +494,9 @@ fn ask_in_parts(
             }
             skip_duplicates(&mut answer, &known);
             known.extend(rendered(&answer));
+            if task.keep != Keep::Answers {
+                answer.sources.iter_mut().for_each(forget_objects);
+            }
             match &mut whole {
                 None => whole = Some(answer),
                 Some(whole) => whole.sources.extend(answer.sources),
@@ -488,6 +504,12 @@ fn ask_in_parts(
         }
     }
     Ok(whole.unwrap_or_default())
+}
+
+/// Forgets what was rendered, which is many times as large as the rest of the answer.
+fn forget_objects(source: &mut SourceAnswer) {
+    source.rendered = Rendered::default();
+    source.accepted = None;
 }
 
 /// The answer with what Telegraf's tables say of the settings. They are not in the module. As in the module's answers, nothing
@@ -554,6 +576,7 @@ impl Report {
             look,
             expand,
             read,
+            ..
         } = task;
         let settings = project.settings.as_ref();
         let annotation = read.annotation.as_str();

@@ -27,7 +27,7 @@ use self::messages::{
 };
 use self::outline::Line;
 use super::Status;
-use super::check::{self, Look, ReadSettings, Task};
+use super::check::{self, Keep, Look, ReadSettings, Task};
 use super::failure::Failure;
 use super::input::{Input, Text};
 use super::module::PolicyArgs;
@@ -329,6 +329,7 @@ impl Server<'_> {
                 look: Look::ForFixes,
                 expand: true,
                 read: &ReadSettings::of(project),
+                keep: Keep::Nothing,
             },
         );
         let Report { findings, .. } = report;

@@ -1,9 +1,12 @@
 //! More files than are read and checked together.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::folder::{err, out, place, run};
+use crate::folder::{command, err, out, place, run};
 
 const FILES: usize = 150;
 
@@ -157,4 +160,88 @@ fn people_see_a_hundred_findings_and_programs_all() {
         (texts(&few, "findings", "code").len(), &few["summary"]["leftOut"]),
         (7, &json!(143))
     );
+}
+
+/// The most memory that a run of `validate` has had, in bytes.
+///
+/// The report is printed at the end and is longer than a pipe holds, so the process waits until it is read.
+#[cfg(target_os = "linux")]
+fn peak(folder: &TempDir, arguments: &[&str]) -> usize {
+    let mut run = command(folder.path());
+    run.args(["validate", "--format", "json"]).args(arguments);
+    let mut child = run
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let mut printed = BufReader::new(child.stdout.take().expect("a pipe"));
+    printed.read_line(&mut String::new()).expect("text");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it waits");
+    let report = std::io::read_to_string(printed).expect("text");
+    assert!(report.len() > 80 * 1024, "{} bytes fit into a pipe", report.len());
+    assert!(child.wait().expect("it ends").code() < Some(2));
+    let kib = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
+    kib.and_then(|kib| kib.trim().parse::<usize>().ok()).expect("a number") * 1024
+}
+
+/// What each Application more may cost. A file or a document of it is read, checked and forgotten; what is left is its line in
+/// the report. The objects that it is rendered to take ten times as much.
+#[cfg(target_os = "linux")]
+#[rstest::rstest]
+#[case::files(false, "web.shop.svc", 4 * 1024)]
+#[case::documents_of_a_file(true, "web.shop.svc", 12 * 1024)]
+#[case::broken_documents_of_a_file(true, "web.elsewhere.svc", 24 * 1024)]
+fn memory_is_that_of_the_report(#[case] in_one_file: bool, #[case] host: &str, #[case] limit: usize) {
+    let of = |applications: usize| {
+        let text = |number| application(&format!("app-{number}"), host);
+        let folder = place(&[("settings.yml", "{}")]);
+        match in_one_file {
+            true => {
+                let all = (0..applications).map(text).collect::<Vec<_>>().join("---\n");
+                std::fs::write(folder.path().join("all.yaml"), all).expect("it is written");
+            }
+            false => (0..applications).for_each(|number| {
+                let file = folder.path().join(format!("{number:04}.yaml"));
+                std::fs::write(file, text(number)).expect("it is written");
+            }),
+        }
+        peak(&folder, &["--settings", "settings.yml", "."])
+    };
+    // The first run of all compiles the module.
+    let [_, few, many] = [600, 600, 1_800].map(of);
+    let each = many.saturating_sub(few) / 1_200;
+    println!("{few} bytes, and {each} for each Application more");
+    assert!(each < limit, "{each} bytes for each Application more");
+}
+
+#[cfg(unix)]
+#[test]
+fn findings_are_printed_while_others_are_looked_for() {
+    // More than are checked at the same time.
+    let last = 32 * std::thread::available_parallelism().map_or(1, usize::from);
+    let folder = place(&[]);
+    let names: Vec<_> = (0..=last).map(|number| format!("{number}.yaml")).collect();
+    for (number, name) in names.iter().enumerate().take(last) {
+        let text = application(&format!("app-{number}"), "web.elsewhere.svc");
+        std::fs::write(folder.path().join(name), text).expect("it is written");
+    }
+    let pipe = folder.path().join(&names[last]);
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("it runs").success());
+    let mut run = command(folder.path());
+    run.arg("validate").args(&names);
+    let mut child = run
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    // This waits until the command opens the last file. It is ended there.
+    let writer = std::fs::OpenOptions::new().write(true).open(&pipe).expect("it reads");
+    child.kill().expect("it runs");
+    drop(writer);
+    let printed = std::io::read_to_string(child.stdout.take().expect("a pipe")).expect("text");
+    child.wait().expect("it ends");
+    assert_eq!(printed.matches("TW111]").count(), last.min(100), "{printed}");
 }

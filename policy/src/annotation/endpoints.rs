@@ -68,19 +68,19 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
         }
         // All of it is one mistake.
         if broken && (is_key_of_endpoint(&key.text) || key.text == "name" || node.data == Data::Null) {
-            endpoints.begin(key.place(), context.settings);
+            endpoints.begin(&key.spot, context.settings);
             continue;
         }
-        if !endpoints.begin(key.place(), context.settings) {
+        if !endpoints.begin(&key.spot, context.settings) {
             continue;
         }
         let before = findings.errors();
-        let name = endpoints.name(&key.text, &key.place(), findings);
+        let name = endpoints.name(&key.text, &key.spot, findings);
         let no_url = || Problem::NoUrl { name: key.text.clone() };
         let input = match &node.data {
             Data::Text(url) => {
                 let urls: Vec<_> = endpoints
-                    .url(url, &node.place(), &key.text, context, findings)
+                    .url(url, &node.spot, &key.text, context, findings)
                     .into_iter()
                     .collect();
                 let options = endpoints.complete(context, Default::default(), &urls, findings);
@@ -177,12 +177,12 @@ pub(super) fn read_urls(
         Data::Null => return None,
         Data::List(nodes) if nodes.is_empty() => return None,
         Data::Text(text) if key.text == "url" => {
-            urls.extend(endpoints.url(text, &node.place(), endpoint, context, findings));
+            urls.extend(endpoints.url(text, &node.spot, endpoint, context, findings));
         }
         Data::List(nodes) if key.text == "urls" => {
             for node in nodes {
                 match &node.data {
-                    Data::Text(text) => urls.extend(endpoints.url(text, &node.place(), endpoint, context, findings)),
+                    Data::Text(text) => urls.extend(endpoints.url(text, &node.spot, endpoint, context, findings)),
                     _ => findings.report(wrong(node), node.place()),
                 }
             }

@@ -77,13 +77,13 @@ fn read_instance(
     endpoints: &mut Endpoints,
     findings: &mut Findings,
 ) {
-    if !endpoints.begin(instance.place(), context.settings) {
+    if !endpoints.begin(&instance.spot, context.settings) {
         return;
     }
     let before = findings.errors();
     let alias = entries.iter().find(|(key, _)| key.text == "alias");
-    let (text, place, named) = match alias {
-        Some((_, node)) if let Data::Text(text) = &node.data => (text.clone(), node.place(), true),
+    let (text, spot, named) = match alias {
+        Some((_, node)) if let Data::Text(text) = &node.data => (text.clone(), &node.spot, true),
         Some((key, node)) => {
             let problem = Problem::WrongOptionType {
                 name: key.text.clone(),
@@ -93,9 +93,9 @@ fn read_instance(
             findings.report(problem, node.place());
             return;
         }
-        None => (format!("{}-{}", plugin.text, index + 1), instance.place(), false),
+        None => (format!("{}-{}", plugin.text, index + 1), &instance.spot, false),
     };
-    let name = endpoints.name(&text, &place, findings);
+    let name = endpoints.name(&text, spot, findings);
     let input = if plugin.text == "prometheus" {
         let urls = read_urls(entries, &text, context, endpoints, findings);
         if urls.is_none() {
@@ -175,7 +175,7 @@ fn read_table(entries: &[(located::Key, Node)], findings: &mut Findings) -> Tabl
 }
 
 fn read_entry(table: &mut Table, key: &located::Key, node: &Node, findings: &mut Findings) {
-    if refuse_unsafe_text(&key.text, Origin::Annotation, &key.place(), findings) {
+    if refuse_unsafe_text(&key.text, Origin::Annotation, &key.spot, findings) {
         return;
     }
     let Some(name) = Key::new(&key.text) else {
@@ -200,7 +200,7 @@ fn read_value(name: &str, node: &Node, findings: &mut Findings) -> Option<Value>
         Data::Integer(number, _) => Some(Value::Integer(*number)),
         Data::Float(number, _) if number.is_finite() => Some(Value::Float(*number)),
         Data::Text(text) => {
-            if refuse_unsafe_text(text, Origin::Annotation, &node.place(), findings) {
+            if refuse_unsafe_text(text, Origin::Annotation, &node.spot, findings) {
                 return None;
             }
             Literal::new(text).ok().map(Value::Literal)

@@ -31,6 +31,7 @@ pub use places::places;
 
 use crate::annotation_name::{Content, PREFIXES, newer_name};
 use crate::diagnostic::{Findings, Place, Problem, Range};
+use crate::located::Spot;
 use crate::settings::{Class, NamePattern, Names, Quantity, Settings, TemplateValue, is_dns_label};
 use crate::source::Source;
 use crate::telegraf::{
@@ -295,16 +296,16 @@ struct Endpoints {
     /// The number of patterns in the endpoints' own options.
     patterns: usize,
     /// An annotation that names endpoints.
-    annotation: Option<Place>,
+    annotation: Option<Spot>,
     /// True if a filter for all endpoints was already reported.
     inherited_filter_is_reported: bool,
 }
 
 impl Endpoints {
     /// Counts an endpoint. Answers false if there are too many, and the endpoint must not be read.
-    fn begin(&mut self, place: Place, settings: &Settings) -> bool {
+    fn begin(&mut self, spot: &Spot, settings: &Settings) -> bool {
         self.count += 1;
-        self.annotation = Some(Place { range: None, ..place });
+        self.annotation = Some(spot.clone());
         self.count <= settings.endpoints.max
     }
 
@@ -312,7 +313,10 @@ impl Endpoints {
     fn check_limits(&self, settings: &Settings, findings: &mut Findings) {
         let max = settings.endpoints.max;
         let place = || {
-            let place = self.annotation.clone();
+            let place = self.annotation.as_ref().map(|spot| Place {
+                range: None,
+                ..spot.place()
+            });
             place.unwrap_or_else(|| Place::annotation(&settings.annotation, None))
         };
         let count = self.count.max(self.url_count);
@@ -330,16 +334,16 @@ impl Endpoints {
     }
 
     /// Checks and records an endpoint's name. Answers `None` after reporting an invalid one.
-    fn name(&mut self, text: &str, place: &Place, findings: &mut Findings) -> Option<EndpointName> {
-        let unsafe_text = refuse_unsafe_text(text, Origin::Annotation, place, findings);
+    fn name(&mut self, text: &str, spot: &Spot, findings: &mut Findings) -> Option<EndpointName> {
+        let unsafe_text = refuse_unsafe_text(text, Origin::Annotation, spot, findings);
         let name = EndpointName::new(text);
         if name.is_none() && !unsafe_text {
             let name = text.to_owned();
-            findings.report(Problem::EndpointName { name }, place.clone());
+            findings.report(Problem::EndpointName { name }, spot.place());
         }
         if !self.names.insert(text.to_owned()) {
             let name = text.to_owned();
-            findings.report(Problem::DuplicateEndpoint { name }, place.clone());
+            findings.report(Problem::DuplicateEndpoint { name }, spot.place());
             return None;
         }
         name
@@ -349,7 +353,7 @@ impl Endpoints {
     fn url(
         &mut self,
         text: &str,
-        place: &Place,
+        spot: &Spot,
         endpoint: &str,
         context: &Context<'_>,
         findings: &mut Findings,
@@ -361,7 +365,7 @@ impl Endpoints {
         let url = match EndpointUrl::parse(text, &context.settings.endpoints, &context.names) {
             Ok(url) => url,
             Err(problems) => {
-                findings.extend(problems.into_iter().map(|problem| problem.at(place.clone())));
+                findings.extend(problems.into_iter().map(|problem| problem.at(spot.place())));
                 return None;
             }
         };
@@ -370,7 +374,7 @@ impl Endpoints {
                 host: url.host().to_owned(),
                 namespace: context.names.namespace.to_owned(),
             };
-            findings.report(problem, place.clone());
+            findings.report(problem, spot.place());
         }
         match self.urls.get(text) {
             Some(first) => {
@@ -378,7 +382,7 @@ impl Endpoints {
                     url: text.to_owned(),
                     first: first.clone(),
                 };
-                findings.report(problem, place.clone());
+                findings.report(problem, spot.place());
             }
             None => {
                 self.urls.insert(text.to_owned(), endpoint.to_owned());

@@ -128,7 +128,12 @@ impl<'a> OtherAnnotations<'a> {
             return;
         }
         let place = Place::annotation(annotation, None);
-        if refuse_unsafe_text(text.trim_end_matches('\n'), Origin::Annotation, &place, findings) {
+        if refuse_unsafe_text(
+            text.trim_end_matches('\n'),
+            Origin::Annotation,
+            &(&place).into(),
+            findings,
+        ) {
             return;
         }
         if settings.topology.is_shared() && needs_own_telegraf(name) {

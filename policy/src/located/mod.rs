@@ -79,6 +79,15 @@ pub(crate) enum Data {
 }
 
 impl Data {
+    /// A scalar's text as it was written: `1.10` stays `1.10`.
+    fn into_text(self) -> Option<String> {
+        match self {
+            Self::Text(text) | Self::Integer(_, text) | Self::Float(_, text) => Some(text),
+            Self::Boolean(value) => Some(value.to_string()),
+            Self::Null | Self::Date(_) | Self::List(_) | Self::Map(_) => None,
+        }
+    }
+
     /// A decimal number: `+1.5`, `.5`, `1.`, `1e3`; infinite if it is too large.
     ///
     /// `str::parse` needs tables that would be a tenth of the module's data. `serde_json` has its own tables, which are

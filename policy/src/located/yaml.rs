@@ -103,7 +103,7 @@ impl Reader<'_> {
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_properties(anchor, tag.as_deref(), &spot);
                 let data = match style {
-                    ScalarStyle::Plain => plain(&text),
+                    ScalarStyle::Plain => plain(text),
                     _ => Data::Text(text.into_owned()),
                 };
                 self.count(&spot) && self.add(spot, data)
@@ -154,7 +154,9 @@ impl Reader<'_> {
             None => self.root = Some(node),
             Some(Open::List(_, nodes)) => nodes.push(node),
             Some(Open::Map(_, _, key @ None)) => {
-                let text = node.text().map(Cow::into_owned);
+                let found = node.kind();
+                let Node { spot, data } = node;
+                let text = data.into_text();
                 let problem = match text.as_deref() {
                     Some("<<") => Some(Problem::Alias {
                         what: "a merge key (`<<`)",
@@ -163,15 +165,15 @@ impl Reader<'_> {
                     None => Some(Problem::WrongType {
                         what: "a key".to_owned(),
                         expected: "text",
-                        found: node.kind(),
+                        found,
                     }),
                 };
                 if let Some(problem) = problem {
-                    self.findings.report(problem, node.place());
+                    self.findings.report(problem, spot.place());
                 }
                 *key = Some(Key {
                     text: text.unwrap_or_default(),
-                    spot: node.spot,
+                    spot,
                 });
             }
             Some(Open::Map(_, entries, key)) => {
@@ -217,8 +219,8 @@ fn position(marker: &saphyr_parser::Marker) -> Position {
 }
 
 /// A plain scalar by the core schema.
-fn plain(text: &str) -> Data {
-    match text {
+fn plain(text: Cow<'_, str>) -> Data {
+    match &*text {
         "" | "~" | "null" | "Null" | "NULL" => return Data::Null,
         "true" | "True" | "TRUE" => return Data::Boolean(true),
         "false" | "False" | "FALSE" => return Data::Boolean(false),
@@ -227,11 +229,11 @@ fn plain(text: &str) -> Data {
     let number_like = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'));
     if number_like {
         if let Ok(number) = text.parse::<i64>() {
-            return Data::Integer(number, text.to_owned());
+            return Data::Integer(number, text.into_owned());
         }
-        if let Some(number) = Data::decimal(text) {
-            return Data::Float(number, text.to_owned());
+        if let Some(number) = Data::decimal(&text) {
+            return Data::Float(number, text.into_owned());
         }
     }
-    Data::Text(text.to_owned())
+    Data::Text(text.into_owned())
 }

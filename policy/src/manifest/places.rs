@@ -19,6 +19,8 @@ pub(super) struct Tree {
     chars: Vec<char>,
     /// The first character of each line.
     lines: Vec<usize>,
+    /// True if a carriage return stands alone, which is a line break in YAML, but not in an editor.
+    has_lone_return: bool,
     nodes: Vec<Node>,
     documents: Vec<usize>,
     alignments: Mutex<HashMap<usize, Option<Arc<[Run]>>>>,
@@ -63,12 +65,14 @@ impl Tree {
         let mut tree = Self {
             chars: text.chars().collect(),
             lines: vec![0],
+            has_lone_return: false,
             nodes: Vec::new(),
             documents: Vec::new(),
             alignments: Mutex::default(),
         };
         let newlines = tree.chars.iter().enumerate().filter(|(_, c)| **c == '\n');
         tree.lines.extend(newlines.map(|(index, _)| index + 1));
+        tree.has_lone_return = tree.chars.windows(2).any(|pair| pair[0] == '\r' && pair[1] != '\n');
         tree.read(text)?;
         Some(tree)
     }
@@ -344,9 +348,7 @@ impl Tree {
         let Kind::Scalar { text, style } = kind else {
             return None;
         };
-        // A single carriage return is a line break in YAML, but not in an editor.
-        let mut ends = self.chars.iter().zip(self.chars.iter().skip(1).chain([&'\n']));
-        if ends.any(|(c, next)| *c == '\r' && *next != '\n') || text.contains('\r') {
+        if self.has_lone_return || text.contains('\r') {
             return None;
         }
         let text: Vec<char> = text.chars().collect();

@@ -29,6 +29,14 @@ impl Constant {
         }
     }
 
+    /// The items of a list; empty for other values.
+    pub(crate) fn items(&self) -> &'static [Self] {
+        match self {
+            Self::List(items) => items,
+            _ => &[],
+        }
+    }
+
     /// The names of a map, in their order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.entries().iter().map(|(name, _)| *name)

@@ -277,6 +277,14 @@ impl Kind for OptionalDuration {
 impl<K: Kind> Kind for Vec<K> {
     type Value = Vec<K::Value>;
 
+    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
+        let mut items = Vec::with_capacity(default.items().len());
+        for (index, item) in default.items().iter().enumerate() {
+            items.push(K::read_default(item, &path.index(index), reader));
+        }
+        items
+    }
+
     fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
         let list = reader.list(written, path)?;
         let mut items = Vec::with_capacity(list.len());
@@ -292,6 +300,10 @@ pub(crate) struct OneOrMore<K>(PhantomData<K>);
 
 impl<K: Kind> Kind for OneOrMore<K> {
     type Value = Vec<K::Value>;
+
+    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
+        Vec::<K>::read_default(default, path, reader)
+    }
 
     fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
         if matches!(written, Json::Array(list) if list.is_empty()) {
@@ -593,6 +605,11 @@ pub(crate) type PodToleration = Kubernetes<Toleration>;
 impl<T: DeserializeOwned + Serialize> Kind for Kubernetes<T> {
     type Value = T;
 
+    /// Kubernetes knows each field of a default.
+    fn read_default(default: &Constant, _: &Path<'_>, _: &mut Reader<'_>) -> T {
+        serde_json::from_value(Json::from(default)).expect("a default is right")
+    }
+
     fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<T> {
         reader.map(written, path)?;
         match serde_json::from_value::<T>(written.clone()) {
@@ -632,6 +649,10 @@ pub(crate) struct PodFields;
 
 impl Kind for PodFields {
     type Value = Map<String, Json>;
+
+    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
+        read_nothing::<Self>(default, path, reader)
+    }
 
     fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
         let mut fields = default.merged_with(reader.map(written, path)?);

@@ -74,30 +74,35 @@ pub(crate) fn fit_timeout(
     inherited_interval: Option<&Duration>,
     findings: &mut Findings,
 ) {
-    let own_interval = duration(options, "interval").map(|(interval, setting)| (interval, setting.place.clone()));
-    let interval_place = own_interval.as_ref().map(|(_, place)| place.clone());
-    let interval = own_interval.map(|(interval, _)| interval);
-    let Some(interval) = interval.as_ref().or(inherited_interval) else {
+    let own_interval = duration(options, "interval");
+    let Some(interval) = own_interval
+        .as_ref()
+        .map(|(interval, _)| interval)
+        .or(inherited_interval)
+    else {
         return;
     };
-    let set = duration(options, "timeout").map(|(timeout, setting)| (timeout, setting.place.clone()));
-    let place = set.as_ref().map(|(_, place)| place.clone());
-    let timeout = set
-        .map(|(timeout, _)| timeout)
-        .or_else(|| Duration::parse(DEFAULT_TIMEOUT));
-    if timeout.as_ref().is_none_or(|timeout| timeout <= interval) {
+    let own_timeout = duration(options, "timeout");
+    let default = match own_timeout {
+        Some(_) => None,
+        None => Duration::parse(DEFAULT_TIMEOUT),
+    };
+    let timeout = own_timeout.as_ref().map(|(timeout, _)| timeout).or(default.as_ref());
+    let Some(timeout) = timeout.filter(|timeout| *timeout > interval) else {
         return;
-    }
-    match (timeout, place) {
-        (Some(timeout), Some(place)) if is_own => {
+    };
+    match &own_timeout {
+        Some((_, setting)) if is_own => {
             let problem = Problem::TimeoutAboveInterval {
                 timeout: timeout.to_string(),
                 interval: interval.to_string(),
             };
-            findings.report(problem, place);
+            findings.report(problem, setting.place.clone());
         }
-        (_, place) => {
-            if let (Ok(text), Some(place)) = (Literal::new(interval.as_str()), place.or(interval_place)) {
+        _ => {
+            let place = own_timeout.as_ref().or(own_interval.as_ref());
+            let place = place.map(|(_, setting)| setting.place.clone());
+            if let (Ok(text), Some(place)) = (Literal::new(interval.as_str()), place) {
                 let value = Value::Literal(text);
                 options.insert("timeout", Setting { value, place });
             }

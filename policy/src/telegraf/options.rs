@@ -11,7 +11,7 @@ use super::glob::check_glob;
 use super::size::parse_size;
 use super::value::{Key, Literal, NotLiteral, Table, Value};
 use crate::diagnostic::{Findings, Place, Problem};
-use crate::located::{self, Data, Node};
+use crate::located::{self, Data, Node, Spot};
 use crate::sorted_map::SmallMap;
 
 /// An option that may be set.
@@ -303,7 +303,7 @@ pub(crate) fn read_options(
             continue;
         }
         let Some(rule) = OPTIONS.iter().find(|rule| rule.name == key.text) else {
-            if !refuse_unsafe_text(&key.text, origin, &key.place(), findings) {
+            if !refuse_unsafe_text(&key.text, origin, &key.spot, findings) {
                 let known = OPTIONS.iter().map(|rule| rule.name).chain(elsewhere.iter().copied());
                 let foreign = foreign(&key.text);
                 let is_open = foreign.is_none() && !findings.is_full();
@@ -332,13 +332,13 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
     let value = match (rule.shape, &node.data) {
         (Shape::Boolean, Data::Boolean(value)) => Some(Value::Boolean(*value)),
         (Shape::Duration, Data::Integer(seconds, text)) => match Duration::from_seconds(*seconds) {
-            Some(duration) => literal_text(duration.as_str(), Origin::Annotation, &node.place(), findings),
+            Some(duration) => literal_text(duration.as_str(), Origin::Annotation, &node.spot, findings),
             None => not_a_duration(rule, text, node, findings),
         },
         (Shape::Duration, Data::Text(text) | Data::Float(_, text)) => {
-            literal_text(text, Origin::Annotation, &node.place(), findings)?;
+            literal_text(text, Origin::Annotation, &node.spot, findings)?;
             match Duration::parse(text) {
-                Some(duration) => literal_text(duration.as_str(), Origin::Annotation, &node.place(), findings),
+                Some(duration) => literal_text(duration.as_str(), Origin::Annotation, &node.spot, findings),
                 None => not_a_duration(rule, text, node, findings),
             }
         }
@@ -346,7 +346,7 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
         (Shape::MetricVersion, Data::Integer(_, text)) => out_of_range(rule, text, "1 or 2", node, findings),
         (Shape::Size, Data::Integer(bytes @ 1.., _)) => Some(Value::Integer(*bytes)),
         (Shape::Size, Data::Integer(_, text) | Data::Text(text)) => {
-            if refuse_unsafe_text(text, Origin::Annotation, &node.place(), findings) {
+            if refuse_unsafe_text(text, Origin::Annotation, &node.spot, findings) {
                 return None;
             }
             match parse_size(text).filter(|bytes| *bytes > 0) {
@@ -355,7 +355,7 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
             }
         }
         (Shape::ContentType, Data::Text(text)) => {
-            let value = literal_text(text, origin, &node.place(), findings)?;
+            let value = literal_text(text, origin, &node.spot, findings)?;
             let expected = "`text`, `protobuf-delimiter`, `protobuf-compact`, `protobuf-text`, `openmetrics-text` or \
                             `openmetrics-protobuf`";
             match CONTENT_TYPES.contains(&text.as_str()) {
@@ -364,7 +364,7 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
             }
         }
         (Shape::HostName, Data::Text(text)) => {
-            let value = literal_text(text, origin, &node.place(), findings)?;
+            let value = literal_text(text, origin, &node.spot, findings)?;
             let host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
             match text.chars().all(host) && !text.is_empty() || origin == Origin::Settings {
                 true => Some(value),
@@ -372,8 +372,8 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
             }
         }
         (Shape::TagName, Data::Text(text)) => {
-            let name = read_key(text, "a tag's name", origin, &node.place(), findings)?;
-            literal_text(name.as_str(), origin, &node.place(), findings)
+            let name = read_key(text, "a tag's name", origin, &node.spot, findings)?;
+            literal_text(name.as_str(), origin, &node.spot, findings)
         }
         (Shape::Patterns, Data::List(nodes)) => {
             if too_many_patterns(rule, nodes.len(), node, findings) {
@@ -390,12 +390,12 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
             }
             let mut table = Table::new();
             for (key, node) in entries {
-                let name = read_key(&key.text, "a tag's name", origin, &key.place(), findings);
+                let name = read_key(&key.text, "a tag's name", origin, &key.spot, findings);
                 let value = match node.text() {
                     Some(text) if text.len() > MAX_TAG_VALUE && origin == Origin::Annotation => {
                         out_of_range(rule, &text, TAG_VALUE, node, findings)
                     }
-                    Some(text) => literal_text(&text, origin, &node.place(), findings),
+                    Some(text) => literal_text(&text, origin, &node.spot, findings),
                     None => wrong_shape(&format!("{}.{}", rule.name, key.text), "text", node, findings),
                 };
                 if let (Some(name), Some(value)) = (name, value) {
@@ -414,7 +414,7 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
             }
             let mut table = Table::new();
             for (key, node) in entries {
-                let name = read_key(&key.text, "a tag's name", origin, &key.place(), findings);
+                let name = read_key(&key.text, "a tag's name", origin, &key.spot, findings);
                 let value = match &node.data {
                     Data::List(nodes) => read_texts(rule, nodes, origin, findings),
                     _ => wrong_shape(
@@ -541,7 +541,7 @@ pub(crate) fn count_patterns(options: &Options) -> usize {
 fn read_texts(rule: &OptionRule, nodes: &[Node], origin: Origin, findings: &mut Findings) -> Option<Value> {
     let texts = nodes.iter().filter_map(|node| match node.text() {
         Some(text) => {
-            let value = literal_text(&text, origin, &node.place(), findings)?;
+            let value = literal_text(&text, origin, &node.spot, findings)?;
             match check_glob(&text) {
                 Ok(()) => Some(value),
                 Err(expected) => out_of_range(rule, &text, expected, node, findings),
@@ -553,38 +553,38 @@ fn read_texts(rule: &OptionRule, nodes: &[Node], origin: Origin, findings: &mut 
 }
 
 /// A text as a value. It is literal if an annotation contains it.
-fn literal_text(text: &str, origin: Origin, place: &Place, findings: &mut Findings) -> Option<Value> {
+fn literal_text(text: &str, origin: Origin, spot: &Spot, findings: &mut Findings) -> Option<Value> {
     if origin == Origin::Settings {
         return Some(Value::Replaceable(text.to_owned()));
     }
     match Literal::new(text) {
         Ok(text) => Some(Value::Literal(text)),
         Err(reason) => {
-            findings.report(not_literal(reason), place.clone());
+            findings.report(not_literal(reason), spot.place());
             None
         }
     }
 }
 
 /// A text as a bare key.
-fn read_key(text: &str, what: &'static str, origin: Origin, place: &Place, findings: &mut Findings) -> Option<Key> {
-    if refuse_unsafe_text(text, origin, place, findings) {
+fn read_key(text: &str, what: &'static str, origin: Origin, spot: &Spot, findings: &mut Findings) -> Option<Key> {
+    if refuse_unsafe_text(text, origin, spot, findings) {
         return None;
     }
     let key = Key::new(text);
     if key.is_none() {
         let name = text.to_owned();
-        findings.report(Problem::Key { name, what }, place.clone());
+        findings.report(Problem::Key { name, what }, spot.place());
     }
     key
 }
 
 /// Reports text of an annotation in which Telegraf would replace something, or that contains a control character.
 /// Answers true if it did.
-pub(crate) fn refuse_unsafe_text(text: &str, origin: Origin, place: &Place, findings: &mut Findings) -> bool {
+pub(crate) fn refuse_unsafe_text(text: &str, origin: Origin, spot: &Spot, findings: &mut Findings) -> bool {
     match Literal::new(text) {
         Err(reason) if origin == Origin::Annotation => {
-            findings.report(not_literal(reason), place.clone());
+            findings.report(not_literal(reason), spot.place());
             true
         }
         _ => false,

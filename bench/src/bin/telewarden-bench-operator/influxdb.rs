@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use telewarden_bench::row;
 use telewarden_e2e_operator::{Cluster, InfluxDb, Operator};
 
 use crate::{
-    APPLICATIONS, Cost, Process, ROUNDS, appear, application, delete_all, has_looked_at, median, put_applications, row,
-    say,
+    APPLICATIONS, Cost, Process, ROUNDS, appear, application, delete_all, has_looked_at, median, put_applications, say,
+    show,
 };
 
 /// The maximum time of a roll-out with buckets and tokens, relative to the same without.
@@ -40,20 +41,20 @@ pub(crate) async fn influxdb() -> [bool; 4] {
         delete_all(cluster).await;
     }
     let (without, with) = (median(without), median(with));
-    println!(
+    eprintln!(
         "\n{:<44} {:>11} {:>11} {:>11}",
         "1,000 Applications from nothing", "time", "processor", "resident"
     );
-    row("influxdb.provide: nothing", without);
-    row("influxdb.provide: bucketsAndTokens", with);
+    show("influxdb.provide: nothing", without);
+    show("influxdb.provide: bucketsAndTokens", with);
     let ratio = with.took.as_secs_f64() / without.took.as_secs_f64();
-    let time = say("of the time without buckets and tokens", ratio, PROVIDE);
+    let time = row("influxdb-roll-out-of-without", ratio, PROVIDE);
 
     let (database, operator) = last.expect("one round");
     assert_eq!(database.authorizations().await.len(), APPLICATIONS, "a token for each");
     // The organization, its buckets and its authorizations; and for each source a bucket and a token.
-    let sent = say(
-        "requests for all of them",
+    let sent = row(
+        "influxdb-requests",
         requests(&operator).await,
         (3 + 2 * APPLICATIONS) as f64,
     );
@@ -64,14 +65,14 @@ pub(crate) async fn influxdb() -> [bool; 4] {
     let before = requests(&operator).await;
     // The database makes three buckets by itself.
     let pages = (APPLICATIONS + 3).div_ceil(100);
-    let again = say("requests when it starts again", before, (2 + pages) as f64);
+    let again = row("influxdb-requests-of-restart", before, (2 + pages) as f64);
     for index in 0..APPLICATIONS {
         cluster.put(&application(index, APPLICATIONS, 1024)).await;
     }
     tokio::time::sleep(IDLE).await;
     let idle = requests(&operator).await - before;
     operator.stop();
-    [time, sent, again, say("requests when nothing changes", idle, 0.0)]
+    [time, sent, again, row("influxdb-requests-of-status", idle, 0.0)]
 }
 
 async fn requests(operator: &Operator) -> f64 {

@@ -23,6 +23,7 @@ use kube::core::{GroupVersionKind, ListMeta, Request};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use serde_json::{Value, json};
+use telewarden_bench::row;
 use telewarden_e2e_operator::{ADMIN, Application, Cluster, Operator, SERVICE_ACCOUNT, annotation, covers, render};
 
 /// The number of Applications to roll out.
@@ -64,11 +65,6 @@ async fn main() -> ExitCode {
         within.extend(influxdb::influxdb().await);
     }
     ExitCode::from(u8::from(within.contains(&false)))
-}
-
-fn say(what: &str, is: f64, may_be: f64) -> bool {
-    println!("{is:8.2} {what} (at most {may_be})");
-    is <= may_be
 }
 
 /// A measurement.
@@ -220,26 +216,26 @@ async fn roll_out(kopf: &Path) -> bool {
     delete_all(cluster).await;
 
     let (bare, ours) = (median(bare), median(ours));
-    println!(
+    eprintln!(
         "{:<44} {:>11} {:>11} {:>11}",
         "1,000 Applications, rolled out", "time", "processor", "resident"
     );
-    println!(
+    eprintln!(
         "{:<44} {:>9.2} s {:>9.2} s",
         "a client that only applies",
         bare.took.as_secs_f64(),
         bare.processor
     );
-    row("telewarden-operator", ours);
-    row("kopf, one round", kopf);
-    println!(
+    show("telewarden-operator", ours);
+    show("kopf, one round", kopf);
+    eprintln!(
         "kopf needs {:.1} times the time, {:.1} times the processor time and {:.1} times the memory",
         kopf.took.as_secs_f64() / ours.took.as_secs_f64(),
         kopf.processor / ours.processor,
         kopf.resident / ours.resident,
     );
     let ratio = ours.took.as_secs_f64() / bare.took.as_secs_f64();
-    say("of the time that the bare client needs", ratio, ROLL_OUT)
+    row("operator-roll-out-of-bare-client", ratio, ROLL_OUT)
 }
 
 fn start_kopf(kopf: &Path, kubeconfig: &Path, log: &Path) -> Child {
@@ -358,16 +354,16 @@ async fn restart() -> [bool; 2] {
         times[times.len() / 2]
     };
     let (lists, ready) = (middle(&mut lists), middle(&mut ready));
-    println!("\n{:<44} {:>11}", "started again with everything in place", "time");
-    println!("{:<44} {:>9.2} s", "the lists alone", lists.as_secs_f64());
-    println!("{:<44} {:>9.2} s", "telewarden-operator, ready", ready.as_secs_f64());
+    eprintln!("\n{:<44} {:>11}", "started again with everything in place", "time");
+    eprintln!("{:<44} {:>9.2} s", "the lists alone", lists.as_secs_f64());
+    eprintln!("{:<44} {:>9.2} s", "telewarden-operator, ready", ready.as_secs_f64());
     [
-        say(
-            "of the time that the lists alone take",
+        row(
+            "operator-ready-of-lists",
             ready.as_secs_f64() / lists.as_secs_f64(),
             READY,
         ),
-        say("writes", writes as f64, 0.0),
+        row("operator-restart-writes", writes as f64, 0.0),
     ]
 }
 
@@ -420,7 +416,7 @@ async fn list_everything(client: &Client) {
 async fn memory() -> bool {
     let cluster = Cluster::start().await;
     put_applications(&cluster, MANY, STATUS).await;
-    println!(
+    eprintln!(
         "\n{:<44} {:>11} {:>11}",
         "10,000 Applications of 20 KB, all annotated", "at rest", "at most"
     );
@@ -430,7 +426,7 @@ async fn memory() -> bool {
         has_looked_at(&operator, result, MANY).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
         let process = Process(operator.id());
-        println!(
+        eprintln!(
             "{what:<44} {:>7.1} MiB {:>7.1} MiB",
             process.memory("VmRSS"),
             process.memory("VmHWM")
@@ -438,16 +434,16 @@ async fn memory() -> bool {
         most = most.max(process.memory("VmHWM"));
         operator.stop();
     }
-    say("MiB resident at most", most, MEMORY)
+    row("operator-10000-mib", most, MEMORY)
 }
 
-fn row(what: &str, cost: Cost) {
+fn show(what: &str, cost: Cost) {
     let Cost {
         took,
         processor,
         resident,
     } = cost;
-    println!(
+    eprintln!(
         "{what:<44} {:>9.2} s {processor:>9.2} s {resident:>7.1} MiB",
         took.as_secs_f64()
     );

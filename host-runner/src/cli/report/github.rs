@@ -4,17 +4,12 @@
 
 use telewarden::Severity;
 
-use super::{Finding, Report};
+use super::Finding;
 use crate::cli::failure::Failure;
 use crate::cli::output::plain;
 
-/// One command for each finding and each failure.
-pub(crate) fn commands(report: &Report) -> String {
-    let findings = report.findings.iter().map(finding);
-    findings.chain(report.failures.iter().map(failure)).collect()
-}
-
-fn finding(finding: &Finding) -> String {
+/// The command for a finding.
+pub(crate) fn finding(finding: &Finding) -> String {
     let name = match finding.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
@@ -47,7 +42,8 @@ fn finding(finding: &Finding) -> String {
     )
 }
 
-fn failure(failure: &Failure) -> String {
+/// The command for a failure.
+pub(crate) fn failure(failure: &Failure) -> String {
     command(
         "error",
         &[

@@ -9,23 +9,28 @@ use super::{Finding, Report, Unannotated, count};
 use crate::cli::failure::Failure;
 use crate::cli::output::plain;
 
-/// All findings, failures and the summary.
+/// All findings, and where to read more.
 pub(crate) fn findings(report: &Report) -> String {
-    let renderer = Renderer::styled();
-    let mut text = String::new();
-    for finding in &report.findings {
-        text += &render(&renderer, group(finding), &Place::of(finding));
-        text += "\n\n";
-    }
-    let mut codes: Vec<_> = report.findings.iter().map(|finding| finding.code.as_str()).collect();
+    let findings: String = report.findings.iter().map(finding).collect();
+    findings + &pages(&report.findings)
+}
+
+/// One finding.
+pub(crate) fn finding(finding: &Finding) -> String {
+    render(&Renderer::styled(), group(finding), &Place::of(finding)) + "\n\n"
+}
+
+/// Where to read more about findings.
+pub(crate) fn pages(findings: &[Finding]) -> String {
+    let mut codes: Vec<_> = findings.iter().map(|finding| finding.code.as_str()).collect();
     codes.sort_unstable();
     codes.dedup();
-    if !codes.is_empty() {
-        text += "For more about a finding, `telewarden rule CODE`, or:\n";
-        let pages = codes.iter().map(|code| format!("  {}\n", plain(&rules::page(code))));
-        text.extend(pages);
+    if codes.is_empty() {
+        return String::new();
     }
-    text
+    let pages = codes.iter().map(|code| format!("  {}\n", plain(&rules::page(code))));
+    let intro = "For more about a finding, `telewarden rule CODE`, or:\n";
+    std::iter::once(intro.to_owned()).chain(pages).collect()
 }
 
 /// A failure to read or run something.
