@@ -6,7 +6,7 @@
 /// The figures of the last release: name, tab, value.
 const RELEASED: &str = include_str!("../released.tsv");
 
-/// Prints a row. Answers whether the figure is within its limit.
+/// Prints a row. Returns whether the figure is within its limit.
 pub fn row(name: &str, value: f64, limit: f64) -> bool {
     let released = RELEASED
         .lines()

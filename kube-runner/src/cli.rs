@@ -140,7 +140,7 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) reports: bool,
 
-    /// So many failing endpoints have a metric of their own
+    /// The number of failing endpoints that have a metric of their own
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     pub(crate) failing_series: usize,
 

@@ -328,7 +328,7 @@ impl ClusterState {
     }
 
     /// Tracks an owned object, unless a newer version is known. The operator's own writes (`by_us`) do not queue the source.
-    /// Answers whether the object is tracked.
+    /// Returns whether the object is tracked.
     pub(crate) fn put_owned(&self, mut live: Live, by_us: bool) -> bool {
         let mut state = self.state();
         let old = state.find(&live.id);

@@ -23,9 +23,9 @@ use crate::retry::Backoff;
 
 /// More than these, waiting to be sent, are dropped: Events are a courtesy. Those of the namespace that has most go first.
 const WAITING: usize = 4096;
-/// So many wait of one namespace at most.
+/// The most Events of one namespace that wait.
 const WAITING_OF_NAMESPACE: usize = 1024;
-/// So many Events about one object are sent at once, and then one for each [`REFILL`], as Kubernetes' own components do
+/// The number of Events about one object that are sent at once; after them, one for each [`REFILL`], as Kubernetes' own components do
 /// (`defaultSpamBurst` and `defaultSpamQPS` in
 /// <https://github.com/kubernetes/client-go/blob/v0.33.0/tools/record/events_cache.go>).
 const BURST: u32 = 25;

@@ -27,7 +27,7 @@ pub(crate) struct Status {
     pub(crate) ready: AtomicBool,
     /// Whether what was applied works.
     pub(crate) board: Arc<Board>,
-    /// So many failing endpoints have a metric of their own.
+    /// The number of failing endpoints that have a metric of their own.
     failing_series: usize,
 }
 

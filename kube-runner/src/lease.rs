@@ -117,7 +117,7 @@ impl Candidate {
         }
     }
 
-    /// Acquires or renews the Lease. Answers the holder if another candidate holds it.
+    /// Acquires or renews the Lease. Returns the holder if another candidate holds it.
     async fn try_hold(&mut self) -> Result<Option<String>, Error> {
         let doing = |source| Error::Api {
             doing: format!("hold the lease {}", self.name),

@@ -33,18 +33,19 @@
 //! - `watch` follows Applications, Namespaces, AppProjects and owned objects, and stores them in `cluster_state`. Each
 //!   change queues the key of the source to reconcile; in `topology: standalone` there is only the key `all`.
 //! - `queue` runs one attempt at a time for each key, and repeats failed ones.
-//! - `reconcile` takes a view of the state, calls the module (`render`), stores accepted declarations (`accepted`), and
-//!   applies the answer to the objects of the source (`owned`) through the `writer`, which needs the `lease`.
+//! - `reconcile` takes a view of the state, calls the module, and applies the answer to the objects of the source (`owned`)
+//!   through the `writer`, which needs the `lease`. `context` has the steps of an attempt.
+//! - `standalone` is an attempt about some of many sources that share Telegrafs: it has them rendered in a `group`, stores
+//!   accepted declarations (`accepted`), and knows what is in which of the `shards`.
 //! - `influxdb` provides buckets and tokens before a source's objects are applied, if the settings say so.
 //! - `status` follows whether what was applied works: it asks each Telegraf, and tells the source and whoever asks.
 //! - `reports` writes what `status` knows of a source beside its other objects, if the operator is told to.
 //! - `operator` starts all of this with the current settings, and restarts it when they change.
-//! - `commands` are `run`, `diff` and `apply`; [`Cli`] is their command line.
+//! - `commands` are `run`, `diff`, `apply`, `rotate`, `status` and `doctor`; [`Cli`] is their command line.
 //!
-//! A file imports only from files that stand above it in this list:
-//! `cli`, `compressed`, `events`, `managed_fields`, `metrics`, `object_id`, `retry`; `error`, `live_object`; `cluster_state`,
-//! `connect`, `http`, `inventory`, `kinds`, `lease`, `logging`, `module`, `queue`, `yaml`; `conditions`, `render`,
-//! `settings`, `writer`; `accepted`, `influxdb`, `owned`, `settings_source`, `watch`; `reports`; `reconcile`; `operator`; `commands`.
+//! Imports go one way: `commands`, `operator`, `reconcile`, `standalone`, `context`; then what is about one thing (`group`, `shards`,
+//! `owned`, `accepted`, `influxdb`, `status`, `reports`, `conditions`, `watch`); then `writer`, `cluster_state`, `settings`; then
+//! `lease`, `module`, `live_object`; then `error`, `events`, `object_id`, `retry`.
 #![forbid(unsafe_code)]
 
 mod accepted;
@@ -54,8 +55,10 @@ mod commands;
 mod compressed;
 mod conditions;
 mod connect;
+mod context;
 mod error;
 mod events;
+mod group;
 mod http;
 mod influxdb;
 mod inventory;
@@ -71,7 +74,6 @@ mod operator;
 mod owned;
 mod queue;
 mod reconcile;
-mod render;
 mod reports;
 mod retry;
 mod settings;

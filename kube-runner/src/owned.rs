@@ -177,7 +177,7 @@ impl<'a> Owned<'a> {
         }
     }
 
-    /// Applies a ConfigMap, and sends only the files that have changed if it is known which these are. Answers whether it was
+    /// Applies a ConfigMap, and sends only the files that have changed if it is known which these are. Returns whether it was
     /// written.
     pub(crate) async fn apply_files(&mut self, map: FilesOf<'_>) -> Result<bool, Error> {
         let written = self.changes.len();
@@ -337,7 +337,7 @@ impl<'a> Owned<'a> {
         })
     }
 
-    /// Answers all changes without deleting anything.
+    /// Returns all changes without deleting anything.
     pub(crate) fn keep_others(self) -> Vec<Change> {
         self.changes
     }
@@ -482,7 +482,7 @@ impl<'a> Owned<'a> {
         bounded(api.patch(&id.name, &params, &patch), || format!("compare {id}")).await
     }
 
-    /// Deletes exactly the object that was seen. Answers it if it stays until its finalizers let it go.
+    /// Deletes exactly the object that was seen. Returns it if it stays until its finalizers let it go.
     async fn delete(&mut self, live: &Live) -> Result<Option<Live>, Error> {
         let id = &live.id;
         let before = self.content(live).await?;

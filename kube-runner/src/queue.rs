@@ -51,7 +51,7 @@ pub(crate) enum Until {
     Idle,
 }
 
-/// Runs attempts until the queue ends. Running attempts are finished. Answers the number of keys that are undone.
+/// Runs attempts until the queue ends. Running attempts are finished. Returns the number of keys that are undone.
 pub(crate) async fn work<F>(
     mut keys: UnboundedReceiver<String>,
     at_once: usize,

@@ -9,19 +9,19 @@ use std::time::Duration;
 
 use serde_json::Value;
 use telewarden::{Part, Rendered};
-use telewarden_policy::shards::{Ledger, TooLarge, name, place};
+use telewarden_policy::shards::{Ledger, TooLarge, place};
 use tokio::time::Instant;
 
 use crate::live_object::Digest;
 
-/// After this a Telegraf that was there before reads its new configuration: the kubelet looks for changes of ConfigMaps each
+/// How long a running Telegraf needs at most to read a changed ConfigMap: the kubelet looks for changes of ConfigMaps each
 /// minute, with a cache of as much
 /// (<https://kubernetes.io/docs/concepts/configuration/configmap/#mounted-configmaps-are-updated-automatically>), and Telegraf each
 /// 10 s.
 pub(crate) const RELOAD: Duration = Duration::from_secs(130);
 
-/// The most bytes of files in a ConfigMap with those that leave it.
-const MOST: usize = 1_000_000;
+/// The maximum size of a ConfigMap's files while some of them leave it, in bytes. Above it they are removed at once.
+const MAX_WHILE_LEAVING: usize = 1_000_000;
 
 /// All shards, and what is in them.
 #[derive(Debug)]
@@ -82,8 +82,8 @@ pub(crate) struct Found {
 }
 
 impl Shards {
-    /// Without sources. There are `current` shards now; the setting is none for `auto`; and each ConfigMap has `base` bytes apart
-    /// from the sources' files.
+    /// Creates shards without sources. `setting` is `None` for `auto`, `current` is the number of ConfigMaps in the cluster, and
+    /// `base` the size of what each ConfigMap has beside the sources' files, in bytes.
     pub(crate) fn new(setting: Option<usize>, current: usize, base: usize) -> Self {
         let mut all = Self {
             ledger: Ledger::new(setting, current, base),
@@ -219,7 +219,7 @@ impl Shards {
     pub(crate) fn release(&mut self, is_up: &BTreeSet<usize>) {
         let shards = self.ledger.shards();
         for shard in &mut self.shards {
-            let is_full = !shard.leaving.is_empty() && shard.size() > MOST;
+            let is_full = !shard.leaving.is_empty() && shard.size() > MAX_WHILE_LEAVING;
             let leave = |source: &String| is_full || is_up.contains(&place(source, shards));
             let gone: Vec<_> = shard.leaving.iter().filter(|source| leave(source)).cloned().collect();
             gone.iter().for_each(|source| shard.unset(source));
@@ -341,11 +341,6 @@ impl Shard {
         let is_written = self.written.digest.is_some() && self.written.changed.is_empty();
         is_written && (self.is_new || self.since.elapsed() >= RELOAD)
     }
-}
-
-/// The name of the objects of a shard.
-pub(crate) fn name_of(number: usize) -> String {
-    name(number)
 }
 
 #[cfg(test)]
@@ -524,12 +519,12 @@ mod tests {
         for number in 10..20 {
             // Those that belong to the old shard grow.
             let part = part(number, &"x".repeat(100_000));
-            if place(&part.source, 2) == 0 && all.shards()[0].size() < MOST {
+            if place(&part.source, 2) == 0 && all.shards()[0].size() < MAX_WHILE_LEAVING {
                 all.put(part).unwrap();
             }
         }
-        assert!(all.shards()[0].size() > MOST, "{}", all.shards()[0].size());
+        assert!(all.shards()[0].size() > MAX_WHILE_LEAVING, "{}", all.shards()[0].size());
         all.release(&BTreeSet::new());
-        assert!(all.shards()[0].size() <= MOST);
+        assert!(all.shards()[0].size() <= MAX_WHILE_LEAVING);
     }
 }

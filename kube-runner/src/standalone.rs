@@ -11,22 +11,22 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 use serde_json::value::to_raw_value;
 use telewarden::{Module, Outcome, PROTOCOL, Part, RenderAnswer, RenderRequest, Rendered, SourceAnswer};
-use telewarden_policy::shards::with_name;
+use telewarden_policy::shards::{name, with_name};
 use telewarden_policy::well_known::ALL_SOURCES;
 use tokio::time::Instant;
 
 use crate::accepted::Declarations;
 use crate::cluster_state::{ArgoCd, Source, View};
 use crate::conditions::Condition;
+use crate::context::{Context, check_settings, lock, not_deleted};
 use crate::error::Error;
+use crate::group::{Input, render_group};
 use crate::live_object::Live;
 use crate::module::blocking;
 use crate::object_id::ObjectId;
 use crate::owned::{FilesOf, Owned, Pruned};
 use crate::queue::Attempt;
-use crate::reconcile::{Context, check_settings, lock, not_deleted};
-use crate::render::{self, render_group};
-use crate::shards::{Found, Shards, name_of};
+use crate::shards::{Found, Shards};
 use crate::status::{expected_in, telegrafs_of};
 
 /// The most sources in one call of the module, and the most bytes of their texts.
@@ -180,19 +180,19 @@ async fn render_all(
         });
         let (some, more) = rest.split_at(fits.count().max(1));
         rest = more;
-        let call = |parts| context.call(ALL_SOURCES, parts, argocd.clone(), Module::parts);
-        let group = render_group(context.parts(some), call).await?;
+        let call = |inputs| context.call(ALL_SOURCES, inputs, argocd.clone(), Module::parts);
+        let group = render_group(context.inputs(some), call).await?;
         answers += group.answers.len();
-        for (part, error) in group.failed {
-            conditions.extend(context.failure(&part.source.key, &error, std::slice::from_ref(&part.source)));
-            render_later(context, &part, left);
+        for (input, error) in group.failed {
+            conditions.extend(context.failure(&input.source.key, &error, std::slice::from_ref(&input.source)));
+            render_later(context, &input, left);
             failure = failure.or(Some(error));
         }
-        for (answer, parts) in group.answers {
-            for part in &parts {
-                render_later(context, part, left);
+        for (answer, inputs) in group.answers {
+            for input in &inputs {
+                render_later(context, input, left);
             }
-            let current: Vec<_> = parts.iter().filter(|part| part.text().is_some()).collect();
+            let current: Vec<_> = inputs.iter().filter(|input| input.text().is_some()).collect();
             read(shards, answer, &current, &mut all)?;
         }
         if !more.is_empty() || sources.len() > AT_ONCE {
@@ -206,16 +206,16 @@ async fn render_all(
 }
 
 /// Has a source whose text is not used rendered again with a later attempt.
-fn render_later(context: &Context, part: &render::Part, left: &mut Attempt) {
-    context.remember_failing(part);
-    if part.text().is_none() {
-        context.state.has_changed(&part.source.key);
+fn render_later(context: &Context, input: &Input, left: &mut Attempt) {
+    context.remember_failing(input);
+    if input.text().is_none() {
+        context.state.has_changed(&input.source.key);
         *left = left.or(Attempt::Later);
     }
 }
 
 /// Reads an answer about some sources.
-fn read(shards: &mut Shards, answer: RenderAnswer, sent: &[&render::Part], all: &mut Vec<Said>) -> Result<(), Error> {
+fn read(shards: &mut Shards, answer: RenderAnswer, sent: &[&Input], all: &mut Vec<Said>) -> Result<(), Error> {
     check_settings(&answer)?;
     for kept in answer.kept {
         // What is known is at least as new. If there is not enough room for all of them, the first ones are kept.
@@ -238,7 +238,7 @@ fn read(shards: &mut Shards, answer: RenderAnswer, sent: &[&render::Part], all: 
     Ok(())
 }
 
-/// Takes over what the module said. Answers the accepted declarations, and adds to `gone` who asks for nothing any more.
+/// Takes over what the module said. Returns the accepted declarations, and adds to `gone` who asks for nothing any more.
 fn take(
     context: &Context,
     shards: &mut Shards,
@@ -354,7 +354,7 @@ async fn render_shard(context: &Context, shard: usize, needs: Vec<String>) -> Re
     .await;
     context.status.metrics.called_module(started.elapsed());
     let answer = answer.map_err(|source| Error::Module {
-        doing: format!("render {}", name_of(shard)),
+        doing: format!("render {}", name(shard)),
         source,
     })?;
     check_settings(&answer)?;

@@ -117,7 +117,7 @@ trait Watched: Resource + Clone + Debug + DeserializeOwned + Send + 'static {
     type Id: Clone + Ord + Send;
 
     fn id(&self, watch: &Watch) -> Self::Id;
-    /// Stores the object. Answers false if it is not kept.
+    /// Stores the object. Returns false if it is not kept.
     fn put(self, watch: &Watch) -> bool;
     /// Removes the object with an id.
     fn remove(id: &Self::Id, watch: &Watch);

@@ -22,13 +22,13 @@ pub(crate) const MAX_PART: usize = MAX_CONFIG_MAP / 8;
 const MAX_TENANT: usize = MAX_CONFIG_MAP / 4;
 
 /// With `auto`, a shard is added rather than have a ConfigMap with more bytes.
-pub const GROW: usize = MAX_CONFIG_MAP / 4 * 3;
+const GROW: usize = MAX_CONFIG_MAP / 4 * 3;
 
 /// With `auto`, a shard is given up if no ConfigMap has more bytes without it.
-pub const SHRINK: usize = MAX_CONFIG_MAP / 4;
+const SHRINK: usize = MAX_CONFIG_MAP / 4;
 
 /// The most shards.
-pub const MOST: usize = 128;
+pub const MAX_SHARDS: usize = 128;
 
 /// The name of the objects of the first shard.
 pub(crate) const SHARED_NAME: &str = "telegraf";
@@ -48,7 +48,7 @@ pub fn with_name(found: &str) -> Option<usize> {
         "" => 0,
         rest => rest.strip_prefix('-')?.parse().ok()?,
     };
-    (shard < MOST && name(shard) == found).then_some(shard)
+    (shard < MAX_SHARDS && name(shard) == found).then_some(shard)
 }
 
 /// The shard that scrapes a source, by the source's identity.
@@ -143,7 +143,7 @@ impl Ledger {
             parts: SmallMap::default(),
             tenants: SmallMap::default(),
             total: 0,
-            sizes: vec![base; shards.unwrap_or(current).clamp(1, MOST)],
+            sizes: vec![base; shards.unwrap_or(current).clamp(1, MAX_SHARDS)],
         }
     }
 
@@ -235,7 +235,7 @@ impl Ledger {
     /// as the sources need.
     fn may_grow(&self, shards: usize, total: usize) -> bool {
         let room = GROW.saturating_sub(self.base).max(MAX_PART);
-        self.auto && shards < MOST && shards <= 2 * total / room
+        self.auto && shards < MAX_SHARDS && shards <= 2 * total / room
     }
 
     fn sizes_with(&self, shards: usize) -> Vec<usize> {
@@ -273,7 +273,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn with_one_more_shard_sources_move_to_it_and_nowhere_else(source in "[a-z/.-]{1,40}", shards in 1..MOST) {
+        fn with_one_more_shard_sources_move_to_it_and_nowhere_else(source in "[a-z/.-]{1,40}", shards in 1..MAX_SHARDS) {
             let (before, after) = (place(&source, shards), place(&source, shards + 1));
             prop_assert!(before < shards);
             prop_assert!(after == before || after == shards, "{before} {after}");

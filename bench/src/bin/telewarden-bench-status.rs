@@ -215,7 +215,7 @@ fn page(source: &SourceAnswer) -> String {
     page
 }
 
-/// Answers for every Telegraf. Counts what is asked.
+/// Returns for every Telegraf. Counts what is asked.
 fn serve(pages: HashMap<IpAddr, String>) -> Arc<AtomicUsize> {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, STATUS_PORT)).expect("the port of the status");
     let (pages, asked) = (Arc::new(pages), Arc::new(AtomicUsize::new(0)));

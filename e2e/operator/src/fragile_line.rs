@@ -70,7 +70,7 @@ impl Drop for FragileLine {
     }
 }
 
-/// Forwards the given number of bytes in both directions. Answers false if one side closed the connection before.
+/// Forwards the given number of bytes in both directions. Returns false if one side closed the connection before.
 async fn carry(from: &TcpStream, to: &TcpStream, mut left: u64, sent: &AtomicU64) -> bool {
     let mut buffer = [0; 4096];
     while left > 0 {

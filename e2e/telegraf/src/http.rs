@@ -282,7 +282,7 @@ fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
         .map(|(_, value)| value.as_str())
 }
 
-/// Sends a GET request. Answers the status code and the body.
+/// Sends a GET request. Returns the status code and the body.
 ///
 /// # Errors
 /// If there is no response.
@@ -290,7 +290,7 @@ pub fn get(address: &str, target: &str) -> io::Result<(u16, String)> {
     send(address, "GET", target, &[])
 }
 
-/// Sends a request. Answers the status code and the body.
+/// Sends a request. Returns the status code and the body.
 pub(crate) fn send(address: &str, method: &str, target: &str, body: &[u8]) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;

@@ -26,7 +26,7 @@ async fn operator(cluster: &Cluster, database: &InfluxDb, topology: &str, own: &
     providing(cluster, database, &settings).await
 }
 
-/// Puts a source for each attempt that the API server accepts. Answers those that get a token, with their buckets.
+/// Puts a source for each attempt that the API server accepts. Returns those that get a token, with their buckets.
 async fn put_all(cluster: &Cluster, attempts: &[&Attempt]) -> BTreeMap<String, String> {
     let mut expected = BTreeMap::from([(VICTIM.to_owned(), "other".to_owned())]);
     cluster.namespace("other").await;

@@ -17,7 +17,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use telewarden::{Diagnostic, Module, Outcome, PROTOCOL, RenderAnswer, RenderRequest, Rendered};
 use telewarden_policy::printable::printable;
-use telewarden_policy::shards::{MOST, name};
+use telewarden_policy::shards::{MAX_SHARDS, name};
 use telewarden_policy::well_known::{ALL_SOURCES, SOURCE};
 
 use crate::accepted::{AcceptedStore, Declarations};
@@ -230,7 +230,7 @@ async fn shards(writer: &Writer, namespace: &str) -> Result<usize, Error> {
         let map = json!({"apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": name(shards), "namespace": namespace, "annotations": {SOURCE: ALL_SOURCES}}});
         let found = writer.get(&ObjectId::of(&map)?).await?;
-        if shards == MOST || found.is_none_or(|found| writer.ours(&found, &map).is_err()) {
+        if shards == MAX_SHARDS || found.is_none_or(|found| writer.ours(&found, &map).is_err()) {
             return Ok(shards);
         }
         shards += 1;
@@ -257,7 +257,7 @@ fn note(writer: &Writer) -> &'static str {
     if writer.dry_run { " (dry run)" } else { "" }
 }
 
-/// Prints an error. Answers whether there is one.
+/// Prints an error. Returns whether there is one.
 fn failed(source: &str, applied: Result<(), Error>) -> bool {
     if let Err(error) = &applied {
         eprintln!("{}: {}", printable(source), printable(&error.chain()));
@@ -347,7 +347,7 @@ async fn live_objects(writer: &Writer, source: &str, rendered: &[Value], prune: 
     Ok(live)
 }
 
-/// Prints findings. Answers whether one of them is an error.
+/// Prints findings. Returns whether one of them is an error.
 pub(super) fn print_diagnostics(about: &str, diagnostics: &[Diagnostic]) -> bool {
     for line in describe(diagnostics).lines() {
         eprintln!("{}: {}", printable(about), printable(line));

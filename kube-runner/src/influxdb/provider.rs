@@ -264,7 +264,7 @@ impl Provider {
         Some(held.clone())
     }
 
-    /// Finds the bucket or makes it. Answers `None` if a dry run would make it.
+    /// Finds the bucket or makes it. Returns `None` if a dry run would make it.
     async fn bucket(
         &self,
         organization: &Organization,
@@ -370,7 +370,7 @@ impl Provider {
         Ok(())
     }
 
-    /// Makes a token. Answers `None` if a dry run would make it.
+    /// Makes a token. Returns `None` if a dry run would make it.
     async fn make_token(
         &self,
         organization: &Organization,
@@ -441,7 +441,7 @@ impl Provider {
         }
     }
 
-    /// Revokes the tokens of a holder, or of all, that an answer does not need. Answers what was revoked, or in a dry run would
+    /// Revokes the tokens of a holder, or of all, that an answer does not need. Returns what was revoked, or in a dry run would
     /// be.
     ///
     /// # Errors

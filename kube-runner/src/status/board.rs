@@ -184,7 +184,7 @@ impl Board {
         })
     }
 
-    /// Takes in what came of asking a Telegraf. Answers whom to tell what, and what to look for.
+    /// Takes in what came of asking a Telegraf. Returns whom to tell what, and what to look for.
     pub(super) fn observe(&self, id: &TelegrafId, answer: &Answer) -> (Vec<Notification>, Vec<Question>) {
         let mut known = self.known();
         let Known {
@@ -203,7 +203,7 @@ impl Board {
         (told, questions)
     }
 
-    /// Takes in the reason that was found. Answers whom to tell what.
+    /// Takes in the reason that was found. Returns whom to tell what.
     pub(super) fn explain(
         &self,
         question: &Question,

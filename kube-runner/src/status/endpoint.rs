@@ -9,7 +9,7 @@ use super::health::State;
 use super::telegraf_report::{Input, Url};
 use super::words::Explanation;
 
-/// So many scrapes in a row must fail before the source is told.
+/// The number of scrapes in a row that must fail before the source is told.
 pub(super) const MISSED: u64 = 3;
 
 /// The reason of one that goes on failing is looked for again after this.
@@ -29,7 +29,7 @@ pub(super) struct Endpoint {
     missed: u64,
     /// The source was told that it is down.
     told: bool,
-    /// It was down when this operator first looked: an earlier one may have told the source.
+    /// It was down when this operator started, so an Event may have been sent already.
     may_be_told: bool,
     /// What is wrong.
     pub(super) explanation: Option<Box<Explanation>>,
@@ -85,7 +85,7 @@ impl Endpoint {
         asks
     }
 
-    /// Takes in the reason. Answers whether the source has to be told that its Service does not exist.
+    /// Takes in the reason. Returns whether the source has to be told that its Service does not exist.
     pub(super) fn explain(&mut self, explanation: Explanation, is_service_missing: bool) -> bool {
         if self.state != State::Failing {
             return false;

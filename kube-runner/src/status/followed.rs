@@ -18,7 +18,7 @@ use super::telegraf_report::TelegrafReport;
 use super::words::{Explanation, short};
 use crate::events::Notification;
 
-/// So many outputs of a source are kept.
+/// The most outputs of a source that are kept.
 pub(super) const MAX_OUTPUTS: usize = 64;
 
 /// A URL of an endpoint.

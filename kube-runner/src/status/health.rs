@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::words::Explanation;
 
-/// How something is. The worst comes first.
+/// A state. The worst comes first.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum State {
@@ -15,9 +15,9 @@ pub(crate) enum State {
     Failing,
     /// It has not worked yet; it has not had the time.
     Pending,
-    /// Nobody says.
+    /// It is not known.
     Unknown,
-    /// Nothing is to be done for it.
+    /// It is deliberately not deployed.
     Skipped,
     /// It works.
     Up,
@@ -38,7 +38,7 @@ impl State {
         }
     }
 
-    /// True if nobody has to look.
+    /// True for `up` and `skipped`.
     pub(crate) fn is_well(self) -> bool {
         matches!(self, Self::Skipped | Self::Up)
     }

@@ -2,7 +2,7 @@
 
 use super::words::{Explanation, short};
 
-/// So many lines, and so many bytes, of a log are read, no older than this, in seconds.
+/// Limits for reading a log: lines, bytes, and age in seconds.
 pub(super) const LINES: i64 = 200;
 pub(super) const BYTES: i64 = 128 * 1024;
 pub(super) const SECONDS: i64 = 900;

@@ -33,7 +33,7 @@ impl Output {
         output
     }
 
-    /// Takes in what a Telegraf tells. Answers how many metrics were lost since, if the source has to be told.
+    /// Takes in what a Telegraf tells. Returns how many metrics were lost since, if the source has to be told.
     pub(super) fn observe(&mut self, counters: Counters, now: Timestamp) -> Option<u64> {
         let since = lost(&self.counters, &counters);
         self.counters = counters;

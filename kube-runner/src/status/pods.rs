@@ -14,7 +14,7 @@ use super::words::{Explanation, short};
 
 /// The label by which a Deployment selects its pods.
 pub(super) const NAME_LABEL: &str = "telegraf.influxdata.com/name";
-/// So many pods of one Telegraf are kept. One rolls out beside another.
+/// The most pods of one Telegraf that are kept: one rolls out beside another.
 const MAX_PODS: usize = 4;
 
 /// The fields of a pod that are read. The others are not decoded, because anybody can create a large pod with Telegraf's label.

@@ -52,7 +52,7 @@ impl Published {
         self.is_recalled && self.at.is_none_or(|at| at + AGAIN <= now)
     }
 
-    /// Publishes results. Answers whether they are new.
+    /// Publishes results. Returns whether they are new.
     pub(super) fn replace(&mut self, results: Vec<EndpointResult>, now: Instant) -> bool {
         let is_new = self.differs(&results);
         if is_new {

@@ -32,7 +32,7 @@ use crate::events::Events;
 use crate::retry::Backoff;
 use crate::writer::bounded;
 
-/// So many Telegrafs are asked at the same time.
+/// The number of Telegrafs that are asked at the same time.
 const AT_ONCE: usize = 64;
 /// The reasons of so many endpoints are looked for in one round of a Telegraf.
 const QUESTIONS: usize = 16;
@@ -47,14 +47,14 @@ const KEPT_OF_NAME: usize = 3 * 1024;
 /// The page size of the list of pods. Anybody can create large ones with Telegraf's label.
 const PAGE: u32 = 5;
 
-/// What asking needs.
+/// Asks Telegrafs how they are.
 #[derive(Clone)]
 pub(crate) struct Rounds {
     http: reqwest::Client,
     means: Means,
 }
 
-/// What asking is done with.
+/// What [`Rounds`] needs.
 #[derive(Clone)]
 pub(crate) struct Means {
     pub(crate) client: Client,
@@ -307,7 +307,7 @@ mod tests {
         Drip,
     }
 
-    /// Serves bytes as they are. Answers the URL, and how many bytes were sent.
+    /// Serves bytes as they are. Returns the URL, and how many bytes were sent.
     async fn serve(head: String, then: Then) -> (String, Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/metrics", listener.local_addr().unwrap());

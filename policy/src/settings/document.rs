@@ -147,7 +147,7 @@ settings! {
 
     /// The Secrets with the sources' tokens. They are in the namespaces of the Telegrafs.
     pub(crate) struct TokenSecret {
-        /// The beginning of their names. A hash follows, because several sources can be in one namespace.
+        /// The prefix of their names. A hash follows, because several sources can be in one namespace.
         name: SecretName = "telegraf",
         /// The key. In `standalone` there is one Secret, whose keys are the names of variables.
         key: SecretName = "influx-token",

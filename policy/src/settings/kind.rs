@@ -17,7 +17,7 @@ use super::template::{self, Scope, Scopes, Template, TemplateTable};
 use super::{check_image, is_dns_label, is_qualified_name, is_reserved_metadata};
 use crate::diagnostic::Problem;
 use crate::located::{Data, from_json};
-use crate::shards::MOST;
+use crate::shards::MAX_SHARDS;
 use crate::sorted_map::SmallMap;
 use crate::telegraf::{Duration, Key, Options, Origin, parse_size, read_options};
 
@@ -103,7 +103,7 @@ impl Kind for Shards {
         if written.as_str() == Some("auto") {
             return Some(None);
         }
-        let count = |number: &u64| (1..=MOST as u64).contains(number);
+        let count = |number: &u64| (1..=MAX_SHARDS as u64).contains(number);
         let value = written
             .as_u64()
             .filter(count)
@@ -811,7 +811,7 @@ mod schema {
         }
 
         fn json_schema(_: &mut SchemaGenerator) -> Schema {
-            schemars::json_schema!({"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": MOST}]})
+            schemars::json_schema!({"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": MAX_SHARDS}]})
         }
     }
 

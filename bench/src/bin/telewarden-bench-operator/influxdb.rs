@@ -100,7 +100,7 @@ fn start(cluster: &Cluster, database: &InfluxDb, provide: &str) -> Operator {
     ])
 }
 
-/// Rolls everything out. Answers what it has cost, and the operator.
+/// Rolls everything out. Returns what it has cost, and the operator.
 async fn roll_out(cluster: &Cluster, database: &InfluxDb, provide: &str) -> (Cost, Operator) {
     let started = Instant::now();
     let operator = start(cluster, database, provide);

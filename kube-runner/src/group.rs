@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::cluster_state::Source;
 use crate::error::Error;
 
-/// The part of a source that is sent to the module.
+/// What is sent of a source to the module.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Choice {
     /// Its text, and its accepted declaration for the case that the text is refused.
@@ -25,14 +25,14 @@ pub(crate) enum Choice {
 
 /// A source in a group.
 #[derive(Clone, Debug)]
-pub(crate) struct Part {
+pub(crate) struct Input {
     pub(crate) source: Arc<Source>,
     /// The last accepted declaration.
     pub(crate) accepted: Option<Arc<RawValue>>,
     pub(crate) choice: Choice,
 }
 
-impl Part {
+impl Input {
     /// The text, if it is sent.
     pub(crate) fn text(&self) -> Option<&RawValue> {
         (self.choice == Choice::Current).then_some(&*self.source.text)
@@ -43,7 +43,7 @@ impl Part {
         self.accepted.as_deref().filter(|_| self.choice != Choice::Omitted)
     }
 
-    /// Chooses the next smaller part.
+    /// Chooses the next smaller one.
     fn demote(&mut self) {
         self.choice = match self.choice {
             Choice::Current if self.accepted.is_some() => Choice::Accepted,
@@ -55,29 +55,29 @@ impl Part {
 /// What came of a group.
 #[derive(Debug)]
 pub(crate) struct GroupAnswer<T> {
-    /// The answers, each with the parts that it is about.
-    pub(crate) answers: Vec<(T, Vec<Part>)>,
+    /// The answers, each with the inputs that it is about.
+    pub(crate) answers: Vec<(T, Vec<Input>)>,
     /// The sources whose text was not used, with the reason.
-    pub(crate) failed: Vec<(Part, Error)>,
+    pub(crate) failed: Vec<(Input, Error)>,
 }
 
 /// Renders a group in as few calls as needed.
 ///
 /// # Errors
 /// If a call fails for another reason than the module.
-pub(crate) async fn render_group<T, F, C>(parts: Vec<Part>, call: C) -> Result<GroupAnswer<T>, Error>
+pub(crate) async fn render_group<T, F, C>(inputs: Vec<Input>, call: C) -> Result<GroupAnswer<T>, Error>
 where
-    C: Fn(Vec<Part>) -> F,
+    C: Fn(Vec<Input>) -> F,
     F: Future<Output = Result<T, Error>>,
 {
     let (mut answers, mut failed) = (Vec::new(), Vec::new());
     // The first ones are at the end.
-    let mut left = vec![parts];
-    while let Some(mut parts) = left.pop() {
-        match call(parts.clone()).await {
-            Ok(answer) => answers.push((answer, parts)),
+    let mut left = vec![inputs];
+    while let Some(mut inputs) = left.pop() {
+        match call(inputs.clone()).await {
+            Ok(answer) => answers.push((answer, inputs)),
             Err(failure) if !failure.is_of_module() => return Err(failure),
-            Err(failure) => match &mut parts[..] {
+            Err(failure) => match &mut inputs[..] {
                 [] => return Err(failure),
                 [alone] => {
                     alone.demote();
@@ -92,8 +92,8 @@ where
                         error = failure.chain(),
                         "each half is rendered alone"
                     );
-                    let second = parts.split_off(parts.len() / 2);
-                    left.extend([second, parts]);
+                    let second = inputs.split_off(inputs.len() / 2);
+                    left.extend([second, inputs]);
                 }
             },
         }
@@ -109,9 +109,9 @@ mod tests {
 
     use k8s_openapi::api::core::v1::ObjectReference;
 
-    fn part(key: &str, text: &str, accepted: Option<&str>) -> Part {
+    fn input(key: &str, text: &str, accepted: Option<&str>) -> Input {
         let raw = |text: &str| RawValue::from_string(format!("{text:?}")).unwrap();
-        Part {
+        Input {
             source: Arc::new(Source {
                 key: key.to_owned(),
                 text: raw(text),
@@ -142,14 +142,14 @@ mod tests {
     }
 
     /// Renders with a module that fails on `trap`, and on more than `memory` bytes.
-    async fn render(parts: Vec<Part>, memory: usize) -> Seen {
+    async fn render(inputs: Vec<Input>, memory: usize) -> Seen {
         let calls = Mutex::new(0);
-        let call = |parts: Vec<Part>| {
+        let call = |inputs: Vec<Input>| {
             *calls.lock().unwrap() += 1;
             async move {
-                let texts: Vec<&str> = parts
+                let texts: Vec<&str> = inputs
                     .iter()
-                    .flat_map(|part| [part.text(), part.declaration()])
+                    .flat_map(|input| [input.text(), input.declaration()])
                     .flatten()
                     .map(RawValue::get)
                     .collect();
@@ -157,28 +157,28 @@ mod tests {
                 if size > memory || texts.iter().any(|text| text.contains("trap")) {
                     return Err(too_much());
                 }
-                Ok(parts
+                Ok(inputs
                     .iter()
-                    .map(|part| format!("{} {:?}", part.source.key, part.choice))
+                    .map(|input| format!("{} {:?}", input.source.key, input.choice))
                     .collect::<Vec<_>>())
             }
         };
-        let group = render_group(parts, call).await.unwrap();
+        let group = render_group(inputs, call).await.unwrap();
         let calls = *calls.lock().unwrap();
         Seen {
             rendered: group.answers.into_iter().flat_map(|(answer, _)| answer).collect(),
             failed: group
                 .failed
                 .into_iter()
-                .map(|(part, _)| part.source.key.clone())
+                .map(|(input, _)| input.source.key.clone())
                 .collect(),
             calls,
         }
     }
 
-    fn numbered(count: usize) -> Vec<Part> {
+    fn numbered(count: usize) -> Vec<Input> {
         (0..count)
-            .map(|number| part(&format!("{number:03}"), "text", None))
+            .map(|number| input(&format!("{number:03}"), "text", None))
             .collect()
     }
 
@@ -190,14 +190,14 @@ mod tests {
 
     #[tokio::test]
     async fn failing_sources_are_found_by_bisection_and_replaced() {
-        let mut parts = numbered(128);
-        parts[77] = part("077", "trap", Some("before"));
-        parts[5] = part("005", "trap", None);
-        let seen = render(parts, 10_000).await;
+        let mut inputs = numbered(128);
+        inputs[77] = input("077", "trap", Some("before"));
+        inputs[5] = input("005", "trap", None);
+        let seen = render(inputs, 10_000).await;
         assert_eq!(seen.rendered.len(), 127);
         assert!(seen.rendered.is_sorted(), "{:?}", seen.rendered);
         assert!(seen.rendered.contains(&"077 Accepted".to_owned()));
-        assert!(!seen.rendered.iter().any(|part| part.starts_with("005")));
+        assert!(!seen.rendered.iter().any(|input| input.starts_with("005")));
         assert_eq!(seen.failed, ["005", "077"]);
         // One for all, two for each of seven halvings and source, and one for the declaration.
         assert!(seen.calls <= 1 + 2 * 2 * 7 + 1, "{}", seen.calls);
@@ -205,21 +205,21 @@ mod tests {
 
     #[tokio::test]
     async fn an_accepted_declaration_that_fails_too_is_omitted() {
-        let mut parts = numbered(4);
-        parts[1] = part("001", "trap", Some("trap"));
-        let seen = render(parts, 10_000).await;
+        let mut inputs = numbered(4);
+        inputs[1] = input("001", "trap", Some("trap"));
+        let seen = render(inputs, 10_000).await;
         assert_eq!(seen.rendered, ["000 Current", "002 Current", "003 Current"]);
         assert_eq!(seen.failed, ["001", "001"]);
     }
 
     #[tokio::test]
     async fn what_is_too_much_together_is_rendered_in_pieces() {
-        let mut parts = numbered(100);
-        parts.extend((0..7).map(|number| part(&format!("large-{number}"), &"x".repeat(500), Some("before"))));
-        let seen = render(parts, 520).await;
+        let mut inputs = numbered(100);
+        inputs.extend((0..7).map(|number| input(&format!("large-{number}"), &"x".repeat(500), Some("before"))));
+        let seen = render(inputs, 520).await;
         assert_eq!((seen.rendered.len(), seen.failed.len()), (107, 0));
         assert!(
-            seen.rendered.iter().all(|part| part.ends_with("Current")),
+            seen.rendered.iter().all(|input| input.ends_with("Current")),
             "{:?}",
             seen.rendered
         );
@@ -229,7 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_module_that_fails_on_everything_answers_nothing() {
-        let seen = render(vec![part("a", "trap", None), part("b", "trap", Some("trap"))], 10_000).await;
+        let seen = render(vec![input("a", "trap", None), input("b", "trap", Some("trap"))], 10_000).await;
         assert_eq!((seen.rendered, seen.failed.len()), (vec![], 3));
     }
 }
