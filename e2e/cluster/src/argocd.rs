@@ -66,13 +66,15 @@ impl ArgoCd {
             node.put(&json!({"apiVersion": "v1", "kind": kind, "metadata": metadata, "data": data}))
                 .await;
         }
-        eventually("the CRDs are served", || async {
-            let uri = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications";
-            let request = http::Request::get(uri).body(Vec::new()).expect("a request");
-            let answer = node.client.request_text(request).await;
-            answer.map(drop).map_err(|error| error.to_string())
-        })
-        .await;
+        for plural in ["applications", "applicationsets", "appprojects"] {
+            eventually(&format!("{plural} are served"), || async {
+                let uri = format!("/apis/argoproj.io/v1alpha1/namespaces/argocd/{plural}");
+                let request = http::Request::get(uri).body(Vec::new()).expect("a request");
+                let answer = node.client.request_text(request).await;
+                answer.map(drop).map_err(|error| error.to_string())
+            })
+            .await;
+        }
         project(node, "default", json!({})).await;
     }
 }

@@ -4,8 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 use telewarden_e2e_cluster::{
-    Application, Kind, Node, Road, eventually, exporter, for_a_while, install_operator, merged, operators, settings,
-    text_at,
+    Application, Node, Road, eventually, exporter, for_a_while, install_operator, merged, operators, settings, text_at,
 };
 
 /// An Application with an endpoint `web` in its own namespace.
