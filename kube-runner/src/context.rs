@@ -72,7 +72,6 @@ pub(crate) struct Context {
 /// A source whose text is not used, its replacement, and the time since then.
 type FailingSource = (Arc<Source>, Choice, Instant);
 
-
 /// The reason of an Event that a bucket or a token could not be provided.
 const NOT_PROVIDED: &str = "NotProvided";
 
