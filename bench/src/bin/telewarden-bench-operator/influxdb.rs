@@ -9,8 +9,7 @@ use telewarden_bench::row;
 use telewarden_e2e_operator::{Cluster, InfluxDb, Operator};
 
 use crate::{
-    APPLICATIONS, Cost, Process, ROUNDS, appear, application, delete_all, has_looked_at, median, put_applications, say,
-    show,
+    APPLICATIONS, Cost, Process, ROUNDS, appear, application, delete_all, has_looked_at, median, put_applications, show,
 };
 
 /// The maximum time of a roll-out with buckets and tokens, relative to the same without.
