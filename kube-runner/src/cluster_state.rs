@@ -40,10 +40,10 @@ struct Inner {
     state: Mutex<State>,
     /// The keys to reconcile.
     changed: UnboundedSender<String>,
-    /// True for `topology: standalone`, in which all sources have one key.
-    standalone: bool,
-    /// `standalone`: the sources that have changed since an attempt was last about them.
-    changed_sources: Mutex<BTreeSet<String>>,
+    /// The namespace of `topology: standalone`, in which all sources have one key.
+    standalone: Option<String>,
+    /// `standalone`: what has changed since an attempt was last about it.
+    changes: Mutex<Changes>,
     /// Notified when there is room again for untracked objects.
     room: Notify,
 }
@@ -65,6 +65,16 @@ struct State {
     forbidden: BTreeSet<GroupKind>,
     /// Sources that wait for a namespace, by namespace.
     waiting: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// `standalone`: what an attempt is about.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes {
+    /// The sources to render, or that are gone.
+    pub(crate) sources: BTreeSet<String>,
+    /// The sources in whose name there are objects that the operator did not make. Nothing has to be rendered to delete them:
+    /// anybody can create them.
+    pub(crate) named: BTreeSet<String>,
 }
 
 /// The input of one attempt.
@@ -105,12 +115,13 @@ pub(crate) struct Counts {
 }
 
 impl ClusterState {
-    pub(crate) fn new(standalone: bool, changed: UnboundedSender<String>) -> Self {
+    /// Without anything. `standalone` is the namespace of that topology, if it is meant.
+    pub(crate) fn new(standalone: Option<String>, changed: UnboundedSender<String>) -> Self {
         Self(Arc::new(Inner {
             state: Mutex::default(),
             changed,
             standalone,
-            changed_sources: Mutex::default(),
+            changes: Mutex::default(),
             room: Notify::new(),
         }))
     }
@@ -122,34 +133,58 @@ impl ClusterState {
 
     /// True for `topology: standalone`, in which one attempt is about all sources.
     pub(crate) fn is_standalone(&self) -> bool {
-        self.0.standalone
+        self.0.standalone.is_some()
     }
 
     /// Queues a source.
     pub(crate) fn touch(&self, source: &str) {
-        let mut key = source;
-        if self.0.standalone {
-            key = ALL_SOURCES;
-            self.has_changed(source);
+        self.has_changed(source);
+        self.queue(source);
+    }
+
+    /// Queues a source, or in `standalone` only the objects that say that they are its.
+    pub(crate) fn touch_named(&self, source: &str) {
+        self.is_named(source);
+        self.queue(source);
+    }
+
+    /// `standalone`: the next attempt is about the objects that say that they are this source's.
+    pub(crate) fn is_named(&self, source: &str) {
+        if self.is_standalone() {
+            self.changes().named.insert(source.to_owned());
         }
+    }
+
+    fn queue(&self, source: &str) {
+        let key = match self.is_standalone() {
+            true => ALL_SOURCES,
+            false => source,
+        };
         // Fails only if the operator is stopping.
         let _ = self.0.changed.send(key.to_owned());
     }
 
     /// `standalone`: the next attempt is about this source too.
     pub(crate) fn has_changed(&self, source: &str) {
-        if source != ALL_SOURCES {
-            self.changed_sources().insert(source.to_owned());
+        if self.is_standalone() && source != ALL_SOURCES {
+            self.changes().sources.insert(source.to_owned());
         }
     }
 
-    /// `standalone`: takes the sources that have changed since an attempt was last about them.
-    pub(crate) fn take_changed(&self) -> BTreeSet<String> {
-        std::mem::take(&mut *self.changed_sources())
+    /// `standalone`: takes what has changed since an attempt was last about it.
+    pub(crate) fn take_changes(&self) -> Changes {
+        std::mem::take(&mut *self.changes())
     }
 
-    fn changed_sources(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.0.changed_sources.lock().unwrap_or_else(PoisonError::into_inner)
+    /// `standalone`: the next attempt is about this too.
+    pub(crate) fn put_back(&self, mut changes: Changes) {
+        let mut all = self.changes();
+        all.sources.append(&mut changes.sources);
+        all.named.append(&mut changes.named);
+    }
+
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.0.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A source.
@@ -159,24 +194,32 @@ impl ClusterState {
 
     /// `standalone`: the input of an attempt about some sources. Of the other sources there are no objects of their own, such as
     /// Reports, so these are neither applied nor deleted.
-    pub(crate) fn view_of(&self, keys: &BTreeSet<String>) -> View {
+    pub(crate) fn view_of(&self, changes: &Changes) -> View {
         let state = self.state();
-        let sources: Vec<_> = keys.iter().filter_map(|key| state.sources.get(key).cloned()).collect();
-        let is_meant = |source: &str| keys.contains(source) || !state.sources.contains_key(source);
-        let owned = state.owned.iter().filter(|(source, _)| is_meant(source));
+        let sources = &changes.sources;
+        let sources: Vec<_> = sources
+            .iter()
+            .filter_map(|key| state.sources.get(key).cloned())
+            .collect();
+        let is_meant = |source: &str, live: &Live| {
+            changes.sources.contains(source)
+                || !state.sources.contains_key(source)
+                || changes.named.contains(source) && !live.was_as_rendered()
+        };
+        let owned = state.owned.iter().flat_map(|(source, objects)| {
+            let theirs = objects.iter().filter(|(_, live)| is_meant(source, live));
+            theirs.map(|(id, live)| (id.clone(), live.clone()))
+        });
         View {
             argocd: state.argocd_of(&sources),
-            owned: owned
-                .flat_map(|(_, objects)| objects)
-                .map(|(id, live)| (id.clone(), live.clone()))
-                .collect(),
+            owned: owned.collect(),
             sources,
         }
     }
 
     /// All keys to reconcile.
     pub(crate) fn keys(&self) -> BTreeSet<String> {
-        if self.0.standalone {
+        if self.is_standalone() {
             return BTreeSet::from([ALL_SOURCES.to_owned()]);
         }
         let state = self.state();
@@ -210,7 +253,7 @@ impl ClusterState {
     /// The input of an attempt for a key.
     pub(crate) fn view(&self, key: &str) -> View {
         let state = self.state();
-        let whole = self.0.standalone;
+        let whole = self.is_standalone();
         let sources: Vec<_> = match whole {
             true => state.sources.values().cloned().collect(),
             false => state.sources.get(key).cloned().into_iter().collect(),
@@ -346,7 +389,7 @@ impl ClusterState {
             }
             live.inherit(old);
             if !by_us && !old.is_same(&live) {
-                self.touch(&old.source);
+                self.touch_of(&state, old);
             }
         }
         let is_new = old.is_none_or(|old| old.source != live.source);
@@ -357,7 +400,7 @@ impl ClusterState {
             return false;
         }
         if !by_us && is_new {
-            self.touch(&live.source);
+            self.touch_of(&state, &live);
         }
         state.track(live);
         true
@@ -400,11 +443,11 @@ impl ClusterState {
     pub(crate) fn remove_owned(&self, id: &ObjectId, uid: Option<&str>, by_us: bool) {
         let mut state = self.state();
         let known = state.find(id);
-        if known.is_some_and(|live| uid.is_none_or(|uid| uid == &*live.uid))
-            && let Some(key) = state.untrack(id)
-            && !by_us
-        {
-            self.touch(&key);
+        if let Some(known) = known.filter(|live| uid.is_none_or(|uid| uid == &*live.uid)) {
+            state.untrack(id);
+            if !by_us {
+                self.touch_of(&state, &known);
+            }
         }
         if state.usage.has_room_again() {
             self.0.room.notify_one();
@@ -418,13 +461,21 @@ impl ClusterState {
         }
     }
 
+    /// Queues the source of an object that has changed. One that it was not rendered for is only deleted.
+    fn touch_of(&self, state: &State, live: &Live) {
+        match live.was_as_rendered() || !state.sources.contains_key(&*live.source) {
+            true => self.touch(&live.source),
+            false => self.touch_named(&live.source),
+        }
+    }
+
     /// Waits until there is room for untracked objects, so that they should be listed again.
     pub(crate) async fn has_room_again(&self) {
         self.0.room.notified().await;
     }
 
     fn is_known(&self, state: &State, source: &str) -> bool {
-        match self.0.standalone {
+        match self.is_standalone() {
             true => source == ALL_SOURCES,
             false => state.sources.contains_key(source),
         }
@@ -432,7 +483,9 @@ impl ClusterState {
 
     /// True for an object that will be deleted, as far as is known without rendering.
     fn is_surplus(&self, state: &State, live: &Live) -> bool {
-        live.deleting || !self.is_known(state, &live.source)
+        // All that sources share is in one namespace.
+        let is_elsewhere = |namespace: &String| **namespace != *live.id.namespace;
+        live.deleting || !self.is_known(state, &live.source) || self.0.standalone.as_ref().is_some_and(is_elsewhere)
     }
 
     /// Updates the usage of a source's objects after the source was added or removed.
@@ -605,7 +658,7 @@ mod tests {
     impl Fixture {
         fn new(standalone: bool) -> Self {
             let (sender, changed) = unbounded_channel();
-            let state = ClusterState::new(standalone, sender);
+            let state = ClusterState::new(standalone.then(|| "telegraf".to_owned()), sender);
             Self { state, changed }
         }
 

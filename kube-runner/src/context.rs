@@ -341,18 +341,24 @@ impl Context {
             Reports::Deleted => {}
             Reports::Kept => all.keep_kind(&kind),
             Reports::Written => {
-                for source in sources {
+                for (at, source) in sources.iter().enumerate() {
                     let (board, state) = (&self.status.board, &self.state);
                     let Err(error) = apply_report(all, &self.writer, board, state, source).await else {
                         continue;
                     };
                     conditions.extend(self.failure(&source.key, &error, std::slice::from_ref(source)));
-                    if error.is_passing() {
+                    if error.is_of_server() {
                         // The next one would most likely fail too. None of them is pruned.
                         all.keep_kind(&kind);
+                        sources[at..].iter().for_each(|source| state.has_changed(&source.key));
                         return Attempt::Soon;
                     }
-                    left = Attempt::Later;
+                    // Somebody can see to it that one namespace takes no Report.
+                    state.has_changed(&source.key);
+                    left = left.or(match error.is_passing() {
+                        true => Attempt::Soon,
+                        false => Attempt::Later,
+                    });
                 }
             }
         }

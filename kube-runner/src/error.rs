@@ -89,6 +89,14 @@ impl Error {
         }
     }
 
+    /// True if it is the API server that cannot answer, whatever it is asked.
+    pub(crate) fn is_of_server(&self) -> bool {
+        matches!(
+            self.reason(),
+            "connection" | "throttled" | "server" | "timeout" | "leadership"
+        )
+    }
+
     /// True if a retry can succeed soon. All other errors are retried too, but later. 403 is included, because an API server
     /// that has just started forbids everything until it has loaded its roles.
     pub(crate) fn is_passing(&self) -> bool {

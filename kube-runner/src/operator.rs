@@ -225,7 +225,7 @@ impl Operator {
         let inventory = Inventory::new(&self.client, &self.namespace, &settings.host.instance);
         let store = AcceptedStore::new(&self.namespace, &settings.host.instance);
         let (changed, mut keys) = mpsc::unbounded_channel();
-        let state = ClusterState::new(settings.is_standalone(), changed.clone());
+        let state = ClusterState::new(settings.standalone_namespace().map(str::to_owned), changed.clone());
         let found = async {
             let mut watches = Watches::of_sources(&self.client, &settings, &state);
             // Kinds are looked up while the sources are listed. Sources are listed before owned objects, because objects

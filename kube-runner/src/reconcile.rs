@@ -17,12 +17,12 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: Arc<str>) -> Attempt {
     let mut conditions = Vec::new();
     let (sources, result) = match context.settings.is_standalone() {
         true => {
-            let changed = context.state.take_changed();
-            let view = context.state.view_of(&changed);
+            let changes = context.state.take_changes();
+            let view = context.state.view_of(&changes);
             let sources = view.sources.clone();
-            let result = standalone::attempt(&context, view, &changed, &mut conditions).await;
+            let result = standalone::attempt(&context, view, &changes.sources, &mut conditions).await;
             if result.is_err() {
-                changed.iter().for_each(|source| context.state.has_changed(source));
+                context.state.put_back(changes);
             }
             (sources, result)
         }

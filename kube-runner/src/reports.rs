@@ -75,5 +75,15 @@ pub(crate) async fn apply_report(
         instance: &writer.instance,
         namespace: &namespace,
     };
-    all.apply(&subject.report(&results)).await
+    let report = subject.report(&results);
+    let applied = all.apply(&report).await;
+    if applied.is_err() {
+        all.keep(&ObjectId::of(&report)?);
+    }
+    applied
+}
+
+/// True for an object that has the place of its source's Report.
+pub(crate) fn is_report(id: &ObjectId, source: &str, instance: &str) -> bool {
+    *id.kind == GroupKind::of(&kind()) && *id.name == *name(source, instance)
 }

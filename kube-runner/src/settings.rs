@@ -56,6 +56,11 @@ impl Settings {
         self.host.topology == Topology::Standalone
     }
 
+    /// The namespace of the Telegrafs that all sources share, if they do.
+    pub(crate) fn standalone_namespace(&self) -> Option<&str> {
+        self.is_standalone().then_some(self.host.standalone_namespace.as_str())
+    }
+
     /// The kinds that are rendered besides ConfigMap and Deployment.
     pub(crate) fn kinds(&self) -> Vec<GroupVersionKind> {
         let kinds = self.host.kinds.iter();

@@ -33,6 +33,10 @@ pub(crate) struct Shards {
     shards: Vec<Shard>,
     /// The sources whose shard has changed, since it was last asked.
     moved: BTreeSet<String>,
+    /// The sources for whose last text there was no room: the tenant, and the size.
+    refused: BTreeMap<String, (String, usize)>,
+    /// True if there is more room since it was last asked who fits now.
+    has_more_room: bool,
     /// True if all sources are there, and what the cluster has is known.
     pub(crate) is_complete: bool,
 }
@@ -46,6 +50,8 @@ pub(crate) struct Shard {
     leaving: BTreeSet<String>,
     /// What the module rendered for the needs of its sources, without their files.
     rendered: Option<Arc<Rendered>>,
+    /// True if it needs something else than what was rendered.
+    is_stale: bool,
     needs: BTreeSet<String>,
     /// True if its files have changed since its needs were last compared.
     is_touched: bool,
@@ -90,6 +96,8 @@ impl Shards {
             parts: BTreeMap::new(),
             shards: Vec::new(),
             moved: BTreeSet::new(),
+            refused: BTreeMap::new(),
+            has_more_room: false,
             is_complete: false,
         };
         all.spread();
@@ -128,9 +136,16 @@ impl Shards {
     pub(crate) fn put(&mut self, part: Part) -> Result<(), TooLarge> {
         let size = part.file.len() + part.text.len();
         let (shards, part) = (self.ledger.shards(), Arc::new(part));
-        self.ledger.put(&part.source, &part.tenant, size)?;
-        self.parts.insert(part.source.clone(), part.clone());
+        if let Err(too_large) = self.ledger.put(&part.source, &part.tenant, size) {
+            self.refused.insert(part.source.clone(), (part.tenant.clone(), size));
+            return Err(too_large);
+        }
+        self.refused.remove(&part.source);
+        let before = self.parts.insert(part.source.clone(), part.clone());
+        self.has_more_room |=
+            before.is_some_and(|before| before.tenant != part.tenant || before.file.len() + before.text.len() > size);
         if self.ledger.shards() != shards {
+            self.has_more_room = true;
             self.spread();
         }
         let place = place(&part.source, self.ledger.shards());
@@ -145,8 +160,20 @@ impl Shards {
     /// Removes a source.
     pub(crate) fn remove(&mut self, source: &str) {
         self.ledger.remove(source);
-        self.parts.remove(source);
+        self.refused.remove(source);
+        self.has_more_room |= self.parts.remove(source).is_some();
         self.shards.iter_mut().for_each(|shard| shard.unset(source));
+    }
+
+    /// The sources that were refused because there was no room, and for which there is room now.
+    pub(crate) fn fit_now(&mut self) -> Vec<String> {
+        if !std::mem::take(&mut self.has_more_room) {
+            return Vec::new();
+        }
+        let fits = |(source, (tenant, size)): (&String, &(String, usize))| {
+            self.ledger.has_room(source, tenant, *size).then(|| source.clone())
+        };
+        self.refused.iter().filter_map(fits).collect()
     }
 
     /// Gives up shards that are not needed any more.
@@ -219,10 +246,10 @@ impl Shards {
     pub(crate) fn release(&mut self, is_up: &BTreeSet<usize>) {
         let shards = self.ledger.shards();
         for shard in &mut self.shards {
-            let is_full = !shard.leaving.is_empty() && shard.size() > MAX_WHILE_LEAVING;
-            let leave = |source: &String| is_full || is_up.contains(&place(source, shards));
-            let gone: Vec<_> = shard.leaving.iter().filter(|source| leave(source)).cloned().collect();
+            let leave = |source: &&String| is_up.contains(&place(source, shards));
+            let gone: Vec<_> = shard.leaving.iter().filter(leave).cloned().collect();
             gone.iter().for_each(|source| shard.unset(source));
+            shard.make_room();
         }
         while self.shards.len() > shards && self.shards.last().is_some_and(|shard| shard.leaving.is_empty()) {
             self.shards.pop();
@@ -236,6 +263,7 @@ impl Shard {
             files: BTreeMap::new(),
             leaving: BTreeSet::new(),
             rendered: None,
+            is_stale: true,
             needs: BTreeSet::new(),
             is_touched: true,
             digest: None,
@@ -271,20 +299,38 @@ impl Shard {
         sizes.sum()
     }
 
+    /// Removes files that leave until the others have room: as few as possible, the largest first.
+    fn make_room(&mut self) {
+        let mut size = self.size();
+        let mut leaving: Vec<_> = self
+            .leaving
+            .iter()
+            .filter_map(|source| self.files.get(source))
+            .cloned()
+            .collect();
+        leaving.sort_by_key(|part| part.file.len() + part.text.len());
+        while size > MAX_WHILE_LEAVING
+            && let Some(part) = leaving.pop()
+        {
+            size -= part.file.len() + part.text.len();
+            self.unset(&part.source);
+        }
+    }
+
     /// What the module has to be asked for, if it is not known.
     pub(crate) fn needs_rendering(&mut self) -> Option<Vec<String>> {
         if std::mem::take(&mut self.is_touched) {
             let needs: BTreeSet<_> = self.files.values().flat_map(|part| &part.needs).cloned().collect();
             if needs != self.needs {
-                (self.needs, self.rendered) = (needs, None);
+                (self.needs, self.is_stale) = (needs, true);
             }
         }
-        self.rendered.is_none().then(|| self.needs.iter().cloned().collect())
+        self.is_stale.then(|| self.needs.iter().cloned().collect())
     }
 
     /// Takes the module's answer to [`Self::needs_rendering`].
     pub(crate) fn set_rendered(&mut self, rendered: Rendered) {
-        self.rendered = Some(Arc::new(rendered));
+        (self.rendered, self.is_stale) = (Some(Arc::new(rendered)), false);
         self.digest = None;
     }
 

@@ -26,6 +26,7 @@ use crate::module::blocking;
 use crate::object_id::ObjectId;
 use crate::owned::{FilesOf, Owned, Pruned};
 use crate::queue::Attempt;
+use crate::reports::is_report;
 use crate::shards::{Found, Shards};
 use crate::status::{expected_in, telegrafs_of};
 
@@ -70,15 +71,15 @@ pub(crate) async fn attempt(
         gone.extend(accepted.keys().filter(|key| !there.contains(*key)).cloned());
     }
 
-    let said = render_all(context, shards, &sources, argocd, conditions, &mut left).await?;
-    let accepted = take(context, shards, &said, &mut gone, conditions);
+    let mut said = render_all(context, shards, &sources, argocd, conditions, &mut left).await?;
+    let accepted = take(context, shards, &mut said, &mut gone, conditions);
     shards.settle();
+    shards.fit_now().iter().for_each(|source| context.state.touch(source));
     if is_first {
         find_leaving(context, shards, &owned).await?;
-        shards.is_complete = true;
     }
     release(context, shards).await?;
-    render_shards(context, shards).await?;
+    let stale = render_shards(context, shards).await?;
     follow(context, shards, &said, &gone);
     drop(said);
 
@@ -91,26 +92,44 @@ pub(crate) async fn attempt(
     if !context.remember(accepted).await? {
         left = left.or(Attempt::Later);
     }
+    // Those of sources that this attempt is not about.
+    let reports: Vec<_> = owned
+        .values()
+        .filter(|live| is_report(&live.id, &live.source, &context.writer.instance))
+        .cloned()
+        .collect();
     let mut all = Owned::new(
         &context.writer,
         Some(&context.state),
         Some(&context.status.metrics),
         owned,
     );
-    let failed = apply(context, shards, &mut all, &rendered.objects).await?;
+    for report in reports.iter().filter(|live| !changed.contains(&*live.source)) {
+        if context.state.source(&report.source).is_some() {
+            all.keep(&report.id);
+        }
+    }
+    let failed = apply(context, shards, &mut all, &rendered.objects).await?.or(stale);
     if let (Some(provider), Some(provided), None) = (&context.provider, &provided, &failed) {
         provider.written(provided);
     }
     left = left.or(context.report(&mut all, &sources, conditions).await);
     // Before pruning, because an object that cannot be deleted must not keep a declaration.
     context.forget_accepted(&gone).await?;
+    shards.is_complete = true;
     let Pruned {
         changes,
         stuck,
         left: of_deletions,
     } = all.prune().await?;
     left = left.or(of_deletions);
-    stuck.iter().for_each(|stuck| context.state.has_changed(&stuck.source));
+    for stuck in &stuck {
+        match stuck.is_known {
+            true => context.state.has_changed(&stuck.source),
+            // Nothing is rendered for what others have made in a source's name.
+            false => context.state.is_named(&stuck.source),
+        }
+    }
     // Last, when nothing uses them any more.
     if failed.is_none()
         && let Err(failure) = context.revoke(None, &rendered).await
@@ -118,6 +137,9 @@ pub(crate) async fn attempt(
         left = left.or(Attempt::At(failure.until));
     }
     conditions.extend(not_deleted(&sources, &stuck));
+    if !waiting && !shards.awaited().is_empty() {
+        left = left.or(Attempt::At(Instant::now() + ASK_AGAIN));
+    }
     let result = context.finish(waiting, changes);
     if let Some(error) = failed {
         conditions.extend(context.failure(ALL_SOURCES, &error, &sources));
@@ -126,9 +148,6 @@ pub(crate) async fn attempt(
             false => Attempt::Later,
         };
         return Ok(("failed", left.or(again)));
-    }
-    if !waiting && !shards.awaited().is_empty() {
-        left = left.or(Attempt::At(Instant::now() + ASK_AGAIN));
     }
     Ok((result, left))
 }
@@ -242,7 +261,7 @@ fn read(shards: &mut Shards, answer: RenderAnswer, sent: &[&Input], all: &mut Ve
 fn take(
     context: &Context,
     shards: &mut Shards,
-    said: &[Said],
+    said: &mut [Said],
     gone: &mut BTreeSet<String>,
     conditions: &mut Vec<Condition>,
 ) -> Declarations {
@@ -254,10 +273,9 @@ fn take(
                 if let Some(part) = part
                     && let Err(too_large) = shards.put(part.clone())
                 {
-                    let mut refused = answer.clone();
-                    refused.outcome = Outcome::Refused;
-                    refused.diagnostics.push(too_large.diagnostic());
-                    conditions.extend(context.condition_of(&refused, source));
+                    answer.outcome = Outcome::Refused;
+                    answer.diagnostics.push(too_large.diagnostic());
+                    conditions.extend(context.condition_of(answer, source));
                     continue;
                 }
                 context.count_endpoints(key, answer.endpoints.len());
@@ -328,14 +346,29 @@ async fn release(context: &Context, shards: &mut Shards) -> Result<(), Error> {
     Ok(())
 }
 
-/// Has shards rendered that need something else than before.
-async fn render_shards(context: &Context, shards: &mut Shards) -> Result<(), Error> {
+/// Has shards rendered that need something else than before. One on which the module fails keeps what it had, and holds up no other;
+/// the first such failure is answered.
+///
+/// # Errors
+/// If nothing was rendered for a shard yet, so that its objects would be deleted.
+async fn render_shards(context: &Context, shards: &mut Shards) -> Result<Option<Error>, Error> {
+    let mut failed = None;
     for (number, shard) in shards.shards().iter_mut().enumerate() {
-        if let Some(needs) = shard.needs_rendering() {
-            shard.set_rendered(render_shard(context, number, needs).await?);
+        let Some(needs) = shard.needs_rendering() else { continue };
+        match render_shard(context, number, needs).await {
+            Ok(rendered) => shard.set_rendered(rendered),
+            Err(error) if shard.rendered().is_none() => return Err(error),
+            Err(error) => {
+                tracing::warn!(
+                    telegraf = name(number),
+                    error = error.chain(),
+                    "not rendered; it keeps what it had"
+                );
+                failed = failed.or(Some(error));
+            }
         }
     }
-    Ok(())
+    Ok(failed)
 }
 
 async fn render_shard(context: &Context, shard: usize, needs: Vec<String>) -> Result<Rendered, Error> {

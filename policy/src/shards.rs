@@ -116,6 +116,18 @@ struct Entry {
     tenant: u128,
 }
 
+/// What the account says when a file is there.
+struct Room {
+    /// The size of all files of its tenant.
+    of_tenant: usize,
+    /// The size of all files.
+    total: usize,
+    /// The number of shards.
+    shards: usize,
+    /// The size of its ConfigMap.
+    filled: usize,
+}
+
 /// The account of the room in the shards.
 #[derive(Debug)]
 pub struct Ledger {
@@ -157,8 +169,38 @@ impl Ledger {
     /// # Errors
     /// If there is no room for it. What was there before stays.
     pub fn put(&mut self, source: &str, tenant: &str, size: usize) -> Result<(), TooLarge> {
-        check(size, MAX_PART)?;
         let (source, tenant) = (number(source), number(tenant));
+        let Room {
+            of_tenant,
+            total,
+            shards,
+            filled,
+        } = self.room(source, tenant, size)?;
+        self.take(source);
+        self.tenants.insert(
+            tenant,
+            Entry {
+                size: of_tenant,
+                tenant,
+            },
+        );
+        self.parts.insert(source, Entry { size, tenant });
+        self.total = total;
+        match shards == self.sizes.len() {
+            true => self.sizes[place_of(source, shards)] = filled,
+            false => self.sizes = self.sizes_with(shards),
+        }
+        Ok(())
+    }
+
+    /// True if a source's file could be added or replaced.
+    #[cfg(feature = "host")]
+    pub fn has_room(&self, source: &str, tenant: &str, size: usize) -> bool {
+        self.room(number(source), number(tenant), size).is_ok()
+    }
+
+    fn room(&self, source: u128, tenant: u128, size: usize) -> Result<Room, TooLarge> {
+        check(size, MAX_PART)?;
         let before = get(&self.parts, source);
         let mut of_tenant = get(&self.tenants, tenant).size + size;
         if before.tenant == tenant {
@@ -179,21 +221,12 @@ impl Ledger {
             }
         }
         check(filled, MAX_CONFIG_MAP)?;
-        self.take(source);
-        self.tenants.insert(
-            tenant,
-            Entry {
-                size: of_tenant,
-                tenant,
-            },
-        );
-        self.parts.insert(source, Entry { size, tenant });
-        self.total = total;
-        match shards == self.sizes.len() {
-            true => self.sizes[place_of(source, shards)] = filled,
-            false => self.sizes = self.sizes_with(shards),
-        }
-        Ok(())
+        Ok(Room {
+            of_tenant,
+            total,
+            shards,
+            filled,
+        })
     }
 
     /// Removes a source's file.
