@@ -365,7 +365,14 @@ impl Endpoints {
         let url = match EndpointUrl::parse(text, &context.settings.endpoints, &context.names) {
             Ok(url) => url,
             Err(problems) => {
-                findings.extend(problems.into_iter().map(|problem| problem.at(spot.place())));
+                let place = |problem: &Problem| match problem {
+                    Problem::InvalidUrl { at: Some(at), .. } => spot.place_of_character(*at, text),
+                    _ => spot.place(),
+                };
+                findings.extend(problems.into_iter().map(|problem| {
+                    let place = place(&problem);
+                    problem.at(place)
+                }));
                 return None;
             }
         };
