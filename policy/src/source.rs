@@ -280,7 +280,7 @@ pub(crate) fn read<'a>(object: &Object<'a>, settings: &Settings, findings: &mut 
     let name = object.metadata.name.to_string();
     if !is_dns_subdomain(&name) {
         let error = match name.contains("{{") {
-            true => "it has a placeholder; check a Helm template with `telewarden validate --helm CHART`",
+            true => "it has a placeholder; check a Helm template with `--helm CHART`",
             false => "it is not a DNS subdomain: a-z, 0-9, `-` and `.`",
         };
         let error = error.to_owned();

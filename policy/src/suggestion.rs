@@ -38,7 +38,7 @@ pub fn suggest(object: &Value, settings: &Settings, finding: &Diagnostic, writte
         place,
         written,
     };
-    let replacement = suggest(&context).or_else(|| said(&context, finding))?;
+    let replacement = said(&context, finding).or_else(|| suggest(&context))?;
     Some(Suggestion {
         place: place.clone(),
         replacement,

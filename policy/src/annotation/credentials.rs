@@ -9,7 +9,6 @@ use super::Context;
 use crate::diagnostic::{Findings, Problem};
 use crate::located::{Data, Key, Node};
 use crate::settings::{Settings, is_dns_label};
-use crate::telegraf::nearest;
 
 /// An endpoint's keys for credentials, with their fields and the option of Telegraf that each field sets.
 #[allow(clippy::type_complexity, reason = "it is one table")]
@@ -60,7 +59,7 @@ pub(super) fn read(entries: &[(Key, Node)], context: &Context<'_>, findings: &mu
             continue;
         };
         match entries_of_secret(node, fields) {
-            Ok(found) => {
+            Some(found) => {
                 let secret = &found[0].secret;
                 if let Some(why) = refusal(secret, context.settings) {
                     let secret = secret.clone();
@@ -68,42 +67,39 @@ pub(super) fn read(entries: &[(Key, Node)], context: &Context<'_>, findings: &mu
                 }
                 credentials.extend(found);
             }
-            Err(wrong) => {
-                let (field, place) = match wrong {
-                    Some((field, key)) => (Some(field), key.place()),
-                    None => (None, node.place()),
+            None => {
+                let (instead, place) = match (short_field(node, fields), *name) {
+                    (Some((field, key)), _) => (field, key.place()),
+                    (None, "tls") => ("tls: {name: my-secret, ca: ca.crt}", node.place()),
+                    (None, "basicAuthSecret") => (
+                        "basicAuthSecret: {name: my-secret, username: user, password: pass}",
+                        node.place(),
+                    ),
+                    _ => ("bearerTokenSecret: {name: my-secret, key: token}", node.place()),
                 };
-                findings.report(Problem::InvalidCredentials { name, field }, place);
+                findings.report(Problem::InvalidCredentials { name, instead }, place);
             }
         }
     }
     credentials
 }
 
-/// The entries that a map names.
-///
-/// # Errors
-/// If anything in it is wrong: the field that was meant, and the key that stands in its place, where that is known.
-#[allow(clippy::type_complexity, reason = "it is used once")]
-fn entries_of_secret<'n>(
-    node: &'n Node,
-    fields: &'static [(&str, &str)],
-) -> Result<Vec<Credential>, Option<(&'static str, &'n Key)>> {
-    if let Data::Map(entries) = &node.data {
-        let known = || ["name"].into_iter().chain(fields.iter().map(|(name, _)| *name));
-        for (key, _) in entries.iter().filter(|(key, _)| !known().any(|name| name == key.text)) {
-            let text = key.text.to_ascii_lowercase();
-            let mut begun = known().filter(|name| text.len() > 2 && name.starts_with(&text));
-            if let Some(field) = begun.next().or_else(|| nearest(&text, known())) {
-                return Err(Some((field, key)));
+/// The field that the beginning of its name stands for, and where: `user` for `username`.
+fn short_field<'n>(node: &'n Node, fields: &[(&'static str, &str)]) -> Option<(&'static str, &'n Key)> {
+    let Data::Map(entries) = &node.data else { return None };
+    for (key, _) in entries {
+        for (field, _) in fields {
+            let is_short = key.text.len() > 2 && field.len() > key.text.len() && field.starts_with(&*key.text);
+            if is_short {
+                return Some((field, key));
             }
         }
     }
-    right_entries(node, fields).ok_or(None)
+    None
 }
 
 /// The entries that a map names. `None` if anything in it is wrong.
-fn right_entries(node: &Node, fields: &[(&str, &'static str)]) -> Option<Vec<Credential>> {
+fn entries_of_secret(node: &Node, fields: &[(&str, &'static str)]) -> Option<Vec<Credential>> {
     let Data::Map(entries) = &node.data else { return None };
     let mut secret = None;
     let mut found = Vec::new();

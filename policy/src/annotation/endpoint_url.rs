@@ -93,9 +93,7 @@ impl EndpointUrl {
                                 ' ' => "a URL has no spaces".to_owned(),
                                 c => format!("`{c}` is not allowed in a URL"),
                             },
-                            // In a host, nothing is percent-encoded.
-                            instead: is_behind_host(text, at)
-                                .then(|| format!("write `{}` instead", percent_encoded(c))),
+                            instead: (c == ' ').then(|| "write `%20` for a space".to_owned()),
                             at: Some(at),
                         },
                         (None, None) => Problem::InvalidUrl {
@@ -206,22 +204,15 @@ impl EndpointUrl {
 
 /// What is wrong with what surrounds a URL or stands for it, and what to do.
 fn around(text: &str) -> Option<(&'static str, &'static str)> {
-    let is_within = |open, close| text.len() > 1 && text.starts_with(open) && text.ends_with(close);
-    if text.contains("{{") {
-        Some((
+    match (text.as_bytes().first()?, text.as_bytes().last()?) {
+        _ if text.contains("{{") => Some((
             "it has a placeholder",
             "check a Helm template with `telewarden validate --helm CHART`",
-        ))
-    } else if is_within('"', '"') || is_within('\'', '\'') {
-        Some(("the quotes are part of it", "remove one pair of quotes"))
-    } else if is_within('<', '>') {
-        Some(("`<` and `>` are part of it", "remove them"))
-    } else if text.starts_with(' ') {
-        Some(("it begins with a space", "remove the space"))
-    } else if text.ends_with(' ') {
-        Some(("there is a space at its end", "remove the space"))
-    } else {
-        None
+        )),
+        (b'"', b'"') | (b'\'', b'\'') => Some(("the quotes are part of it", "remove one pair of quotes")),
+        (b'<', b'>') => Some(("`<` and `>` are part of it", "remove them")),
+        (b' ', _) | (_, b' ') => Some(("it begins or ends with a space", "remove the space")),
+        _ => None,
     }
 }
 
@@ -229,20 +220,6 @@ fn around(text: &str) -> Option<(&'static str, &'static str)> {
 fn not_in_urls(text: &str) -> Option<(usize, char)> {
     let known = |c: char| c.is_ascii_alphanumeric() || "-._~:/?#[]@!$&'()*+,;=%".contains(c);
     text.chars().enumerate().find(|(_, c)| !known(*c))
-}
-
-/// True if a character of a URL is in its path or its query.
-fn is_behind_host(text: &str, index: usize) -> bool {
-    let before: String = text.chars().take(index).collect();
-    before
-        .split_once("://")
-        .is_some_and(|(_, rest)| rest.contains(['/', '?']))
-}
-
-fn percent_encoded(c: char) -> String {
-    let mut bytes = [0; 4];
-    let bytes = c.encode_utf8(&mut bytes).bytes();
-    bytes.map(|byte| format!("%{byte:02X}")).collect()
 }
 
 /// The URL with `http://` in front and, where only that makes it allowed, the namespace in its host.

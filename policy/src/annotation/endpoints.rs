@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::endpoint_url::may_be_host;
 use super::{Context, Endpoint, EndpointUrl, Endpoints, Input, credentials};
 use crate::diagnostic::{Findings, Problem};
 use crate::located::{Data, Key, Node, from_yaml};
@@ -69,63 +68,47 @@ fn wrong_type(what: String, expected: &'static str, node: &Node, advice: Option<
 /// What to write instead of a text that has a URL.
 fn entry_of(node: &Node) -> Option<String> {
     let Data::Text(text) = &node.data else { return None };
-    let at = text.find("http://").or_else(|| text.find("https://"))?;
-    let (before, url) = text.split_at(at);
-    let name = before.trim_end().trim_end_matches(':');
-    Some(match name {
-        "" => {
-            let host = url.split_once("://").map(|(_, rest)| rest).unwrap_or_default();
-            let name = host.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next();
-            let name = name.filter(|name| may_be_host(name)).unwrap_or("my-service");
-            format!("give it a name: `- {name}: {url}`")
-        }
-        name if before.ends_with(':') => format!("write a space after `{name}:`"),
-        name => format!("write `- {name}: {url}`"),
+    let (before, url) = text.split_at(text.find("http")?);
+    let name = before.trim_end();
+    Some(match name.strip_suffix(':') {
+        Some(_) => format!("write a space after `{name}`"),
+        None if name.is_empty() => format!("give it a name: `- my-service: {url}`"),
+        None => format!("write `- {name}: {url}`"),
     })
 }
 
-/// What to change where an endpoint is a list.
+/// What to change where an endpoint is a list of maps.
 fn list_as_endpoint(name: &str, node: &Node) -> Option<String> {
     let Data::List(items) = &node.data else { return None };
-    let mut maps = items.iter().map(|item| match &item.data {
-        Data::Map(entries) => entries.first().map(|(key, _)| key.text.as_str()),
-        _ => None,
-    });
-    match maps.next()?? {
-        first if is_key_of_endpoint(first) && items.len() == 1 => Some(format!("remove the `- ` before `{first}`")),
-        first if !is_key_of_endpoint(first) && maps.all(|key| key.is_some()) => {
-            Some(format!("remove the line `{name}:`"))
-        }
-        _ => None,
-    }
+    let Data::Map(entries) = &items.first()?.data else {
+        return None;
+    };
+    let first = &entries.first()?.0.text;
+    Some(match is_key_of_endpoint(first) {
+        true => format!("remove the `- ` before `{first}`"),
+        false => format!("remove the line `{name}:`"),
+    })
 }
 
 fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut Endpoints, findings: &mut Findings) {
     // Entries beyond the limit of the settings are not looked at.
     let rest = context.settings.endpoints.max.saturating_sub(endpoints.count);
-    let misplaced: Vec<_> = entries
-        .iter()
-        .enumerate()
-        .map(|(index, (key, node))| {
-            is_key_of_endpoint(&key.text) || (index < rest && !findings.is_full() && is_misplaced(key, node))
-        })
-        .collect();
-    let options = || {
-        misplaced
-            .iter()
-            .zip(entries)
-            .filter(|(is, _)| **is)
-            .map(|(_, entry)| entry)
-    };
-    let broken = options().next().is_some();
-    if let Some((first, _)) = options().next() {
-        let mut names = misplaced
-            .iter()
-            .zip(entries)
-            .filter(|(is, _)| !**is)
-            .map(|(_, entry)| entry);
-        let endpoint = names.find(|(key, _)| key.text != "name");
-        let instead = instead_of_options(entries, endpoint, &options().collect::<Vec<_>>());
+    let mut misplaced = Vec::with_capacity(entries.len());
+    let mut options = Vec::new();
+    let mut endpoint = None;
+    for (index, entry) in entries.iter().enumerate() {
+        let (key, node) = entry;
+        let is = is_key_of_endpoint(&key.text) || (index < rest && !findings.is_full() && is_misplaced(key, node));
+        misplaced.push(is);
+        if is {
+            options.push(entry);
+        } else if endpoint.is_none() && key.text != "name" {
+            endpoint = Some(entry);
+        }
+    }
+    let broken = !options.is_empty();
+    if let Some((first, _)) = options.first() {
+        let instead = instead_of_options(entries, endpoint, &options);
         let name = first.text.clone();
         findings.push(Problem::OptionAsEndpoint { name, instead }.at(first.place()));
     }

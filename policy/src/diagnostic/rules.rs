@@ -703,15 +703,10 @@ rules! {
         example: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.argocd.svc:8443/metrics\n      bearerTokenSecret: {name: web-metrics, key: token}\n",
         instead: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.argocd.svc:8443/metrics\n",
     }
-    TW219 InvalidCredentials { name: &'static str, field: Option<&'static str> } Error {
-        summary: "An endpoint's credentials are not given as entries of a Secret.",
+    TW219 InvalidCredentials { name: &'static str, instead: &'static str } Error {
+        summary: "Invalid credentials of an endpoint.",
         message: "`{name}` does not name entries of a Secret",
-        help: help(match (field, name) {
-            (Some(field), _) => format!("write `{field}`"),
-            (None, "bearerTokenSecret") => "write `bearerTokenSecret: {name: my-secret, key: token}`".to_owned(),
-            (None, "tls") => "write `tls: {name: my-secret, ca: ca.crt}`, with `cert` and `key` for a client certificate".to_owned(),
-            _ => "write `basicAuthSecret: {name: my-secret, username: user, password: password}`".to_owned(),
-        }),
+        help: help(format!("write `{instead}`")),
         why: "Each field names one entry of the Secret, which becomes a file of Telegraf's pod or a variable. A certificate needs its \
               key, and a user a password.",
         example: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.argocd.svc:8443/metrics\n      bearerTokenSecret: token\n",

@@ -152,7 +152,11 @@ pub(crate) const OPTIONS: &[OptionRule] = &[
 
 /// True for an option that may be set.
 pub(crate) fn is_option(name: &str) -> bool {
-    OPTIONS.iter().any(|rule| rule.name == name)
+    rule(name).is_some()
+}
+
+fn rule(name: &str) -> Option<&'static OptionRule> {
+    OPTIONS.iter().find(|rule| rule.name == name)
 }
 
 const NOT_AN_OPTION: &str = "is not an option of an endpoint";
@@ -240,17 +244,15 @@ pub(crate) fn foreign(name: &str) -> Option<(&'static str, Option<&'static str>)
 /// What a name means among an endpoint's options: the option, or the advice for a name that is none. `None` for a name that is
 /// like none of them.
 pub(crate) fn meant_option(name: &str) -> Option<Result<&'static str, &'static str>> {
-    let known = || OPTIONS.iter().map(|rule| rule.name);
-    if let Some(name) = known().find(|known| *known == name) {
-        return Some(Ok(name));
+    if let Some(rule) = rule(name) {
+        return Some(Ok(rule.name));
     }
     let Some((_, advice)) = foreign(name) else {
-        return nearest(name, known()).map(Ok);
+        return nearest(name, OPTIONS.iter().map(|rule| rule.name)).map(Ok);
     };
     let advice = advice?;
     let written = advice.strip_prefix("write `").and_then(|rest| rest.strip_suffix('`'));
-    let option = known().find(|known| Some(*known) == written);
-    Some(option.ok_or(advice))
+    Some(written.and_then(rule).map(|rule| rule.name).ok_or(advice))
 }
 
 /// The most patterns in one option. Telegraf matches each with every metric, field or tag of a scrape.
@@ -321,7 +323,7 @@ pub(crate) fn read_options(
         if elsewhere.contains(&key.text.as_str()) {
             continue;
         }
-        let Some(rule) = OPTIONS.iter().find(|rule| rule.name == key.text) else {
+        let Some(rule) = rule(&key.text) else {
             if !refuse_unsafe_text(&key.text, origin, &key.spot, findings) {
                 let known = OPTIONS.iter().map(|rule| rule.name).chain(elsewhere.iter().copied());
                 let foreign = foreign(&key.text);
