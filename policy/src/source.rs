@@ -279,7 +279,11 @@ pub(crate) fn read<'a>(object: &Object<'a>, settings: &Settings, findings: &mut 
     let before = findings.count();
     let name = object.metadata.name.to_string();
     if !is_dns_subdomain(&name) {
-        let error = "it is not a DNS subdomain: a-z, 0-9, `-` and `.`".to_owned();
+        let error = match name.contains("{{") {
+            true => "it has a placeholder; check a Helm template with `--helm CHART`",
+            false => "it is not a DNS subdomain: a-z, 0-9, `-` and `.`",
+        };
+        let error = error.to_owned();
         let what = "the object's name";
         findings.report(Problem::Unreadable { what, error }, Place::pointer("/metadata/name"));
     }

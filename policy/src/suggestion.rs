@@ -32,12 +32,13 @@ pub fn suggest(object: &Value, settings: &Settings, finding: &Diagnostic, writte
         (Rule::HostNotAllowed, url),
     ];
     let (_, suggest) = rules.iter().find(|(rule, _)| finding.is(*rule))?;
-    let replacement = suggest(&Context {
+    let context = Context {
         object,
         settings,
         place,
         written,
-    })?;
+    };
+    let replacement = said(&context, finding).or_else(|| suggest(&context))?;
     Some(Suggestion {
         place: place.clone(),
         replacement,
@@ -117,6 +118,20 @@ fn parts(text: &str, range: Range) -> Option<(&str, &str, &str)> {
     };
     let (start, end) = (byte(range.start)?, byte(range.end)?);
     Some((text.get(..start)?, text.get(start..end)?, text.get(end..)?))
+}
+
+/// What the help says to write, if that is all it says: another tool's name of an option, a mistyped scheme, or `yes`.
+fn said(context: &Context<'_>, finding: &Diagnostic) -> Option<String> {
+    let (content, quote) = context.unquoted()?;
+    let instead = finding.help.as_deref()?.strip_prefix("write `")?.strip_suffix('`')?;
+    let is_meant = match () {
+        () if instead.contains('`') => false,
+        // A URL without any scheme may be one of TLS.
+        () if finding.is(Rule::InvalidUrl) => content.starts_with("http"),
+        () if finding.is(Rule::WrongOptionType) => matches!(content, "yes" | "no" | "on" | "off") && quote.is_empty(),
+        () => finding.is(Rule::UnknownOption),
+    };
+    is_meant.then(|| format!("{quote}{instead}{quote}"))
 }
 
 /// A misspelt option.
@@ -300,6 +315,21 @@ mod tests {
     #[case::hyphen(
         "a: {url: 'http://a.shop.svc', url-tag: x}",
         "a: {url: 'http://a.shop.svc', url_tag: x}"
+    )]
+    #[case::name_of_prometheus(
+        "a: {url: 'http://a.shop.svc', scrape_interval: 30s}",
+        "a: {url: 'http://a.shop.svc', interval: 30s}"
+    )]
+    #[case::name_of_a_service_monitor(
+        "a: {url: 'http://a.shop.svc', scrapeTimeout: 5s}",
+        "a: {url: 'http://a.shop.svc', timeout: 5s}"
+    )]
+    #[case::one_slash("a: http:/a.shop.svc/m", "a: http://a.shop.svc/m")]
+    #[case::no_slash("a: http:a.shop.svc/m", "a: http://a.shop.svc/m")]
+    #[case::no_colon("a: http//a.shop.svc/m", "a: http://a.shop.svc/m")]
+    #[case::yes(
+        "a: {url: 'https://a.shop.svc', insecure_skip_verify: yes}",
+        "a: {url: 'https://a.shop.svc', insecure_skip_verify: true}"
     )]
     #[case::upper_case_host("a: 'http://A.shop.svc:80/M'", "a: 'http://a.shop.svc:80/M'")]
     #[case::dot("a: http://a.shop.svc./m", "a: http://a.shop.svc/m")]

@@ -368,6 +368,7 @@ fn check_part(input: Input, task: Task<'_>, is_first: bool, known: &HashSet<Stri
     let answer = report.add_texts(&texts, task, is_first, known);
     ignore::apply(&mut report, &texts);
     task.project.judge(&mut report);
+    report.sort_findings();
     (report, Part { answer, texts })
 }
 

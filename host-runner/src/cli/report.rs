@@ -5,6 +5,8 @@ pub(crate) mod human;
 pub(crate) mod json;
 pub(crate) mod sarif;
 
+use std::collections::HashMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use telewarden::{Diagnostic, Outcome, Severity};
@@ -269,6 +271,20 @@ impl Report {
         self.sources.extend(other.sources);
         self.findings.extend(other.findings);
         self.failures.extend(other.failures);
+    }
+
+    /// Sorts the findings of each file by line and column. Files stay in the order of their first findings.
+    pub(crate) fn sort_findings(&mut self) {
+        let mut files: HashMap<_, usize> = HashMap::new();
+        let mut places = Vec::with_capacity(self.findings.len());
+        for finding in &self.findings {
+            let next = files.len();
+            let file = *files.entry((&finding.file, &finding.template)).or_insert(next);
+            places.push((file, finding.line, finding.column));
+        }
+        let mut findings: Vec<_> = places.into_iter().zip(std::mem::take(&mut self.findings)).collect();
+        findings.sort_by_key(|(place, _)| *place);
+        self.findings = findings.into_iter().map(|(_, finding)| finding).collect();
     }
 
     /// Leaves out findings beyond a number. The totals stay.

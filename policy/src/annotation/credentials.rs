@@ -68,11 +68,34 @@ pub(super) fn read(entries: &[(Key, Node)], context: &Context<'_>, findings: &mu
                 credentials.extend(found);
             }
             None => {
-                findings.report(Problem::InvalidCredentials { name }, node.place());
+                let (instead, place) = match (short_field(node, fields), *name) {
+                    (Some((field, key)), _) => (field, key.place()),
+                    (None, "tls") => ("tls: {name: my-secret, ca: ca.crt}", node.place()),
+                    (None, "basicAuthSecret") => (
+                        "basicAuthSecret: {name: my-secret, username: user, password: pass}",
+                        node.place(),
+                    ),
+                    _ => ("bearerTokenSecret: {name: my-secret, key: token}", node.place()),
+                };
+                findings.report(Problem::InvalidCredentials { name, instead }, place);
             }
         }
     }
     credentials
+}
+
+/// The field that the beginning of its name stands for, and where: `user` for `username`.
+fn short_field<'n>(node: &'n Node, fields: &[(&'static str, &str)]) -> Option<(&'static str, &'n Key)> {
+    let Data::Map(entries) = &node.data else { return None };
+    for (key, _) in entries {
+        for (field, _) in fields {
+            let is_short = key.text.len() > 2 && field.len() > key.text.len() && field.starts_with(&*key.text);
+            if is_short {
+                return Some((field, key));
+            }
+        }
+    }
+    None
 }
 
 /// The entries that a map names. `None` if anything in it is wrong.

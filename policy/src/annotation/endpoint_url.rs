@@ -3,7 +3,7 @@
 use fluent_uri::Uri;
 
 use crate::diagnostic::Problem;
-use crate::settings::{HostPattern, Names, Scheme};
+use crate::settings::{HostPattern, Names, Scheme, is_dns_label};
 use crate::telegraf::{Literal, NotLiteral};
 
 /// A URL that may be scraped: valid by RFC 3986, with an allowed scheme, without credentials and fragment, and with a
@@ -32,6 +32,7 @@ impl EndpointUrl {
                 text: shortened(text),
                 why: format!("it is longer than {MAX_URL} characters"),
                 instead: None,
+                at: None,
             });
             return Err(problems);
         }
@@ -47,11 +48,23 @@ impl EndpointUrl {
                 None
             }
         };
+        if literal.is_some()
+            && let Some((why, instead)) = around(text)
+        {
+            problems.push(Problem::InvalidUrl {
+                text: shortened(text),
+                why: why.to_owned(),
+                instead: Some(instead.to_owned()),
+                at: None,
+            });
+            return Err(problems);
+        }
         if literal.is_some() && !text.contains("://") && !text.starts_with("unix:") {
             problems.push(Problem::InvalidUrl {
                 text: shortened(text),
                 why: "it does not start with `http://`".to_owned(),
-                instead: with_scheme(text, settings, names),
+                instead: with_scheme(text, settings, names).map(|url| format!("write `{url}`")),
+                at: None,
             });
             return Err(problems);
         }
@@ -64,6 +77,7 @@ impl EndpointUrl {
                 text: shortened(text),
                 why: "one URL is allowed here; a list of them is `urls`".to_owned(),
                 instead: None,
+                at: None,
             });
             return Err(problems);
         }
@@ -71,12 +85,22 @@ impl EndpointUrl {
             Ok(uri) => uri,
             Err(error) => {
                 if problems.is_empty() {
-                    problems.push(match port_of(text) {
-                        Some(port) => Problem::Port { port: shortened(port) },
-                        None => Problem::InvalidUrl {
+                    problems.push(match (port_of(text), not_in_urls(text)) {
+                        (Some(port), _) => Problem::Port { port: shortened(port) },
+                        (None, Some((at, c))) => Problem::InvalidUrl {
+                            text: shortened(text),
+                            why: match c {
+                                ' ' => "a URL has no spaces".to_owned(),
+                                c => format!("`{c}` is not allowed in a URL"),
+                            },
+                            instead: (c == ' ').then(|| "write `%20` for a space".to_owned()),
+                            at: Some(at),
+                        },
+                        (None, None) => Problem::InvalidUrl {
                             text: shortened(text),
                             why: error.to_string(),
                             instead: None,
+                            at: None,
                         },
                     });
                 }
@@ -178,6 +202,26 @@ impl EndpointUrl {
     }
 }
 
+/// What is wrong with what surrounds a URL or stands for it, and what to do.
+fn around(text: &str) -> Option<(&'static str, &'static str)> {
+    match (text.as_bytes().first()?, text.as_bytes().last()?) {
+        _ if text.contains("{{") => Some((
+            "it has a placeholder",
+            "check a Helm template with `telewarden validate --helm CHART`",
+        )),
+        (b'"', b'"') | (b'\'', b'\'') => Some(("the quotes are part of it", "remove one pair of quotes")),
+        (b'<', b'>') => Some(("`<` and `>` are part of it", "remove them")),
+        (b' ', _) | (_, b' ') => Some(("it begins or ends with a space", "remove the space")),
+        _ => None,
+    }
+}
+
+/// The first character that no URL has, and its index (<https://www.rfc-editor.org/rfc/rfc3986#section-2>).
+fn not_in_urls(text: &str) -> Option<(usize, char)> {
+    let known = |c: char| c.is_ascii_alphanumeric() || "-._~:/?#[]@!$&'()*+,;=%".contains(c);
+    text.chars().enumerate().find(|(_, c)| !known(*c))
+}
+
 /// The URL with `http://` in front and, where only that makes it allowed, the namespace in its host.
 fn with_scheme(text: &str, settings: &crate::settings::Endpoints, names: &Names<'_>) -> Option<String> {
     let mistyped = ["https", "http"].into_iter().find_map(|scheme| {
@@ -201,7 +245,9 @@ pub(crate) fn may_be_host(host: &str) -> bool {
         "http", "https", "svc", "service", "services", "pod", "true", "false", "null", "none", "tbd", "todo",
     ]
     .contains(&host);
-    !is_word && !host.bytes().all(|byte| byte.is_ascii_digit())
+    // Services begin with a letter; `10s` is a duration.
+    let is_number = host.starts_with(|c: char| c.is_ascii_digit()) && !host.contains('.');
+    !is_word && !is_number
 }
 
 /// What stands in the place of a URL's port, if that is a name.
@@ -221,7 +267,7 @@ fn nearest_host(host: &str, settings: &crate::settings::Endpoints, names: &Names
     }
     let host = format!("{service}.{}.svc", names.namespace);
     let matches = settings.hosts.iter().any(|pattern| pattern.matches(&host, names));
-    (matches && check_spelling(&host).is_ok()).then_some(host)
+    (matches && is_dns_label(service) && check_spelling(&host).is_ok()).then_some(host)
 }
 
 /// The namespace in the host of a service, see [`service_of_host`].

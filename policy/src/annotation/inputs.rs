@@ -89,6 +89,7 @@ fn read_instance(
                 name: key.text.clone(),
                 expected: "text",
                 found: node.kind(),
+                instead: None,
             };
             findings.report(problem, node.place());
             return;

@@ -365,7 +365,13 @@ impl Endpoints {
         let url = match EndpointUrl::parse(text, &context.settings.endpoints, &context.names) {
             Ok(url) => url,
             Err(problems) => {
-                findings.extend(problems.into_iter().map(|problem| problem.at(spot.place())));
+                for problem in problems {
+                    let place = match problem {
+                        Problem::InvalidUrl { at: Some(at), .. } => spot.place_of_character(at, text),
+                        _ => spot.place(),
+                    };
+                    findings.push(problem.at(place));
+                }
                 return None;
             }
         };

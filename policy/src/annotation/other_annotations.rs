@@ -425,16 +425,21 @@ impl Reader<'_> {
         Some(quantity)
     }
 
+    /// Reports a problem of the annotation's name.
+    fn report_name(&mut self, problem: Problem) {
+        self.findings.report(problem, Place::annotation_name(self.annotation));
+    }
+
     fn global_tag(&mut self, tag: &str) -> Option<(Key, Value)> {
         if self.settings.inputs.reserved_tags.contains(tag) {
             let tag = tag.to_owned();
-            self.report(Problem::ReservedTag { tag });
+            self.report_name(Problem::ReservedTag { tag });
             return None;
         }
         let Some(key) = Key::new(tag) else {
             let name = tag.to_owned();
             let what = "a tag's name";
-            self.report(Problem::Key { name, what });
+            self.report_name(Problem::Key { name, what });
             return None;
         };
         if self.text.len() > MAX_TAG_VALUE {

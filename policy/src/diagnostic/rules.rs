@@ -320,10 +320,10 @@ rules! {
         example: "telewarden.io/endpoints: |\n  - redis: \"http://redis.argocd.svc:9121/metrics?t=${INFLUX_TOKEN}\"\n",
         instead: "telewarden.io/endpoints: |\n  - redis: \"http://redis.argocd.svc:9121/metrics?t=%24\"\n",
     }
-    TW011 WrongType { what: String, expected: &'static str, found: &'static str } Error {
+    TW011 WrongType { what: String, expected: &'static str, found: &'static str, advice: Option<String> } Error {
         summary: "A value has the wrong type.",
         message: "{what} is {found}, but must be {expected}",
-        help: None,
+        help: advice,
         why: "The annotation is a list of maps, or one map. Each entry of a map is an endpoint's name with its URL, or with a \
               map of its options.",
         example: "telewarden.io/endpoints: http://redis.argocd.svc:9121/metrics\n",
@@ -397,11 +397,11 @@ rules! {
         example: "telewarden.io/endpoints: |\n  - redis:\n",
         instead: "telewarden.io/endpoints: |\n  - redis: http://redis.argocd.svc:9121/metrics\n",
     }
-    TW105 InvalidUrl { text: String, why: String, instead: Option<String> } Error {
+    TW105 InvalidUrl { text: String, why: String, instead: Option<String>, at: Option<usize> } Error {
         summary: "Invalid URL.",
         message: "invalid URL `{text}`: {why}",
         help: match instead {
-            Some(url) => help(format!("write `{url}`")),
+            Some(instead) => Some(instead),
             None => help("write it as `http://service.namespace.svc:8080/metrics`; other characters are percent-encoded"),
         },
         why: "URLs are parsed strictly by RFC 3986, so that telewarden and Telegraf always agree on the host.",
@@ -553,10 +553,10 @@ rules! {
         example: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      intervall: 30s\n",
         instead: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      interval: 30s\n",
     }
-    TW202 WrongOptionType { name: String, expected: &'static str, found: &'static str } Error {
+    TW202 WrongOptionType { name: String, expected: &'static str, found: &'static str, instead: Option<String> } Error {
         summary: "An option's value has the wrong type.",
         message: "`{name}` is {found}, but must be {expected}",
-        help: None,
+        help: instead.map(|instead| format!("write `{instead}`")),
         why: "Telegraf would refuse the configuration or misread the value.",
         example: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      fieldinclude: redis_*\n",
         instead: "telewarden.io/endpoints: |\n  - redis:\n      url: http://redis.argocd.svc:9121/metrics\n      fieldinclude: [\"redis_*\"]\n",
@@ -703,11 +703,10 @@ rules! {
         example: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.argocd.svc:8443/metrics\n      bearerTokenSecret: {name: web-metrics, key: token}\n",
         instead: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.argocd.svc:8443/metrics\n",
     }
-    TW219 InvalidCredentials { name: &'static str } Error {
+    TW219 InvalidCredentials { name: &'static str, instead: &'static str } Error {
         summary: "Invalid credentials of an endpoint.",
         message: "`{name}` does not name entries of a Secret",
-        help: help("write `bearerTokenSecret: {name: my-secret, key: token}`, `tls: {name: my-secret, ca: ca.crt}`, or \
-                    `basicAuthSecret: {name: my-secret, username: user, password: pass}`"),
+        help: help(format!("write `{instead}`")),
         why: "Each field names one entry of the Secret, which becomes a file of Telegraf's pod or a variable. A certificate needs its \
               key, and a user a password.",
         example: "telewarden.io/endpoints: |\n  - web:\n      url: https://web.argocd.svc:8443/metrics\n      bearerTokenSecret: token\n",

@@ -44,6 +44,26 @@ impl Spot {
             range: self.range,
         }
     }
+
+    /// The place of one character of a text that is the value here. If it is not known, the place of the value.
+    pub(crate) fn place_of_character(&self, index: usize, text: &str) -> Place {
+        let mut place = self.place();
+        if let Some(range) = &mut place.range
+            && range.start.line == range.end.line
+        {
+            let width = range.end.column.saturating_sub(range.start.column) as usize;
+            // A text in quotes has two more characters, and one with escapes in it even more.
+            let before = match width.checked_sub(text.chars().count()) {
+                Some(0) => 0,
+                Some(2) => 1,
+                _ => return place,
+            };
+            let column = u32::try_from(index + before).unwrap_or(u32::MAX);
+            range.start.column = range.start.column.saturating_add(column);
+            range.end.column = range.start.column.saturating_add(1);
+        }
+        place
+    }
 }
 
 impl From<&Place> for Spot {

@@ -49,6 +49,8 @@ fn advice(error: &str, text: &str, line: u32) -> Option<&'static str> {
     let line = text.lines().nth(line as usize - 1).unwrap_or_default();
     if line.contains('\t') || error.contains(" tab") {
         Some("indent with spaces, not with tabs")
+    } else if error.contains("quoted scalar") && ["\"\"", "''"].iter().any(|pair| line.contains(pair)) {
+        Some("write the text in one pair of quotes, or without")
     } else if error.contains("quoted scalar") {
         Some("close the quote")
     } else if error.contains("anchor") {
@@ -166,6 +168,7 @@ impl Reader<'_> {
                         what: "a key".to_owned(),
                         expected: "text",
                         found,
+                        advice: None,
                     }),
                 };
                 if let Some(problem) = problem {

@@ -40,8 +40,17 @@ impl Generated {
     /// A finding about the Application at its place in the ApplicationSet.
     pub fn in_set(&self, finding: &Diagnostic) -> Diagnostic {
         let place = finding.place.clone().map(|place| self.place_in_set(place));
+        let text = finding.place.as_ref().and_then(|place| {
+            let text = self.texts.get(&place.pointer)?;
+            Some((text, place.range?))
+        });
+        let help = finding.help.as_ref().map(|help| match text {
+            Some((text, range)) => text.with_placeholders(help, range),
+            None => help.clone(),
+        });
         Diagnostic {
             place,
+            help,
             ..finding.clone()
         }
     }

@@ -171,6 +171,22 @@ impl FilledText {
         }
     }
 
+    /// What is said of a run of the text, with its placeholders and not with what they stand for.
+    pub(super) fn with_placeholders(&self, said: &str, range: Range) -> String {
+        let run = |text: &str, range: Range| -> String {
+            let start = index(text, range.start);
+            let count = index(text, range.end).saturating_sub(start);
+            let run: String = text.chars().skip(start).take(count).collect();
+            run.trim_matches(['"', '\'']).to_owned()
+        };
+        let filled = run(&self.text, range);
+        let written = run(&self.template, self.in_template(range));
+        match written.contains("{{") && !filled.is_empty() {
+            true => said.replace(&filled, &written),
+            false => said.to_owned(),
+        }
+    }
+
     fn template_index(&self, at: usize, is_end: bool) -> usize {
         let holds = |part: &&Part| match is_end {
             true => part.text.0 < at && at <= part.text.1,
@@ -209,6 +225,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_is_said_has_the_placeholders() {
+        let filled = fill("a: 'web.{{.name}}.svc/m' # {{.name}}", &parameters(), true).expect("it is filled");
+        let at = |column| Position { line: 1, column };
+        let range = Range {
+            start: at(4),
+            end: at(20),
+        };
+        let said = filled.with_placeholders("write `http://web.shop.svc/m`", range);
+        assert_eq!(said, "write `http://web.{{.name}}.svc/m`");
+    }
 
     fn parameters() -> Parameters {
         let value =

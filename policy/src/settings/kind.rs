@@ -205,10 +205,6 @@ texts! {
         true => Ok(text.to_owned()),
         false => Err(Problem::Pattern { pattern: text.to_owned(), why: "is not a DNS domain in lower case" }),
     };
-    Duration => Duration = |text, path| Duration::parse(text).ok_or_else(|| Problem::InvalidDuration {
-        name: path.to_string(),
-        text: text.to_owned(),
-    });
     Size => i64 = |text, path| parse_size(text).filter(|bytes| *bytes > 0).ok_or_else(|| {
         expected(text, path, "a size such as `20MB`")
     });
@@ -237,6 +233,24 @@ texts! {
     IpAddr => IpAddr = |text, path| text.parse().map_err(|_| expected(text, path, "an IP address"));
     HostPattern => HostPattern = |text, _path| HostPattern::parse(text);
     NamePattern => NamePattern = |text, _path| NamePattern::parse(text);
+}
+
+impl Kind for Duration {
+    type Value = Self;
+
+    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let Some(text) = written.as_str() else {
+            let instead = written.is_u64().then(|| format!("{written}s"));
+            reader.mismatch(path, written, "a duration such as `30s`", instead);
+            return None;
+        };
+        let duration = Self::parse(text);
+        if duration.is_none() {
+            let (name, text) = (path.to_string(), text.to_owned());
+            reader.report(path, Problem::InvalidDuration { name, text });
+        }
+        duration
+    }
 }
 
 /// True for a label's value: <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>.

@@ -106,11 +106,14 @@ impl<'a> Reader<'a> {
 
     /// The index of a name in a list of names.
     pub(crate) fn choice(&mut self, written: &Json, names: &[&'static str], path: &Path<'_>) -> Option<usize> {
-        let text = self.text(written, path)?;
-        let index = names.iter().position(|name| *name == text);
+        let index = names.iter().position(|name| written == name);
         if index.is_none() {
             let (last, others) = names.split_last()?;
             let expected = format!("`{}` or `{last}`", others.join("`, `"));
+            let Some(text) = written.as_str() else {
+                self.mismatch(path, written, &expected, None);
+                return None;
+            };
             let nearest = nearest(text, names.iter().copied());
             let error = format!("`{path}` is `{text}`, but must be {expected}");
             self.report(path, Problem::Settings { error, nearest });

@@ -23,7 +23,7 @@ pub(crate) use options::OPTIONS;
 pub(crate) use options::{CONTENT_TYPES, Shape};
 pub(crate) use options::{
     MAX_PATTERNS_OF_SOURCE, MAX_TAG_VALUE, MAX_TAGS, Options, Origin, Setting, TAG_VALUE, check_name_filters,
-    count_patterns, is_of_every_input, is_option, metric_version, name_filter, nearest, read_options,
+    count_patterns, is_of_every_input, is_option, meant_option, metric_version, name_filter, nearest, read_options,
     refuse_unsafe_text,
 };
 #[cfg(feature = "host")]

@@ -152,7 +152,11 @@ pub(crate) const OPTIONS: &[OptionRule] = &[
 
 /// True for an option that may be set.
 pub(crate) fn is_option(name: &str) -> bool {
-    OPTIONS.iter().any(|rule| rule.name == name)
+    rule(name).is_some()
+}
+
+fn rule(name: &str) -> Option<&'static OptionRule> {
+    OPTIONS.iter().find(|rule| rule.name == name)
 }
 
 const NOT_AN_OPTION: &str = "is not an option of an endpoint";
@@ -184,6 +188,7 @@ pub(crate) fn foreign(name: &str) -> Option<(&'static str, Option<&'static str>)
         "tagkeep" => "write `tagpass` for metrics, or `taginclude` for tags",
         "namekeep" => "write `namepass`",
         "sample_limit" => "write `content_length_limit`, which limits the size of an answer",
+        "tls_skip_verify" | "skip_tls_verify" | "insecure" => "write `insecure_skip_verify`",
         "ssl_verify" => "write `insecure_skip_verify`, with the opposite value",
         "enabled" => "remove it, or remove the endpoint",
         "alias" | "description" | "honor_labels" => "remove it",
@@ -200,9 +205,14 @@ pub(crate) fn foreign(name: &str) -> Option<(&'static str, Option<&'static str>)
             "use `fieldinclude`, `fieldexclude`, `tagpass`, `tagdrop` and `tags`"
         }
         "tls_config" => "write `insecure_skip_verify` or `tls_server_name`",
+        "bearer_token_file" | "tls_ca" | "tls_cert" | "tls_key" => {
+            return Some((
+                "is refused: it reads a file of Telegraf's pod",
+                Some(CREDENTIALS_INSTEAD),
+            ));
+        }
         "bearer_token"
         | "bearer_token_string"
-        | "bearer_token_file"
         | "bearer_token_secret"
         | "headers"
         | "username"
@@ -211,9 +221,6 @@ pub(crate) fn foreign(name: &str) -> Option<(&'static str, Option<&'static str>)
         | "authorization"
         | "oauth2"
         | "http_headers"
-        | "tls_ca"
-        | "tls_cert"
-        | "tls_key"
         | "tls_key_pwd" => {
             return Some((CREDENTIALS, Some(CREDENTIALS_INSTEAD)));
         }
@@ -232,6 +239,20 @@ pub(crate) fn foreign(name: &str) -> Option<(&'static str, Option<&'static str>)
         _ => return None,
     };
     Some((NOT_AN_OPTION, Some(advice)))
+}
+
+/// What a name means among an endpoint's options: the option, or the advice for a name that is none. `None` for a name that is
+/// like none of them.
+pub(crate) fn meant_option(name: &str) -> Option<Result<&'static str, &'static str>> {
+    if let Some(rule) = rule(name) {
+        return Some(Ok(rule.name));
+    }
+    let Some((_, advice)) = foreign(name) else {
+        return nearest(name, OPTIONS.iter().map(|rule| rule.name)).map(Ok);
+    };
+    let advice = advice?;
+    let written = advice.strip_prefix("write `").and_then(|rest| rest.strip_suffix('`'));
+    Some(written.and_then(rule).map(|rule| rule.name).ok_or(advice))
 }
 
 /// The most patterns in one option. Telegraf matches each with every metric, field or tag of a scrape.
@@ -302,7 +323,7 @@ pub(crate) fn read_options(
         if elsewhere.contains(&key.text.as_str()) {
             continue;
         }
-        let Some(rule) = OPTIONS.iter().find(|rule| rule.name == key.text) else {
+        let Some(rule) = rule(&key.text) else {
             if !refuse_unsafe_text(&key.text, origin, &key.spot, findings) {
                 let known = OPTIONS.iter().map(|rule| rule.name).chain(elsewhere.iter().copied());
                 let foreign = foreign(&key.text);
@@ -465,9 +486,26 @@ fn wrong_shape(name: &str, expected: &'static str, node: &Node, findings: &mut F
         name: name.to_owned(),
         expected,
         found: node.kind(),
+        instead: instead_of_text(expected, node),
     };
     findings.report(problem, node.place());
     None
+}
+
+/// The same value in the right type, where a text has only one meaning.
+fn instead_of_text(expected: &str, node: &Node) -> Option<String> {
+    let Data::Text(text) = &node.data else { return None };
+    let instead = match &**text {
+        "yes" | "on" | "true" if expected.starts_with("`true`") => "true",
+        "no" | "off" | "false" if expected.starts_with("`true`") => "false",
+        "1" | "2" if expected.starts_with('1') => text,
+        // It may be several texts.
+        text if expected.starts_with("a list") && !text.is_empty() && !text.contains([',', ' ', '|', '"', '\\']) => {
+            return Some(format!("[\"{text}\"]"));
+        }
+        _ => return None,
+    };
+    Some(instead.to_owned())
 }
 
 /// The effective version of the metric format. If the settings have none, it is Telegraf's default, 1.

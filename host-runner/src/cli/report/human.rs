@@ -156,12 +156,15 @@ pub(crate) fn summary(report: &Report) -> String {
     if report.settings_refused || (report.sources.is_empty() && !report.failures.is_empty()) {
         return "nothing was checked".to_owned();
     }
-    let mut parts = vec![format!(
-        "{} and {} in {}",
-        count(summary.sources, "source"),
-        count(summary.endpoints, "endpoint"),
-        count(summary.files, "file")
-    )];
+    let (sources, files) = (count(summary.sources, "source"), count(summary.files, "file"));
+    let endpoints = count(summary.endpoints, "endpoint");
+    // Endpoints of what is refused are not counted.
+    let mut parts = vec![match summary.refused {
+        0 => format!("{sources} and {endpoints} in {files}"),
+        1 if summary.sources == 1 => format!("{sources}, refused, in {files}"),
+        all if summary.sources == all => format!("{sources}, all refused, in {files}"),
+        refused => format!("{sources}, {refused} refused, and {endpoints} in {files}"),
+    }];
     if summary.errors > 0 {
         parts.push(count(summary.errors, "error"));
     }
