@@ -305,6 +305,74 @@ async fn a_telegraf_that_cannot_be_written_holds_up_no_other_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_source_is_scraped_when_there_is_room_for_it_again() {
+    let cluster = Cluster::start().await;
+    cluster.namespace("telegraf").await;
+    let _operator = cluster.operator_with(&standalone(json!(1))).await;
+    for number in 0..40 {
+        cluster.application(&large(number)).await;
+    }
+    let note = cluster.event("large-039", "Refused").await;
+    assert!(note.contains("TW406"), "{note}");
+    for number in 0..8 {
+        cluster.delete_application(&format!("large-{number:03}")).await;
+    }
+    have_files(&cluster, 32, 1).await;
+}
+
+/// Anybody can create an object in a source's name, which cannot be deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_rendered_for_what_others_make_in_a_source_s_name() {
+    let cluster = Cluster::start().await;
+    for namespace in ["telegraf", "evil"] {
+        cluster.namespace(namespace).await;
+    }
+    let operator = cluster.operator_with(&standalone(json!("auto"))).await;
+    for number in 0..10 {
+        cluster.application(&small(number)).await;
+    }
+    have_files(&cluster, 10, 1).await;
+    operator.is_quiet().await;
+    let calls = operator
+        .metric("telewarden_module_call_duration_seconds_count")
+        .await
+        .expect("a metric");
+    for number in 0..10 {
+        let forged = json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": format!("evil-{number}"),
+                "namespace": "evil",
+                "finalizers": ["example.org/stays"],
+                "labels": {
+                    "app.kubernetes.io/managed-by": "telewarden",
+                    "telegraf.influxdata.com/instance": "telewarden",
+                },
+                "annotations": {"telegraf.influxdata.com/source": format!("argoproj.io/Application/argocd/app-{number:05}")},
+            },
+        });
+        cluster.put(&forged).await;
+    }
+    // They are deleted, as far as that is possible.
+    let api = cluster.of("evil", "", "v1", "ConfigMap");
+    eventually(|| async {
+        let maps = api.list(&ListParams::default()).await.expect("list them").items;
+        let left = maps.iter().filter(|map| {
+            map.metadata
+                .name
+                .as_deref()
+                .is_some_and(|name| name.starts_with("evil"))
+        });
+        let left = left.filter(|map| map.metadata.deletion_timestamp.is_none()).count();
+        (left == 0).then_some(()).ok_or(format!("{left} are not deleted"))
+    })
+    .await;
+    operator.is_quiet().await;
+    assert_eq!(operator.metric("telewarden_module_call_duration_seconds_count").await, Some(calls));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_a_patch_has_added_is_removed_by_an_apply() {
     let cluster = Cluster::start().await;
     cluster.namespace("telegraf").await;

@@ -1,5 +1,6 @@
 //! Reports of sources, as objects: who writes them, and when they go.
 
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
 use telewarden_e2e_operator::{Application, Cluster, eventually, for_a_while};
 use telewarden_e2e_telegraf::{on_loopback, read_yaml};
@@ -22,6 +23,40 @@ async fn waits_for_its_secret(cluster: &Cluster, name: &str) {
         json!({"state": {"waiting": waiting}}),
     )
     .await;
+}
+
+/// Anybody can create a Report where another one should be.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_standalone_a_report_that_cannot_be_written_holds_up_no_other() {
+    let cluster = cluster().await;
+    install_reports(&cluster).await;
+    cluster.namespace("telegraf").await;
+    let name = telewarden_policy::report::name("argoproj.io/Application/argocd/mail", "telewarden");
+    let forged = json!({
+        "apiVersion": "openreports.io/v1alpha1",
+        "kind": "Report",
+        "metadata": {"name": name, "namespace": "mail"},
+        "results": [],
+    });
+    cluster.put(&forged).await;
+    let mut settings = on_loopback();
+    settings["topology"] = json!("standalone");
+    let _operator = operator_with(&cluster, &settings, &["--reports"]).await;
+    for name in ["mail", "shop"] {
+        let annotated = Application::named(name).annotated("queue: http://127.0.0.1:1/metrics\n");
+        cluster.application(&annotated).await;
+    }
+    let deployed = deployed(&cluster, "telegraf/telegraf").await;
+    let waiting = json!({"reason": "CreateContainerConfigError", "message": "secret \"telegraf\" not found"});
+    pod(&cluster, &deployed, "telegraf", json!({"state": {"waiting": waiting}})).await;
+    reports_say(&cluster, "shop", &["queue: error"]).await;
+    cluster.event("mail", "ForeignObject").await;
+    let reports = cluster.of("mail", "openreports.io", "v1alpha1", "Report");
+    reports
+        .delete(&name, &DeleteParams::default())
+        .await
+        .expect("delete it");
+    reports_say(&cluster, "mail", &["queue: error"]).await;
 }
 
 fn message(report: &Value) -> &str {
