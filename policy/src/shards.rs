@@ -25,6 +25,7 @@ const MAX_TENANT: usize = MAX_CONFIG_MAP / 4;
 const GROW: usize = MAX_CONFIG_MAP / 4 * 3;
 
 /// With `auto`, a shard is given up if no ConfigMap has more bytes without it.
+#[cfg(feature = "host")]
 const SHRINK: usize = MAX_CONFIG_MAP / 4;
 
 /// The most shards.

@@ -369,7 +369,10 @@ async fn nothing_is_rendered_for_what_others_make_in_a_source_s_name() {
     })
     .await;
     operator.is_quiet().await;
-    assert_eq!(operator.metric("telewarden_module_call_duration_seconds_count").await, Some(calls));
+    assert_eq!(
+        operator.metric("telewarden_module_call_duration_seconds_count").await,
+        Some(calls)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
