@@ -1,6 +1,5 @@
 //! Reports of sources, as objects: who writes them, and when they go.
 
-use kube::api::DeleteParams;
 use serde_json::{Value, json};
 use telewarden_e2e_operator::{Application, Cluster, eventually, for_a_while};
 use telewarden_e2e_telegraf::{on_loopback, read_yaml};
@@ -52,10 +51,7 @@ async fn in_standalone_a_report_that_cannot_be_written_holds_up_no_other() {
     reports_say(&cluster, "shop", &["queue: error"]).await;
     cluster.event("mail", "ForeignObject").await;
     let reports = cluster.of("mail", "openreports.io", "v1alpha1", "Report");
-    reports
-        .delete(&name, &DeleteParams::default())
-        .await
-        .expect("delete it");
+    reports.delete(&name, &Default::default()).await.expect("delete it");
     reports_say(&cluster, "mail", &["queue: error"]).await;
 }
 
