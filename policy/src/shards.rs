@@ -4,7 +4,7 @@
 //! (<https://en.wikipedia.org/wiki/Rendezvous_hashing>): with one more shard, sources move to the new one and nowhere else.
 //!
 //! A [`Ledger`] keeps account of the room in the ConfigMaps. With `shards: auto` it has as many shards as that takes: one more
-//! when a ConfigMap would be fuller than [`GROW`], and one less when none would then be fuller than [`SHRINK`].
+//! when a ConfigMap would be more than three quarters full, and one less when none would then be more than a quarter full.
 
 use sha2::{Digest, Sha256};
 
