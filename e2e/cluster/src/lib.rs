@@ -25,6 +25,7 @@ pub use legs::Legs;
 pub use metrics::sample;
 pub use node::{Kind, Node, name_of, text_at};
 pub use operator::{install_operator, operators, settings};
+pub use policies::remove_webhooks;
 pub use policy_server::{PolicyServer, policy_server};
 pub use road::Road;
 pub use telewarden_e2e_operator::{AuditEvent, merged, objects};

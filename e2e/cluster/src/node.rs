@@ -30,6 +30,8 @@ impl Kind {
     pub const DEPLOYMENT: Self = Self("apps", "v1", "Deployment");
     /// An Event.
     pub const EVENT: Self = Self("", "v1", "Event");
+    /// A MutatingWebhookConfiguration.
+    pub const MUTATING_WEBHOOK: Self = Self("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration");
     /// A Namespace.
     pub const NAMESPACE: Self = Self("", "v1", "Namespace");
     /// A Node.
@@ -42,6 +44,8 @@ impl Kind {
     pub const SECRET: Self = Self("", "v1", "Secret");
     /// A Service.
     pub const SERVICE: Self = Self("", "v1", "Service");
+    /// A ValidatingWebhookConfiguration.
+    pub const VALIDATING_WEBHOOK: Self = Self("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration");
 
     fn resource(self) -> ApiResource {
         ApiResource::from_gvk(&GroupVersionKind::gvk(self.0, self.1, self.2))

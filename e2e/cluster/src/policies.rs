@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::node::run;
-use crate::{Node, name_of, objects, sample};
+use crate::{Kind, Node, name_of, objects, sample};
 
 /// The node's address, where webhooks listen.
 pub(crate) const ADDRESS: &str = "10.111.0.1";
@@ -34,6 +34,15 @@ pub(crate) fn policies(folder: &Path, settings: &Value) -> Vec<Value> {
 /// What Kubewarden's controller calls a policy in a PolicyServer.
 pub(crate) fn id(policy: &Value) -> String {
     format!("clusterwide-{}", name_of(policy))
+}
+
+/// Removes the webhooks that an earlier test has left, which failed.
+pub async fn remove_webhooks(node: &Node) {
+    for kind in [Kind::MUTATING_WEBHOOK, Kind::VALIDATING_WEBHOOK] {
+        for webhook in node.list(kind, "", "").await {
+            node.delete(kind, "", &name_of(&webhook)).await;
+        }
+    }
 }
 
 /// The webhooks of some policies.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Application, ArgoCd, Database, Git, Kind, Node, Tracking, exporter, install_operator, name_of, objects,
-    restricted_namespace, root,
+    remove_webhooks, restricted_namespace, root,
 };
 
 /// The whole road, with a git repository of its own.
@@ -139,6 +139,7 @@ impl Road {
 
 /// Removes what an earlier test has left, which failed.
 async fn clear(node: &Node) {
+    remove_webhooks(node).await;
     for set in node.list(Kind::APPLICATION_SET, "argocd", "").await {
         node.delete(Kind::APPLICATION_SET, "argocd", &name_of(&set)).await;
     }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use telewarden_e2e_cluster::{
-    Application, ArgoCd, Kind, Node, PolicyServer, Webhook, eventually, policy_server, text_at,
+    Application, ArgoCd, Kind, Node, PolicyServer, Webhook, eventually, policy_server, remove_webhooks, text_at,
 };
 
 const DIGEST: &str = "/metadata/annotations/telegraf.influxdata.com~1rendered-digest";
@@ -28,6 +28,7 @@ fn reviewed(annotation: &str) -> Value {
 async fn cluster() -> Option<(Node, PathBuf)> {
     let program = policy_server()?;
     let node = Node::connect().await;
+    remove_webhooks(&node).await;
     ArgoCd::install(&node).await;
     node.delete(Kind::APPLICATION, "argocd", "reviewed").await;
     Some((node, program))
