@@ -737,6 +737,45 @@ mod tests {
     }
 
     #[test]
+    fn in_standalone_nothing_is_rendered_for_what_others_make_in_a_source_s_name() {
+        let mut fixture = Fixture::new(true);
+        fixture.state.put_source(source(REDIS, "one", "default"));
+        fixture.state.take_changes();
+        fixture.touched();
+        let forged = live("forged", 1, REDIS, "");
+        fixture.state.put_owned(forged.clone(), false);
+        assert_eq!(fixture.touched(), [ALL_SOURCES]);
+        let changes = fixture.state.take_changes();
+        let view = fixture.state.view_of(&changes);
+        assert_eq!((view.sources.len(), view.owned.len()), (0, 1));
+        // An object that the operator has made is the source's.
+        fixture
+            .state
+            .set_as_rendered(&forged, Digest::of_rendered(&Value::Null));
+        assert_eq!(fixture.state.view_of(&changes).owned.len(), 0);
+        fixture.state.put_owned(live("forged", 2, REDIS, "changed"), false);
+        let changes = fixture.state.take_changes();
+        let view = fixture.state.view_of(&changes);
+        assert_eq!((view.sources.len(), view.owned.len()), (1, 1));
+    }
+
+    #[test]
+    fn in_standalone_objects_of_all_are_limited_in_other_namespaces() {
+        let tracked = |namespace: &str| {
+            let fixture = Fixture::new(true);
+            let of_all = |number: usize| {
+                let mut object = object(&format!("spam-{number}"), 1, ALL_SOURCES, "");
+                object["metadata"]["namespace"] = json!(namespace);
+                live_of(&object)
+            };
+            let tracked = (0..=MAX_SURPLUS).filter(|number| fixture.state.put_owned(of_all(*number), false));
+            tracked.count()
+        };
+        assert_eq!(tracked("telegraf"), MAX_SURPLUS + 1);
+        assert_eq!(tracked("evil"), MAX_SURPLUS);
+    }
+
+    #[test]
     fn a_project_queues_its_sources_and_global_projects_queue_all() {
         let mut fixture = Fixture::new(false);
         fixture.state.put_source(source(REDIS, "one", "team"));

@@ -560,6 +560,36 @@ mod tests {
     }
 
     #[test]
+    fn who_was_refused_is_named_when_there_is_room() {
+        let mut all = shards(1, 0);
+        let mut number = 0;
+        while all.put(part(number, &"x".repeat(100_000))).is_ok() {
+            number += 1;
+        }
+        assert!(all.fit_now().is_empty(), "nothing has changed");
+        let refused = part(number, "").source;
+        // What takes less room than before makes room too.
+        all.put(part(0, "short")).unwrap();
+        assert_eq!(all.fit_now(), [refused.clone()]);
+        assert!(all.fit_now().is_empty(), "it is said once");
+        all.put(part(number, &"x".repeat(100_000))).unwrap();
+        all.remove(&part(1, "").source);
+        assert!(all.fit_now().is_empty(), "nobody waits");
+    }
+
+    #[test]
+    fn a_shard_that_could_not_be_rendered_keeps_what_it_had() {
+        let mut all = shards(1, 1);
+        assert!(all.shards()[0].needs_rendering().is_some());
+        all.shards()[0].set_rendered(Rendered::default());
+        all.put(part(1, "text")).unwrap();
+        // The module fails.
+        assert!(all.shards()[0].needs_rendering().is_some());
+        assert!(all.shards()[0].rendered().is_some());
+        assert!(all.shards()[0].needs_rendering().is_some());
+    }
+
+    #[test]
     fn what_has_no_room_any_more_leaves_at_once() {
         let mut all = grown();
         for number in 10..20 {
@@ -570,7 +600,11 @@ mod tests {
             }
         }
         assert!(all.shards()[0].size() > MAX_WHILE_LEAVING, "{}", all.shards()[0].size());
+        let (size, leaving) = (all.shards()[0].size(), all.shards()[0].leaving.len());
         all.release(&BTreeSet::new());
         assert!(all.shards()[0].size() <= MAX_WHILE_LEAVING);
+        // As few as possible: each has about 100,000 bytes.
+        let too_much = (size - MAX_WHILE_LEAVING).div_ceil(100_000);
+        assert_eq!(all.shards()[0].leaving.len(), leaving - too_much);
     }
 }
