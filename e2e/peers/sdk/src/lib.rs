@@ -17,6 +17,7 @@ impl Validatable for Settings {
 /// Registers the operations; a waPC host calls it once per instance.
 #[unsafe(no_mangle)]
 pub extern "C" fn wapc_init() {
+    register_function("validate_settings", kubewarden_policy_sdk::validate_settings::<Settings>);
     register_function("validate", validate);
 }
 

@@ -110,12 +110,12 @@ async fn a_buffer_that_fills_is_told() {
     let small = json!({"classes": {"default": {"agent": {"metric_batch_size": 10, "metric_buffer_limit": 40}}}});
     let settings = merged(merged(on_loopback(), outputs_to(&recorder.url())), small);
     let operator = operator(&cluster, &settings).await;
-    // One scrape nearly fills the buffer, and the next one, ten seconds later, is too much.
+    // One scrape nearly fills the buffer, and the next one, half a minute later, is too much.
     let queues: String = (0..37)
         .map(|queue| format!("queue_length{{queue=\"{queue}\"}} 7\n"))
         .collect();
     let exporter = Exporter::of(&format!("# TYPE queue_length gauge\n{queues}"));
-    let annotation = format!("queue: {{url: \"{}\", interval: 10s}}\n", exporter.url());
+    let annotation = format!("queue: {{url: \"{}\", interval: 30s}}\n", exporter.url());
     cluster
         .application(&Application::named("shop").annotated(&annotation))
         .await;
