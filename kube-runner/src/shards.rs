@@ -570,7 +570,7 @@ mod tests {
         let refused = part(number, "").source;
         // What takes less room than before makes room too.
         all.put(part(0, "short")).unwrap();
-        assert_eq!(all.fit_now(), [refused.clone()]);
+        assert_eq!(all.fit_now(), [refused]);
         assert!(all.fit_now().is_empty(), "it is said once");
         all.put(part(number, &"x".repeat(100_000))).unwrap();
         all.remove(&part(1, "").source);
