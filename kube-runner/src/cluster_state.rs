@@ -144,12 +144,12 @@ impl ClusterState {
 
     /// Queues a source, or in `standalone` only the objects that say that they are its.
     pub(crate) fn touch_named(&self, source: &str) {
-        self.is_named(source);
+        self.set_named(source);
         self.queue(source);
     }
 
     /// `standalone`: the next attempt is about the objects that say that they are this source's.
-    pub(crate) fn is_named(&self, source: &str) {
+    pub(crate) fn set_named(&self, source: &str) {
         if self.is_standalone() {
             self.changes().named.insert(source.to_owned());
         }
@@ -246,7 +246,7 @@ impl ClusterState {
     }
 
     /// Takes note that owned objects of a kind may not be listed.
-    pub(crate) fn is_forbidden(&self, kind: &GroupKind) {
+    pub(crate) fn set_forbidden(&self, kind: &GroupKind) {
         self.state().forbidden.insert(kind.clone());
     }
 

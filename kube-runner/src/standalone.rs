@@ -92,11 +92,15 @@ pub(crate) async fn attempt(
     if !context.remember(accepted).await? {
         left = left.or(Attempt::Later);
     }
-    // Those of sources that this attempt is not about.
-    let reports: Vec<_> = owned
+    let is_of_another = |live: &&Arc<Live>| {
+        is_report(&live.id, &live.source, &context.writer.instance)
+            && !changed.contains(&*live.source)
+            && context.state.source(&live.source).is_some()
+    };
+    let reports: Vec<ObjectId> = owned
         .values()
-        .filter(|live| is_report(&live.id, &live.source, &context.writer.instance))
-        .cloned()
+        .filter(is_of_another)
+        .map(|live| live.id.clone())
         .collect();
     let mut all = Owned::new(
         &context.writer,
@@ -104,11 +108,8 @@ pub(crate) async fn attempt(
         Some(&context.status.metrics),
         owned,
     );
-    for report in reports.iter().filter(|live| !changed.contains(&*live.source)) {
-        if context.state.source(&report.source).is_some() {
-            all.keep(&report.id);
-        }
-    }
+    // The Reports of sources that this attempt is not about stay.
+    reports.iter().for_each(|report| all.keep(report));
     let failed = apply(context, shards, &mut all, &rendered.objects).await?.or(stale);
     if let (Some(provider), Some(provided), None) = (&context.provider, &provided, &failed) {
         provider.written(provided);
@@ -127,7 +128,7 @@ pub(crate) async fn attempt(
         match stuck.is_known {
             true => context.state.has_changed(&stuck.source),
             // Nothing is rendered for what others have made in a source's name.
-            false => context.state.is_named(&stuck.source),
+            false => context.state.set_named(&stuck.source),
         }
     }
     // Last, when nothing uses them any more.

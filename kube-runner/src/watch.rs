@@ -512,7 +512,7 @@ async fn follow<K>(
                     _ => tracing::warn!(what, error = %Causes(&error), retry_in = ?delay, "the watch failed"),
                 }
                 if !is_needed && is_forbidden(&error) && listed.take().is_some() {
-                    watch.state.is_forbidden(&watch.kind);
+                    watch.state.set_forbidden(&watch.kind);
                     tracing::warn!(
                         what,
                         "they were rendered with other settings, and stay until they may be listed and deleted"

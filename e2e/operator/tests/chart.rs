@@ -546,6 +546,19 @@ async fn the_operator_that_it_installs_does_its_work_and_uses_every_right() {
     cluster.rights_were_enough_and_all_used(&given(&installed));
 }
 
+/// The operator's inventory, with the kinds that it has rendered.
+fn inventory(kinds: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": "telewarden-inventory-telewarden",
+            "namespace": "telewarden",
+            "annotations": {"applyset.kubernetes.io/contains-group-kinds": kinds},
+        },
+    })
+}
+
 /// Without it, what was rendered before would stay.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_right_stays_until_what_was_rendered_with_it_is_gone() {
@@ -553,20 +566,9 @@ async fn a_right_stays_until_what_was_rendered_with_it_is_gone() {
     let may_write_secrets = |installed: &[Value]| given(installed).iter().any(|right| right.resource == "secrets");
     let no_tokens = json!({"settings": {"influxdb": {"provide": "nothing"}}});
     assert!(!may_write_secrets(&cluster.install(&no_tokens)));
-    let mut inventory = json!({
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {
-            "name": "telewarden-inventory-telewarden",
-            "namespace": "telewarden",
-            "annotations": {"applyset.kubernetes.io/contains-group-kinds": "ConfigMap,Deployment.apps,Secret"},
-        },
-    });
-    cluster.put(&inventory).await;
+    cluster.put(&inventory("ConfigMap,Deployment.apps,Secret")).await;
     assert!(may_write_secrets(&cluster.install(&no_tokens)));
-    let annotations = &mut inventory["metadata"]["annotations"];
-    annotations["applyset.kubernetes.io/contains-group-kinds"] = json!("ConfigMap,Deployment.apps");
-    cluster.put(&inventory).await;
+    cluster.put(&inventory("ConfigMap,Deployment.apps")).await;
     assert!(!may_write_secrets(&cluster.install(&no_tokens)));
 }
 
@@ -576,16 +578,7 @@ async fn what_was_rendered_before_and_may_not_be_listed_any_more_holds_up_nothin
     cluster.namespace("redis").await;
     let no_tokens = json!({"lease": 3, "settings": {"influxdb": {"provide": "nothing"}}});
     let installed = cluster.install(&no_tokens);
-    let inventory = json!({
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {
-            "name": "telewarden-inventory-telewarden",
-            "namespace": "telewarden",
-            "annotations": {"applyset.kubernetes.io/contains-group-kinds": "ConfigMap,Deployment.apps,Secret"},
-        },
-    });
-    cluster.put(&inventory).await;
+    cluster.put(&inventory("ConfigMap,Deployment.apps,Secret")).await;
     let token = json!({
         "apiVersion": "v1",
         "kind": "Secret",
