@@ -9,7 +9,7 @@
 //! | `choosing_tags.rs` | the tags by which outputs select metrics or destinations |
 //! | `check.rs`, `databases.rs` | rules that concern several settings |
 //! | `effective.rs` | what is written, merged with the defaults, for hosts that show it |
-//! | `reader.rs`, `path.rs`, `constant.rs`, `declare.rs` | the macros and types behind the declarations |
+//! | `reader.rs`, `written.rs`, `node.rs`, `path.rs`, `constant.rs`, `declare.rs` | the macros and types behind the declarations |
 //!
 //! [`read`] reports all problems of a document at once, and answers [`Settings`], in which all names, patterns and
 //! templates are valid.
@@ -27,6 +27,7 @@ mod document;
 #[cfg(feature = "host")]
 mod effective;
 mod kind;
+mod node;
 mod path;
 mod pattern;
 #[cfg(feature = "plugins")]
@@ -42,7 +43,9 @@ mod thorough;
 mod topology;
 #[cfg(feature = "files")]
 mod variables;
+mod written;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
@@ -50,6 +53,7 @@ use serde_json::Value as Json;
 use self::kind::Kind;
 use self::path::Path;
 use self::reader::Reader;
+use self::written::Written;
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem};
 use crate::telegraf::{Key, OptionBounds};
 
@@ -76,6 +80,22 @@ impl Settings {
     /// True if all sources have to be rendered in one call, because they share one Telegraf.
     pub fn need_all_sources(&self) -> bool {
         self.topology.is_shared()
+    }
+
+    /// True if the Applications of a namespace are served.
+    pub(crate) fn serves(&self, namespace: &str) -> bool {
+        let sources = &self.sources;
+        sources.argocd_namespace == namespace || sources.application_namespaces.iter().any(|other| other == namespace)
+    }
+
+    /// The namespaces whose Applications are served.
+    pub(crate) fn application_namespaces(&self) -> Vec<String> {
+        let sources = &self.sources;
+        let mut namespaces: Vec<_> = sources.application_namespaces.iter().map(Cow::to_string).collect();
+        if sources.application_namespaces.iter().all(|other| *other != sources.argocd_namespace) {
+            namespaces.insert(0, sources.argocd_namespace.to_string());
+        }
+        namespaces
     }
 
     /// True if each source gets a token of its own.
@@ -157,7 +177,7 @@ fn read_document(document: Option<&Json>, plugins: CheckPlugins, findings: &mut 
     let mut reader = Reader::new(findings, topology.scopes());
     let mut settings = match document {
         Json::Null => Settings::read_default(&Settings::DEFAULT, &Path::ROOT, &mut reader),
-        Json::Object(_) => Settings::read(document, &Settings::DEFAULT, &Path::ROOT, &mut reader)?,
+        Json::Object(_) => Settings::read(Written::Document(document), &Settings::DEFAULT, &Path::ROOT, &mut reader)?,
         _ => {
             let error = "the settings are not a map".to_owned();
             findings.report(Problem::Settings { error, nearest: None }, Place::pointer(""));

@@ -14,6 +14,11 @@ impl Key {
         is_bare(text).then(|| Self(Cow::Owned(text.to_owned())))
     }
 
+    /// The key, without a copy. `None` if the text is not a bare key.
+    pub(crate) fn of(text: Cow<'static, str>) -> Option<Self> {
+        is_bare(&text).then_some(Self(text))
+    }
+
     /// The key's text.
     pub fn as_str(&self) -> &str {
         &self.0
