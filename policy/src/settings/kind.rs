@@ -292,7 +292,7 @@ impl<K: Kind> Kind for Vec<K> {
 
     fn read(written: Written<'_>, _: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
         let list = reader.list(written, path)?;
-        let mut items = Vec::with_capacity(list.size_hint().0);
+        let mut items = Vec::new();
         for (index, item) in list.enumerate() {
             items.extend(K::read(item, &Constant::Null, &path.index(index), reader));
         }
@@ -396,10 +396,10 @@ impl<P: Placeholders> Kind for TextWith<P> {
 pub(crate) struct Tags;
 
 impl Kind for Tags {
-    type Value = BTreeMap<Key, Template>;
+    type Value = SmallMap<Key, Template>;
 
     fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
-        let mut tags = BTreeMap::new();
+        let mut tags = SmallMap::default();
         for (name, value) in reader.entries(written.over(default), path)? {
             let path = path.name(&name);
             let key = Key::of(name.into_cow());
@@ -478,7 +478,7 @@ pub(crate) struct Plugins<P>(PhantomData<P>);
 /// The same, with at least one plugin.
 pub(crate) struct Outputs;
 
-type Instances = BTreeMap<Key, Vec<TemplateTable>>;
+type Instances = SmallMap<Key, Vec<TemplateTable>>;
 
 impl<P: Placeholders> Kind for Plugins<P> {
     type Value = Instances;
@@ -507,7 +507,7 @@ impl Kind for Outputs {
 }
 
 fn plugins(written: Written<'_>, scope: Scope, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Instances> {
-    let mut plugins = Instances::new();
+    let mut plugins = Instances::default();
     for (name, value) in reader.entries(written, path)? {
         let path = path.name(&name);
         let Some(key) = Key::of(name.into_cow()) else {
@@ -519,7 +519,7 @@ fn plugins(written: Written<'_>, scope: Scope, path: &Path<'_>, reader: &mut Rea
             reader.mismatch(&path, value, "a list of maps, one for each instance", None);
             continue;
         };
-        let mut instances = Vec::with_capacity(list.size_hint().0);
+        let mut instances = Vec::new();
         for (index, instance) in list.enumerate() {
             let path = path.index(index);
             if let Some(instance) = reader.map(instance, &path) {

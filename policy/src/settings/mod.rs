@@ -46,7 +46,6 @@ mod variables;
 mod written;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
@@ -55,6 +54,7 @@ use self::path::Path;
 use self::reader::Reader;
 use self::written::Written;
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem};
+use crate::sorted_map::SmallMap;
 use crate::telegraf::{Key, OptionBounds};
 
 pub(crate) use databases::{DatabaseOutput, PLUGIN as DATABASE_PLUGIN, outputs as database_outputs};
@@ -122,7 +122,7 @@ impl Class {
     /// The tables of all plugins and of the class itself.
     pub(crate) fn tables(&self) -> impl Iterator<Item = &TemplateTable> {
         let plugins = [&self.processors, &self.aggregators, &self.outputs];
-        let instances = plugins.into_iter().flat_map(BTreeMap::values).flatten();
+        let instances = plugins.into_iter().flat_map(SmallMap::values).flatten();
         [&self.global_tags, &self.agent].into_iter().chain(instances)
     }
 }
@@ -140,7 +140,7 @@ impl Endpoints {
 }
 
 /// Plugins by name, each with a table for each instance.
-pub(crate) type Plugins = BTreeMap<Key, Vec<TemplateTable>>;
+pub(crate) type Plugins = SmallMap<Key, Vec<TemplateTable>>;
 
 /// The default settings, as a document.
 pub fn defaults() -> Json {
@@ -321,10 +321,10 @@ mod tests {
         let class = |name: &str| {
             let class = &settings.classes[name];
             let outputs: Vec<_> = class.outputs.keys().map(Key::as_str).collect();
-            let interval = &class.agent[&crate::telegraf::key("interval")];
-            (format!("{interval:?}"), class.agent.len(), outputs)
+            let interval = class.agent.get(&crate::telegraf::key("interval")).unwrap();
+            (format!("{interval:?}"), class.agent.keys().count(), outputs)
         };
-        let text = |text: &str| format!("Text(Template([Text({text:?})]))");
+        let text = |text: &str| format!("Text(Text({text:?}))");
         assert_eq!(class("default"), (text("30s"), 7, vec!["influxdb_v2"]));
         assert_eq!(class("gold"), (text("60s"), 8, vec!["file"]));
     }

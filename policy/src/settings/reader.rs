@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::constant::Constant;
 use super::path::Path;
 use super::template::{Scope, Scopes, Template};
-use super::written::{Text, Written};
+use super::written::{Entries, Items, Text, Written};
 use crate::diagnostic::{Findings, Place, Problem};
 use crate::telegraf::nearest;
 
@@ -77,11 +77,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The entries of a map.
-    pub(crate) fn entries<'j>(
-        &mut self,
-        written: Written<'j>,
-        path: &Path<'_>,
-    ) -> Option<impl Iterator<Item = (Text<'j>, Written<'j>)> + use<'j>> {
+    pub(crate) fn entries<'j>(&mut self, written: Written<'j>, path: &Path<'_>) -> Option<Entries<'j>> {
         let entries = written.entries();
         if entries.is_none() {
             self.mismatch(path, written, "a map", None);
@@ -90,11 +86,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The items of a list.
-    pub(crate) fn list<'j>(
-        &mut self,
-        written: Written<'j>,
-        path: &Path<'_>,
-    ) -> Option<impl Iterator<Item = Written<'j>> + use<'j>> {
+    pub(crate) fn list<'j>(&mut self, written: Written<'j>, path: &Path<'_>) -> Option<Items<'j>> {
         let items = written.items();
         if items.is_none() {
             self.mismatch(path, written, "a list", None);

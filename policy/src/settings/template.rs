@@ -1,12 +1,11 @@
 //! Texts of the settings with placeholders.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use super::path::Path;
 use super::written::{Number, Text, Written};
 use crate::diagnostic::{Findings, Problem};
-use crate::sorted_map::sorted_map;
+use crate::sorted_map::{SmallMap, sorted_map};
 use crate::telegraf::{Key, Table, Value};
 
 /// What a placeholder stands for.
@@ -278,7 +277,7 @@ pub(crate) enum TemplateValue {
 }
 
 /// A table of Telegraf's configuration whose texts are templates.
-pub(crate) type TemplateTable = BTreeMap<Key, TemplateValue>;
+pub(crate) type TemplateTable = SmallMap<Key, TemplateValue>;
 
 /// The values with all placeholders filled.
 pub(crate) fn fill_table(table: &TemplateTable, names: &Names<'_>) -> Table {
@@ -313,7 +312,7 @@ pub(crate) fn texts(table: &TemplateTable) -> Vec<&Template> {
             TemplateValue::Tables(tables) => {
                 tables
                     .iter()
-                    .flat_map(BTreeMap::values)
+                    .flat_map(SmallMap::values)
                     .for_each(|value| collect(value, out));
             }
         }
@@ -330,7 +329,7 @@ pub(crate) fn read_table(
     path: &Path<'_>,
     findings: &mut Findings,
 ) -> TemplateTable {
-    let mut table = TemplateTable::new();
+    let mut table = TemplateTable::default();
     for (name, value) in map.entries().into_iter().flatten() {
         let path = path.name(&name);
         let Some(key) = Key::of(name.into_cow()) else {
@@ -362,7 +361,7 @@ fn read_value(value: Written<'_>, scope: Scope, path: &Path<'_>, findings: &mut 
     if let Some(flag) = value.flag() {
         return Some(TemplateValue::Boolean(flag));
     }
-    if value.entries().is_some() {
+    if value.is_map() {
         return Some(TemplateValue::Table(read_table(value, scope, path, findings)));
     }
     let Some(items) = value.items() else {

@@ -74,31 +74,29 @@ impl<'a> Written<'a> {
     }
 
     /// The items of a list.
-    pub(crate) fn items(self) -> Option<impl Iterator<Item = Self> + Clone> {
-        let (written, defaults): (&'a [Json], &'static [Constant]) = match self {
-            Self::Document(Json::Array(items)) => (items, &[]),
-            Self::Default(Constant::List(items)) => (&[], items),
-            _ => return None,
-        };
-        Some(written.iter().map(Self::Document).chain(defaults.iter().map(Self::Default)))
+    pub(crate) fn items(self) -> Option<Items<'a>> {
+        match self {
+            Self::Document(Json::Array(items)) => Some(Items { written: items, default: &[] }),
+            Self::Default(Constant::List(items)) => Some(Items { written: &[], default: items }),
+            _ => None,
+        }
+    }
+
+    /// True for a map.
+    pub(crate) fn is_map(self) -> bool {
+        self.entries().is_some()
     }
 
     /// The entries of a map.
-    pub(crate) fn entries(self) -> Option<impl Iterator<Item = (Text<'a>, Self)>> {
-        let (written, defaults) = match self {
+    pub(crate) fn entries(self) -> Option<Entries<'a>> {
+        let (written, default) = match self {
             Self::Document(Json::Object(entries)) => (Some(entries), [].as_slice()),
             Self::Default(Constant::Map(entries)) => (None, *entries),
             Self::Merged(written, default) => (Some(written), default.entries()),
             _ => return None,
         };
-        let known = defaults.iter().map(move |(name, default)| {
-            let over = written.and_then(|written| written.get(*name));
-            let value = over.map_or(Self::Default(default), |value| Self::Document(value).over(default));
-            (Text::Default(name), value)
-        });
-        let is_new = move |(name, _): &(&'a String, _)| defaults.iter().all(|(known, _)| known != name);
-        let new = written.into_iter().flatten().filter(is_new);
-        Some(known.chain(new.map(|(name, value)| (Text::Document(name), Self::Document(value)))))
+        let (index, new) = (0, written.map(Map::iter));
+        Some(Entries { written, default, index, new })
     }
 
     /// What the administrator wrote for a name of a map, but null, which means the default.
@@ -122,6 +120,58 @@ impl<'a> Written<'a> {
     pub(crate) fn to_map(self) -> Map<String, Json> {
         let entries = self.entries().into_iter().flatten();
         entries.map(|(name, value)| (name.to_string(), value.to_json())).collect()
+    }
+}
+
+/// The items of a list. Types instead of closures: all who read a list share the code.
+#[derive(Clone)]
+pub(crate) struct Items<'a> {
+    written: &'a [Json],
+    default: &'static [Constant],
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Written<'a>;
+
+    fn next(&mut self) -> Option<Written<'a>> {
+        if let [first, rest @ ..] = self.written {
+            self.written = rest;
+            return Some(Written::Document(first));
+        }
+        let (first, rest) = self.default.split_first()?;
+        self.default = rest;
+        Some(Written::Default(first))
+    }
+}
+
+/// The entries of a map: those of the default, in their order, each with what was written over it; then those that have no
+/// default.
+pub(crate) struct Entries<'a> {
+    written: Option<&'a Map<String, Json>>,
+    default: &'static [(&'static str, Constant)],
+    /// Of the next default.
+    index: usize,
+    new: Option<serde_json::map::Iter<'a>>,
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = (Text<'a>, Written<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some((name, default)) = self.default.get(self.index) {
+            self.index += 1;
+            let value = match self.written.and_then(|written| written.get(*name)) {
+                Some(written) => Written::Document(written).over(default),
+                None => Written::Default(default),
+            };
+            return Some((Text::Default(name), value));
+        }
+        loop {
+            let (name, value) = self.new.as_mut()?.next()?;
+            if self.default.iter().all(|(known, _)| known != name) {
+                return Some((Text::Document(name), Written::Document(value)));
+            }
+        }
     }
 }
 
