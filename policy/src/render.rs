@@ -270,7 +270,7 @@ impl Shared<'_> {
             Self::None => {}
             Self::Telegrafs(standalone) => standalone.remove(identity),
             #[cfg(feature = "guest")]
-            Self::Parts(_, kept) => kept.remove(identity),
+            Self::Parts(_, kept) => drop(kept.remove(identity)),
         }
     }
 }

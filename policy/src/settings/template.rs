@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::path::Path;
 use super::written::{Number, Text, Written};
 use crate::diagnostic::{Findings, Problem};
-use crate::sorted_map::{SmallMap, sorted_map};
+use crate::sorted_map::SmallMap;
 use crate::telegraf::{Key, Table, Value};
 
 /// What a placeholder stands for.
@@ -281,7 +281,8 @@ pub(crate) type TemplateTable = SmallMap<Key, TemplateValue>;
 
 /// The values with all placeholders filled.
 pub(crate) fn fill_table(table: &TemplateTable, names: &Names<'_>) -> Table {
-    sorted_map(table.iter().map(|(key, value)| (key.clone(), fill_value(value, names))))
+    let filled = table.iter().map(|(key, value)| (key.clone(), fill_value(value, names)));
+    filled.collect()
 }
 
 fn fill_value(value: &TemplateValue, names: &Names<'_>) -> Value {

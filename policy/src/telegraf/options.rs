@@ -409,7 +409,7 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
                 findings.report(Problem::TooManyTags { what, count, max }, node.place());
                 return None;
             }
-            let mut table = Table::new();
+            let mut table = Table::default();
             for (key, node) in entries {
                 let name = read_key(&key.text, "a tag's name", origin, &key.spot, findings);
                 let value = match node.text() {
@@ -433,7 +433,7 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
             if too_many_patterns(rule, count.sum(), node, findings) {
                 return None;
             }
-            let mut table = Table::new();
+            let mut table = Table::default();
             for (key, node) in entries {
                 let name = read_key(&key.text, "a tag's name", origin, &key.spot, findings);
                 let value = match &node.data {
