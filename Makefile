@@ -18,9 +18,9 @@ POLICY := Cargo.toml Cargo.lock policy/Cargo.toml $(wildcard policy/build.rs) $(
 help: ## List all targets
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# Without what no example needs, and without optimization, because it builds sooner; the tests use most of it too.
+# Without registries, which no example needs, and without optimization, because it builds sooner.
 demo: policy.wasm ## Build everything, then render examples/argocd.yaml
-	cargo build --locked -p telewarden --no-default-features --features cli
+	cargo build --locked -p telewarden --no-default-features --features command
 	$(TARGET)/debug/telewarden render examples/argocd.yaml
 	@printf '%s\n' '' \
 		'These objects are what examples/argocd.yaml, an annotated Application, becomes: the configuration of a Telegraf, and its' \
