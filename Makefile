@@ -107,7 +107,7 @@ workflows: ## Check the workflows of GitHub: their syntax, and what in them woul
 test: policy.wasm ## Check formatting, lints, links of the documentation and workflows, and run all tests except the end-to-end tests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked --lib --examples
 	cargo test --locked
 	@if command -v go >/dev/null && command -v python3 >/dev/null; then $(MAKE) --no-print-directory workflows; \
 		else echo 'make test: the workflows of GitHub are not checked, because that needs Go and Python' >&2; fi
