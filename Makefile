@@ -19,7 +19,7 @@ help: ## List all targets
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Without registries, which no example needs, and without optimization, because it builds sooner.
-demo: policy.wasm ## Build everything, then render examples/argocd.yaml
+demo: policy.wasm ## Build the module and the command, then render examples/argocd.yaml
 	cargo build --locked -p telewarden --no-default-features --features command
 	$(TARGET)/debug/telewarden render examples/argocd.yaml
 	@printf '%s\n' '' \
@@ -107,6 +107,7 @@ workflows: ## Check the workflows of GitHub: their syntax, and what in them woul
 test: policy.wasm ## Check formatting, lints, links of the documentation and workflows, and run all tests except the end-to-end tests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@# With the examples, as Clippy has just checked them: otherwise features differ, and 71 dependencies are checked again.
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked --lib --examples
 	cargo test --locked
 	@if command -v go >/dev/null && command -v python3 >/dev/null; then $(MAKE) --no-print-directory workflows; \
