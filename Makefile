@@ -153,7 +153,7 @@ cargo-deny: | rust
 	@command -v cargo-deny >/dev/null || \
 		cargo install --locked cargo-deny --version $(CARGO_DENY) --root $(CACHE)/cargo-deny-$(CARGO_DENY)
 
-deny: cargo-deny ## Check licences and sources of dependencies
+deny: cargo-deny ## Check licences and sources of dependencies, and that none is there in a second version
 	cargo deny --locked --all-features check bans licenses sources
 
 advisories: cargo-deny ## Check dependencies for known vulnerabilities (downloads the database)
