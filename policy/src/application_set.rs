@@ -151,7 +151,7 @@ pub(crate) fn check(object: &Object<'_>, settings: &Settings) -> Option<Vec<Diag
         place.pointer.insert_str(0, "/spec/template");
     }
     let is_patched = template_patch.is_some_and(|patch| {
-        patch.contains(&settings.annotation) || PREFIXES.iter().any(|prefix| patch.contains(prefix))
+        patch.contains(&*settings.annotation) || PREFIXES.iter().any(|prefix| patch.contains(prefix))
     });
     if is_patched {
         findings.push(Problem::UncheckedPlaceholder {}.at(Place::pointer("/spec/templatePatch")));

@@ -15,7 +15,10 @@ const MAX_DIGITS: usize = 18;
 impl Decimal {
     /// Reads a number without a sign.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let (whole, fraction) = match text.bytes().position(|byte| byte == b'.') {
+            Some(point) => (&text[..point], &text[point + 1..]),
+            None => (text, ""),
+        };
         if whole.len() + fraction.len() == 0 || whole.len() > MAX_DIGITS || fraction.len() > MAX_DIGITS {
             return None;
         }
@@ -41,7 +44,12 @@ impl Decimal {
 
     /// The number times a unit, rounded down. `None` if it is too large.
     pub(crate) fn times_rounded_down(self, unit: u128) -> Option<u128> {
-        Some(self.digits.checked_mul(unit)? / self.scale)
+        let product = self.digits.checked_mul(unit)?;
+        // Most numbers have no fraction, and a division of 128 bits is long.
+        match self.scale {
+            1 => Some(product),
+            scale => Some(product / scale),
+        }
     }
 }
 

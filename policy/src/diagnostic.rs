@@ -109,7 +109,7 @@ impl Place {
     /// An annotation's value, or a part of it.
     pub fn annotation(name: &str, range: Option<Range>) -> Self {
         Self {
-            pointer: format!("/metadata/annotations/{}", escape_pointer(name)),
+            pointer: format!("{ANNOTATIONS}{}", escape_pointer(name)),
             key: false,
             range,
         }
@@ -129,6 +129,9 @@ impl Place {
         Some(unescape_pointer(token))
     }
 }
+
+/// The beginning of the JSON pointers to annotations.
+pub(crate) const ANNOTATIONS: &str = "/metadata/annotations/";
 
 /// Escapes a reference token for a JSON pointer (RFC 6901, section 3).
 pub(crate) fn escape_pointer(token: &str) -> String {

@@ -1,5 +1,10 @@
 //! The waPC entry points. They only decode and encode.
 
+/// Faster than the standard library's allocator, and smaller.
+#[cfg(target_family = "wasm")]
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
 use wapc_guest::{CallResult, register_function};
 
 use crate::admission;

@@ -270,7 +270,7 @@ impl Shared<'_> {
             Self::None => {}
             Self::Telegrafs(standalone) => standalone.remove(identity),
             #[cfg(feature = "guest")]
-            Self::Parts(_, kept) => kept.remove(identity),
+            Self::Parts(_, kept) => drop(kept.remove(identity)),
         }
     }
 }
@@ -427,7 +427,7 @@ impl<'a> Renderer<'a> {
                 let part = Part::of(&accepted, settings);
                 debug_assert!(part.size() <= plan::size_bound(&accepted, settings));
                 let rendered = Rendered {
-                    namespace: Some(settings.standalone.namespace.clone()),
+                    namespace: Some(settings.standalone.namespace.to_string()),
                     class: Some(accepted.class.to_owned()),
                     databases: part.databases().iter().map(|need| need.database.clone()).collect(),
                     ..Rendered::default()
@@ -472,12 +472,8 @@ impl<'a> Renderer<'a> {
         let Identity::Application { namespace, .. } = &source.identity else {
             return None;
         };
-        let sources = &self.settings.sources;
-        if !sources.application_namespaces.contains(namespace) && *namespace != sources.argocd_namespace {
-            let mut allowed = sources.application_namespaces.clone();
-            if !allowed.contains(&sources.argocd_namespace) {
-                allowed.insert(0, sources.argocd_namespace.clone());
-            }
+        if !self.settings.serves(namespace) {
+            let allowed = self.settings.application_namespaces();
             let problem = Problem::ForeignNamespace {
                 namespace: namespace.clone(),
                 allowed,
@@ -553,11 +549,11 @@ impl<'a> Renderer<'a> {
 
 /// `standalone`: what is rendered once.
 fn rendered_for_all(settings: &Settings) -> Rendered {
-    let namespace = settings.standalone.namespace.as_str();
+    let namespace = &*settings.standalone.namespace;
     let names = plan::names_of_all(settings);
     Rendered {
         namespace: Some(namespace.to_owned()),
-        class: Some(settings.default_class.clone()),
+        class: Some(settings.default_class.to_string()),
         objects: resources::extra_resources(Owner::All, namespace, &names, settings),
         ..Rendered::default()
     }
@@ -597,7 +593,7 @@ fn check<'a>(source: Source<'a>, settings: &'a Settings, findings: &mut Findings
     }
     findings.append(of_annotations);
     let declaration = declaration?;
-    let class = declaration.class.as_ref().unwrap_or(&settings.default_class);
+    let class = declaration.class.as_deref().unwrap_or(&settings.default_class);
     let (class, class_settings) = settings.classes.get_key_value(class)?;
     if findings.has_error() {
         return None;

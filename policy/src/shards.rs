@@ -242,7 +242,7 @@ impl Ledger {
         self.total -= size;
         let of_tenant = get(&self.tenants, tenant).size - size;
         match of_tenant {
-            0 => self.tenants.remove(&tenant),
+            0 => drop(self.tenants.remove(&tenant)),
             size => self.tenants.insert(tenant, Entry { size, tenant }),
         }
         self.parts.remove(&source);

@@ -15,11 +15,37 @@ pub(crate) fn sorted_map<K: Ord, V>(entries: impl IntoIterator<Item = (K, V)>) -
 
 /// A map of at most some thousand entries, as a sorted list. A `BTreeMap` of another type would add 4 KB to the module.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct SmallMap<K, V>(Vec<(K, V)>);
+pub struct SmallMap<K, V>(Vec<(K, V)>);
 
 impl<K, V> Default for SmallMap<K, V> {
     fn default() -> Self {
         Self(Vec::new())
+    }
+}
+
+impl<K, V> SmallMap<K, V> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn iter(&self) -> Iter<'_, K, V> {
+        Iter(self.0.iter())
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.0.iter().map(|(key, _)| key)
+    }
+
+    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
+        self.0.iter().map(|(_, value)| value)
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
+        self.0.iter_mut().map(|(key, value)| (&*key, value))
     }
 }
 
@@ -62,13 +88,24 @@ impl<K: Ord, V> SmallMap<K, V> {
         }
     }
 
-    pub(crate) fn remove<Q: Ord + ?Sized>(&mut self, key: &Q)
+    pub(crate) fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
     {
-        if let Ok(at) = self.find(key) {
-            self.0.remove(at);
-        }
+        let at = self.find(key).ok()?;
+        Some(self.0.remove(at).1)
+    }
+
+    /// The value of a key, which is added if it is missing.
+    pub(crate) fn get_or_insert_with(&mut self, key: K, value: impl FnOnce() -> V) -> &mut V {
+        let at = match self.find(&key) {
+            Ok(at) => at,
+            Err(at) => {
+                self.0.insert(at, (key, value()));
+                at
+            }
+        };
+        &mut self.0[at].1
     }
 
     /// Adds entries, in the place of those with the same keys.
@@ -76,16 +113,33 @@ impl<K: Ord, V> SmallMap<K, V> {
         entries.into_iter().for_each(|(key, value)| self.insert(key, value));
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.0.iter().map(|(key, value)| (key, value))
-    }
+}
 
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
-        self.0.iter().map(|(key, _)| key)
+impl<K: Ord, V> FromIterator<(K, V)> for SmallMap<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        let mut map = Self::default();
+        map.extend(entries);
+        map
     }
+}
 
-    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
-        self.0.iter().map(|(_, value)| value)
+/// The entries of a [`SmallMap`].
+pub struct Iter<'m, K, V>(std::slice::Iter<'m, (K, V)>);
+
+impl<'m, K, V> Iterator for Iter<'m, K, V> {
+    type Item = (&'m K, &'m V);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|(key, value)| (key, value))
+    }
+}
+
+impl<'m, K, V> IntoIterator for &'m SmallMap<K, V> {
+    type Item = (&'m K, &'m V);
+    type IntoIter = Iter<'m, K, V>;
+
+    fn into_iter(self) -> Iter<'m, K, V> {
+        self.iter()
     }
 }
 
@@ -119,8 +173,8 @@ mod tests {
             let mut small = SmallMap::default();
             small.extend(entries.iter().copied());
             let mut map: BTreeMap<_, _> = entries.into_iter().collect();
-            map.remove(&4);
-            small.remove(&4);
+            prop_assert_eq!(small.remove(&4), map.remove(&4));
+            prop_assert_eq!(small.get_or_insert_with(3, || 7), map.entry(3).or_insert(7));
             prop_assert_eq!(small.iter().collect::<Vec<_>>(), map.iter().collect::<Vec<_>>());
             for key in 0..9 {
                 prop_assert_eq!(small.get(&key), map.get(&key));

@@ -68,10 +68,10 @@ impl EndpointUrl {
             });
             return Err(problems);
         }
-        if text
-            .split('?')
-            .next()
-            .is_some_and(|text| text.matches("://").count() > 1)
+        let before_query = text.split('?').next().unwrap_or_default();
+        if before_query
+            .split_once("://")
+            .is_some_and(|(_, rest)| rest.contains("://"))
         {
             problems.push(Problem::InvalidUrl {
                 text: shortened(text),
@@ -315,6 +315,11 @@ fn check_spelling(host: &str) -> Result<(), Problem> {
             instead: instead.filter(|host| check_spelling(host).is_ok()),
         })
     };
+    // A service's host, as most are.
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.');
+    if !host.ends_with('.') && host.bytes().all(is_plain) {
+        return check_labels(host, &refuse);
+    }
     if host.contains('%') {
         return refuse("is percent-encoded", None);
     }
@@ -325,10 +330,13 @@ fn check_spelling(host: &str) -> Result<(), Problem> {
     if host.contains(|c: char| c.is_ascii_uppercase()) {
         return refuse("is not in lower case", Some(host.to_ascii_lowercase()));
     }
-    let spelled = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
-    if !host.chars().all(spelled) {
-        return refuse("contains characters that are not allowed", None);
-    }
+    refuse("contains characters that are not allowed", None)
+}
+
+fn check_labels(
+    host: &str,
+    refuse: &dyn Fn(&'static str, Option<String>) -> Result<(), Problem>,
+) -> Result<(), Problem> {
     if host.len() > MAX_HOST {
         return refuse("is longer than 253 characters", None);
     }

@@ -115,7 +115,7 @@ fn read_entries(entries: &[(Key, Node)], context: &Context<'_>, endpoints: &mut 
     let mut seen = BTreeSet::new();
     for ((key, node), is_misplaced) in entries.iter().zip(&misplaced) {
         // A key that is given twice is reported as such.
-        if key.text == "<<" || !seen.insert(key.text.clone()) {
+        if key.text == "<<" || entries.len() > 1 && !seen.insert(key.text.clone()) {
             continue;
         }
         // All of it is one mistake.

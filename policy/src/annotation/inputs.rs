@@ -128,7 +128,7 @@ fn read_other(
     endpoints: &mut Endpoints,
     findings: &mut Findings,
 ) -> Table {
-    let mut table = Table::new();
+    let mut table = Table::default();
     let mut options = Options::default();
     for entry in entries {
         let (name, node) = (&entry.0, &entry.1);
@@ -168,7 +168,7 @@ const REFUSED: &[&str] = &["fielddrop", "fieldpass", "metricpass", "startup_erro
 
 /// An allowed plugin's table, unchanged, if Telegraf would replace nothing in it.
 fn read_table(entries: &[(located::Key, Node)], findings: &mut Findings) -> Table {
-    let mut table = Table::new();
+    let mut table = Table::default();
     for (key, node) in entries {
         read_entry(&mut table, key, node, findings);
     }

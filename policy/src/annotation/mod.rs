@@ -185,7 +185,7 @@ pub(crate) fn read(source: &Source<'_>, settings: &Settings, findings: &mut Find
         agent_interval: None,
     };
     context.defaults.extend(options);
-    let class = declaration.class.as_ref().unwrap_or(&settings.default_class);
+    let class = declaration.class.as_deref().unwrap_or(&settings.default_class);
     context.agent_interval = settings
         .classes
         .get(class)
@@ -417,12 +417,12 @@ impl Endpoints {
         let is_within_bounds = findings.errors() == before;
         if let Some(Setting {
             value: Value::Boolean(true),
-            place,
+            spot,
         }) = own.get("insecure_skip_verify")
             && !urls.is_empty()
             && urls.iter().all(|url| url.scheme() == "http")
         {
-            findings.report(Problem::NoEffectWithoutTls {}, place.clone());
+            findings.report(Problem::NoEffectWithoutTls {}, spot.place());
         }
         let own_names: Vec<_> = own.keys().copied().collect();
         let mut options = context.defaults.clone();
@@ -446,14 +446,14 @@ impl Endpoints {
             } else {
                 self.inherited_filter_is_reported |= is_inherited;
                 // A filter of the settings was checked there, so the endpoint's `metric_version` is the problem.
-                let of_annotation = options.get(name).and_then(|setting| setting.place.annotation_key());
-                match of_annotation {
-                    Some(_) => name,
-                    None => "metric_version",
+                let filter = options.get(name);
+                match filter.is_some_and(|setting| setting.spot.is_in_annotation()) {
+                    true => name,
+                    false => "metric_version",
                 }
             };
             if let Some(setting) = options.get(culprit) {
-                findings.report(problem, setting.place.clone());
+                findings.report(problem, setting.spot.place());
             }
         }
     }
@@ -464,22 +464,22 @@ fn check_reserved_tags(options: &Options, settings: &Settings, findings: &mut Fi
     let is_reserved = |tag: &str| settings.inputs.reserved_tags.contains(tag);
     if let Some(Setting {
         value: Value::Table(tags),
-        place,
+        spot,
     }) = options.get("tags")
     {
         for tag in tags.keys().filter(|tag| is_reserved(tag.as_str())) {
             let tag = tag.as_str().to_owned();
-            findings.report(Problem::ReservedTag { tag }, place.clone());
+            findings.report(Problem::ReservedTag { tag }, spot.place());
         }
     }
     if let Some(Setting {
         value: Value::Literal(tag),
-        place,
+        spot,
     }) = options.get("url_tag")
         && is_reserved(tag.as_str())
     {
         let tag = tag.as_str().to_owned();
-        findings.report(Problem::ReservedTag { tag }, place.clone());
+        findings.report(Problem::ReservedTag { tag }, spot.place());
     }
 }
 

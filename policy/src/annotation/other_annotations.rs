@@ -229,7 +229,7 @@ fn problem_with_name(annotation: &str, name: &str, settings: &Settings, findings
 fn nearest_annotation(annotation: &str, name: &str, settings: &Settings) -> Option<String> {
     let endpoints = &settings.annotation;
     if ENDPOINTS.contains(&annotation) {
-        return Some(endpoints.clone());
+        return Some(endpoints.to_string());
     }
     // The prefix is not compared: most names have the same one, so all would be similar.
     let prefix = annotation.strip_suffix(name).unwrap_or_default();
@@ -271,12 +271,12 @@ fn check_together(declaration: &Declaration, settings: &Settings, source: &Sourc
             findings.report(problem, Place::annotation(annotation, None));
         }
     }
-    let chosen = declaration.class.as_ref().unwrap_or(&settings.default_class);
+    let chosen = declaration.class.as_deref().unwrap_or(&settings.default_class);
     if let Some(class) = settings.classes.get(chosen) {
         let identity = &source.identity;
         if !class.allow.iter().any(|pattern| may_use(pattern, identity, settings)) {
             let problem = Problem::ClassNotAllowed {
-                class: chosen.clone(),
+                class: chosen.to_owned(),
                 source: identity.qualified_name(),
             };
             let annotation = match declaration.class {
@@ -470,7 +470,7 @@ impl Reader<'_> {
         }
         Some(SecretEnv {
             secret: self.text.to_owned(),
-            prefix: self.settings.allow.secret_env_prefix.clone(),
+            prefix: self.settings.allow.secret_env_prefix.to_string(),
         })
     }
 

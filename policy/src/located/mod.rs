@@ -4,16 +4,14 @@
 //! annotations. The meaning of a node is checked elsewhere. This module limits the cost of parsing: size and nesting
 //! are limited before a tree is built, and aliases are refused, so a tree cannot be larger than its text.
 
-mod json;
 mod toml;
 mod yaml;
 
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::diagnostic::{Findings, Place, Problem, Range};
+use crate::diagnostic::{ANNOTATIONS, Findings, Place, Problem, Range};
 
-pub(crate) use json::from_json;
 pub(crate) use toml::from_toml;
 pub(crate) use yaml::from_yaml;
 
@@ -36,6 +34,18 @@ pub(crate) struct Spot {
 }
 
 impl Spot {
+    /// The place of a value, by its JSON pointer.
+    pub(crate) fn of_value(pointer: Rc<str>) -> Self {
+        let (is_key, range) = (false, None);
+        Self { pointer, is_key, range }
+    }
+
+    /// The place of a key, by the JSON pointer of its value.
+    pub(crate) fn of_key(pointer: Rc<str>) -> Self {
+        let is_key = true;
+        Self { is_key, ..Self::of_value(pointer) }
+    }
+
     /// The place for a finding.
     pub(crate) fn place(&self) -> Place {
         Place {
@@ -43,6 +53,11 @@ impl Spot {
             key: self.is_key,
             range: self.range,
         }
+    }
+
+    /// True if it is in an annotation.
+    pub(crate) fn is_in_annotation(&self) -> bool {
+        self.pointer.starts_with(ANNOTATIONS)
     }
 
     /// The place of one character of a text that is the value here. If it is not known, the place of the value.

@@ -7,7 +7,6 @@ use crate::settings::{
     CREDENTIALS_DIRECTORY, Class, DATABASE_PLUGIN, Names, Plugins, Settings, TemplateTable, TemplateValue, fill_table,
     has_placeholder,
 };
-use crate::sorted_map::sorted_map;
 use crate::source::Source;
 use crate::telegraf::{Key, Literal, Table, Value, key, literal, metric_version};
 use crate::well_known::{ALL_SOURCES, ROUTING_TAG, STATUS_TAG};
@@ -30,9 +29,7 @@ pub(super) fn of_source(accepted: &Accepted<'_>, endpoints: &[&Endpoint], settin
     add_outputs(&mut table, outputs);
     add_health(&mut table);
     if !declaration.global_tags.is_empty()
-        && let Value::Table(tags) = table
-            .entry(key("global_tags"))
-            .or_insert_with(|| Value::Table(Table::new()))
+        && let Value::Table(tags) = table.get_or_insert_with(key("global_tags"), || Value::Table(Table::default()))
     {
         tags.extend(declaration.global_tags.clone());
     }
@@ -51,7 +48,7 @@ pub(super) fn endpoint_name<'a>(endpoints: &[&'a Endpoint]) -> &'a str {
 
 /// Only a class's outputs, to determine their addresses.
 pub(super) fn outputs_of(class: &Class) -> Table {
-    let mut table = Table::new();
+    let mut table = Table::default();
     add_outputs(&mut table, fill_plugins(&class.outputs, &Names::NONE));
     table
 }
@@ -74,7 +71,7 @@ pub(super) fn part_of_source(accepted: &Accepted<'_>, settings: &Settings) -> Ta
         ..
     } = accepted;
     let identity = literal(&source.identity.to_string());
-    let mut table = Table::new();
+    let mut table = Table::default();
     let names = source.names(settings, "");
     add_outputs(
         &mut table,
@@ -109,7 +106,7 @@ fn outputs_in_standalone(class: &Class, names: &Names<'_>, source: Option<&Liter
         if let Some(source) = source {
             // A metric passes if it matches any tag of `tagpass`, so there must be no other tag. `settings/check.rs` refuses
             // one.
-            let tagpass = sorted_map([(key(ROUTING_TAG), Value::list([source.clone()]))]);
+            let tagpass = Table::from_iter([(key(ROUTING_TAG), Value::list([source.clone()]))]);
             output.insert(key("tagpass"), Value::Table(tagpass));
         }
         exclude_tags(&mut output, [key(ROUTING_TAG)]);
@@ -122,12 +119,12 @@ fn outputs_in_standalone(class: &Class, names: &Names<'_>, source: Option<&Liter
 /// Gives each output a name, by which Telegraf's log and its own metrics tell them apart, and keeps those metrics that are for
 /// the operator out of it. `holder` is the source that the outputs belong to, if other sources have outputs beside them.
 fn finish_outputs(outputs: &mut Table, holder: Option<&str>, settings: &Settings) {
-    for (plugin, instances) in outputs {
+    for (plugin, instances) in outputs.iter_mut() {
         let Value::Tables(instances) = instances else { continue };
         for (index, output) in instances.iter_mut().enumerate() {
             let name = format!("{}-{}", plugin.as_str(), index + 1);
             let name = || Value::Replaceable(alias(holder, &name));
-            output.entry(key("alias")).or_insert_with(name);
+            output.get_or_insert_with(key("alias"), name);
             if settings.status {
                 drop_metrics_with(output, &[key(STATUS_TAG)]);
             }
@@ -167,8 +164,8 @@ impl InputTags {
             removed.push(key(STATUS_TAG));
         }
         Self {
-            more: Table::new(),
-            fixed: Table::new(),
+            more: Table::default(),
+            fixed: Table::default(),
             dropped: inputs.choosing_tags.clone(),
             removed,
         }
@@ -177,7 +174,7 @@ impl InputTags {
 
 /// Adds the agent, tags, processors and aggregators of a class.
 fn of_class(class: &Class, names: &Names<'_>, internal: bool, settings: &Settings) -> Table {
-    let mut table = Table::new();
+    let mut table = Table::default();
     for (name, part) in [("agent", &class.agent), ("global_tags", &class.global_tags)] {
         if !part.is_empty() {
             table.insert(key(name), Value::Table(fill_table(part, names)));
@@ -186,7 +183,7 @@ fn of_class(class: &Class, names: &Names<'_>, internal: bool, settings: &Setting
     // Options of the agent alone: Telegraf passes over them in an input. They put back the tags of ours that an input's
     // filters removed, so that a scraped label cannot stand in their place
     // (<https://docs.influxdata.com/telegraf/v1/configuration/#agent-configuration>).
-    if let Value::Table(agent) = table.entry(key("agent")).or_insert_with(|| Value::Table(Table::new())) {
+    if let Value::Table(agent) = table.get_or_insert_with(key("agent"), || Value::Table(Table::default())) {
         agent.insert(key("always_include_local_tags"), Value::Boolean(true));
         if settings.inputs.protect_global_tags && !class.global_tags.is_empty() {
             agent.insert(key("always_include_global_tags"), Value::Boolean(true));
@@ -199,7 +196,7 @@ fn of_class(class: &Class, names: &Names<'_>, internal: bool, settings: &Setting
         }
     }
     if internal {
-        let internal = sorted_map([(key("internal"), Value::Tables(vec![Table::new()]))]);
+        let internal = Table::from_iter([(key("internal"), Value::Tables(vec![Table::default()]))]);
         table.insert(key("inputs"), Value::Table(internal));
     }
     table
@@ -215,7 +212,7 @@ fn plugin_tables(plugins: &Plugins, keep: impl Fn(&Key, &TemplateTable) -> Optio
         let instances: Vec<_> = instances.iter().filter_map(|instance| keep(plugin, instance)).collect();
         (!instances.is_empty()).then(|| (plugin.clone(), Value::Tables(instances)))
     });
-    sorted_map(kept)
+    Table::from_iter(kept)
 }
 
 fn add_outputs(table: &mut Table, outputs: Table) {
@@ -228,23 +225,21 @@ fn add_outputs(table: &mut Table, outputs: Table) {
 /// does (<https://github.com/influxdata/telegraf/tree/master/plugins/outputs/health>).
 fn add_health(table: &mut Table) {
     let address = literal(&format!("http://:{HEALTH_PORT}"));
-    let health = sorted_map([(key("service_address"), address.into())]);
-    let outputs = table
-        .entry(key("outputs"))
-        .or_insert_with(|| Value::Table(Table::new()));
+    let health = Table::from_iter([(key("service_address"), address.into())]);
+    let outputs = table.get_or_insert_with(key("outputs"), || Value::Table(Table::default()));
     if let Value::Table(outputs) = outputs {
         outputs.insert(key("health"), Value::Tables(vec![health]));
     }
 }
 
 fn add_inputs(table: &mut Table, source: &Source<'_>, endpoints: &[&Endpoint], tags: &InputTags, settings: &Settings) {
-    let inputs = table.entry(key("inputs")).or_insert_with(|| Value::Table(Table::new()));
+    let inputs = table.get_or_insert_with(key("inputs"), || Value::Table(Table::default()));
     let Value::Table(inputs) = inputs else {
         unreachable!("`inputs` is made here and in `of_class`, as a table");
     };
     for endpoint in endpoints {
         let (plugin, input) = input(source, endpoint, tags, settings);
-        if let Value::Tables(instances) = inputs.entry(plugin).or_insert_with(|| Value::Tables(Vec::new())) {
+        if let Value::Tables(instances) = inputs.get_or_insert_with(plugin, || Value::Tables(Vec::new())) {
             instances.push(input);
         }
     }
@@ -261,7 +256,7 @@ fn input(source: &Source<'_>, endpoint: &Endpoint, tags: &InputTags, settings: &
             ..
         } => {
             let options = options.iter().map(|(name, setting)| (key(name), setting.value.clone()));
-            let mut table: Table = sorted_map(options);
+            let mut table: Table = Table::from_iter(options);
             for credential in credentials {
                 let value = match credential.is_file() {
                     true => literal(&format!("{CREDENTIALS_DIRECTORY}/{}", credential.path())).into(),
@@ -303,7 +298,7 @@ fn drop_metrics_with(table: &mut Table, tags: &[Key]) {
     }
     let mut tagdrop = match table.remove(&key("tagdrop")) {
         Some(Value::Table(tagdrop)) => tagdrop,
-        _ => Table::new(),
+        _ => Table::default(),
     };
     tagdrop.extend(tags.iter().map(|tag| (tag.clone(), Value::list([literal("*")]))));
     table.insert(key("tagdrop"), Value::Table(tagdrop));

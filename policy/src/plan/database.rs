@@ -53,7 +53,7 @@ pub(super) fn of_output(
                 shared_secret(settings),
                 format!("INFLUX_TOKEN_{}", hash.to_ascii_uppercase()),
             ),
-            false => (format!("{}-{hash}", setting.name), setting.key.clone()),
+            false => (format!("{}-{hash}", setting.name), setting.key.to_string()),
         };
         DatabaseToken { secret, key }
     });

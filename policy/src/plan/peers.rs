@@ -116,7 +116,7 @@ fn peers_of(host: &str, port: i32, cluster_domain: &str) -> Vec<Peer> {
 /// The peers of outputs, from the URLs in their options. An output without a URL has no connections (a file), or unknown
 /// ones.
 pub(super) fn of_outputs(configuration: &Table, settings: &Settings) -> Peers {
-    let cluster_domain = settings.endpoints.cluster_domain.as_str();
+    let cluster_domain = &*settings.endpoints.cluster_domain;
     let mut peers = Peers::default();
     let Some(Value::Table(outputs)) = configuration.get(&key("outputs")) else {
         return peers;

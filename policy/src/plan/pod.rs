@@ -32,7 +32,7 @@ impl Pod {
         let pod = &settings.pod;
         let (requests, limits) = resources(&declaration.requests, &declaration.limits, settings);
         Self {
-            image: declaration.image.as_ref().unwrap_or(&pod.image).clone(),
+            image: declaration.image.as_deref().unwrap_or(&pod.image).to_owned(),
             requests,
             limits,
             env: pod.env.iter().chain(&declaration.env).cloned().collect(),

@@ -3,7 +3,7 @@
 
 use super::Accepted;
 use crate::annotation::Input;
-use crate::settings::{Settings, Topology, fill_table};
+use crate::settings::{Names, Settings, Template, TemplateTable, TemplateValue, Topology};
 use crate::telegraf::{Table, Value};
 
 /// The most bytes of a plugin's header, and of what every output gets, such as its `tagpass`.
@@ -14,6 +14,12 @@ const INPUT: usize = 256;
 
 /// The most bytes in which the TOML writer writes one byte of a text: `\u0001`.
 const ESCAPED: usize = 6;
+
+/// The most bytes of a number, or of true or false.
+const SCALAR: usize = 32;
+
+/// The most bytes that the header of a table in a plugin has, besides the table's name: the name of the plugin, and brackets.
+const HEADER: usize = 40;
 
 /// The longest name of an endpoint.
 const ENDPOINT: &str = match std::str::from_utf8(&[b'x'; 63]) {
@@ -33,11 +39,11 @@ pub(crate) fn size_bound(accepted: &Accepted<'_>, settings: &Settings) -> usize 
     // The health output and Telegraf's own metrics are in each configuration, too.
     let mut of_class = 2 * PLUGIN + global_tags;
     for instance in accepted.class_settings.tables() {
-        of_class += PLUGIN + table(PLUGIN, &fill_table(instance, &names));
+        of_class += PLUGIN + table_of_class(PLUGIN, instance, &names);
     }
-    let mut of_input = INPUT + text(&inputs.name_override.fill(&names)) + global_tags;
+    let mut of_input = INPUT + filled(&inputs.name_override, &names) + global_tags;
     for (tag, value) in &inputs.tags {
-        of_input += tag.as_str().len() + text(&value.fill(&names));
+        of_input += tag.as_str().len() + filled(value, &names);
     }
     // A tag can be in `tagdrop` and in `tagexclude`.
     for tag in &inputs.reserved_tags {
@@ -66,6 +72,42 @@ fn text(text: &str) -> usize {
     }
 }
 
+/// A text of the settings with the values of its placeholders.
+fn filled(template: &Template, names: &Names<'_>) -> usize {
+    match template.has_placeholder() {
+        true => text(&template.fill(names)),
+        false => text(&template.literal_text()),
+    }
+}
+
+/// The same as [`table`], for a table of a class.
+fn table_of_class(path: usize, entries: &TemplateTable, names: &Names<'_>) -> usize {
+    let mut size = 0;
+    for (key, entry) in entries {
+        let key = key.as_str().len();
+        size += key + value_of_class(path + key + 1, entry, names);
+    }
+    size
+}
+
+/// The same as [`value`], for a value of a class.
+fn value_of_class(path: usize, entry: &TemplateValue, names: &Names<'_>) -> usize {
+    let header = path + HEADER;
+    match entry {
+        TemplateValue::Text(template) => filled(template, names),
+        TemplateValue::Integer(_) | TemplateValue::Float(_) | TemplateValue::Boolean(_) => SCALAR,
+        TemplateValue::List(values) => {
+            let values = values.iter().map(|entry| value_of_class(path, entry, names));
+            ESCAPED + values.sum::<usize>()
+        }
+        TemplateValue::Table(inner) => header + table_of_class(path, inner, names),
+        TemplateValue::Tables(tables) => {
+            let tables = tables.iter().map(|inner| header + table_of_class(path, inner, names));
+            tables.sum()
+        }
+    }
+}
+
 /// `path` is the length of the table's name.
 fn table(path: usize, entries: &Table) -> usize {
     let mut size = 0;
@@ -78,12 +120,11 @@ fn table(path: usize, entries: &Table) -> usize {
 
 /// `path` is the length of the name of a table that the value may be.
 fn value(path: usize, entry: &Value) -> usize {
-    // The name of the plugin and the brackets of a header are added.
-    let header = path + 40;
+    let header = path + HEADER;
     match entry {
         Value::Literal(literal) => text(literal.as_str()),
         Value::Replaceable(replaceable) => text(replaceable),
-        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => 32,
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => SCALAR,
         Value::List(values) => ESCAPED + values.iter().map(|entry| value(path, entry)).sum::<usize>(),
         Value::Table(inner) => header + table(path, inner),
         Value::Tables(tables) => tables.iter().map(|inner| header + table(path, inner)).sum(),

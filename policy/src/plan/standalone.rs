@@ -234,7 +234,7 @@ impl Base {
         mut needs: BTreeSet<String>,
         settings: &'a Settings,
     ) -> Workload<'a> {
-        let namespace = settings.standalone.namespace.as_str();
+        let namespace = &*settings.standalone.namespace;
         files.insert(SHARED_FILE.to_owned(), self.file.clone());
         for need in &self.needs {
             needs.insert(need.clone());

@@ -71,11 +71,11 @@ fn pod_spec(workload: &Workload<'_>, settings: &Settings) -> PodSpec {
         containers: [container(workload, settings)],
         image_pull_secrets: pod.image_pull_secrets.clone(),
         node_selector: pod.node_selector.clone(),
-        priority_class_name: pod.priority_class_name.clone(),
+        priority_class_name: pod.priority_class_name.to_string(),
         tolerations: pod.tolerations.clone(),
         topology_spread_constraints: pod.topology_spread_constraints.clone(),
         security_context: pod.security_context.clone(),
-        service_account_name: pod.service_account_name.clone(),
+        service_account_name: pod.service_account_name.to_string(),
         volumes,
     }
 }

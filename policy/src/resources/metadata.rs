@@ -17,7 +17,7 @@ pub(super) fn owner_labels(owner: Owner<'_>, settings: &Settings) -> BTreeMap<St
         ("app.kubernetes.io/name".to_owned(), "telegraf".to_owned()),
         ("app.kubernetes.io/component".to_owned(), "metrics".to_owned()),
         (MANAGED_BY.to_owned(), FIELD_MANAGER.to_owned()),
-        (INSTANCE.to_owned(), settings.instance.clone()),
+        (INSTANCE.to_owned(), settings.instance.to_string()),
     ]);
     if let Owner::Source { identity, endpoint } = owner {
         let kind = match identity {

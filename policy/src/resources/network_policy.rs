@@ -44,7 +44,7 @@ pub(super) fn network_policy(workload: &Workload<'_>, settings: &Settings) -> Ne
 /// The kubelet connects to Telegraf, and policies do not apply to it. Otherwise only the operator does, to read its status.
 fn ingress(workload: &Workload<'_>, settings: &Settings) -> Vec<NetworkPolicyIngressRule> {
     let rule = workload.status.as_ref().map(|_| NetworkPolicyIngressRule {
-        from: Some(vec![namespace_peer(settings.operator_namespace.clone())]),
+        from: Some(vec![namespace_peer(settings.operator_namespace.to_string())]),
         ports: Some(vec![port("TCP", i32::from(STATUS_PORT))]),
     });
     rule.into_iter().collect()
@@ -95,7 +95,7 @@ fn dns(dns: &Dns) -> Vec<NetworkPolicyEgressRule> {
             match_labels: Some(sorted_map(dns.pods.clone())),
             ..LabelSelector::default()
         }),
-        ..namespace_peer(dns.namespace.clone())
+        ..namespace_peer(dns.namespace.to_string())
     };
     let mut rules = vec![rule(vec![servers], i32::from(dns.port))];
     let addresses: Vec<_> = dns

@@ -35,10 +35,10 @@ pub(super) fn check(settings: &mut Settings, plugins: CheckPlugins, reader: &mut
 }
 
 fn default_class(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
-    let class = &settings.default_class;
+    let class = &*settings.default_class;
     if !settings.classes.contains_key(class) && !reader.is_wrong(&root.name("classes")) {
         let problem = Problem::UnknownDefaultClass {
-            class: class.clone(),
+            class: class.to_owned(),
             known: settings.classes.keys().cloned().collect(),
         };
         reader.report(&root.name("defaultClass"), problem);
@@ -142,7 +142,7 @@ fn resources(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
 /// In `standalone`, an output that differs by source selects the metrics of one source by a tag of telewarden. A metric
 /// passes if it matches any tag of `tagpass`, so `tagpass` cannot contain another tag.
 fn routing(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
-    let (classes, name) = (root.name("classes"), &settings.default_class);
+    let (classes, name) = (root.name("classes"), &*settings.default_class);
     let class = classes.name(name);
     let path = class.name("outputs");
     let outputs = settings.classes.get(name).into_iter().flat_map(|class| &class.outputs);

@@ -1,5 +1,7 @@
 //! The tags by which an output selects metrics or destinations. No annotation and no scraped metric may set them.
 
+use std::borrow::Cow;
+
 use super::template::{TemplateTable, TemplateValue};
 use crate::telegraf::Key;
 
@@ -23,7 +25,7 @@ fn add_table(table: &TemplateTable, names: &mut Vec<String>) {
                 names.extend(tags.keys().map(|tag| tag.as_str().to_owned()));
             }
             TemplateValue::Text(name) if option.ends_with("_tag") || by_tag && option == "key" => {
-                names.push(name.literal_text());
+                names.push(name.literal_text().into_owned());
             }
             value => add_value(value, names),
         }
@@ -40,7 +42,7 @@ fn add_value(value: &TemplateValue, names: &mut Vec<String>) {
     }
 }
 
-fn text(value: &TemplateValue) -> Option<String> {
+fn text(value: &TemplateValue) -> Option<Cow<'_, str>> {
     match value {
         TemplateValue::Text(text) => Some(text.literal_text()),
         _ => None,
@@ -50,6 +52,10 @@ fn text(value: &TemplateValue) -> Option<String> {
 /// Adds what may be the name of a tag in a text: `tag:NAME` (`outputs.cloudwatch_logs`), `{{NAME}}` (`outputs.elasticsearch`),
 /// `.Tag "NAME"` (Go templates), `tags.NAME` and `tags["NAME"]` (`metricpass`). A name too many does no harm.
 fn add_text(text: &str, names: &mut Vec<String>) {
+    // Each has one of these, and most texts have neither.
+    if !text.as_bytes().windows(2).any(|pair| matches!(pair, b"ag" | b"{{")) {
+        return;
+    }
     for start in ["tag:", "{{", ".Tag ", "tags.", "tags["] {
         for (_, rest) in text
             .match_indices(start)

@@ -1,6 +1,6 @@
 //! JSON constants, for the defaults.
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 /// A JSON value that needs no allocation. Write it with `constant!`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,12 +15,6 @@ pub(crate) enum Constant {
 }
 
 impl Constant {
-    /// The value of a map's key; null if the key is missing.
-    pub(crate) fn get(&self, name: &str) -> &Self {
-        let found = self.entries().iter().find(|(known, _)| *known == name);
-        found.map_or(&Self::Null, |(_, value)| value)
-    }
-
     /// The entries of a map; empty for other values.
     pub(crate) fn entries(&self) -> &'static [(&'static str, Self)] {
         match self {
@@ -29,32 +23,9 @@ impl Constant {
         }
     }
 
-    /// The items of a list; empty for other values.
-    pub(crate) fn items(&self) -> &'static [Self] {
-        match self {
-            Self::List(items) => items,
-            _ => &[],
-        }
-    }
-
     /// The names of a map, in their order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.entries().iter().map(|(name, _)| *name)
-    }
-
-    /// Merges the entries of a document into this map. Maps are merged; all other values are replaced.
-    pub(crate) fn merged_with(&self, written: &Map<String, Json>) -> Map<String, Json> {
-        let entries = self.entries().iter();
-        let defaults = entries.map(|(name, default)| ((*name).to_owned(), Json::from(default)));
-        let mut merged: Map<_, _> = defaults.collect();
-        for (name, value) in written {
-            let value = match (self.get(name), value) {
-                (default @ Self::Map(_), Json::Object(written)) => Json::Object(default.merged_with(written)),
-                _ => value.clone(),
-            };
-            merged.insert(name.clone(), value);
-        }
-        merged
     }
 }
 
@@ -66,7 +37,10 @@ impl From<&Constant> for Json {
             Constant::Number(value) => Self::from(*value),
             Constant::Text(value) => Self::from(*value),
             Constant::List(values) => Self::Array(values.iter().map(Self::from).collect()),
-            Constant::Map(_) => Self::Object(constant.merged_with(&Map::new())),
+            Constant::Map(entries) => {
+                let entries = entries.iter().map(|(name, value)| ((*name).to_owned(), Self::from(value)));
+                Self::Object(entries.collect())
+            }
         }
     }
 }
@@ -116,12 +90,5 @@ mod tests {
     #[test]
     fn a_constant_is_the_json_that_it_looks_like() {
         assert_eq!(Json::from(&DEFAULT), json!({"a": {"b": 1, "c": [true, "x"]}, "d": {}}));
-    }
-
-    #[test]
-    fn maps_are_merged_and_lists_are_replaced() {
-        let written = json!({"a": {"c": [], "e": null}, "d": 5});
-        let merged = DEFAULT.merged_with(written.as_object().unwrap());
-        assert_eq!(Json::Object(merged), json!({"a": {"b": 1, "c": [], "e": null}, "d": 5}));
     }
 }

@@ -47,7 +47,7 @@ impl<'a> DatabaseOutput<'a> {
         let plain = |text: &Template| {
             let filled = text.literal_text();
             let plain = !text.has_placeholder() && !is_replaced(&filled) && !filled.is_empty();
-            plain.then_some(filled)
+            plain.then(|| filled.into_owned())
         };
         let url = match output.get(&key("urls")) {
             Some(TemplateValue::List(urls)) => match urls.as_slice() {

@@ -51,27 +51,25 @@ macro_rules! settings {
             )*]);
 
             fn read(
-                written: &serde_json::Value,
-                default: &$crate::settings::constant::Constant,
+                written: $crate::settings::written::Written<'_>,
+                default: &'static $crate::settings::constant::Constant,
                 path: &$crate::settings::path::Path<'_>,
                 reader: &mut $crate::settings::reader::Reader<'_>,
             ) -> Option<Self> {
                 let section = reader.map(written, path)?;
+                let mut defaults = default.entries().iter();
                 let read = Self {
-                    $($setting: $crate::settings::kind::read_setting::<$kind>(section, camel_case!($setting), default, path, reader),)*
+                    $($setting: $crate::settings::kind::read_setting::<$kind>(
+                        section,
+                        camel_case!($setting),
+                        defaults.next(),
+                        path,
+                        reader,
+                    ),)*
                     $($($derived: Default::default(),)*)?
                 };
                 reader.report_unknown(section, &Self::DEFAULT, path);
                 Some(read)
-            }
-
-            fn read_default(
-                default: &$crate::settings::constant::Constant,
-                path: &$crate::settings::path::Path<'_>,
-                reader: &mut $crate::settings::reader::Reader<'_>,
-            ) -> Self {
-                let nothing = serde_json::Value::Object(serde_json::Map::new());
-                Self::read(&nothing, default, path, reader).expect("it is a map")
             }
         }
 
@@ -139,8 +137,8 @@ macro_rules! choices {
             type Value = Self;
 
             fn read(
-                written: &serde_json::Value,
-                _: &$crate::settings::constant::Constant,
+                written: $crate::settings::written::Written<'_>,
+                _: &'static $crate::settings::constant::Constant,
                 path: &$crate::settings::path::Path<'_>,
                 reader: &mut $crate::settings::reader::Reader<'_>,
             ) -> Option<Self> {
@@ -157,10 +155,11 @@ macro_rules! camel_case {
         const RUST: &str = stringify!($name);
         const DOCUMENT: [u8; $crate::settings::declare::camel_case_length(RUST)] =
             $crate::settings::declare::camel_case_bytes(RUST);
-        match std::str::from_utf8(&DOCUMENT) {
+        const NAME: &str = match std::str::from_utf8(&DOCUMENT) {
             Ok(name) => name,
             Err(_) => panic!("a name is ASCII"),
-        }
+        };
+        NAME
     }};
 }
 

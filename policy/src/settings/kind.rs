@@ -1,5 +1,6 @@
 //! The kinds of settings: the allowed values, and the types that they are parsed to.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::net::IpAddr;
@@ -9,14 +10,16 @@ use k8s_openapi::serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value as Json};
 
 use super::constant::Constant;
+use super::node::node;
 use super::path::Path;
 use super::pattern::{HostPattern, NamePattern};
 use super::quantity::Quantity;
 use super::reader::Reader;
 use super::template::{self, Scope, Scopes, Template, TemplateTable};
+use super::written::{Text, Written};
 use super::{check_image, is_dns_label, is_qualified_name, is_reserved_metadata};
 use crate::diagnostic::Problem;
-use crate::located::{Data, from_json};
+use crate::located::Data;
 use crate::shards::MAX_SHARDS;
 use crate::sorted_map::SmallMap;
 use crate::telegraf::{Duration, Key, Options, Origin, parse_size, read_options};
@@ -31,30 +34,27 @@ pub(crate) trait Kind {
 
     /// Parses a value of the document. Open maps are merged with the default. Answers `None`, after reporting it, if
     /// the value is invalid.
-    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value>;
+    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value>;
 
     /// Reads the default.
-    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
-        Self::read(&Json::from(default), default, path, reader).expect("a default is right")
+    fn read_default(default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
+        Self::read(Written::Default(default), default, path, reader).expect("a default is right")
     }
 }
 
-/// Reads the default of an open map as an empty map, which is merged with it.
-fn read_nothing<K: Kind>(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> K::Value {
-    K::read(&Json::Object(Map::new()), default, path, reader).expect("a default is right")
-}
-
 /// Reads a setting of a section. The default is used if the setting is missing, null or invalid, so that all other
-/// settings can still be read.
+/// settings can still be read. The defaults of a section have the order of its settings.
 pub(crate) fn read_setting<K: Kind>(
-    section: &Map<String, Json>,
+    section: Written<'_>,
     name: &'static str,
-    defaults: &Constant,
+    default: Option<&'static (&'static str, Constant)>,
     path: &Path<'_>,
     reader: &mut Reader<'_>,
 ) -> K::Value {
-    let (path, default) = (path.name(name), defaults.get(name));
-    let written = section.get(name).filter(|written| !written.is_null());
+    let path = path.name(name);
+    let default = default.filter(|(of, _)| *of == name);
+    let default = default.map_or(&Constant::Null, |(_, default)| default);
+    let written = section.written(name);
     match written.and_then(|written| K::read(written, default, &path, reader)) {
         Some(value) => value,
         None => K::read_default(default, &path, reader),
@@ -65,11 +65,11 @@ pub(crate) fn read_setting<K: Kind>(
 impl Kind for bool {
     type Value = Self;
 
-    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        let value = written.as_bool();
+    fn read(written: Written<'_>, _: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let value = written.flag();
         if value.is_none() {
-            let instead = written.as_str().filter(|text| matches!(*text, "true" | "false"));
-            reader.mismatch(path, written, "`true` or `false`", instead.map(str::to_owned));
+            let instead = written.text().filter(|text| matches!(&**text, "true" | "false"));
+            reader.mismatch(path, written, "`true` or `false`", instead.map(|text| text.to_string()));
         }
         value
     }
@@ -81,11 +81,11 @@ pub(crate) struct Count;
 impl Kind for Count {
     type Value = usize;
 
-    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<usize> {
+    fn read(written: Written<'_>, _: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<usize> {
         let count = |number: u64| usize::try_from(number).ok().filter(|number| *number > 0);
-        let value = written.as_u64().and_then(count);
+        let value = written.whole().and_then(count);
         if value.is_none() {
-            let number = written.as_str().and_then(|text| text.parse().ok()).and_then(count);
+            let number = written.text().and_then(|text| text.parse().ok()).and_then(count);
             let instead = number.map(|number| number.to_string());
             reader.mismatch(path, written, "a whole number, 1 or more", instead);
         }
@@ -99,17 +99,17 @@ pub(crate) struct Shards;
 impl Kind for Shards {
     type Value = Option<usize>;
 
-    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
-        if written.as_str() == Some("auto") {
+    fn read(written: Written<'_>, _: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        if written.text().is_some_and(|text| &*text == "auto") {
             return Some(None);
         }
         let count = |number: &u64| (1..=MAX_SHARDS as u64).contains(number);
         let value = written
-            .as_u64()
+            .whole()
             .filter(count)
             .and_then(|number| usize::try_from(number).ok());
         if value.is_none() {
-            let number = written.as_str().and_then(|text| text.parse().ok()).filter(count);
+            let number = written.text().and_then(|text| text.parse().ok()).filter(count);
             let instead = number.map(|number| number.to_string());
             reader.mismatch(path, written, "`auto`, or a whole number from 1 to 128", instead);
         }
@@ -119,10 +119,10 @@ impl Kind for Shards {
 
 /// Any text.
 impl Kind for String {
-    type Value = Self;
+    type Value = Cow<'static, str>;
 
-    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        reader.text(written, path).map(str::to_owned)
+    fn read(written: Written<'_>, _: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        reader.text(written, path).map(Text::into_cow)
     }
 }
 
@@ -135,7 +135,7 @@ macro_rules! texts {
         impl Kind for $kind {
             type Value = $value;
 
-            fn read(written: &Json, _: &Constant, $path: &Path<'_>, reader: &mut Reader<'_>) -> Option<$value> {
+            fn read(written: Written<'_>, _: &'static Constant, $path: &Path<'_>, reader: &mut Reader<'_>) -> Option<$value> {
                 let $text = reader.text(written, $path)?;
                 let parsed: Result<$value, Problem> = $parse;
                 match parsed {
@@ -183,9 +183,9 @@ pub(crate) struct Port;
 impl Kind for Port {
     type Value = u16;
 
-    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<u16> {
+    fn read(written: Written<'_>, _: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<u16> {
         let port = |number: u64| u16::try_from(number).ok().filter(|port| *port > 0);
-        let value = written.as_u64().and_then(port);
+        let value = written.whole().and_then(port);
         if value.is_none() {
             reader.mismatch(path, written, "a port, 1 to 65535", None);
         }
@@ -194,33 +194,33 @@ impl Kind for Port {
 }
 
 texts! {
-    AnnotationName => String = |text, _path| match is_qualified_name(text) {
-        true => Ok(text.to_owned()),
-        false => Err(Problem::AnnotationKey { key: text.to_owned() }),
+    AnnotationName => Cow<'static, str> = |text, _path| match is_qualified_name(&text) {
+        true => Ok(text.into_cow()),
+        false => Err(Problem::AnnotationKey { key: text.to_string() }),
     };
-    InstanceName => String = |text, _path| dns_label(text, "an instance's name");
-    NamespaceName => String = |text, _path| dns_label(text, "a namespace's name");
-    SecretName => String = |text, _path| dns_label(text, "a name of a Secret, or of a key in it");
-    Domain => String = |text, _path| match text.split('.').all(is_dns_label) {
-        true => Ok(text.to_owned()),
-        false => Err(Problem::Pattern { pattern: text.to_owned(), why: "is not a DNS domain in lower case" }),
+    InstanceName => Cow<'static, str> = |text, _path| dns_label(text, "an instance's name");
+    NamespaceName => Cow<'static, str> = |text, _path| dns_label(text, "a namespace's name");
+    SecretName => Cow<'static, str> = |text, _path| dns_label(text, "a name of a Secret, or of a key in it");
+    Domain => Cow<'static, str> = |text, _path| match text.split('.').all(is_dns_label) {
+        true => Ok(text.into_cow()),
+        false => Err(Problem::Pattern { pattern: text.to_string(), why: "is not a DNS domain in lower case" }),
     };
-    Size => i64 = |text, path| parse_size(text).filter(|bytes| *bytes > 0).ok_or_else(|| {
-        expected(text, path, "a size such as `20MB`")
+    Size => i64 = |text, path| parse_size(&text).filter(|bytes| *bytes > 0).ok_or_else(|| {
+        expected(&text, path, "a size such as `20MB`")
     });
-    Quantity => Quantity = |text, path| Quantity::parse(text).ok_or_else(|| Problem::InvalidQuantity {
+    Quantity => Quantity = |text, path| Quantity::parse(&text).ok_or_else(|| Problem::InvalidQuantity {
         name: path.to_string(),
-        text: text.to_owned(),
+        text: text.to_string(),
     });
-    Image => String = |text, _path| match check_image(text) {
-        Ok(()) => Ok(text.to_owned()),
-        Err(why) => Err(Problem::Image { image: text.to_owned(), why }),
+    Image => Cow<'static, str> = |text, _path| match check_image(&text) {
+        Ok(()) => Ok(text.into_cow()),
+        Err(why) => Err(Problem::Image { image: text.to_string(), why }),
     };
-    VariablePrefix => String = |text, path| {
+    VariablePrefix => Cow<'static, str> = |text, path| {
         let known = |c: char| c.is_ascii_alphanumeric() || c == '_';
         match text.starts_with(|c: char| known(c) && !c.is_ascii_digit()) && text.chars().all(known) {
-            true => Ok(text.to_owned()),
-            false => Err(expected(text, path, "the beginning of a variable's name such as `SECRET_`")),
+            true => Ok(text.into_cow()),
+            false => Err(expected(&text, path, "the beginning of a variable's name such as `SECRET_`")),
         }
     };
     PodLabel => Option<(String, String)> = |text, path| match text.split_once('=') {
@@ -228,25 +228,25 @@ texts! {
         Some((name, value)) if is_qualified_name(name) && is_label_value(value) => {
             Ok(Some((name.to_owned(), value.to_owned())))
         }
-        _ => Err(expected(text, path, "a label such as `k8s-app=kube-dns`")),
+        _ => Err(expected(&text, path, "a label such as `k8s-app=kube-dns`")),
     };
-    IpAddr => IpAddr = |text, path| text.parse().map_err(|_| expected(text, path, "an IP address"));
+    IpAddr => IpAddr = |text, path| text.parse().map_err(|_| expected(&text, path, "an IP address"));
     HostPattern => HostPattern = |text, _path| HostPattern::parse(text);
-    NamePattern => NamePattern = |text, _path| NamePattern::parse(text);
+    NamePattern => NamePattern = |text, _path| NamePattern::parse(&text);
 }
 
 impl Kind for Duration {
     type Value = Self;
 
-    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        let Some(text) = written.as_str() else {
-            let instead = written.is_u64().then(|| format!("{written}s"));
+    fn read(written: Written<'_>, _: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let Some(text) = written.text() else {
+            let instead = written.whole().map(|seconds| format!("{seconds}s"));
             reader.mismatch(path, written, "a duration such as `30s`", instead);
             return None;
         };
-        let duration = Self::parse(text);
+        let duration = Self::parse(&text);
         if duration.is_none() {
-            let (name, text) = (path.to_string(), text.to_owned());
+            let (name, text) = (path.to_string(), text.to_string());
             reader.report(path, Problem::InvalidDuration { name, text });
         }
         duration
@@ -258,11 +258,10 @@ fn is_label_value(text: &str) -> bool {
     text.is_empty() || (!text.contains('/') && is_qualified_name(text))
 }
 
-fn dns_label(text: &str, what: &'static str) -> Result<String, Problem> {
-    let text = text.to_owned();
+fn dns_label(text: Text<'_>, what: &'static str) -> Result<Cow<'static, str>, Problem> {
     match is_dns_label(&text) {
-        true => Ok(text),
-        false => Err(Problem::DnsLabel { text, what }),
+        true => Ok(text.into_cow()),
+        false => Err(Problem::DnsLabel { text: text.to_string(), what }),
     }
 }
 
@@ -279,10 +278,10 @@ pub(crate) struct OptionalDuration;
 impl Kind for OptionalDuration {
     type Value = Option<Duration>;
 
-    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
-        match written {
-            Json::Null => Some(None),
-            _ => <Duration as Kind>::read(written, default, path, reader).map(Some),
+    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        match written.is_null() {
+            true => Some(None),
+            false => <Duration as Kind>::read(written, default, path, reader).map(Some),
         }
     }
 }
@@ -291,18 +290,10 @@ impl Kind for OptionalDuration {
 impl<K: Kind> Kind for Vec<K> {
     type Value = Vec<K::Value>;
 
-    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
-        let mut items = Vec::with_capacity(default.items().len());
-        for (index, item) in default.items().iter().enumerate() {
-            items.push(K::read_default(item, &path.index(index), reader));
-        }
-        items
-    }
-
-    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+    fn read(written: Written<'_>, _: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
         let list = reader.list(written, path)?;
-        let mut items = Vec::with_capacity(list.len());
-        for (index, item) in list.iter().enumerate() {
+        let mut items = Vec::new();
+        for (index, item) in list.enumerate() {
             items.extend(K::read(item, &Constant::Null, &path.index(index), reader));
         }
         Some(items)
@@ -315,12 +306,8 @@ pub(crate) struct OneOrMore<K>(PhantomData<K>);
 impl<K: Kind> Kind for OneOrMore<K> {
     type Value = Vec<K::Value>;
 
-    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
-        Vec::<K>::read_default(default, path, reader)
-    }
-
-    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
-        if matches!(written, Json::Array(list) if list.is_empty()) {
+    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        if written.items().is_some_and(|mut items| items.next().is_none()) {
             let error =
                 format!("`{path}` is an empty list, and should have at least one item: nothing would be allowed");
             reader.report(path, Problem::Settings { error, nearest: None });
@@ -336,9 +323,10 @@ pub(crate) struct NameSet;
 impl Kind for NameSet {
     type Value = BTreeSet<String>;
 
-    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
         let mut names = BTreeSet::new();
-        names.extend(Vec::<String>::read(written, default, path, reader)?);
+        let list = Vec::<String>::read(written, default, path, reader)?;
+        names.extend(list.into_iter().map(Cow::into_owned));
         Some(names)
     }
 }
@@ -349,15 +337,11 @@ pub(crate) struct TextMap;
 impl Kind for TextMap {
     type Value = BTreeMap<String, String>;
 
-    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
-        read_nothing::<Self>(default, path, reader)
-    }
-
-    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
         let mut texts = BTreeMap::new();
-        for (name, value) in default.merged_with(reader.map(written, path)?) {
-            if let Some(text) = reader.text(&value, &path.name(&name)) {
-                texts.insert(name, text.to_owned());
+        for (name, value) in reader.entries(written.over(default), path)? {
+            if let Some(text) = reader.text(value, &path.name(&name)) {
+                texts.insert(name.to_string(), text.to_string());
             }
         }
         Some(texts)
@@ -402,7 +386,7 @@ pub(crate) struct TextWith<P>(PhantomData<P>);
 impl<P: Placeholders> Kind for TextWith<P> {
     type Value = Template;
 
-    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Template> {
+    fn read(written: Written<'_>, _: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Template> {
         let text = reader.text(written, path)?;
         reader.template(text, P::scope(reader.scopes), path)
     }
@@ -412,22 +396,19 @@ impl<P: Placeholders> Kind for TextWith<P> {
 pub(crate) struct Tags;
 
 impl Kind for Tags {
-    type Value = BTreeMap<Key, Template>;
+    type Value = SmallMap<Key, Template>;
 
-    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
-        read_nothing::<Self>(default, path, reader)
-    }
-
-    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
-        let mut tags = BTreeMap::new();
-        for (name, text) in TextMap::read(written, default, path, reader)? {
+    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        let mut tags = SmallMap::default();
+        for (name, value) in reader.entries(written.over(default), path)? {
             let path = path.name(&name);
-            let key = Key::new(&name);
+            let key = Key::of(name.into_cow());
             if key.is_none() {
                 let why = "a tag's name holds other characters than A-Z, a-z, 0-9, `_` and `-`";
                 reader.report_name(&path, Problem::TelegrafValue { why });
             }
-            let text = reader.template(&text, Scope::Endpoint, &path);
+            let text = reader.text(value, &path);
+            let text = text.and_then(|text| reader.template(text, Scope::Endpoint, &path));
             tags.extend(key.zip(text));
         }
         Some(tags)
@@ -443,7 +424,7 @@ pub(crate) struct PodAnnotations;
 impl Kind for PodLabels {
     type Value = SmallMap<String, Template>;
 
-    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
         let texts = TextMap::read(written, default, path, reader)?;
         Some(metadata(texts, "a label of the pods", path, reader))
     }
@@ -452,7 +433,7 @@ impl Kind for PodLabels {
 impl Kind for PodAnnotations {
     type Value = SmallMap<String, Template>;
 
-    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
         let texts = TextMap::read(written, default, path, reader)?;
         Some(metadata(texts, "an annotation of the pods", path, reader))
     }
@@ -470,7 +451,7 @@ fn metadata(
         if is_reserved_metadata(&name) {
             let name = name.clone();
             reader.report(&path, Problem::ReservedName { name, what });
-        } else if let Some(text) = reader.template(&text, Scope::Source, &path) {
+        } else if let Some(text) = reader.template(Text::Document(&text), Scope::Source, &path) {
             templates.insert(name.clone(), text);
         }
     }
@@ -483,14 +464,10 @@ pub(crate) struct Table<P>(PhantomData<P>);
 impl<P: Placeholders> Kind for Table<P> {
     type Value = TemplateTable;
 
-    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
-        read_nothing::<Self>(default, path, reader)
-    }
-
-    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<TemplateTable> {
-        let merged = default.merged_with(reader.map(written, path)?);
+    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<TemplateTable> {
+        let written = reader.map(written.over(default), path)?;
         let scope = P::scope(reader.scopes);
-        Some(template::read_table(&merged, scope, path, reader.findings))
+        Some(template::read_table(written, scope, path, reader.findings))
     }
 }
 
@@ -501,12 +478,12 @@ pub(crate) struct Plugins<P>(PhantomData<P>);
 /// The same, with at least one plugin.
 pub(crate) struct Outputs;
 
-type Instances = BTreeMap<Key, Vec<TemplateTable>>;
+type Instances = SmallMap<Key, Vec<TemplateTable>>;
 
 impl<P: Placeholders> Kind for Plugins<P> {
     type Value = Instances;
 
-    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Instances> {
+    fn read(written: Written<'_>, _: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Instances> {
         plugins(written, P::scope(reader.scopes), path, reader)
     }
 }
@@ -514,15 +491,14 @@ impl<P: Placeholders> Kind for Plugins<P> {
 impl Kind for Outputs {
     type Value = Instances;
 
-    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Instances> {
+    fn read(written: Written<'_>, _: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Instances> {
         let outputs = plugins(written, OfOutput::scope(reader.scopes), path, reader)?;
-        let is_empty = |value: &Json| matches!(value, Json::Array(instances) if instances.is_empty());
-        let written = written.as_object()?;
-        if written.values().all(is_empty) {
+        let is_empty = |value: Written<'_>| value.items().is_some_and(|mut instances| instances.next().is_none());
+        if written.entries()?.all(|(_, instances)| is_empty(instances)) {
             let class = path.parent_name().to_owned();
             reader.report(path, Problem::NoOutput { class });
         }
-        if written.contains_key("health") {
+        if outputs.keys().any(|plugin| plugin.as_str() == "health") {
             let plugin = "outputs.health".to_owned();
             reader.report(&path.name("health"), Problem::OwnPlugin { plugin });
         }
@@ -530,21 +506,21 @@ impl Kind for Outputs {
     }
 }
 
-fn plugins(written: &Json, scope: Scope, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Instances> {
-    let mut plugins = Instances::new();
-    for (name, value) in reader.map(written, path)? {
-        let path = path.name(name);
-        let Some(key) = Key::new(name) else {
+fn plugins(written: Written<'_>, scope: Scope, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Instances> {
+    let mut plugins = Instances::default();
+    for (name, value) in reader.entries(written, path)? {
+        let path = path.name(&name);
+        let Some(key) = Key::of(name.into_cow()) else {
             let why = "a plugin's name holds other characters than A-Z, a-z, 0-9, `_` and `-`";
             reader.report_name(&path, Problem::TelegrafValue { why });
             continue;
         };
-        let Some(list) = value.as_array() else {
+        let Some(list) = value.items() else {
             reader.mismatch(&path, value, "a list of maps, one for each instance", None);
             continue;
         };
-        let mut instances = Vec::with_capacity(list.len());
-        for (index, instance) in list.iter().enumerate() {
+        let mut instances = Vec::new();
+        for (index, instance) in list.enumerate() {
             let path = path.index(index);
             if let Some(instance) = reader.map(instance, &path) {
                 instances.push(template::read_table(instance, scope, &path, reader.findings));
@@ -563,27 +539,23 @@ impl<S: Kind> Kind for Sections<S> {
 
     const DEFAULT: Constant = Constant::Map(&[("default", S::DEFAULT)]);
 
-    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+    fn read(written: Written<'_>, _: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
         let mut sections = SmallMap::default();
-        let written = reader.map(written, path)?;
-        for (name, section) in written {
-            let path = path.name(name);
+        for (name, section) in reader.entries(written, path)? {
+            let path = path.name(&name);
             let section = match S::read(section, &S::DEFAULT, &path, reader) {
                 Some(section) => section,
                 None => S::read_default(&S::DEFAULT, &path, reader),
             };
-            sections.insert(name.clone(), section);
+            sections.insert(name.to_string(), section);
         }
-        if !written.contains_key("default") {
+        if !sections.contains_key("default") {
             let section = S::read_default(&S::DEFAULT, &path.name("default"), reader);
             sections.insert("default".to_owned(), section);
         }
         Some(sections)
     }
 
-    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
-        read_nothing::<Self>(default, path, reader)
-    }
 }
 
 /// Options of endpoints.
@@ -592,13 +564,8 @@ pub(crate) struct EndpointOptions;
 impl Kind for EndpointOptions {
     type Value = Options;
 
-    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
-        read_nothing::<Self>(default, path, reader)
-    }
-
-    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Options> {
-        let merged = default.merged_with(reader.map(written, path)?);
-        let node = from_json(&path.pointer(), &Json::Object(merged));
+    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Options> {
+        let node = node(reader.map(written.over(default), path)?, path.pointer().into());
         let Data::Map(entries) = &node.data else {
             return None;
         };
@@ -619,16 +586,14 @@ pub(crate) type PodToleration = Kubernetes<Toleration>;
 impl<T: DeserializeOwned + Serialize> Kind for Kubernetes<T> {
     type Value = T;
 
-    /// Kubernetes knows each field of a default.
-    fn read_default(default: &Constant, _: &Path<'_>, _: &mut Reader<'_>) -> T {
-        serde_json::from_value(Json::from(default)).expect("a default is right")
-    }
-
-    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<T> {
-        reader.map(written, path)?;
-        match serde_json::from_value::<T>(written.clone()) {
+    fn read(written: Written<'_>, _: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<T> {
+        let written = reader.map(written, path)?;
+        match serde_json::from_value::<T>(written.to_json()) {
             Ok(value) => {
-                if let Ok(kept) = serde_json::to_value(&value) {
+                // Kubernetes knows each field of a default.
+                if let Written::Document(written) = written
+                    && let Ok(kept) = serde_json::to_value(&value)
+                {
                     report_lost(written, &kept, path, reader);
                 }
                 Some(value)
@@ -664,12 +629,8 @@ pub(crate) struct PodFields;
 impl Kind for PodFields {
     type Value = Map<String, Json>;
 
-    fn read_default(default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
-        read_nothing::<Self>(default, path, reader)
-    }
-
-    fn read(written: &Json, default: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
-        let mut fields = default.merged_with(reader.map(written, path)?);
+    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        let mut fields = reader.map(written.over(default), path)?.to_map();
         fields.retain(|_, value| !value.is_null());
         Some(fields)
     }
@@ -693,8 +654,8 @@ pub(crate) struct ExtraResource;
 impl Kind for ExtraResource {
     type Value = Map<String, Json>;
 
-    fn read(written: &Json, _: &Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
-        let resource = reader.map(written, path)?;
+    fn read(written: Written<'_>, _: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        let resource = reader.map(written, path)?.to_map();
         let metadata = resource.get("metadata").unwrap_or(&Json::Null);
         for (field, value) in [
             ("apiVersion", resource.get("apiVersion")),
@@ -724,15 +685,17 @@ impl Kind for ExtraResource {
                 }
             }
         }
-        check_templates(written, path, reader);
-        Some(resource.clone())
+        for (name, value) in &resource {
+            check_templates(value, &path.name(name), reader);
+        }
+        Some(resource)
     }
 }
 
 fn check_templates(value: &Json, path: &Path<'_>, reader: &mut Reader<'_>) {
     match value {
         Json::String(text) => {
-            reader.template(text, Scope::Source, path);
+            reader.template(Text::Document(text), Scope::Source, path);
         }
         Json::Array(values) => {
             for (index, value) in values.iter().enumerate() {

@@ -9,7 +9,7 @@
 //! | `choosing_tags.rs` | the tags by which outputs select metrics or destinations |
 //! | `check.rs`, `databases.rs` | rules that concern several settings |
 //! | `effective.rs` | what is written, merged with the defaults, for hosts that show it |
-//! | `reader.rs`, `path.rs`, `constant.rs`, `declare.rs` | the macros and types behind the declarations |
+//! | `reader.rs`, `written.rs`, `node.rs`, `path.rs`, `constant.rs`, `declare.rs` | the macros and types behind the declarations |
 //!
 //! [`read`] reports all problems of a document at once, and answers [`Settings`], in which all names, patterns and
 //! templates are valid.
@@ -27,6 +27,7 @@ mod document;
 #[cfg(feature = "host")]
 mod effective;
 mod kind;
+mod node;
 mod path;
 mod pattern;
 #[cfg(feature = "plugins")]
@@ -42,15 +43,18 @@ mod thorough;
 mod topology;
 #[cfg(feature = "files")]
 mod variables;
+mod written;
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use serde_json::Value as Json;
 
 use self::kind::Kind;
 use self::path::Path;
 use self::reader::Reader;
+use self::written::Written;
 use crate::diagnostic::{Diagnostic, Findings, Place, Problem};
+use crate::sorted_map::SmallMap;
 use crate::telegraf::{Key, OptionBounds};
 
 pub(crate) use databases::{DatabaseOutput, PLUGIN as DATABASE_PLUGIN, outputs as database_outputs};
@@ -78,6 +82,22 @@ impl Settings {
         self.topology.is_shared()
     }
 
+    /// True if the Applications of a namespace are served.
+    pub(crate) fn serves(&self, namespace: &str) -> bool {
+        let sources = &self.sources;
+        sources.argocd_namespace == namespace || sources.application_namespaces.iter().any(|other| other == namespace)
+    }
+
+    /// The namespaces whose Applications are served.
+    pub(crate) fn application_namespaces(&self) -> Vec<String> {
+        let sources = &self.sources;
+        let mut namespaces: Vec<_> = sources.application_namespaces.iter().map(Cow::to_string).collect();
+        if sources.application_namespaces.iter().all(|other| *other != sources.argocd_namespace) {
+            namespaces.insert(0, sources.argocd_namespace.to_string());
+        }
+        namespaces
+    }
+
     /// True if each source gets a token of its own.
     pub(crate) fn provides_tokens(&self) -> bool {
         self.influxdb.provide == Provide::BucketsAndTokens
@@ -102,7 +122,7 @@ impl Class {
     /// The tables of all plugins and of the class itself.
     pub(crate) fn tables(&self) -> impl Iterator<Item = &TemplateTable> {
         let plugins = [&self.processors, &self.aggregators, &self.outputs];
-        let instances = plugins.into_iter().flat_map(BTreeMap::values).flatten();
+        let instances = plugins.into_iter().flat_map(SmallMap::values).flatten();
         [&self.global_tags, &self.agent].into_iter().chain(instances)
     }
 }
@@ -120,7 +140,7 @@ impl Endpoints {
 }
 
 /// Plugins by name, each with a table for each instance.
-pub(crate) type Plugins = BTreeMap<Key, Vec<TemplateTable>>;
+pub(crate) type Plugins = SmallMap<Key, Vec<TemplateTable>>;
 
 /// The default settings, as a document.
 pub fn defaults() -> Json {
@@ -157,7 +177,7 @@ fn read_document(document: Option<&Json>, plugins: CheckPlugins, findings: &mut 
     let mut reader = Reader::new(findings, topology.scopes());
     let mut settings = match document {
         Json::Null => Settings::read_default(&Settings::DEFAULT, &Path::ROOT, &mut reader),
-        Json::Object(_) => Settings::read(document, &Settings::DEFAULT, &Path::ROOT, &mut reader)?,
+        Json::Object(_) => Settings::read(Written::Document(document), &Settings::DEFAULT, &Path::ROOT, &mut reader)?,
         _ => {
             let error = "the settings are not a map".to_owned();
             findings.report(Problem::Settings { error, nearest: None }, Place::pointer(""));
@@ -301,10 +321,10 @@ mod tests {
         let class = |name: &str| {
             let class = &settings.classes[name];
             let outputs: Vec<_> = class.outputs.keys().map(Key::as_str).collect();
-            let interval = &class.agent[&crate::telegraf::key("interval")];
-            (format!("{interval:?}"), class.agent.len(), outputs)
+            let interval = class.agent.get(&crate::telegraf::key("interval")).unwrap();
+            (format!("{interval:?}"), class.agent.keys().count(), outputs)
         };
-        let text = |text: &str| format!("Text(Template([Text({text:?})]))");
+        let text = |text: &str| format!("Text(Text({text:?}))");
         assert_eq!(class("default"), (text("30s"), 7, vec!["influxdb_v2"]));
         assert_eq!(class("gold"), (text("60s"), 8, vec!["file"]));
     }

@@ -1,67 +1,53 @@
 //! Patterns of the settings: hosts, names and images.
 
 use super::template::{Names, Scope, Template};
+use super::written::Text;
 use crate::diagnostic::Problem;
 use crate::glob::Glob;
 
-/// A pattern for hosts, made of DNS labels. `*` stands for one or more whole labels.
+/// A pattern for hosts, made of DNS labels. `*` stands for one or more whole labels. A placeholder can be several labels:
+/// `{clusterDomain}` is `cluster.local`.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct HostPattern(Vec<LabelPattern>);
-
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum LabelPattern {
-    Any,
-    /// A label, or several: `{clusterDomain}` is `cluster.local`.
-    Labels(Template),
-}
+pub(crate) struct HostPattern(Template);
 
 impl HostPattern {
     /// Parses a pattern such as `*.{namespace}.svc`.
     ///
     /// # Errors
     /// If no host can match the pattern.
-    pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
-        let refuse = |why| Problem::Pattern {
-            pattern: text.to_owned(),
-            why,
+    pub(crate) fn parse(text: Text<'_>) -> Result<Self, Problem> {
+        let refuse = |why| {
+            let pattern = text.to_string();
+            Err(Problem::Pattern { pattern, why })
         };
         if text.contains('/') || (text.contains(':') && !text.starts_with('[')) {
-            return Err(refuse(
-                "has more than a host: leave out the scheme, the port and the path",
-            ));
+            return refuse("has more than a host: leave out the scheme, the port and the path");
         }
-        let labels = text.split('.').map(|label| {
-            if label == "*" {
-                return Ok(LabelPattern::Any);
-            }
+        let template = Template::of(text, Scope::Host)?;
+        let sample = template.fill(&Names {
+            application: "a",
+            namespace: "a",
+            bucket: "a",
+            endpoint: "a",
+            cluster_domain: "a",
+        });
+        let spelled = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | ':' | '[' | ']');
+        for label in sample.split('.').filter(|label| *label != "*") {
             if label.is_empty() {
-                return Err(refuse("has an empty label"));
+                return refuse("has an empty label");
             }
             if label.contains('*') {
-                return Err(refuse("uses `*` as a part of a label"));
+                return refuse("uses `*` as a part of a label");
             }
-            let template = Template::parse(label, Scope::Host)?;
-            let sample = template.fill(&Names {
-                application: "a",
-                namespace: "a",
-                bucket: "a",
-                endpoint: "a",
-                cluster_domain: "a",
-            });
-            let spelled =
-                |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | ':' | '[' | ']');
-            let is_address = sample.starts_with('[');
-            if sample.len() > 63 || !is_address && (sample.starts_with('-') || sample.ends_with('-')) {
-                return Err(refuse(
-                    "has an invalid label: labels have at most 63 characters, and no `-` at either end",
-                ));
+            let is_address = label.starts_with('[');
+            if label.len() > 63 || !is_address && (label.starts_with('-') || label.ends_with('-')) {
+                return refuse("has an invalid label: labels have at most 63 characters, and no `-` at either end");
             }
-            if !sample.chars().all(spelled) {
-                return Err(refuse("has invalid characters: hosts are in lower case"));
+            if !label.chars().all(spelled) {
+                return refuse("has invalid characters: hosts are in lower case");
             }
-            Ok(LabelPattern::Labels(template))
-        });
-        Ok(Self(labels.collect::<Result<_, _>>()?))
+        }
+        Ok(Self(template))
     }
 
     /// True if the host matches. The comparison is exact, because the host of an
@@ -72,24 +58,13 @@ impl HostPattern {
 
     /// The pattern with a source's names in place of its placeholders.
     pub(crate) fn fill(&self, names: &Names<'_>) -> String {
-        let mut filled = String::new();
-        for (index, label) in self.0.iter().enumerate() {
-            if index > 0 {
-                filled.push('.');
-            }
-            match label {
-                LabelPattern::Any => filled.push('*'),
-                LabelPattern::Labels(template) => template.fill_into(names, &mut filled),
-            }
-        }
-        filled
+        self.0.fill(names)
     }
 
     /// True if whoever names a source chooses a namespace whose services the pattern matches: `*.{application}.svc`.
     #[cfg(feature = "files")]
     pub(crate) fn takes_namespace_from_name(&self, cluster_domain: &str) -> bool {
-        let is_name = |label: &LabelPattern| matches!(label, LabelPattern::Labels(text) if text.has_source_name());
-        if !self.0.iter().any(is_name) {
+        if !self.0.has_source_name() {
             return false;
         }
         let filled = self.fill(&Names {
@@ -142,14 +117,10 @@ impl HostPattern {
             let mut of_dns = names.cluster_domain.split('.').chain(["svc", "*"]);
             !name.contains('.') && of_dns.all(|label| label != name)
         };
-        let is_uniform = |label: &LabelPattern| match label {
-            LabelPattern::Any => true,
-            LabelPattern::Labels(template) => template.is_uniform(),
-        };
         [names.application, names.namespace, names.bucket]
             .into_iter()
             .all(is_plain)
-            && self.0.iter().all(is_uniform)
+            && self.0.has_whole_placeholders('.')
     }
 }
 
@@ -317,7 +288,7 @@ mod tests {
     #[case("*.a.b.*", "a.a.b.a.b.c", true)]
     #[case("a.*", "a", false)]
     fn stars_match_whole_labels(#[case] pattern: &str, #[case] host: &str, #[case] expected: bool) {
-        assert_eq!(HostPattern::parse(pattern).unwrap().matches(host, &NAMES), expected);
+        assert_eq!(HostPattern::parse(Text::Document(pattern)).unwrap().matches(host, &NAMES), expected);
     }
 
     #[rstest]
@@ -332,7 +303,7 @@ mod tests {
     #[case("*.{namespace}-.svc")]
     #[case("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.svc")]
     fn patterns_that_match_no_host_are_refused(#[case] pattern: &str) {
-        assert!(HostPattern::parse(pattern).is_err());
+        assert!(HostPattern::parse(Text::Document(pattern)).is_err());
     }
 
     #[rstest]
@@ -369,7 +340,7 @@ mod tests {
             ..NAMES
         };
         assert_eq!(
-            HostPattern::parse(pattern).unwrap().reaches_other_namespaces(&names),
+            HostPattern::parse(Text::Document(pattern)).unwrap().reaches_other_namespaces(&names),
             reaches
         );
     }
@@ -386,7 +357,7 @@ mod tests {
     #[case("*", false)]
     #[cfg(feature = "files")]
     fn a_source_name_can_stand_for_a_namespace(#[case] pattern: &str, #[case] expected: bool) {
-        let pattern = HostPattern::parse(pattern).unwrap();
+        let pattern = HostPattern::parse(Text::Document(pattern)).unwrap();
         assert_eq!(pattern.takes_namespace_from_name("cluster.local"), expected);
     }
 

@@ -2,11 +2,12 @@
 //!
 //! `serde` would stop at the first problem, give no place, and take four times as much space in the module.
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use super::constant::Constant;
 use super::path::Path;
 use super::template::{Scope, Scopes, Template};
+use super::written::{Entries, Items, Text, Written};
 use crate::diagnostic::{Findings, Place, Problem};
 use crate::telegraf::nearest;
 
@@ -56,7 +57,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Reports unknown settings of a section.
-    pub(crate) fn report_unknown(&mut self, section: &Map<String, Json>, known: &Constant, path: &Path<'_>) {
+    pub(crate) fn report_unknown(&mut self, section: Written<'_>, known: &Constant, path: &Path<'_>) {
+        let Written::Document(Json::Object(section)) = section else {
+            return;
+        };
         for name in section.keys() {
             if known.names().all(|known| known != name) {
                 let path = path.name(name);
@@ -68,34 +72,41 @@ impl<'a> Reader<'a> {
     }
 
     /// A map.
-    pub(crate) fn map<'j>(&mut self, written: &'j Json, path: &Path<'_>) -> Option<&'j Map<String, Json>> {
-        if !written.is_object() {
-            self.mismatch(path, written, "a map", None);
-        }
-        written.as_object()
+    pub(crate) fn map<'j>(&mut self, written: Written<'j>, path: &Path<'_>) -> Option<Written<'j>> {
+        self.entries(written, path).map(|_| written)
     }
 
-    /// A list.
-    pub(crate) fn list<'j>(&mut self, written: &'j Json, path: &Path<'_>) -> Option<&'j [Json]> {
-        if !written.is_array() {
+    /// The entries of a map.
+    pub(crate) fn entries<'j>(&mut self, written: Written<'j>, path: &Path<'_>) -> Option<Entries<'j>> {
+        let entries = written.entries();
+        if entries.is_none() {
+            self.mismatch(path, written, "a map", None);
+        }
+        entries
+    }
+
+    /// The items of a list.
+    pub(crate) fn list<'j>(&mut self, written: Written<'j>, path: &Path<'_>) -> Option<Items<'j>> {
+        let items = written.items();
+        if items.is_none() {
             self.mismatch(path, written, "a list", None);
         }
-        written.as_array().map(Vec::as_slice)
+        items
     }
 
     /// A text.
-    pub(crate) fn text<'j>(&mut self, written: &'j Json, path: &Path<'_>) -> Option<&'j str> {
-        let text = written.as_str();
+    pub(crate) fn text<'j>(&mut self, written: Written<'j>, path: &Path<'_>) -> Option<Text<'j>> {
+        let text = written.text();
         if text.is_none() {
-            let instead = (written.is_number() || written.is_boolean()).then(|| format!("\"{written}\""));
-            self.mismatch(path, written, "text", instead);
+            let is_scalar = matches!(written, Written::Document(Json::Number(_) | Json::Bool(_)));
+            self.mismatch(path, written, "text", is_scalar.then(|| format!("\"{written}\"")));
         }
         text
     }
 
     /// A text with placeholders.
-    pub(crate) fn template(&mut self, text: &str, scope: Scope, path: &Path<'_>) -> Option<Template> {
-        match Template::parse(text, scope) {
+    pub(crate) fn template(&mut self, text: Text<'_>, scope: Scope, path: &Path<'_>) -> Option<Template> {
+        match Template::of(text, scope) {
             Ok(template) => Some(template),
             Err(problem) => {
                 self.report(path, problem);
@@ -105,16 +116,17 @@ impl<'a> Reader<'a> {
     }
 
     /// The index of a name in a list of names.
-    pub(crate) fn choice(&mut self, written: &Json, names: &[&'static str], path: &Path<'_>) -> Option<usize> {
-        let index = names.iter().position(|name| written == name);
+    pub(crate) fn choice(&mut self, written: Written<'_>, names: &[&'static str], path: &Path<'_>) -> Option<usize> {
+        let text = written.text();
+        let index = text.and_then(|text| names.iter().position(|name| *name == &*text));
         if index.is_none() {
             let (last, others) = names.split_last()?;
             let expected = format!("`{}` or `{last}`", others.join("`, `"));
-            let Some(text) = written.as_str() else {
+            let Some(text) = text else {
                 self.mismatch(path, written, &expected, None);
                 return None;
             };
-            let nearest = nearest(text, names.iter().copied());
+            let nearest = nearest(&text, names.iter().copied());
             let error = format!("`{path}` is `{text}`, but must be {expected}");
             self.report(path, Problem::Settings { error, nearest });
         }
@@ -122,13 +134,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Reports a value of the wrong type. `instead` is the same value in the right type.
-    pub(crate) fn mismatch(&mut self, path: &Path<'_>, written: &Json, expected: &str, instead: Option<String>) {
+    pub(crate) fn mismatch(&mut self, path: &Path<'_>, written: Written<'_>, expected: &str, instead: Option<String>) {
         let found = match written {
-            Json::Null => "empty".to_owned(),
-            Json::Bool(_) | Json::Number(_) => format!("`{written}`"),
-            Json::String(_) => "text".to_owned(),
-            Json::Array(_) => "a list".to_owned(),
-            Json::Object(_) => "a map".to_owned(),
+            Written::Document(Json::Bool(_) | Json::Number(_)) => format!("`{written}`"),
+            _ if written.is_null() => "empty".to_owned(),
+            _ if written.text().is_some() => "text".to_owned(),
+            _ if written.items().is_some() => "a list".to_owned(),
+            _ => "a map".to_owned(),
         };
         let instead = instead
             .map(|instead| format!(": write `{instead}`"))

@@ -32,21 +32,17 @@ pub fn report(payload: &[u8]) -> SettingsReport {
 
 fn for_host(settings: &Settings) -> HostSettings {
     let sources = &settings.sources;
-    let mut application_namespaces = sources.application_namespaces.clone();
-    if !application_namespaces.contains(&sources.argocd_namespace) {
-        application_namespaces.insert(0, sources.argocd_namespace.clone());
-    }
     HostSettings {
-        instance: settings.instance.clone(),
-        annotation: settings.annotation.clone(),
+        instance: settings.instance.to_string(),
+        annotation: settings.annotation.to_string(),
         annotation_prefixes: PREFIXES.map(str::to_owned).into(),
         topology: settings.topology,
-        standalone_namespace: settings.standalone.namespace.clone(),
+        standalone_namespace: settings.standalone.namespace.to_string(),
         standalone_shards: settings.standalone.shards,
         applications: sources.applications,
         namespaces: sources.namespaces,
-        argocd_namespace: sources.argocd_namespace.clone(),
-        application_namespaces,
+        argocd_namespace: sources.argocd_namespace.to_string(),
+        application_namespaces: settings.application_namespaces(),
         cluster_domain: settings.endpoints.cluster_domain.to_string(),
         kinds: kinds(settings),
         influxdb: influxdb(settings),

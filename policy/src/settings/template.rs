@@ -1,12 +1,11 @@
 //! Texts of the settings with placeholders.
 
-use std::collections::BTreeMap;
-
-use serde_json::Value as Json;
+use std::borrow::Cow;
 
 use super::path::Path;
+use super::written::{Number, Text, Written};
 use crate::diagnostic::{Findings, Problem};
-use crate::sorted_map::sorted_map;
+use crate::sorted_map::SmallMap;
 use crate::telegraf::{Key, Table, Value};
 
 /// What a placeholder stands for.
@@ -130,10 +129,16 @@ pub(super) fn uses_variable(text: &str, name: &str) -> bool {
 
 /// A text with placeholders.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Template(Vec<Part>);
+pub(crate) enum Template {
+    /// A text without placeholders.
+    Text(Cow<'static, str>),
+    /// At least one of them is a placeholder.
+    Parts(Vec<Part>),
+}
 
+/// A part of a text.
 #[derive(Clone, Debug, Eq, PartialEq)]
-enum Part {
+pub(crate) enum Part {
     Text(String),
     Placeholder(Placeholder),
 }
@@ -175,10 +180,24 @@ impl Template {
             }
         }
         literal.push_str(rest);
-        if !literal.is_empty() || parts.is_empty() {
+        if parts.is_empty() {
+            return Ok(Self::Text(literal.into()));
+        }
+        if !literal.is_empty() {
             parts.push(Part::Text(literal));
         }
-        Ok(Self(parts))
+        Ok(Self::Parts(parts))
+    }
+
+    /// Parses a text of the settings, which is not copied if it is a default without placeholders.
+    ///
+    /// # Errors
+    /// See [`parse`](Self::parse).
+    pub(crate) fn of(text: Text<'_>, scope: Scope) -> Result<Self, Problem> {
+        match text.contains('{') {
+            true => Self::parse(&text, scope),
+            false => Ok(Self::Text(text.into_cow())),
+        }
     }
 
     /// The text with the values of its placeholders.
@@ -190,7 +209,11 @@ impl Template {
 
     /// Adds the text with the values of its placeholders to another one.
     pub(crate) fn fill_into(&self, names: &Names<'_>, out: &mut String) {
-        for part in &self.0 {
+        let parts = match self {
+            Self::Text(text) => return out.push_str(text),
+            Self::Parts(parts) => parts,
+        };
+        for part in parts {
             out.push_str(match part {
                 Part::Text(text) => text,
                 Part::Placeholder(Placeholder::Application) => names.application,
@@ -203,25 +226,41 @@ impl Template {
     }
 
     /// The text without its placeholders.
-    pub(crate) fn literal_text(&self) -> String {
-        self.fill(&Names::NONE)
+    pub(crate) fn literal_text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Text(text) => Cow::Borrowed(text),
+            Self::Parts(_) => Cow::Owned(self.fill(&Names::NONE)),
+        }
     }
 
     /// True if it contains a name by which the sources of a namespace differ.
     #[cfg(feature = "files")]
     pub(crate) fn has_source_name(&self) -> bool {
         let names = |part: &Part| matches!(part, Part::Placeholder(Placeholder::Application | Placeholder::Bucket));
-        self.0.iter().any(names)
+        matches!(self, Self::Parts(parts) if parts.iter().any(names))
     }
 
-    /// True if it is one placeholder, or has none.
-    pub(super) fn is_uniform(&self) -> bool {
-        self.0.len() == 1
+    /// True if each placeholder is all of the text between two separators.
+    pub(super) fn has_whole_placeholders(&self, separator: char) -> bool {
+        let Self::Parts(parts) = self else {
+            return true;
+        };
+        let text = |at: usize| match parts.get(at) {
+            Some(Part::Text(text)) => Some(&**text),
+            Some(Part::Placeholder(_)) => Some(""),
+            None => None,
+        };
+        let is_whole = |at: usize| {
+            let before = at.checked_sub(1).and_then(text);
+            before.is_none_or(|text| text.ends_with(separator)) && text(at + 1).is_none_or(|text| text.starts_with(separator))
+        };
+        let mut parts = parts.iter().enumerate();
+        parts.all(|(at, part)| matches!(part, Part::Text(_)) || is_whole(at))
     }
 
     /// True if it contains placeholders.
     pub(crate) fn has_placeholder(&self) -> bool {
-        self.0.iter().any(|part| matches!(part, Part::Placeholder(_)))
+        matches!(self, Self::Parts(_))
     }
 }
 
@@ -238,11 +277,12 @@ pub(crate) enum TemplateValue {
 }
 
 /// A table of Telegraf's configuration whose texts are templates.
-pub(crate) type TemplateTable = BTreeMap<Key, TemplateValue>;
+pub(crate) type TemplateTable = SmallMap<Key, TemplateValue>;
 
 /// The values with all placeholders filled.
 pub(crate) fn fill_table(table: &TemplateTable, names: &Names<'_>) -> Table {
-    sorted_map(table.iter().map(|(key, value)| (key.clone(), fill_value(value, names))))
+    let filled = table.iter().map(|(key, value)| (key.clone(), fill_value(value, names)));
+    filled.collect()
 }
 
 fn fill_value(value: &TemplateValue, names: &Names<'_>) -> Value {
@@ -273,7 +313,7 @@ pub(crate) fn texts(table: &TemplateTable) -> Vec<&Template> {
             TemplateValue::Tables(tables) => {
                 tables
                     .iter()
-                    .flat_map(BTreeMap::values)
+                    .flat_map(SmallMap::values)
                     .for_each(|value| collect(value, out));
             }
         }
@@ -285,15 +325,15 @@ pub(crate) fn texts(table: &TemplateTable) -> Vec<&Template> {
 
 /// Reads a map of the settings as a table. Values that Telegraf's TOML cannot represent are reported.
 pub(crate) fn read_table(
-    map: &serde_json::Map<String, Json>,
+    map: Written<'_>,
     scope: Scope,
     path: &Path<'_>,
     findings: &mut Findings,
 ) -> TemplateTable {
-    let mut table = TemplateTable::new();
-    for (name, value) in map {
-        let path = path.name(name);
-        let Some(key) = Key::new(name) else {
+    let mut table = TemplateTable::default();
+    for (name, value) in map.entries().into_iter().flatten() {
+        let path = path.name(&name);
+        let Some(key) = Key::of(name.into_cow()) else {
             let why = "a key holds other characters than A-Z, a-z, 0-9, `_` and `-`";
             findings.report(Problem::TelegrafValue { why }, path.place_of_name());
             continue;
@@ -305,62 +345,83 @@ pub(crate) fn read_table(
     table
 }
 
-fn read_value(value: &Json, scope: Scope, path: &Path<'_>, findings: &mut Findings) -> Option<TemplateValue> {
+fn read_value(value: Written<'_>, scope: Scope, path: &Path<'_>, findings: &mut Findings) -> Option<TemplateValue> {
     let refuse = |why, findings: &mut Findings| {
         findings.report(Problem::TelegrafValue { why }, path.place());
         None
     };
-    match value {
-        Json::Null => refuse("Telegraf's configuration has no null", findings),
-        Json::Bool(value) => Some(TemplateValue::Boolean(*value)),
-        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(number), _) => Some(TemplateValue::Integer(number)),
-            (None, Some(number)) if number.is_finite() => Some(TemplateValue::Float(number)),
-            _ => refuse("the number is too large", findings),
-        },
-        Json::String(text) => match Template::parse(text, scope) {
+    if let Some(text) = value.text() {
+        return match Template::of(text, scope) {
             Ok(text) => Some(TemplateValue::Text(text)),
             Err(problem) => {
                 findings.report(problem, path.place());
                 None
             }
-        },
-        Json::Array(values) => {
-            let kind = |value: &Json| match value {
-                Json::Null => 0,
-                Json::Bool(_) => 1,
-                Json::Number(number) if number.is_i64() => 2,
-                Json::Number(_) => 3,
-                Json::String(_) => 4,
-                Json::Array(_) => 5,
-                Json::Object(_) => 6,
-            };
-            if values.windows(2).any(|pair| kind(&pair[0]) != kind(&pair[1])) {
-                return refuse("a list mixes values of several kinds", findings);
-            }
-            if matches!(values.first(), Some(Json::Object(_))) {
-                let tables = values.iter().enumerate().filter_map(|(index, value)| {
-                    let map = value.as_object()?;
-                    Some(read_table(map, scope, &path.index(index), findings))
-                });
-                return Some(TemplateValue::Tables(tables.collect()));
-            }
-            let values = values.iter().enumerate();
-            let values = values.filter_map(|(index, value)| read_value(value, scope, &path.index(index), findings));
-            let values: Vec<_> = values.collect();
-            let holds_tables = |value: &TemplateValue| {
-                matches!(value, TemplateValue::List(inner)
+        };
+    }
+    if let Some(flag) = value.flag() {
+        return Some(TemplateValue::Boolean(flag));
+    }
+    if value.is_map() {
+        return Some(TemplateValue::Table(read_table(value, scope, path, findings)));
+    }
+    let Some(items) = value.items() else {
+        return match value.number() {
+            None => refuse("Telegraf's configuration has no null", findings),
+            Some(Number::Integer(number)) => Some(TemplateValue::Integer(number)),
+            Some(Number::Float(number)) if number.is_finite() => Some(TemplateValue::Float(number)),
+            Some(Number::Float(_)) => refuse("the number is too large", findings),
+        };
+    };
+    let mut kinds = items.clone().map(Kind::of);
+    let first = kinds.next();
+    if kinds.any(|kind| Some(kind) != first) {
+        return refuse("a list mixes values of several kinds", findings);
+    }
+    if first == Some(Kind::Map) {
+        let tables = items.enumerate();
+        let tables = tables.map(|(index, map)| read_table(map, scope, &path.index(index), findings));
+        return Some(TemplateValue::Tables(tables.collect()));
+    }
+    let values = items.enumerate();
+    let values = values.filter_map(|(index, value)| read_value(value, scope, &path.index(index), findings));
+    let values: Vec<_> = values.collect();
+    let holds_tables = |value: &TemplateValue| {
+        matches!(value, TemplateValue::List(inner)
                 if inner.iter().any(|value| matches!(value, TemplateValue::Tables(_))))
-            };
-            if values
-                .iter()
-                .any(|value| matches!(value, TemplateValue::Tables(_)) || holds_tables(value))
-            {
-                return refuse("a map cannot stand in a list within a list", findings);
-            }
-            Some(TemplateValue::List(values))
+    };
+    if values
+        .iter()
+        .any(|value| matches!(value, TemplateValue::Tables(_)) || holds_tables(value))
+    {
+        return refuse("a map cannot stand in a list within a list", findings);
+    }
+    Some(TemplateValue::List(values))
+}
+
+/// The kind of a list's item. A list of TOML has items of one kind.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Kind {
+    Null,
+    Flag,
+    Integer,
+    Float,
+    Text,
+    List,
+    Map,
+}
+
+impl Kind {
+    fn of(value: Written<'_>) -> Self {
+        match value.number() {
+            Some(Number::Integer(_)) => Self::Integer,
+            Some(Number::Float(_)) => Self::Float,
+            None if value.text().is_some() => Self::Text,
+            None if value.flag().is_some() => Self::Flag,
+            None if value.items().is_some() => Self::List,
+            None if value.is_null() => Self::Null,
+            None => Self::Map,
         }
-        Json::Object(map) => Some(TemplateValue::Table(read_table(map, scope, path, findings))),
     }
 }
 

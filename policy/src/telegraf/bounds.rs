@@ -35,7 +35,7 @@ impl OptionBounds<'_> {
                 _ => None,
             };
             if let Some(problem) = problem {
-                findings.report(problem, setting.place.clone());
+                findings.report(problem, setting.spot.place());
             }
         }
         if let Some((timeout, setting)) = duration(options, "timeout") {
@@ -46,12 +46,12 @@ impl OptionBounds<'_> {
                     min: self.min.map(|(_, min)| min.to_string()),
                     max: self.max_timeout.to_string(),
                 };
-                findings.report(problem, setting.place.clone());
+                findings.report(problem, setting.spot.place());
             }
         }
         if let Some(Setting {
             value: Value::Integer(bytes),
-            place,
+            spot,
         }) = options.get("content_length_limit")
             && *bytes > self.max_content_length
         {
@@ -59,7 +59,7 @@ impl OptionBounds<'_> {
                 bytes: *bytes,
                 max: self.max_content_length,
             };
-            findings.report(problem, place.clone());
+            findings.report(problem, spot.place());
         }
     }
 }
@@ -97,14 +97,14 @@ pub(crate) fn fit_timeout(
                 timeout: timeout.to_string(),
                 interval: interval.to_string(),
             };
-            findings.report(problem, setting.place.clone());
+            findings.report(problem, setting.spot.place());
         }
         _ => {
-            let place = own_timeout.as_ref().or(own_interval.as_ref());
-            let place = place.map(|(_, setting)| setting.place.clone());
-            if let (Ok(text), Some(place)) = (Literal::new(interval.as_str()), place) {
+            let spot = own_timeout.as_ref().or(own_interval.as_ref());
+            let spot = spot.map(|(_, setting)| setting.spot.clone());
+            if let (Ok(text), Some(spot)) = (Literal::new(interval.as_str()), spot) {
                 let value = Value::Literal(text);
-                options.insert("timeout", Setting { value, place });
+                options.insert("timeout", Setting { value, spot });
             }
         }
     }

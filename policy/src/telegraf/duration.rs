@@ -32,11 +32,10 @@ impl Duration {
         let mut nanoseconds: u128 = 0;
         let mut has_days = false;
         while !rest.is_empty() {
-            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+            let is_of_number = |byte: u8| byte.is_ascii_digit() || byte == b'.';
+            let digits = rest.bytes().position(|byte| !is_of_number(byte))?;
             let (number, tail) = rest.split_at(digits);
-            let letters = tail
-                .find(|c: char| c.is_ascii_digit() || c == '.')
-                .unwrap_or(tail.len());
+            let letters = tail.bytes().position(is_of_number).unwrap_or(tail.len());
             let (unit, tail) = tail.split_at(letters);
             has_days |= unit == "d";
             let unit: u128 = match unit {

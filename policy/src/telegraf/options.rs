@@ -10,7 +10,7 @@ use super::Duration;
 use super::glob::check_glob;
 use super::size::parse_size;
 use super::value::{Key, Literal, NotLiteral, Table, Value};
-use crate::diagnostic::{Findings, Place, Problem};
+use crate::diagnostic::{Findings, Problem};
 use crate::located::{self, Data, Node, Spot};
 use crate::sorted_map::SmallMap;
 
@@ -303,7 +303,7 @@ pub(crate) enum Origin {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Setting {
     pub(crate) value: Value,
-    pub(crate) place: Place,
+    pub(crate) spot: Spot,
 }
 
 /// Valid options, by name.
@@ -340,8 +340,8 @@ pub(crate) fn read_options(
             continue;
         };
         if let Some(value) = read_option(rule, node, origin, findings) {
-            let place = node.place();
-            options.insert(rule.name, Setting { value, place });
+            let spot = node.spot.clone();
+            options.insert(rule.name, Setting { value, spot });
         }
     }
     options
@@ -409,7 +409,7 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
                 findings.report(Problem::TooManyTags { what, count, max }, node.place());
                 return None;
             }
-            let mut table = Table::new();
+            let mut table = Table::default();
             for (key, node) in entries {
                 let name = read_key(&key.text, "a tag's name", origin, &key.spot, findings);
                 let value = match node.text() {
@@ -433,7 +433,7 @@ fn read_option(rule: &OptionRule, node: &Node, origin: Origin, findings: &mut Fi
             if too_many_patterns(rule, count.sum(), node, findings) {
                 return None;
             }
-            let mut table = Table::new();
+            let mut table = Table::default();
             for (key, node) in entries {
                 let name = read_key(&key.text, "a tag's name", origin, &key.spot, findings);
                 let value = match &node.data {
@@ -542,7 +542,7 @@ pub(crate) fn name_filter(options: &Options) -> impl Iterator<Item = (&'static s
 pub(crate) fn check_name_filters(options: &Options, findings: &mut Findings) {
     for (name, problem) in name_filter(options) {
         if let Some(setting) = options.get(name) {
-            findings.report(problem, setting.place.clone());
+            findings.report(problem, setting.spot.place());
         }
     }
 }

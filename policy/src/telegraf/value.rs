@@ -1,7 +1,7 @@
 //! Values that can be written as Telegraf's TOML. Others cannot be constructed.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use crate::sorted_map::SmallMap;
 
 /// A bare key: `A-Z`, `a-z`, `0-9`, `_` and `-`. Telegraf's parser is older than TOML 1.0, and all versions of TOML
 /// read bare keys in the same way.
@@ -12,6 +12,11 @@ impl Key {
     /// The key. `None` if the text is not a bare key.
     pub fn new(text: &str) -> Option<Self> {
         is_bare(text).then(|| Self(Cow::Owned(text.to_owned())))
+    }
+
+    /// The key, without a copy. `None` if the text is not a bare key.
+    pub(crate) fn of(text: Cow<'static, str>) -> Option<Self> {
+        is_bare(&text).then_some(Self(text))
     }
 
     /// The key's text.
@@ -95,7 +100,7 @@ pub enum Value {
 }
 
 /// A table, sorted by name, so that equal tables are written as equal bytes.
-pub type Table = BTreeMap<Key, Value>;
+pub type Table = SmallMap<Key, Value>;
 
 impl From<Literal> for Value {
     fn from(text: Literal) -> Self {
@@ -117,7 +122,7 @@ impl Value {
             Self::List(values) => values.iter().for_each(|value| value.collect_texts(texts)),
             Self::Table(table) => table.values().for_each(|value| value.collect_texts(texts)),
             Self::Tables(tables) => {
-                let values = tables.iter().flat_map(BTreeMap::values);
+                let values = tables.iter().flat_map(SmallMap::values);
                 values.for_each(|value| value.collect_texts(texts));
             }
             Self::Integer(_) | Self::Float(_) | Self::Boolean(_) => {}
