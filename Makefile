@@ -18,9 +18,9 @@ POLICY := Cargo.toml Cargo.lock policy/Cargo.toml $(wildcard policy/build.rs) $(
 help: ## List all targets
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# Without what no example needs, and without optimization, because it builds sooner; the tests use most of it too.
-demo: policy.wasm ## Build everything, then render examples/argocd.yaml
-	cargo build --locked -p telewarden --no-default-features --features cli
+# Without registries, which no example needs, and without optimization, because it builds sooner.
+demo: policy.wasm ## Build the module and the command, then render examples/argocd.yaml
+	cargo build --locked -p telewarden --no-default-features --features command
 	$(TARGET)/debug/telewarden render examples/argocd.yaml
 	@printf '%s\n' '' \
 		'These objects are what examples/argocd.yaml, an annotated Application, becomes: the configuration of a Telegraf, and its' \
@@ -107,7 +107,8 @@ workflows: ## Check the workflows of GitHub: their syntax, and what in them woul
 test: policy.wasm ## Check formatting, lints, links of the documentation and workflows, and run all tests except the end-to-end tests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
+	@# With the examples, as Clippy has just checked them: otherwise features differ, and 71 dependencies are checked again.
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked --lib --examples
 	cargo test --locked
 	@if command -v go >/dev/null && command -v python3 >/dev/null; then $(MAKE) --no-print-directory workflows; \
 		else echo 'make test: the workflows of GitHub are not checked, because that needs Go and Python' >&2; fi
@@ -152,7 +153,7 @@ cargo-deny: | rust
 	@command -v cargo-deny >/dev/null || \
 		cargo install --locked cargo-deny --version $(CARGO_DENY) --root $(CACHE)/cargo-deny-$(CARGO_DENY)
 
-deny: cargo-deny ## Check licences and sources of dependencies
+deny: cargo-deny ## Check licences and sources of dependencies, and that none is there in a second version
 	cargo deny --locked --all-features check bans licenses sources
 
 advisories: cargo-deny ## Check dependencies for known vulnerabilities (downloads the database)

@@ -1,5 +1,6 @@
-//! The command line.
+//! The command line. Subcommands about registries, and about the metadata that these have, need the feature `registry`.
 
+#[cfg(feature = "registry")]
 mod annotate;
 mod baseline;
 mod check;
@@ -10,13 +11,16 @@ mod fix;
 mod ignore;
 mod init;
 mod input;
+#[cfg(feature = "registry")]
 mod inspect;
 mod lsp;
 mod module;
 mod output;
 mod policies;
 mod project_file;
+#[cfg(feature = "registry")]
 mod pull;
+#[cfg(feature = "registry")]
 mod push;
 mod render;
 mod rendered;
@@ -54,9 +58,13 @@ enum Command {
     Rule(rule::Args),
     Review(review::Args),
     Policies(policies::Args),
+    #[cfg(feature = "registry")]
     Annotate(annotate::Args),
+    #[cfg(feature = "registry")]
     Inspect(inspect::Args),
+    #[cfg(feature = "registry")]
     Push(push::Args),
+    #[cfg(feature = "registry")]
     Pull(pull::Args),
     Completions(completions::Args),
 }
@@ -93,9 +101,13 @@ pub(crate) fn main() -> ExitCode {
         Command::Rule(args) => rule::run(&args),
         Command::Review(args) => review::run(&args),
         Command::Policies(args) => policies::run(&args),
+        #[cfg(feature = "registry")]
         Command::Annotate(args) => annotate::run(&args),
+        #[cfg(feature = "registry")]
         Command::Inspect(args) => inspect::run(&args),
+        #[cfg(feature = "registry")]
         Command::Push(args) => push::run(&args),
+        #[cfg(feature = "registry")]
         Command::Pull(args) => pull::run(&args),
         Command::Completions(args) => completions::run(&args),
     }

@@ -39,7 +39,8 @@
 //! | `registry` | [`artifact`]: modules in OCI registries, their metadata and signatures with keys; [`mod@file`] |
 //! | `keyless` (default) | signatures by identity, as Sigstore's authorities certify them |
 //! | `arguments` | the arguments of a command that say whose signature a module needs |
-//! | `cli` (default) | what the command `telewarden` needs: all of these but `keyless` |
+//! | `command` | the command `telewarden`, for modules in files; [`mod@file`] |
+//! | `cli` (default) | the command with registries: all of these but `keyless` |
 //!
 //! [waPC]: https://wapc.io
 //! [wasmtime]: https://wasmtime.dev
@@ -51,7 +52,7 @@ pub mod artifact;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;
-#[cfg(feature = "registry")]
+#[cfg(any(feature = "command", feature = "registry"))]
 pub mod file;
 mod module;
 

@@ -93,8 +93,8 @@ use error::Error;
 /// Runs a command. The exit code is 0 on success, 1 if something is left to do, 2 on errors.
 pub fn run(cli: Cli) -> ExitCode {
     logging::start(&cli);
-    // The registry client's dependencies bring a second provider, so one must be chosen. This fails only if one is installed.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    // It is chosen here, so that nothing changes if a dependency brings a second one. This fails only if one is installed.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => {

@@ -77,8 +77,6 @@ impl Node {
     /// # Panics
     /// If there is none.
     pub async fn connect() -> Self {
-        // The program contains two providers. This fails if one is installed already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = std::env::var_os("TELEWARDEN_CLUSTER");
         let folder = PathBuf::from(folder.expect("TELEWARDEN_CLUSTER: run these tests with e2e/cluster/test"));
         let kubeconfig = Kubeconfig::read_from(folder.join("kubeconfig")).expect("a kubeconfig");

@@ -703,8 +703,6 @@ fn resource(group: &str, version: &str, kind: &str) -> ApiResource {
 
 /// A client for a token.
 fn client(port: u16, token: &str) -> Client {
-    // The program can contain two providers, so one must be installed. This fails if one is installed already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let url = format!("https://127.0.0.1:{port}").parse().expect("a URL");
     let mut config = Config::new(url);
     config.accept_invalid_certs = true;

@@ -50,8 +50,6 @@ impl InfluxDb {
     /// # Panics
     /// If it does not answer.
     pub async fn start() -> Self {
-        // The program can contain two providers, so one must be installed. This fails if one is installed already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut database = Self {
             process: None,
             folder: TempDir::new().expect("a folder"),

@@ -1,14 +1,19 @@
-//! Arguments that select the module to run, and its registry.
+//! Arguments that select the module to run, and its registry. Without the feature `registry`, the module is in a file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "registry")]
 use telewarden::artifact::{self, Registry, SignerArgs, Store};
 use telewarden::{Cache, Module, Options};
 
 use super::output;
 
+/// What the address of a module in a registry begins with.
+const REGISTRY: &str = "registry://";
+
 /// Arguments for access to registries.
+#[cfg(feature = "registry")]
 #[derive(Debug, clap::Args)]
 pub(crate) struct RegistryArgs {
     /// Access this registry without TLS; can be given several times
@@ -21,6 +26,7 @@ pub(crate) struct RegistryArgs {
     plain_http: Vec<String>,
 }
 
+#[cfg(feature = "registry")]
 impl RegistryArgs {
     pub(crate) fn registry(&self) -> Registry {
         Registry {
@@ -33,12 +39,17 @@ impl RegistryArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct PolicyArgs {
     /// Run this module instead of the built-in one
-    ///
-    /// A file, or registry://HOST/NAME@sha256:DIGEST. A pulled module is cached, and verified each time it is read.
-    #[arg(long, value_name = "FILE|ADDRESS")]
+    #[cfg_attr(
+        feature = "registry",
+        doc = "",
+        doc = " A file, or registry://HOST/NAME@sha256:DIGEST. A pulled module is cached, and verified each time it is read."
+    )]
+    #[arg(long, value_name = if cfg!(feature = "registry") { "FILE|ADDRESS" } else { "FILE" })]
     pub(crate) policy: Option<String>,
+    #[cfg(feature = "registry")]
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
+    #[cfg(feature = "registry")]
     #[command(flatten)]
     pub(crate) signer: SignerArgs,
 }
@@ -48,8 +59,15 @@ pub(crate) struct PolicyArgs {
 pub(crate) enum Error {
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: std::io::Error },
+    #[cfg(feature = "registry")]
     #[error(transparent)]
     Artifact(#[from] artifact::Error),
+    #[cfg(not(feature = "registry"))]
+    #[error(
+        "cannot pull `{0}`: this `telewarden` was built without registries. Name a file, or build it with them: \
+         `cargo install --locked --path host-runner`"
+    )]
+    NoRegistry(String),
     #[error(transparent)]
     Module(#[from] telewarden::Error),
 }
@@ -57,9 +75,13 @@ pub(crate) enum Error {
 impl PolicyArgs {
     /// Loads the module.
     pub(crate) fn load(&self) -> Result<Module, Error> {
+        #[cfg(feature = "registry")]
         let signer = self.signer.signer_of(self.policy.as_deref())?;
         match self.policy.as_deref() {
-            Some(address) if address.starts_with("registry://") => {
+            #[cfg(not(feature = "registry"))]
+            Some(address) if address.starts_with(REGISTRY) => Err(Error::NoRegistry(address.to_owned())),
+            #[cfg(feature = "registry")]
+            Some(address) if address.starts_with(REGISTRY) => {
                 let (registry, store) = (self.registry.registry(), Store::of_user());
                 load(&registry.pull_by_digest(address, store.as_ref(), signer.as_ref())?)
             }

@@ -342,8 +342,6 @@ mod tests {
     }
 
     async fn ask_for(url: &str, whole: Duration) -> String {
-        // It fails if one is installed already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = client(CONNECT, whole).unwrap();
         let answer = report_at(&http, url, &[String::new()].into(), KEPT).await;
         answer.expect_err("a report")
