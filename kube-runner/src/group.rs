@@ -107,16 +107,13 @@ mod tests {
     use std::collections::BTreeSet;
     use std::sync::Mutex;
 
-    use k8s_openapi::api::core::v1::ObjectReference;
-
     fn input(key: &str, text: &str, accepted: Option<&str>) -> Input {
         let raw = |text: &str| RawValue::from_string(format!("{text:?}")).unwrap();
         Input {
             source: Arc::new(Source {
-                key: key.to_owned(),
+                key: key.into(),
                 text: raw(text),
-                reference: ObjectReference::default(),
-                tenant: String::new(),
+                tenant: "".into(),
                 project: None,
             }),
             accepted: accepted.map(|text| Arc::from(raw(text))),
@@ -170,7 +167,7 @@ mod tests {
             failed: group
                 .failed
                 .into_iter()
-                .map(|(input, _)| input.source.key.clone())
+                .map(|(input, _)| input.source.key.to_string())
                 .collect(),
             calls,
         }

@@ -45,7 +45,7 @@
 //!
 //! Imports go one way: `commands`, `operator`, `reconcile`, `standalone`, `context`; then what is about one thing (`group`, `shards`,
 //! `owned`, `accepted`, `influxdb`, `status`, `reports`, `conditions`, `watch`); then `writer`, `cluster_state`, `settings`; then
-//! `lease`, `module`, `live_object`; then `error`, `events`, `object_id`, `retry`.
+//! `lease`, `module`, `live_object`; then `names`, `error`, `events`, `object_id`, `retry`.
 #![forbid(unsafe_code)]
 
 mod accepted;
@@ -69,6 +69,7 @@ mod logging;
 mod managed_fields;
 mod metrics;
 mod module;
+mod names;
 mod object_id;
 mod operator;
 mod owned;

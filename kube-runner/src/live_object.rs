@@ -236,6 +236,8 @@ pub(crate) struct Live {
     pub(crate) created: bool,
     /// True if it is being deleted and waits for finalizers.
     pub(crate) deleting: bool,
+    /// It is counted as one that will be deleted.
+    pub(crate) is_surplus: bool,
     /// The rotation of the tokens in it that somebody has asked for, and that is not done yet.
     pub(crate) rotation: Option<Box<str>>,
     /// The digest in its annotation, of the last applied object.
@@ -244,7 +246,7 @@ pub(crate) struct Live {
     /// apply changed nothing, because the API server normalizes a value, or another manager added to a list.
     as_rendered: Option<Digest>,
     /// The API server refuses to delete it.
-    refusal: Option<Refusal>,
+    refusal: Option<Box<Refusal>>,
     content: Content,
 }
 
@@ -308,6 +310,7 @@ impl Live {
             source,
             created: managed.iter().any(|entry| managed_fields::are_ours(entry, "Update")),
             deleting: metadata.deletion_timestamp.is_some(),
+            is_surplus: false,
             rotation,
             applied,
             as_rendered: None,
@@ -396,18 +399,18 @@ impl Live {
 
     /// Why it was not deleted, if the API server has refused that.
     pub(crate) fn refusal(&self) -> Option<&Refusal> {
-        self.refusal.as_ref()
+        self.refusal.as_deref()
     }
 
     /// Takes note of one more refusal to delete it.
     pub(crate) fn refused(&mut self, why: &str, now: Instant) {
         let times = self.refusal.as_ref().map_or(0, |refusal| refusal.times);
         let delay = FIRST_DELAY.saturating_mul(1 << times.min(16)).min(LATER);
-        self.refusal = Some(Refusal {
+        self.refusal = Some(Box::new(Refusal {
             why: why[..why.floor_char_boundary(MAX_WHY)].into(),
             times: times.saturating_add(1),
             ask_again: now + delay,
-        });
+        }));
     }
 
     /// Takes over what another one says about refusals.
