@@ -16,6 +16,7 @@ use telewarden_policy::well_known::ALL_SOURCES;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::compressed::Pattern;
 use crate::live_object::{Digest, Live};
 use crate::names::Names;
 use crate::object_id::{GroupKind, ObjectId};
@@ -82,9 +83,9 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What the others have in common.
     names: Names,
-    kinds: BTreeSet<Arc<GroupKind>>,
+    /// What content of a kind is compressed with.
+    kinds: BTreeMap<Arc<GroupKind>, Option<Pattern>>,
     sources: BTreeMap<Arc<str>, Arc<Source>>,
     projects: BTreeMap<Arc<str>, Arc<RawValue>>,
     /// The list of global projects. If there is one, every project can affect every source.
@@ -476,7 +477,7 @@ impl ClusterState {
                 if by_us && old.resource_version == live.resource_version && live.was_as_rendered() {
                     state.untrack(&live.id);
                     let surplus = self.is_surplus(&state, &live);
-                    if state.usage.reserve(&mut live, surplus) {
+                    if state.reserve(&mut live, surplus) {
                         state.track(live);
                     }
                 }
@@ -490,7 +491,7 @@ impl ClusterState {
         let is_new = old.is_none_or(|old| old.source != live.source);
         state.untrack(&live.id);
         let surplus = self.is_surplus(&state, &live);
-        if !state.usage.reserve(&mut live, surplus) {
+        if !state.reserve(&mut live, surplus) {
             tracing::debug!(id = %live.id, "not tracked: too many objects in its namespace without a source");
             return false;
         }
@@ -511,7 +512,7 @@ impl ClusterState {
         known.set_as_rendered(digest);
         state.untrack(&known.id);
         let surplus = self.is_surplus(&state, &known);
-        if state.usage.reserve(&mut known, surplus) {
+        if state.reserve(&mut known, surplus) {
             state.track(known);
         }
     }
@@ -600,7 +601,7 @@ impl ClusterState {
             state.untrack(&id);
             let mut live = Arc::unwrap_or_clone(live);
             let surplus = self.is_surplus(state, &live);
-            if state.usage.reserve(&mut live, surplus) {
+            if state.reserve(&mut live, surplus) {
                 state.track(live);
             }
         }
@@ -639,14 +640,20 @@ impl State {
     /// Keeps what an object has in common with others once.
     fn share(&mut self, live: &mut Live) {
         let Self { names, kinds, .. } = self;
-        if let Some(kind) = kinds.get(&live.id.kind) {
-            live.id.kind = kind.clone();
-        } else {
-            kinds.insert(live.id.kind.clone());
-        }
+        let of_kind = kinds.entry(live.id.kind.clone());
+        live.id.kind = of_kind.key().clone();
+        of_kind.or_default();
         names.share(&mut live.id.namespace);
         names.share(&mut live.id.name);
         names.share(&mut live.source);
+    }
+
+    /// Reserves room for an object, and for what is kept of its content.
+    fn reserve(&mut self, live: &mut Live, surplus: bool) -> bool {
+        if !surplus {
+            live.compress(self.kinds.entry(live.id.kind.clone()).or_default());
+        }
+        self.usage.reserve(live, surplus)
     }
 
     fn track(&mut self, live: Live) {

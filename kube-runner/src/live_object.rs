@@ -20,7 +20,7 @@ use sha2::Sha256;
 use telewarden_policy::well_known::{APPLIED, ROTATE, ROTATED, SOURCE};
 use tokio::time::Instant;
 
-use crate::compressed::Compressed;
+use crate::compressed::{Compressed, Pattern};
 use crate::managed_fields;
 use crate::object_id::{GroupKind, ObjectId};
 use crate::retry::LATER;
@@ -31,6 +31,11 @@ const MAX_SOURCE: usize = 512;
 const MAX_ROTATION: usize = 64;
 /// The maximum compressed size of an object's content that is kept, in bytes. Rendered objects have a few KiB.
 const MAX_TEXT: usize = 64 * 1024;
+/// The maximum size of an object's content until it is known whether there is room for it, in bytes. Larger content is compressed
+/// when it is read.
+const MAX_PLAIN: usize = 64 * 1024;
+/// The maximum size of the content that others are compressed with, in bytes.
+const MAX_PATTERN: usize = 16 * 1024;
 
 /// The first 128 bits of a SHA-256 digest.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -70,7 +75,32 @@ impl std::fmt::Display for Digest {
 struct Content {
     digest: Digest,
     /// The content itself, unless it is too large.
-    text: Option<Compressed>,
+    text: Option<Text>,
+}
+
+/// The content of an object.
+#[derive(Clone, Debug)]
+enum Text {
+    /// It was just read.
+    Plain(Box<str>),
+    Compressed(Compressed),
+}
+
+impl Text {
+    fn len(&self) -> usize {
+        match self {
+            Self::Plain(text) => text.len(),
+            Self::Compressed(compressed) => compressed.len(),
+        }
+    }
+
+    fn parsed(&self) -> Option<Value> {
+        match self {
+            Self::Plain(text) => serde_json::from_str(text),
+            Self::Compressed(compressed) => serde_json::from_slice(&compressed.decompress()),
+        }
+        .ok()
+    }
 }
 
 impl Content {
@@ -78,7 +108,6 @@ impl Content {
         fields: BTreeMap<String, Value>,
         labels: BTreeMap<String, String>,
         annotations: &BTreeMap<String, String>,
-        most: usize,
     ) -> Self {
         let mut content: serde_json::Map<String, Value> = fields.into_iter().collect();
         content.insert(
@@ -86,10 +115,19 @@ impl Content {
             json!({"labels": labels, "annotations": annotations}),
         );
         let text = Value::Object(content).to_string();
-        let compressed = Compressed::new(text.as_bytes());
         Self {
             digest: Digest::of(text.as_bytes()),
-            text: (compressed.len() <= most).then_some(compressed),
+            text: Some(Text::Plain(text.into())),
+        }
+    }
+
+    /// Compresses text that is larger than this, and drops it if it is still too large.
+    fn compress_over(&mut self, most: usize, pattern: Option<&Pattern>) {
+        if let Some(Text::Plain(text)) = &self.text
+            && text.len() > most
+        {
+            let compressed = Compressed::new(text.as_bytes(), pattern);
+            self.text = (compressed.len() <= MAX_TEXT).then_some(Text::Compressed(compressed));
         }
     }
 }
@@ -170,9 +208,11 @@ impl<'de> Deserialize<'de> for WatchedObject {
                     ..ManagedFieldsEntry::default()
                 });
                 let managed = managed.filter(|entry| managed_fields::are_ours(entry, "Update"));
+                let mut content = Content::new(fields, metadata.labels.unwrap_or_default(), &annotations);
+                content.compress_over(MAX_PLAIN, None);
                 Ok(WatchedObject {
                     marks: Marks::of(&annotations),
-                    content: Content::new(fields, metadata.labels.unwrap_or_default(), &annotations, MAX_TEXT),
+                    content,
                     metadata: ObjectMeta {
                         name: metadata.name,
                         namespace: metadata.namespace,
@@ -279,7 +319,7 @@ impl Live {
         let labels = metadata.labels.take().unwrap_or_default();
         let watched = WatchedObject {
             marks: Marks::of(&annotations),
-            content: Content::new(fields, labels, &annotations, usize::MAX),
+            content: Content::new(fields, labels, &annotations),
             metadata,
         };
         Self::of_watched(kind, watched)
@@ -338,8 +378,7 @@ impl Live {
 
     /// The content, if it is kept.
     pub(crate) fn content(&self) -> Option<Value> {
-        let text = self.content.text.as_ref()?;
-        serde_json::from_slice(&text.decompress()).ok()
+        self.content.text.as_ref()?.parsed()
     }
 
     /// True if both have the same content.
@@ -349,7 +388,18 @@ impl Live {
 
     /// The size of the kept content in bytes.
     pub(crate) fn content_size(&self) -> usize {
-        self.content.text.as_ref().map_or(0, Compressed::len)
+        self.content.text.as_ref().map_or(0, Text::len)
+    }
+
+    /// Compresses the content, with that of the first object of this kind as a pattern.
+    pub(crate) fn compress(&mut self, pattern: &mut Option<Pattern>) {
+        if pattern.is_none()
+            && let Some(Text::Plain(text)) = &self.content.text
+            && text.len() <= MAX_PATTERN
+        {
+            *pattern = Some(Pattern::new(text.as_bytes()));
+        }
+        self.content.compress_over(0, pattern.as_ref());
     }
 
     /// Drops the content.
