@@ -91,12 +91,19 @@ use std::process::ExitCode;
 pub use cli::Cli;
 use error::Error;
 
+/// Threads that wait for the API server and read what it answers.
+const THREADS: usize = 2;
+
 /// Runs a command. The exit code is 0 on success, 1 if something is left to do, 2 on errors.
 pub fn run(cli: Cli) -> ExitCode {
     logging::start(&cli);
     // The registry client's dependencies bring a second provider, so one must be chosen. This fails only if one is installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    // Each thread has memory of its own, and a node can have a hundred processors. The module is called on other threads.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build();
     let result = match runtime {
         Ok(runtime) => {
             let result = runtime.block_on(commands::dispatch(cli.command));
