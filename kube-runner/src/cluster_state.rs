@@ -16,7 +16,7 @@ use telewarden_policy::well_known::ALL_SOURCES;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::compressed::Pattern;
+use crate::compressed::{Pattern, Text};
 use crate::live_object::{Digest, Live};
 use crate::names::Names;
 use crate::object_id::{GroupKind, ObjectId};
@@ -27,7 +27,7 @@ pub(crate) struct Source {
     /// Its identity, as in the annotation of its rendered objects.
     pub(crate) key: Arc<str>,
     /// The fields of the object that the module reads, and its UID.
-    pub(crate) text: Box<RawValue>,
+    text: Text,
     /// Whose it is: the namespace of an Application, or, of one in Argo CD's own namespace and of a Namespace, the namespace
     /// that is scraped.
     pub(crate) tenant: Arc<str>,
@@ -36,6 +36,21 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// A source with what the module reads of it.
+    pub(crate) fn new(key: Arc<str>, text: Box<RawValue>, tenant: Arc<str>, project: Option<Arc<str>>) -> Self {
+        Self {
+            key,
+            text: Text::Plain(text.into()),
+            tenant,
+            project,
+        }
+    }
+
+    /// The fields of the object that the module reads, and its UID.
+    pub(crate) fn text(&self) -> Box<RawValue> {
+        RawValue::from_string(self.text.get().into_owned()).expect("it was JSON")
+    }
+
     /// The object that Events refer to.
     pub(crate) fn reference(&self) -> ObjectReference {
         #[derive(Default, Deserialize)]
@@ -52,7 +67,7 @@ impl Source {
             namespace: Option<String>,
             uid: Option<String>,
         }
-        let object: Object = serde_json::from_str(self.text.get()).unwrap_or_default();
+        let object: Object = serde_json::from_str(&self.text.get()).unwrap_or_default();
         ObjectReference {
             api_version: object.api_version,
             kind: object.kind,
@@ -87,6 +102,8 @@ struct State {
     /// What content of a kind is compressed with.
     kinds: BTreeMap<Arc<GroupKind>, Option<Pattern>>,
     sources: BTreeMap<Arc<str>, Arc<Source>>,
+    /// What the texts of sources are compressed with.
+    pattern: Option<Pattern>,
     projects: BTreeMap<Arc<str>, Arc<RawValue>>,
     /// The list of global projects. If there is one, every project can affect every source.
     global_projects: Option<Arc<RawValue>>,
@@ -389,6 +406,7 @@ impl ClusterState {
         let mut state = self.state();
         let old = state.sources.get(&source.key);
         if old.is_none_or(|old| old.text.get() != source.text.get()) {
+            source.text.compress_like_first(&mut state.pattern);
             state.names.share(&mut source.key);
             state.names.share(&mut source.tenant);
             if let Some(project) = &mut source.project {
@@ -789,12 +807,7 @@ mod tests {
     }
 
     fn source(key: &str, text: &str, project: &str) -> Source {
-        Source {
-            key: key.into(),
-            text: raw(&json!(text)),
-            tenant: "".into(),
-            project: Some(project.into()),
-        }
+        Source::new(key.into(), raw(&json!(text)), "".into(), Some(project.into()))
     }
 
     fn object(name: &str, version: u64, source: &str, data: &str) -> Value {

@@ -1,5 +1,6 @@
 //! Compressed text, for content that is kept for long and rarely read.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -32,6 +33,55 @@ impl Pattern {
 
     fn bytes(this: Option<&Self>) -> &[u8] {
         this.map_or(&[], |pattern| &pattern.0)
+    }
+}
+
+/// Text that is compressed if it is kept.
+#[derive(Clone, Debug)]
+pub(crate) enum Text {
+    /// It was just read.
+    Plain(Box<str>),
+    Compressed(Compressed),
+}
+
+/// The maximum size of a pattern in bytes.
+const MAX_PATTERN: usize = 16 * 1024;
+
+impl Text {
+    /// Its size as it is kept, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Plain(text) => text.len(),
+            Self::Compressed(compressed) => compressed.len(),
+        }
+    }
+
+    /// The text.
+    pub(crate) fn get(&self) -> Cow<'_, str> {
+        match self {
+            Self::Plain(text) => Cow::Borrowed(text),
+            Self::Compressed(compressed) => {
+                let text = String::from_utf8(compressed.decompress());
+                Cow::Owned(text.expect("text was compressed"))
+            }
+        }
+    }
+
+    /// Compresses it.
+    pub(crate) fn compress(&mut self, pattern: Option<&Pattern>) {
+        if let Self::Plain(text) = self {
+            *self = Self::Compressed(Compressed::new(text.as_bytes(), pattern));
+        }
+    }
+
+    /// Compresses it with the first text that was compressed with this as a pattern.
+    pub(crate) fn compress_like_first(&mut self, pattern: &mut Option<Pattern>) {
+        if let Self::Plain(text) = self
+            && text.len() <= MAX_PATTERN
+        {
+            pattern.get_or_insert_with(|| Pattern::new(text.as_bytes()));
+        }
+        self.compress(pattern.as_ref());
     }
 }
 

@@ -110,12 +110,8 @@ mod tests {
     use serde_json::value::to_raw_value;
 
     fn source(key: &str, uid: &str) -> Arc<Source> {
-        Arc::new(Source {
-            key: key.into(),
-            text: to_raw_value(&json!({"metadata": {"uid": uid}})).unwrap(),
-            tenant: "".into(),
-            project: None,
-        })
+        let text = to_raw_value(&json!({"metadata": {"uid": uid}})).unwrap();
+        Arc::new(Source::new(key.into(), text, "".into(), None))
     }
 
     fn refused(source: &Arc<Source>, note: &str) -> Condition {

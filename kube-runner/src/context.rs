@@ -201,10 +201,11 @@ impl Context {
         let _call = self.calls.acquire().await;
         let started = Instant::now();
         let answer = blocking(move || {
+            let texts: Vec<_> = inputs.iter().filter_map(Input::text).collect();
             let request = RenderRequest {
                 protocol: PROTOCOL,
                 settings: Some(&settings.document),
-                sources: inputs.iter().filter_map(Input::text).collect(),
+                sources: texts.iter().map(|text| &**text).collect(),
                 cluster: Some(ClusterView {
                     projects: argocd.projects.iter().map(|project| &**project).collect(),
                     global_projects: argocd.global_projects.as_deref(),
@@ -512,12 +513,8 @@ mod tests {
     use serde_json::value::RawValue;
 
     fn source(key: &str) -> Arc<Source> {
-        Arc::new(Source {
-            key: key.into(),
-            text: RawValue::from_string("{}".to_owned()).unwrap(),
-            tenant: "".into(),
-            project: None,
-        })
+        let text = RawValue::from_string("{}".to_owned()).unwrap();
+        Arc::new(Source::new(key.into(), text, "".into(), None))
     }
 
     fn stuck(source: &str, name: &str, is_known: bool) -> Stuck {

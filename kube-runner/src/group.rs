@@ -33,9 +33,14 @@ pub(crate) struct Input {
 }
 
 impl Input {
+    /// True if the text is sent.
+    pub(crate) fn has_text(&self) -> bool {
+        self.choice == Choice::Current
+    }
+
     /// The text, if it is sent.
-    pub(crate) fn text(&self) -> Option<&RawValue> {
-        (self.choice == Choice::Current).then_some(&*self.source.text)
+    pub(crate) fn text(&self) -> Option<Box<RawValue>> {
+        self.has_text().then(|| self.source.text())
     }
 
     /// The accepted declaration, if it is sent.
@@ -110,12 +115,7 @@ mod tests {
     fn input(key: &str, text: &str, accepted: Option<&str>) -> Input {
         let raw = |text: &str| RawValue::from_string(format!("{text:?}")).unwrap();
         Input {
-            source: Arc::new(Source {
-                key: key.into(),
-                text: raw(text),
-                tenant: "".into(),
-                project: None,
-            }),
+            source: Arc::new(Source::new(key.into(), raw(text), "".into(), None)),
             accepted: accepted.map(|text| Arc::from(raw(text))),
             choice: Choice::Current,
         }
@@ -144,12 +144,10 @@ mod tests {
         let call = |inputs: Vec<Input>| {
             *calls.lock().unwrap() += 1;
             async move {
-                let texts: Vec<&str> = inputs
+                let sent = inputs
                     .iter()
-                    .flat_map(|input| [input.text(), input.declaration()])
-                    .flatten()
-                    .map(RawValue::get)
-                    .collect();
+                    .flat_map(|input| [input.text(), input.declaration().map(ToOwned::to_owned)]);
+                let texts: Vec<String> = sent.flatten().map(|text| text.get().to_owned()).collect();
                 let size: usize = texts.iter().map(|text| text.len()).sum();
                 if size > memory || texts.iter().any(|text| text.contains("trap")) {
                     return Err(too_much());

@@ -20,7 +20,7 @@ use sha2::Sha256;
 use telewarden_policy::well_known::{APPLIED, ROTATE, ROTATED, SOURCE};
 use tokio::time::Instant;
 
-use crate::compressed::{Compressed, Pattern};
+use crate::compressed::{Pattern, Text};
 use crate::managed_fields;
 use crate::object_id::{GroupKind, ObjectId};
 use crate::retry::LATER;
@@ -34,8 +34,6 @@ const MAX_TEXT: usize = 64 * 1024;
 /// The maximum size of an object's content until it is known whether there is room for it, in bytes. Larger content is compressed
 /// when it is read.
 const MAX_PLAIN: usize = 64 * 1024;
-/// The maximum size of the content that others are compressed with, in bytes.
-const MAX_PATTERN: usize = 16 * 1024;
 
 /// The first 128 bits of a SHA-256 digest.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -78,31 +76,6 @@ struct Content {
     text: Option<Text>,
 }
 
-/// The content of an object.
-#[derive(Clone, Debug)]
-enum Text {
-    /// It was just read.
-    Plain(Box<str>),
-    Compressed(Compressed),
-}
-
-impl Text {
-    fn len(&self) -> usize {
-        match self {
-            Self::Plain(text) => text.len(),
-            Self::Compressed(compressed) => compressed.len(),
-        }
-    }
-
-    fn parsed(&self) -> Option<Value> {
-        match self {
-            Self::Plain(text) => serde_json::from_str(text),
-            Self::Compressed(compressed) => serde_json::from_slice(&compressed.decompress()),
-        }
-        .ok()
-    }
-}
-
 impl Content {
     fn new(
         fields: BTreeMap<String, Value>,
@@ -121,14 +94,12 @@ impl Content {
         }
     }
 
-    /// Compresses text that is larger than this, and drops it if it is still too large.
-    fn compress_over(&mut self, most: usize, pattern: Option<&Pattern>) {
-        if let Some(Text::Plain(text)) = &self.text
-            && text.len() > most
-        {
-            let compressed = Compressed::new(text.as_bytes(), pattern);
-            self.text = (compressed.len() <= MAX_TEXT).then_some(Text::Compressed(compressed));
+    /// Compresses content that is large, and drops it if it is still too large.
+    fn bound(&mut self) {
+        if let Some(text) = self.text.as_mut().filter(|text| text.len() > MAX_PLAIN) {
+            text.compress(None);
         }
+        self.text.take_if(|text| text.len() > MAX_TEXT);
     }
 }
 
@@ -209,7 +180,7 @@ impl<'de> Deserialize<'de> for WatchedObject {
                 });
                 let managed = managed.filter(|entry| managed_fields::are_ours(entry, "Update"));
                 let mut content = Content::new(fields, metadata.labels.unwrap_or_default(), &annotations);
-                content.compress_over(MAX_PLAIN, None);
+                content.bound();
                 Ok(WatchedObject {
                     marks: Marks::of(&annotations),
                     content,
@@ -378,7 +349,7 @@ impl Live {
 
     /// The content, if it is kept.
     pub(crate) fn content(&self) -> Option<Value> {
-        self.content.text.as_ref()?.parsed()
+        serde_json::from_str(&self.content.text.as_ref()?.get()).ok()
     }
 
     /// True if both have the same content.
@@ -393,13 +364,10 @@ impl Live {
 
     /// Compresses the content, with that of the first object of this kind as a pattern.
     pub(crate) fn compress(&mut self, pattern: &mut Option<Pattern>) {
-        if pattern.is_none()
-            && let Some(Text::Plain(text)) = &self.content.text
-            && text.len() <= MAX_PATTERN
-        {
-            *pattern = Some(Pattern::new(text.as_bytes()));
+        if let Some(text) = &mut self.content.text {
+            text.compress_like_first(pattern);
         }
-        self.content.compress_over(0, pattern.as_ref());
+        self.content.bound();
     }
 
     /// Drops the content.

@@ -196,7 +196,7 @@ async fn render_all(
     while !rest.is_empty() {
         let mut bytes = 0;
         let fits = rest.iter().take(AT_ONCE).take_while(|source| {
-            bytes += source.text.get().len();
+            bytes += source.text().get().len();
             bytes <= BYTES_AT_ONCE
         });
         let (some, more) = rest.split_at(fits.count().max(1));
@@ -213,7 +213,7 @@ async fn render_all(
             for input in &inputs {
                 render_later(context, input, left);
             }
-            let current: Vec<_> = inputs.iter().filter(|input| input.text().is_some()).collect();
+            let current: Vec<_> = inputs.iter().filter(|input| input.has_text()).collect();
             read(shards, answer, &current, &mut all)?;
         }
         if !more.is_empty() || sources.len() > AT_ONCE {
@@ -229,7 +229,7 @@ async fn render_all(
 /// Has a source whose text is not used rendered again with a later attempt.
 fn render_later(context: &Context, input: &Input, left: &mut Attempt) {
     context.remember_failing(input);
-    if input.text().is_none() {
+    if !input.has_text() {
         context.state.has_changed(&input.source.key);
         *left = left.or(Attempt::Later);
     }

@@ -243,12 +243,8 @@ fn put_source(
         object["spec"] = spec;
         project
     });
-    watch.state.put_source(Source {
-        key,
-        text: raw(&object),
-        tenant,
-        project,
-    });
+    let source = Source::new(key, raw(&object), tenant, project);
+    watch.state.put_source(source);
 }
 
 impl Watched for AppProject {

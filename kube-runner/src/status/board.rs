@@ -448,12 +448,12 @@ mod tests {
             urls: vec![URL.to_owned()],
         };
         let expected = Expected {
-            source: Arc::new(Source {
-                key: SOURCE.into(),
-                text: RawValue::from_string("{}".to_owned()).unwrap(),
-                tenant: "".into(),
-                project: None,
-            }),
+            source: Arc::new(Source::new(
+                SOURCE.into(),
+                RawValue::from_string("{}".to_owned()).unwrap(),
+                "".into(),
+                None,
+            )),
             endpoints: vec![endpoint],
             telegrafs: vec![telegraf],
             namespace: "shop".into(),
