@@ -306,7 +306,9 @@ impl ClusterState {
     /// The sources whose identity begins with a text.
     pub(crate) fn sources_of(&self, prefix: &str) -> BTreeSet<Arc<str>> {
         let state = self.state();
-        let from = state.sources.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        let from = state
+            .sources
+            .range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
         let theirs = from.map(|(key, _)| key).take_while(|key| key.starts_with(prefix));
         theirs.cloned().collect()
     }
@@ -685,7 +687,9 @@ impl State {
     }
 
     fn untrack(&mut self, id: &ObjectId) {
-        let Some(Tracked(live)) = self.tracked.take(id) else { return };
+        let Some(Tracked(live)) = self.tracked.take(id) else {
+            return;
+        };
         self.usage.release(&live);
         if let Some(of_source) = self.owned.get_mut(&live.source) {
             if let Ok(at) = of_source.binary_search_by(|known| known.id.cmp(id)) {

@@ -140,8 +140,14 @@ mod tests {
     fn decompressed_text_equals_the_original() {
         let patterns = [None, Some(Pattern::new(b"long text")), Some(Pattern::new(b""))];
         let texts = ["", "text", &"long text ".repeat(100_000)];
-        let all = || patterns.iter().flat_map(|pattern| texts.map(|text| (text, pattern.as_ref())));
-        let compressed: Vec<_> = all().map(|(text, pattern)| Compressed::new(text.as_bytes(), pattern)).collect();
+        let all = || {
+            patterns
+                .iter()
+                .flat_map(|pattern| texts.map(|text| (text, pattern.as_ref())))
+        };
+        let compressed: Vec<_> = all()
+            .map(|(text, pattern)| Compressed::new(text.as_bytes(), pattern))
+            .collect();
         for ((text, _), compressed) in all().zip(&compressed) {
             assert_eq!(compressed.decompress(), text.as_bytes());
         }

@@ -183,7 +183,10 @@ impl Context {
         if input.choice != Choice::Current {
             let known = known.filter(|known| Arc::ptr_eq(&known.0, &input.source) && known.1 == input.choice);
             let since = known.map_or_else(Instant::now, |(_, _, since)| since);
-            failing.insert(input.source.key.to_string(), (input.source.clone(), input.choice, since));
+            failing.insert(
+                input.source.key.to_string(),
+                (input.source.clone(), input.choice, since),
+            );
         }
     }
 
@@ -336,7 +339,11 @@ impl Context {
         let endpoints = answer.sources.iter().map(|source| source.endpoints.len()).sum();
         self.count_endpoints(key, endpoints);
         if let Some(interval) = self.looks {
-            let expected = expected_of(&answer, |index| sources.get(index).cloned(), |text| self.state.shared(text));
+            let expected = expected_of(
+                &answer,
+                |index| sources.get(index).cloned(),
+                |text| self.state.shared(text),
+            );
             match expected.into_iter().next() {
                 Some(expected) => self.status.board.follow(expected, interval),
                 None => self.status.board.forget(key),

@@ -276,7 +276,11 @@ mod tests {
         candidate.seen = Some((lease.clone(), almost));
         assert!(candidate.look_again() <= LOOK / 2);
         candidate.seen = Some((lease, Instant::now() - 2 * LEASE));
-        assert_eq!(candidate.look_again(), LOOK, "what keeps it from taking the Lease is not asked all the time");
+        assert_eq!(
+            candidate.look_again(),
+            LOOK,
+            "what keeps it from taking the Lease is not asked all the time"
+        );
     }
 
     #[tokio::test]

@@ -404,7 +404,9 @@ fn follow(context: &Context, shards: &mut Shards, said: &[Said], gone: &BTreeSet
     let shared = |text: &str| context.state.shared(text);
     let telegrafs = |source: &str| {
         let rendered = shards.shard_of(source).and_then(|shard| shard.rendered());
-        rendered.map(|rendered| telegrafs_of(rendered, shared)).unwrap_or_default()
+        rendered
+            .map(|rendered| telegrafs_of(rendered, shared))
+            .unwrap_or_default()
     };
     for source in &moved {
         board.has_moved(source, telegrafs(source), interval);

@@ -35,7 +35,7 @@ use crate::settings::Settings;
 use crate::yaml;
 
 /// The page size of lists. A page is held in memory, and an object can have 1.5 MiB.
-const PAGE: u32 = 10;
+const PAGE: u32 = 25;
 /// The name of the ConfigMap with Argo CD's settings.
 const ARGOCD: &str = "argocd-cm";
 
@@ -193,7 +193,11 @@ impl Watched for PartialObjectMeta<Namespace> {
         let mut known = watch.state.namespaces();
         // One that is being deleted can still be a source.
         let sources = watch.state.sources_of(NAMESPACE);
-        known.extend(sources.iter().filter_map(|key| Some(key.strip_prefix(NAMESPACE)?.into())));
+        known.extend(
+            sources
+                .iter()
+                .filter_map(|key| Some(key.strip_prefix(NAMESPACE)?.into())),
+        );
         known
     }
 

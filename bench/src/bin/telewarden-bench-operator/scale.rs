@@ -107,8 +107,7 @@ async fn take_over(cluster: &Cluster, first: Operator) -> Vec<bool> {
 
 /// The lists that operators have asked for.
 fn lists(cluster: &Cluster) -> usize {
-    let is_meant = |event: &&telewarden_e2e_operator::AuditEvent| {
-        event.user.username.contains("operator") && event.verb == "list"
-    };
+    let is_meant =
+        |event: &&telewarden_e2e_operator::AuditEvent| event.user.username.contains("operator") && event.verb == "list";
     cluster.audit().iter().filter(is_meant).count()
 }
