@@ -35,7 +35,7 @@ use crate::settings::Settings;
 use crate::yaml;
 
 /// The page size of lists. A page is held in memory, and an object can have 1.5 MiB.
-const PAGE: u32 = 25;
+const PAGE: u32 = 10;
 /// The name of the ConfigMap with Argo CD's settings.
 const ARGOCD: &str = "argocd-cm";
 
