@@ -34,6 +34,9 @@ const AT_ONCE: usize = 16;
 const ROUNDS: usize = 3;
 const OURS: &str = "app.kubernetes.io/managed-by=telewarden,telegraf.influxdata.com/instance=telewarden";
 
+/// The page size of the operator's lists.
+const PAGE: u32 = 10;
+
 /// The maximum time of a roll-out, relative to the bare client.
 const ROLL_OUT: f64 = 1.3;
 /// The maximum time until the operator is ready, relative to the lists alone.
@@ -396,7 +399,7 @@ async fn list_everything(client: &Client) {
     let list = |(path, labels): (&'static str, &'static str)| {
         let client = client.clone();
         tokio::spawn(async move {
-            let mut params = ListParams::default().limit(100);
+            let mut params = ListParams::default().limit(PAGE);
             params.label_selector = (!labels.is_empty()).then(|| labels.to_owned());
             loop {
                 let request = Request::new(path).list(&params).expect("a request");

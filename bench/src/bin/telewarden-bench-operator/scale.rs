@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use telewarden_bench::row;
 use telewarden_e2e_operator::{Cluster, Operator, annotation};
 
-use crate::{Process, application_with, has_looked_at, name_of, put_applications, shown_memory};
+use crate::{
+    APPLICATIONS as NAMESPACES, Process, application_with, has_looked_at, name_of, put_applications, shown_memory,
+};
 
 /// The Applications, and the size of the status of each.
 const MANY: usize = 10_000;
@@ -54,18 +56,16 @@ fn start(cluster: &Cluster) -> Operator {
     cluster.unready_operator(&["--log", "info"])
 }
 
-/// Changes the annotations of some of the Applications.
+/// Changes the annotations of some of the Applications. The first change of an object that was created takes two requests more, to
+/// take its fields over, so all are changed once before.
 async fn changes(cluster: &Cluster, operator: &Operator) -> Vec<bool> {
+    change(cluster, "before", Duration::ZERO).await;
+    has_looked_at(operator, "changed", CHANGES).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
     let process = Process(operator.id());
     let (requests, started, before) = (requests(cluster), Instant::now(), process.processor());
-    for change in 0..CHANGES {
-        let index = change * (MANY / CHANGES);
-        let annotation = annotation(&name_of(index % 1000), &["server", "changed"]);
-        cluster.put(&application_with(index, MANY, STATUS, &annotation)).await;
-        let next = MINUTE.mul_f64((change + 1) as f64 / CHANGES as f64);
-        tokio::time::sleep(next.saturating_sub(started.elapsed())).await;
-    }
-    has_looked_at(operator, "changed", CHANGES).await;
+    change(cluster, "changed", MINUTE).await;
+    has_looked_at(operator, "changed", 2 * CHANGES).await;
     let took = started.elapsed().as_secs_f64();
     let percent = (process.processor() - before) / took * 100.0;
     // Events are sent a moment later.
@@ -75,6 +75,18 @@ async fn changes(cluster: &Cluster, operator: &Operator) -> Vec<bool> {
         row("operator-changes-percent-of-a-core", percent, PROCESSOR),
         row("operator-requests-of-a-change", sent, REQUESTS),
     ]
+}
+
+/// Adds an endpoint to some of the Applications, one after the other over some time.
+async fn change(cluster: &Cluster, endpoint: &str, time: Duration) {
+    let started = Instant::now();
+    for change in 0..CHANGES {
+        let index = change * (MANY / CHANGES);
+        let annotation = annotation(&name_of(index % NAMESPACES), &["server", endpoint]);
+        cluster.put(&application_with(index, MANY, STATUS, &annotation)).await;
+        let next = time.mul_f64((change + 1) as f64 / CHANGES as f64);
+        tokio::time::sleep(next.saturating_sub(started.elapsed())).await;
+    }
 }
 
 /// The requests of operators so far, without those for the Lease.
