@@ -3,32 +3,80 @@
 //! The watches update it. The operator's own writes update it too, because watches lag behind. Each change queues the key
 //! of the source to reconcile.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{Hash, Hasher};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::core::v1::ObjectReference;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use telewarden_policy::well_known::ALL_SOURCES;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::compressed::{Pattern, Text};
 use crate::live_object::{Digest, Live};
+use crate::names::Names;
 use crate::object_id::{GroupKind, ObjectId};
 
 /// An annotated Application or Namespace.
 #[derive(Debug)]
 pub(crate) struct Source {
     /// Its identity, as in the annotation of its rendered objects.
-    pub(crate) key: String,
-    /// The fields of the object that the module reads.
-    pub(crate) text: Box<RawValue>,
-    /// The object that Events refer to.
-    pub(crate) reference: ObjectReference,
+    pub(crate) key: Arc<str>,
+    /// The fields of the object that the module reads, and its UID.
+    text: Text,
     /// Whose it is: the namespace of an Application, or, of one in Argo CD's own namespace and of a Namespace, the namespace
     /// that is scraped.
-    pub(crate) tenant: String,
+    pub(crate) tenant: Arc<str>,
     /// An Application's project; `default` if it sets none.
-    pub(crate) project: Option<String>,
+    pub(crate) project: Option<Arc<str>>,
+}
+
+impl Source {
+    /// A source with what the module reads of it.
+    pub(crate) fn new(key: Arc<str>, text: Box<RawValue>, tenant: Arc<str>, project: Option<Arc<str>>) -> Self {
+        Self {
+            key,
+            text: Text::Plain(text.into()),
+            tenant,
+            project,
+        }
+    }
+
+    /// The fields of the object that the module reads, and its UID.
+    pub(crate) fn text(&self) -> Box<RawValue> {
+        RawValue::from_string(self.text.get().into_owned()).expect("it was JSON")
+    }
+
+    /// The object that Events refer to.
+    pub(crate) fn reference(&self) -> ObjectReference {
+        #[derive(Default, Deserialize)]
+        #[serde(rename_all = "camelCase", default)]
+        struct Object {
+            api_version: Option<String>,
+            kind: Option<String>,
+            metadata: Metadata,
+        }
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Metadata {
+            name: Option<String>,
+            namespace: Option<String>,
+            uid: Option<String>,
+        }
+        let object: Object = serde_json::from_str(&self.text.get()).unwrap_or_default();
+        ObjectReference {
+            api_version: object.api_version,
+            kind: object.kind,
+            name: object.metadata.name,
+            namespace: object.metadata.namespace,
+            uid: object.metadata.uid,
+            ..ObjectReference::default()
+        }
+    }
 }
 
 /// The cached state of the cluster. It is cheap to clone.
@@ -39,7 +87,7 @@ pub(crate) struct ClusterState(Arc<Inner>);
 struct Inner {
     state: Mutex<State>,
     /// The keys to reconcile.
-    changed: UnboundedSender<String>,
+    changed: UnboundedSender<Arc<str>>,
     /// The namespace of `topology: standalone`, in which all sources have one key.
     standalone: Option<String>,
     /// `standalone`: what has changed since an attempt was last about it.
@@ -50,22 +98,51 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct State {
-    sources: BTreeMap<String, Arc<Source>>,
-    projects: BTreeMap<String, Arc<RawValue>>,
+    names: Names,
+    /// What content of a kind is compressed with.
+    kinds: BTreeMap<Arc<GroupKind>, Option<Pattern>>,
+    sources: BTreeMap<Arc<str>, Arc<Source>>,
+    /// What the texts of sources are compressed with.
+    pattern: Option<Pattern>,
+    projects: BTreeMap<Arc<str>, Arc<RawValue>>,
     /// The list of global projects. If there is one, every project can affect every source.
     global_projects: Option<Arc<RawValue>>,
     in_cluster_enabled: Option<bool>,
-    namespaces: BTreeSet<String>,
-    /// Owned objects by source.
-    owned: BTreeMap<Arc<str>, BTreeMap<ObjectId, Arc<Live>>>,
-    /// The source of each tracked object.
-    tracked: HashMap<ObjectId, Arc<str>>,
+    namespaces: BTreeSet<Arc<str>>,
+    /// Owned objects by source, sorted by their id.
+    owned: BTreeMap<Arc<str>, Vec<Arc<Live>>>,
+    /// The same objects.
+    tracked: HashSet<Tracked>,
     usage: Usage,
     /// Kinds of owned objects that may not be listed.
     forbidden: BTreeSet<GroupKind>,
-    /// Sources that wait for a namespace, by namespace.
-    waiting: BTreeMap<String, BTreeSet<String>>,
+    /// The namespace that a source waits for, by source.
+    waiting: BTreeMap<Arc<str>, Arc<str>>,
 }
+
+/// An owned object that is found by its id.
+#[derive(Debug)]
+struct Tracked(Arc<Live>);
+
+impl Borrow<ObjectId> for Tracked {
+    fn borrow(&self) -> &ObjectId {
+        &self.0.id
+    }
+}
+
+impl Hash for Tracked {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
+}
+
+impl PartialEq for Tracked {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for Tracked {}
 
 /// `standalone`: what an attempt is about.
 #[derive(Clone, Debug, Default)]
@@ -116,7 +193,7 @@ pub(crate) struct Counts {
 
 impl ClusterState {
     /// Without anything. `standalone` is the namespace of that topology, if it is meant.
-    pub(crate) fn new(standalone: Option<String>, changed: UnboundedSender<String>) -> Self {
+    pub(crate) fn new(standalone: Option<String>, changed: UnboundedSender<Arc<str>>) -> Self {
         Self(Arc::new(Inner {
             state: Mutex::default(),
             changed,
@@ -137,13 +214,13 @@ impl ClusterState {
     }
 
     /// Queues a source.
-    pub(crate) fn touch(&self, source: &str) {
+    pub(crate) fn touch(&self, source: &Arc<str>) {
         self.has_changed(source);
         self.queue(source);
     }
 
     /// Queues a source, or in `standalone` only the objects that say that they are its.
-    pub(crate) fn touch_named(&self, source: &str) {
+    pub(crate) fn touch_named(&self, source: &Arc<str>) {
         self.set_named(source);
         self.queue(source);
     }
@@ -155,13 +232,13 @@ impl ClusterState {
         }
     }
 
-    fn queue(&self, source: &str) {
+    fn queue(&self, source: &Arc<str>) {
         let key = match self.is_standalone() {
-            true => ALL_SOURCES,
-            false => source,
+            true => ALL_SOURCES.into(),
+            false => source.clone(),
         };
         // Fails only if the operator is stopping.
-        let _ = self.0.changed.send(key.to_owned());
+        let _ = self.0.changed.send(key);
     }
 
     /// `standalone`: the next attempt is about this source too.
@@ -199,7 +276,7 @@ impl ClusterState {
         let sources = &changes.sources;
         let sources: Vec<_> = sources
             .iter()
-            .filter_map(|key| state.sources.get(key).cloned())
+            .filter_map(|key| state.sources.get(key.as_str()).cloned())
             .collect();
         let is_meant = |source: &str, live: &Live| {
             changes.sources.contains(source)
@@ -207,8 +284,8 @@ impl ClusterState {
                 || changes.named.contains(source) && !live.was_as_rendered()
         };
         let owned = state.owned.iter().flat_map(|(source, objects)| {
-            let theirs = objects.iter().filter(|(_, live)| is_meant(source, live));
-            theirs.map(|(id, live)| (id.clone(), live.clone()))
+            let theirs = objects.iter().filter(|live| is_meant(source, live));
+            theirs.map(|live| (live.id.clone(), live.clone()))
         });
         View {
             argocd: state.argocd_of(&sources),
@@ -218,17 +295,44 @@ impl ClusterState {
     }
 
     /// All keys to reconcile.
-    pub(crate) fn keys(&self) -> BTreeSet<String> {
+    pub(crate) fn keys(&self) -> BTreeSet<Arc<str>> {
         if self.is_standalone() {
-            return BTreeSet::from([ALL_SOURCES.to_owned()]);
+            return BTreeSet::from([ALL_SOURCES.into()]);
         }
         let state = self.state();
-        state
+        state.sources.keys().chain(state.owned.keys()).cloned().collect()
+    }
+
+    /// The sources whose identity begins with a text.
+    pub(crate) fn sources_of(&self, prefix: &str) -> BTreeSet<Arc<str>> {
+        let state = self.state();
+        let from = state
             .sources
-            .keys()
-            .cloned()
-            .chain(state.owned.keys().map(ToString::to_string))
-            .collect()
+            .range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        let theirs = from.map(|(key, _)| key).take_while(|key| key.starts_with(prefix));
+        theirs.cloned().collect()
+    }
+
+    /// The names of all projects.
+    pub(crate) fn projects(&self) -> BTreeSet<Arc<str>> {
+        self.state().projects.keys().cloned().collect()
+    }
+
+    /// All namespaces.
+    pub(crate) fn namespaces(&self) -> BTreeSet<Arc<str>> {
+        self.state().namespaces.clone()
+    }
+
+    /// The owned objects of a kind.
+    pub(crate) fn owned_of(&self, kind: &GroupKind) -> BTreeSet<ObjectId> {
+        let state = self.state();
+        let ids = state.tracked.iter().map(|tracked| &tracked.0.id);
+        ids.filter(|id| *id.kind == *kind).cloned().collect()
+    }
+
+    /// A text that is kept once for all who ask for it.
+    pub(crate) fn shared(&self, text: &str) -> Arc<str> {
+        self.state().names.shared(text)
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -242,7 +346,7 @@ impl ClusterState {
     /// True if there may be an owned object of this kind.
     pub(crate) fn may_have_kind(&self, kind: &GroupKind) -> bool {
         let state = self.state();
-        state.forbidden.contains(kind) || state.tracked.keys().any(|id| *id.kind == *kind)
+        state.forbidden.contains(kind) || state.tracked.iter().any(|tracked| *tracked.0.id.kind == *kind)
     }
 
     /// Takes note that owned objects of a kind may not be listed.
@@ -263,9 +367,15 @@ impl ClusterState {
                 .owned
                 .values()
                 .flatten()
-                .map(|(id, live)| (id.clone(), live.clone()))
+                .map(|live| (live.id.clone(), live.clone()))
                 .collect(),
-            false => state.owned.get(key).cloned().unwrap_or_default(),
+            false => state
+                .owned
+                .get(key)
+                .into_iter()
+                .flatten()
+                .map(|live| (live.id.clone(), live.clone()))
+                .collect(),
         };
         View {
             argocd: state.argocd_of(&sources),
@@ -283,24 +393,27 @@ impl ClusterState {
     pub(crate) fn has_namespace(&self, namespace: &str, key: &str) -> bool {
         let mut state = self.state();
         let there = state.namespaces.contains(namespace);
-        // A source waits only for its current namespace.
-        state.waiting.retain(|_, keys| !(keys.remove(key) && keys.is_empty()));
-        if !there {
-            state
-                .waiting
-                .entry(namespace.to_owned())
-                .or_default()
-                .insert(key.to_owned());
+        match there {
+            true => drop(state.waiting.remove(key)),
+            // It waits only for its current namespace.
+            false => {
+                let (key, namespace) = (state.names.shared(key), state.names.shared(namespace));
+                state.waiting.insert(key, namespace);
+            }
         }
         there
     }
 
-    pub(crate) fn put_source(&self, source: Source) {
+    pub(crate) fn put_source(&self, mut source: Source) {
         let mut state = self.state();
         let old = state.sources.get(&source.key);
-        let changed =
-            old.is_none_or(|old| old.text.get() != source.text.get() || old.reference.uid != source.reference.uid);
-        if changed {
+        if old.is_none_or(|old| old.text.get() != source.text.get()) {
+            source.text.compress_like_first(&mut state.pattern);
+            state.names.share(&mut source.key);
+            state.names.share(&mut source.tenant);
+            if let Some(project) = &mut source.project {
+                state.names.share(project);
+            }
             self.touch(&source.key);
             let key = source.key.clone();
             state.sources.insert(key.clone(), Arc::new(source));
@@ -310,8 +423,8 @@ impl ClusterState {
 
     pub(crate) fn remove_source(&self, key: &str) {
         let mut state = self.state();
-        if state.sources.remove(key).is_some() {
-            self.touch(key);
+        if let Some(source) = state.sources.remove(key) {
+            self.touch(&source.key);
             self.recount(&mut state, key);
         }
     }
@@ -319,7 +432,7 @@ impl ClusterState {
     pub(crate) fn put_project(&self, name: &str, text: Box<RawValue>) {
         let mut state = self.state();
         if state.projects.get(name).is_none_or(|old| old.get() != text.get()) {
-            state.projects.insert(name.to_owned(), Arc::from(text));
+            state.projects.insert(name.into(), Arc::from(text));
             self.touch_project(&state, name);
         }
     }
@@ -356,13 +469,15 @@ impl ClusterState {
 
     pub(crate) fn put_namespace(&self, name: &str) {
         let mut state = self.state();
-        if state.namespaces.insert(name.to_owned()) {
-            state
-                .waiting
-                .remove(name)
-                .iter()
-                .flatten()
-                .for_each(|key| self.touch(key));
+        let name = state.names.shared(name);
+        if state.namespaces.insert(name.clone()) {
+            state.waiting.retain(|key, namespace| {
+                let goes_on = *namespace != name;
+                if !goes_on {
+                    self.touch(key);
+                }
+                goes_on
+            });
         }
     }
 
@@ -374,6 +489,7 @@ impl ClusterState {
     /// Returns whether the object is tracked.
     pub(crate) fn put_owned(&self, mut live: Live, by_us: bool) -> bool {
         let mut state = self.state();
+        state.share(&mut live);
         let old = state.find(&live.id);
         if let Some(old) = &old {
             if old.uid == live.uid && !live.is_newer(old) {
@@ -381,7 +497,7 @@ impl ClusterState {
                 if by_us && old.resource_version == live.resource_version && live.was_as_rendered() {
                     state.untrack(&live.id);
                     let surplus = self.is_surplus(&state, &live);
-                    if state.usage.reserve(&mut live, surplus) {
+                    if state.reserve(&mut live, surplus) {
                         state.track(live);
                     }
                 }
@@ -395,7 +511,7 @@ impl ClusterState {
         let is_new = old.is_none_or(|old| old.source != live.source);
         state.untrack(&live.id);
         let surplus = self.is_surplus(&state, &live);
-        if !state.usage.reserve(&mut live, surplus) {
+        if !state.reserve(&mut live, surplus) {
             tracing::debug!(id = %live.id, "not tracked: too many objects in its namespace without a source");
             return false;
         }
@@ -416,7 +532,7 @@ impl ClusterState {
         known.set_as_rendered(digest);
         state.untrack(&known.id);
         let surplus = self.is_surplus(&state, &known);
-        if state.usage.reserve(&mut known, surplus) {
+        if state.reserve(&mut known, surplus) {
             state.track(known);
         }
     }
@@ -439,25 +555,28 @@ impl ClusterState {
         }
     }
 
-    /// Stops tracking an owned object. With a uid, only the object with that uid.
-    pub(crate) fn remove_owned(&self, id: &ObjectId, uid: Option<&str>, by_us: bool) {
+    /// Stops tracking an owned object. With a uid, only the object with that uid. Returns whether it was tracked.
+    pub(crate) fn remove_owned(&self, id: &ObjectId, uid: Option<&str>, by_us: bool) -> bool {
         let mut state = self.state();
         let known = state.find(id);
-        if let Some(known) = known.filter(|live| uid.is_none_or(|uid| uid == &*live.uid)) {
+        let known = known.filter(|live| uid.is_none_or(|uid| uid == &*live.uid));
+        if let Some(known) = &known {
             state.untrack(id);
             if !by_us {
-                self.touch_of(&state, &known);
+                self.touch_of(&state, known);
             }
         }
         if state.usage.has_room_again() {
             self.0.room.notify_one();
         }
+        known.is_some()
     }
 
-    /// Handles the deletion of an untracked object: something rendered may be created in its place.
-    pub(crate) fn untracked_is_gone(&self, source: &str) {
-        if self.is_known(&self.state(), source) {
-            self.touch(source);
+    /// Handles the deletion of an object that there was no room for: something rendered may be created in its place.
+    pub(crate) fn untracked_is_gone(&self, live: &Live) {
+        let state = self.state();
+        if state.usage.full.contains(&live.id.namespace) && self.is_known(&state, &live.source) {
+            self.touch(&live.source);
         }
     }
 
@@ -495,14 +614,14 @@ impl ClusterState {
             .get(key)
             .into_iter()
             .flatten()
-            .map(|(id, _)| id.clone())
+            .map(|live| live.id.clone())
             .collect();
         for id in ids {
             let Some(live) = state.find(&id) else { continue };
             state.untrack(&id);
             let mut live = Arc::unwrap_or_clone(live);
             let surplus = self.is_surplus(state, &live);
-            if state.usage.reserve(&mut live, surplus) {
+            if state.reserve(&mut live, surplus) {
                 state.track(live);
             }
         }
@@ -512,7 +631,7 @@ impl ClusterState {
     #[cfg(test)]
     fn bytes(&self) -> usize {
         let state = self.state();
-        state.owned.values().flatten().map(|(_, live)| live.bytes()).sum()
+        state.owned.values().flatten().map(|live| live.bytes()).sum()
     }
 }
 
@@ -535,29 +654,51 @@ impl State {
     }
 
     fn find(&self, id: &ObjectId) -> Option<Arc<Live>> {
-        let key = self.tracked.get(id)?;
-        self.owned.get(key)?.get(id).cloned()
+        self.tracked.get(id).map(|tracked| tracked.0.clone())
+    }
+
+    /// Keeps what an object has in common with others once.
+    fn share(&mut self, live: &mut Live) {
+        let Self { names, kinds, .. } = self;
+        let of_kind = kinds.entry(live.id.kind.clone());
+        live.id.kind = of_kind.key().clone();
+        of_kind.or_default();
+        names.share(&mut live.id.namespace);
+        names.share(&mut live.id.name);
+        names.share(&mut live.source);
+    }
+
+    /// Reserves room for an object, and for what is kept of its content.
+    fn reserve(&mut self, live: &mut Live, surplus: bool) -> bool {
+        if !surplus {
+            live.compress(self.kinds.entry(live.id.kind.clone()).or_default());
+        }
+        self.usage.reserve(live, surplus)
     }
 
     fn track(&mut self, live: Live) {
-        self.tracked.insert(live.id.clone(), live.source.clone());
-        self.owned
-            .entry(live.source.clone())
-            .or_default()
-            .insert(live.id.clone(), Arc::new(live));
+        let live = Arc::new(live);
+        self.tracked.replace(Tracked(live.clone()));
+        let of_source = self.owned.entry(live.source.clone()).or_default();
+        match of_source.binary_search_by(|known| known.id.cmp(&live.id)) {
+            Ok(at) => of_source[at] = live,
+            Err(at) => of_source.insert(at, live),
+        }
     }
 
-    fn untrack(&mut self, id: &ObjectId) -> Option<Arc<str>> {
-        let key = self.tracked.remove(id)?;
-        if let Some(of_source) = self.owned.get_mut(&key) {
-            if of_source.remove(id).is_some() {
-                self.usage.release(id);
+    fn untrack(&mut self, id: &ObjectId) {
+        let Some(Tracked(live)) = self.tracked.take(id) else {
+            return;
+        };
+        self.usage.release(&live);
+        if let Some(of_source) = self.owned.get_mut(&live.source) {
+            if let Ok(at) = of_source.binary_search_by(|known| known.id.cmp(id)) {
+                of_source.remove(at);
             }
             if of_source.is_empty() {
-                self.owned.remove(&key);
+                self.owned.remove(&live.source);
             }
         }
-        Some(key)
     }
 }
 
@@ -565,8 +706,6 @@ impl State {
 /// limited.
 #[derive(Debug, Default)]
 struct Usage {
-    /// The usage of each object with any.
-    taken: HashMap<ObjectId, Taken>,
     /// The sums by namespace.
     sums: HashMap<Arc<str>, Taken>,
     /// The content of all namespaces, in bytes.
@@ -575,7 +714,7 @@ struct Usage {
     full: BTreeSet<Arc<str>>,
 }
 
-/// The usage of one object, or of all objects in a namespace.
+/// The usage of all objects in a namespace.
 #[derive(Clone, Copy, Debug, Default)]
 struct Taken {
     /// The number of objects that will be deleted.
@@ -604,28 +743,25 @@ impl Usage {
         if surplus || sum.content + size > MAX_CONTENT || self.content + size > MAX_CONTENT_OF_ALL {
             live.drop_content();
         }
-        let taken = Taken {
-            surplus: usize::from(surplus),
-            content: live.content_size(),
-        };
-        if taken.surplus + taken.content > 0 {
-            self.taken.insert(live.id.clone(), taken);
+        live.is_surplus = surplus;
+        let content = live.content_size();
+        if surplus || content > 0 {
             let sum = self.sums.entry(live.id.namespace.clone()).or_default();
-            sum.surplus += taken.surplus;
-            sum.content += taken.content;
-            self.content += taken.content;
+            sum.surplus += usize::from(surplus);
+            sum.content += content;
+            self.content += content;
         }
         true
     }
 
-    fn release(&mut self, id: &ObjectId) {
-        let Some(taken) = self.taken.remove(id) else { return };
-        self.content -= taken.content;
-        if let Some(sum) = self.sums.get_mut(&id.namespace) {
-            sum.surplus -= taken.surplus;
-            sum.content -= taken.content;
+    fn release(&mut self, live: &Live) {
+        let content = live.content_size();
+        self.content -= content;
+        if let Some(sum) = self.sums.get_mut(&live.id.namespace) {
+            sum.surplus -= usize::from(live.is_surplus);
+            sum.content -= content;
             if sum.surplus + sum.content == 0 {
-                self.sums.remove(&id.namespace);
+                self.sums.remove(&live.id.namespace);
             }
         }
     }
@@ -652,7 +788,7 @@ mod tests {
 
     struct Fixture {
         state: ClusterState,
-        changed: UnboundedReceiver<String>,
+        changed: UnboundedReceiver<Arc<str>>,
     }
 
     impl Fixture {
@@ -664,7 +800,9 @@ mod tests {
 
         /// The keys that were queued since the last call.
         fn touched(&mut self) -> Vec<String> {
-            std::iter::from_fn(|| self.changed.try_recv().ok()).collect()
+            std::iter::from_fn(|| self.changed.try_recv().ok())
+                .map(|key| key.to_string())
+                .collect()
         }
     }
 
@@ -673,13 +811,7 @@ mod tests {
     }
 
     fn source(key: &str, text: &str, project: &str) -> Source {
-        Source {
-            key: key.to_owned(),
-            text: raw(&json!(text)),
-            reference: ObjectReference::default(),
-            tenant: String::new(),
-            project: Some(project.to_owned()),
-        }
+        Source::new(key.into(), raw(&json!(text)), "".into(), Some(project.into()))
     }
 
     fn object(name: &str, version: u64, source: &str, data: &str) -> Value {
@@ -732,7 +864,7 @@ mod tests {
         fixture.state.put_owned(live("a", 1, ALL_SOURCES, ""), false);
         fixture.state.put_owned(live("b", 1, NUBLADO, ""), false);
         assert_eq!(fixture.touched(), [ALL_SOURCES; 3]);
-        assert_eq!(fixture.state.keys(), BTreeSet::from([ALL_SOURCES.to_owned()]));
+        assert_eq!(fixture.state.keys(), BTreeSet::from([ALL_SOURCES.into()]));
         assert_eq!(fixture.state.view(ALL_SOURCES).owned.len(), 2);
     }
 

@@ -56,13 +56,13 @@ impl Conditions {
             by_source.entry(&condition.source.key).or_default().push(condition);
         }
         for source in sources {
-            let theirs = by_source.get(source.key.as_str()).into_iter().flatten();
+            let theirs = by_source.get(&*source.key).into_iter().flatten();
             let problems = theirs.map(|condition| (condition.reason, condition.state(), condition.note.as_str()));
             board.note(&source.key, problems, complete);
         }
         for condition in self.take_changed(sources, conditions, complete) {
             events.send(Notification {
-                regarding: condition.source.reference.clone(),
+                regarding: condition.source.reference(),
                 warning: condition.warning,
                 reason: condition.reason,
                 note: condition.note,
@@ -79,14 +79,14 @@ impl Conditions {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if complete {
             for source in sources {
-                if let Some(told) = all.get_mut(&source.key) {
+                if let Some(told) = all.get_mut(&*source.key) {
                     let is_so = |reason: &str| {
                         let mut theirs = conditions.iter().filter(|condition| condition.source.key == source.key);
                         theirs.any(|condition| condition.reason == reason)
                     };
                     told.retain(|reason, _| is_so(reason));
                     if told.is_empty() {
-                        all.remove(&source.key);
+                        all.remove(&*source.key);
                     }
                 }
             }
@@ -94,9 +94,9 @@ impl Conditions {
         let mut changed = conditions;
         changed.retain(|condition| {
             // Another object with the same name gets its own Events.
-            let uid = condition.source.reference.uid.as_deref().unwrap_or_default();
+            let uid = condition.source.reference().uid.unwrap_or_default();
             let digest = Sha256::digest(format!("{uid}\n{}", condition.note)).into();
-            let told = all.entry(condition.source.key.clone()).or_default();
+            let told = all.entry(condition.source.key.to_string()).or_default();
             told.insert(condition.reason, digest) != Some(digest)
         });
         changed
@@ -106,20 +106,12 @@ impl Conditions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::api::core::v1::ObjectReference;
-    use serde_json::value::RawValue;
+    use serde_json::json;
+    use serde_json::value::to_raw_value;
 
     fn source(key: &str, uid: &str) -> Arc<Source> {
-        Arc::new(Source {
-            key: key.to_owned(),
-            text: RawValue::from_string("{}".to_owned()).unwrap(),
-            reference: ObjectReference {
-                uid: Some(uid.to_owned()),
-                ..ObjectReference::default()
-            },
-            tenant: String::new(),
-            project: None,
-        })
+        let text = to_raw_value(&json!({"metadata": {"uid": uid}})).unwrap();
+        Arc::new(Source::new(key.into(), text, "".into(), None))
     }
 
     fn refused(source: &Arc<Source>, note: &str) -> Condition {

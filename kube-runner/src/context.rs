@@ -59,7 +59,7 @@ pub(crate) struct Context {
     /// What would be made or revoked in InfluxDB, in a dry run.
     pub(crate) provisions: Mutex<Vec<String>>,
     /// The number of endpoints of each source.
-    pub(crate) endpoints: Mutex<HashMap<String, usize>>,
+    pub(crate) endpoints: Mutex<EndpointCounts>,
     /// `standalone`: the accepted declarations and their store.
     pub(crate) store: AcceptedStore,
     pub(crate) accepted: Mutex<Declarations>,
@@ -67,6 +67,23 @@ pub(crate) struct Context {
     pub(crate) shards: tokio::sync::Mutex<Option<Shards>>,
     /// `standalone`: the sources on which the module failed. They are retried when they change, or later.
     pub(crate) failing: Mutex<HashMap<String, FailingSource>>,
+}
+
+/// The number of endpoints of each source that has any, and their sum.
+#[derive(Default)]
+pub(crate) struct EndpointCounts {
+    by_source: HashMap<Arc<str>, usize>,
+    sum: usize,
+}
+
+impl EndpointCounts {
+    fn set(&mut self, source: Arc<str>, endpoints: usize) {
+        let before = match endpoints {
+            0 => self.by_source.remove(&source),
+            endpoints => self.by_source.insert(source, endpoints),
+        };
+        self.sum = self.sum + endpoints - before.unwrap_or_default();
+    }
 }
 
 /// A source whose text is not used, its replacement, and the time since then.
@@ -86,7 +103,7 @@ pub(crate) fn not_deleted(sources: &[Arc<Source>], stuck: &[Stuck]) -> Vec<Condi
         by_source.entry(&stuck.source).or_default().push(&stuck.why);
     }
     let told = |source: &Arc<Source>| {
-        let whys = by_source.get(source.key.as_str())?;
+        let whys = by_source.get(&*source.key)?;
         let mut note = whys[..whys.len().min(NAMED)].join("\n");
         if whys.len() > NAMED {
             note.push_str(&format!("\nand {} more", whys.len() - NAMED));
@@ -148,11 +165,11 @@ impl Context {
     pub(crate) fn inputs(&self, sources: &[Arc<Source>]) -> Vec<Input> {
         let (failing, accepted) = (lock(&self.failing), lock(&self.accepted));
         let input = |source: &Arc<Source>| {
-            let failed = failing.get(&source.key);
+            let failed = failing.get(&*source.key);
             let failed = failed.filter(|(failed, _, at)| Arc::ptr_eq(failed, source) && at.elapsed() < LATER);
             Input {
                 source: source.clone(),
-                accepted: accepted.get(&source.key).cloned(),
+                accepted: accepted.get(&*source.key).cloned(),
                 choice: failed.map_or(Choice::Current, |(_, choice, _)| *choice),
             }
         };
@@ -162,11 +179,14 @@ impl Context {
     /// Stores whether a source fails, so that it need not be found out again at each attempt.
     pub(crate) fn remember_failing(&self, input: &Input) {
         let mut failing = lock(&self.failing);
-        let known = failing.remove(&input.source.key);
+        let known = failing.remove(&*input.source.key);
         if input.choice != Choice::Current {
             let known = known.filter(|known| Arc::ptr_eq(&known.0, &input.source) && known.1 == input.choice);
             let since = known.map_or_else(Instant::now, |(_, _, since)| since);
-            failing.insert(input.source.key.clone(), (input.source.clone(), input.choice, since));
+            failing.insert(
+                input.source.key.to_string(),
+                (input.source.clone(), input.choice, since),
+            );
         }
     }
 
@@ -184,10 +204,11 @@ impl Context {
         let _call = self.calls.acquire().await;
         let started = Instant::now();
         let answer = blocking(move || {
+            let texts: Vec<_> = inputs.iter().filter_map(Input::text).collect();
             let request = RenderRequest {
                 protocol: PROTOCOL,
                 settings: Some(&settings.document),
-                sources: inputs.iter().filter_map(Input::text).collect(),
+                sources: texts.iter().map(|text| &**text).collect(),
                 cluster: Some(ClusterView {
                     projects: argocd.projects.iter().map(|project| &**project).collect(),
                     global_projects: argocd.global_projects.as_deref(),
@@ -261,7 +282,7 @@ impl Context {
             lock(&self.provisions).append(&mut provided.made);
         } else if let ([source], false) = (sources, provided.made.is_empty()) {
             self.events.send(Notification {
-                regarding: source.reference.clone(),
+                regarding: source.reference(),
                 warning: false,
                 reason: "Provided",
                 note: provided.made.join("; "),
@@ -285,7 +306,7 @@ impl Context {
         let note = describe(&of_source.diagnostics);
         let (warning, reason) = match of_source.outcome {
             Outcome::Refused => {
-                tracing::warn!(source = source.key, diagnostics = note, "refused");
+                tracing::warn!(source = &*source.key, diagnostics = note, "refused");
                 (true, "Refused")
             }
             Outcome::Skipped => (false, "Skipped"),
@@ -318,7 +339,11 @@ impl Context {
         let endpoints = answer.sources.iter().map(|source| source.endpoints.len()).sum();
         self.count_endpoints(key, endpoints);
         if let Some(interval) = self.looks {
-            let expected = expected_of(&answer, |index| sources.get(index).cloned());
+            let expected = expected_of(
+                &answer,
+                |index| sources.get(index).cloned(),
+                |text| self.state.shared(text),
+            );
             match expected.into_iter().next() {
                 Some(expected) => self.status.board.follow(expected, interval),
                 None => self.status.board.forget(key),
@@ -419,12 +444,9 @@ impl Context {
 
     pub(crate) fn count_endpoints(&self, key: &str, endpoints: usize) {
         let mut all = lock(&self.endpoints);
-        match endpoints {
-            0 => all.remove(key),
-            endpoints => all.insert(key.to_owned(), endpoints),
-        };
+        all.set(self.state.shared(key), endpoints);
         let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        self.status.metrics.endpoints(all.values().sum());
+        self.status.metrics.endpoints(all.sum);
         let counts = self.state.counts();
         self.status.metrics.sources.set(gauge(counts.sources));
         self.status.metrics.owned.set(gauge(counts.owned));
@@ -472,7 +494,7 @@ impl Context {
             return;
         }
         self.events.send(Notification {
-            regarding: source.reference.clone(),
+            regarding: source.reference(),
             warning: false,
             reason: "Applied",
             note: note.join("; "),
@@ -494,18 +516,12 @@ pub(crate) fn check_settings(answer: &RenderAnswer) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::api::core::v1::ObjectReference;
     use serde_json::json;
     use serde_json::value::RawValue;
 
     fn source(key: &str) -> Arc<Source> {
-        Arc::new(Source {
-            key: key.to_owned(),
-            text: RawValue::from_string("{}".to_owned()).unwrap(),
-            reference: ObjectReference::default(),
-            tenant: String::new(),
-            project: None,
-        })
+        let text = RawValue::from_string("{}".to_owned()).unwrap();
+        Arc::new(Source::new(key.into(), text, "".into(), None))
     }
 
     fn stuck(source: &str, name: &str, is_known: bool) -> Stuck {
@@ -531,7 +547,7 @@ mod tests {
         );
         let told: Vec<_> = told
             .iter()
-            .map(|told| (told.source.key.as_str(), told.reason, told.note.as_str()))
+            .map(|told| (&*told.source.key, told.reason, told.note.as_str()))
             .collect();
         assert_eq!(told, [("b", "NotDeleted", "cannot delete x")]);
     }

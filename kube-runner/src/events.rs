@@ -4,6 +4,7 @@
 //! Events for an hour by default.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -175,7 +176,13 @@ impl Events {
 
 /// The remaining number of Events for each object.
 #[derive(Debug, Default)]
-struct Limits(HashMap<String, Limit>);
+struct Limits {
+    /// By a hash of the object. Two with the same one share a limit.
+    by_object: HashMap<u64, Limit>,
+    hasher: RandomState,
+    /// The number of limits at which the full ones are dropped.
+    enough: usize,
+}
 
 #[derive(Debug)]
 struct Limit {
@@ -186,16 +193,19 @@ struct Limit {
 impl Limits {
     /// True if one more may be sent.
     fn admit(&mut self, regarding: &ObjectReference, now: Instant) -> bool {
-        let of = |text: &Option<String>| text.clone().unwrap_or_default();
-        let object = [of(&regarding.kind), of(&regarding.namespace), of(&regarding.name)].join("/");
+        let ObjectReference {
+            kind, namespace, name, ..
+        } = regarding;
+        let object = self.hasher.hash_one((kind, namespace, name));
         // Full limits need no entry.
-        if self.0.len() >= WAITING && !self.0.contains_key(&object) {
-            self.0.retain(|_, limit| {
+        if self.by_object.len() >= self.enough.max(WAITING) && !self.by_object.contains_key(&object) {
+            self.by_object.retain(|_, limit| {
                 limit.refill(now);
                 limit.left < BURST
             });
+            self.enough = 2 * self.by_object.len();
         }
-        let limit = self.0.entry(object).or_insert(Limit {
+        let limit = self.by_object.entry(object).or_insert(Limit {
             left: BURST,
             since: now,
         });
@@ -442,6 +452,6 @@ mod tests {
         let (mut limits, start) = (Limits::default(), Instant::now());
         (0..WAITING).for_each(|number| assert!(limits.admit(&regarding(&number.to_string()), start)));
         limits.admit(&regarding("one more"), start + REFILL);
-        assert_eq!(limits.0.len(), 1);
+        assert_eq!(limits.by_object.len(), 1);
     }
 }

@@ -33,9 +33,14 @@ pub(crate) struct Input {
 }
 
 impl Input {
+    /// True if the text is sent.
+    pub(crate) fn has_text(&self) -> bool {
+        self.choice == Choice::Current
+    }
+
     /// The text, if it is sent.
-    pub(crate) fn text(&self) -> Option<&RawValue> {
-        (self.choice == Choice::Current).then_some(&*self.source.text)
+    pub(crate) fn text(&self) -> Option<Box<RawValue>> {
+        self.has_text().then(|| self.source.text())
     }
 
     /// The accepted declaration, if it is sent.
@@ -107,18 +112,10 @@ mod tests {
     use std::collections::BTreeSet;
     use std::sync::Mutex;
 
-    use k8s_openapi::api::core::v1::ObjectReference;
-
     fn input(key: &str, text: &str, accepted: Option<&str>) -> Input {
         let raw = |text: &str| RawValue::from_string(format!("{text:?}")).unwrap();
         Input {
-            source: Arc::new(Source {
-                key: key.to_owned(),
-                text: raw(text),
-                reference: ObjectReference::default(),
-                tenant: String::new(),
-                project: None,
-            }),
+            source: Arc::new(Source::new(key.into(), raw(text), "".into(), None)),
             accepted: accepted.map(|text| Arc::from(raw(text))),
             choice: Choice::Current,
         }
@@ -147,12 +144,10 @@ mod tests {
         let call = |inputs: Vec<Input>| {
             *calls.lock().unwrap() += 1;
             async move {
-                let texts: Vec<&str> = inputs
+                let sent = inputs
                     .iter()
-                    .flat_map(|input| [input.text(), input.declaration()])
-                    .flatten()
-                    .map(RawValue::get)
-                    .collect();
+                    .flat_map(|input| [input.text(), input.declaration().map(ToOwned::to_owned)]);
+                let texts: Vec<String> = sent.flatten().map(|text| text.get().to_owned()).collect();
                 let size: usize = texts.iter().map(|text| text.len()).sum();
                 if size > memory || texts.iter().any(|text| text.contains("trap")) {
                     return Err(too_much());
@@ -170,7 +165,7 @@ mod tests {
             failed: group
                 .failed
                 .into_iter()
-                .map(|(input, _)| input.source.key.clone())
+                .map(|(input, _)| input.source.key.to_string())
                 .collect(),
             calls,
         }

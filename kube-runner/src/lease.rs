@@ -16,6 +16,9 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 
+/// How often a candidate looks whether the Lease was renewed.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// A candidate for the Lease.
 pub(crate) struct Candidate {
     api: Api<Lease>,
@@ -39,11 +42,13 @@ pub(crate) fn may_write(until: Until) -> bool {
 /// The holder of a Lease that was not changed for the given time. `None` if it can be taken.
 fn holder_of(spec: &LeaseSpec, unchanged_for: Duration) -> Option<&str> {
     let holder = spec.holder_identity.as_deref().filter(|holder| !holder.is_empty())?;
-    let seconds = spec
-        .lease_duration_seconds
-        .and_then(|seconds| u64::try_from(seconds).ok());
-    let holds_for = Duration::from_secs(seconds.unwrap_or(0));
-    (unchanged_for < holds_for).then_some(holder)
+    (unchanged_for < held_for(spec)).then_some(holder)
+}
+
+/// How long a Lease is held that is not renewed.
+fn held_for(spec: &LeaseSpec) -> Duration {
+    let seconds = spec.lease_duration_seconds;
+    Duration::from_secs(seconds.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0))
 }
 
 impl Candidate {
@@ -85,8 +90,19 @@ impl Candidate {
                 }
                 Err(error) => tracing::warn!(error = %error.chain(), "could not acquire the lease"),
             }
-            tokio::time::sleep(self.duration / 5).await;
+            tokio::time::sleep(self.look_again()).await;
         }
+    }
+
+    /// How long to wait until the Lease is looked at again: a renewal is seen soon, and so is that there was none in time. So it is
+    /// taken over within a second after it was not renewed for its duration.
+    fn look_again(&self) -> Duration {
+        let interval = LOOK.min(self.duration / 5);
+        let held = self.seen.as_ref().and_then(|(lease, since)| {
+            let left = held_for(lease.spec.as_ref()?).saturating_sub(since.elapsed());
+            (!left.is_zero()).then_some(left)
+        });
+        held.map_or(interval, |left| left.min(interval))
     }
 
     /// Renews the Lease until that fails.
@@ -244,6 +260,27 @@ mod tests {
             "three tries fit in"
         );
         assert!(!may_write(Some(asked)));
+    }
+
+    #[tokio::test]
+    async fn a_lease_is_looked_at_often_and_as_soon_as_it_has_expired() {
+        let (mut candidate, _) = candidate();
+        assert_eq!(candidate.look_again(), LOOK);
+        let lease = Lease {
+            spec: Some(spec(Some("them"), Some(15))),
+            ..Lease::default()
+        };
+        candidate.seen = Some((lease.clone(), Instant::now()));
+        assert_eq!(candidate.look_again(), LOOK);
+        let almost = Instant::now() - (LEASE - LOOK / 2);
+        candidate.seen = Some((lease.clone(), almost));
+        assert!(candidate.look_again() <= LOOK / 2);
+        candidate.seen = Some((lease, Instant::now() - 2 * LEASE));
+        assert_eq!(
+            candidate.look_again(),
+            LOOK,
+            "what keeps it from taking the Lease is not asked all the time"
+        );
     }
 
     #[tokio::test]

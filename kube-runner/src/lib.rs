@@ -45,7 +45,7 @@
 //!
 //! Imports go one way: `commands`, `operator`, `reconcile`, `standalone`, `context`; then what is about one thing (`group`, `shards`,
 //! `owned`, `accepted`, `influxdb`, `status`, `reports`, `conditions`, `watch`); then `writer`, `cluster_state`, `settings`; then
-//! `lease`, `module`, `live_object`; then `error`, `events`, `object_id`, `retry`.
+//! `lease`, `module`, `live_object`; then `names`, `error`, `events`, `object_id`, `retry`.
 #![forbid(unsafe_code)]
 
 mod accepted;
@@ -69,6 +69,7 @@ mod logging;
 mod managed_fields;
 mod metrics;
 mod module;
+mod names;
 mod object_id;
 mod operator;
 mod owned;
@@ -90,12 +91,19 @@ use std::process::ExitCode;
 pub use cli::Cli;
 use error::Error;
 
+/// Threads that wait for the API server and read what it answers.
+const THREADS: usize = 2;
+
 /// Runs a command. The exit code is 0 on success, 1 if something is left to do, 2 on errors.
 pub fn run(cli: Cli) -> ExitCode {
     logging::start(&cli);
     // It is chosen here, so that nothing changes if a dependency brings a second one. This fails only if one is installed.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    // Each thread has memory of its own, and a node can have a hundred processors. The module is called on other threads.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build();
     let result = match runtime {
         Ok(runtime) => {
             let result = runtime.block_on(commands::dispatch(cli.command));

@@ -20,7 +20,7 @@ use sha2::Sha256;
 use telewarden_policy::well_known::{APPLIED, ROTATE, ROTATED, SOURCE};
 use tokio::time::Instant;
 
-use crate::compressed::Compressed;
+use crate::compressed::{Pattern, Text};
 use crate::managed_fields;
 use crate::object_id::{GroupKind, ObjectId};
 use crate::retry::LATER;
@@ -31,6 +31,9 @@ const MAX_SOURCE: usize = 512;
 const MAX_ROTATION: usize = 64;
 /// The maximum compressed size of an object's content that is kept, in bytes. Rendered objects have a few KiB.
 const MAX_TEXT: usize = 64 * 1024;
+/// The maximum size of an object's content until it is known whether there is room for it, in bytes. Larger content is compressed
+/// when it is read.
+const MAX_PLAIN: usize = 64 * 1024;
 
 /// The first 128 bits of a SHA-256 digest.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -70,7 +73,7 @@ impl std::fmt::Display for Digest {
 struct Content {
     digest: Digest,
     /// The content itself, unless it is too large.
-    text: Option<Compressed>,
+    text: Option<Text>,
 }
 
 impl Content {
@@ -78,7 +81,6 @@ impl Content {
         fields: BTreeMap<String, Value>,
         labels: BTreeMap<String, String>,
         annotations: &BTreeMap<String, String>,
-        most: usize,
     ) -> Self {
         let mut content: serde_json::Map<String, Value> = fields.into_iter().collect();
         content.insert(
@@ -86,11 +88,18 @@ impl Content {
             json!({"labels": labels, "annotations": annotations}),
         );
         let text = Value::Object(content).to_string();
-        let compressed = Compressed::new(text.as_bytes());
         Self {
             digest: Digest::of(text.as_bytes()),
-            text: (compressed.len() <= most).then_some(compressed),
+            text: Some(Text::Plain(text.into())),
         }
+    }
+
+    /// Compresses content that is large, and drops it if it is still too large.
+    fn bound(&mut self) {
+        if let Some(text) = self.text.as_mut().filter(|text| text.len() > MAX_PLAIN) {
+            text.compress(None);
+        }
+        self.text.take_if(|text| text.len() > MAX_TEXT);
     }
 }
 
@@ -170,9 +179,11 @@ impl<'de> Deserialize<'de> for WatchedObject {
                     ..ManagedFieldsEntry::default()
                 });
                 let managed = managed.filter(|entry| managed_fields::are_ours(entry, "Update"));
+                let mut content = Content::new(fields, metadata.labels.unwrap_or_default(), &annotations);
+                content.bound();
                 Ok(WatchedObject {
                     marks: Marks::of(&annotations),
-                    content: Content::new(fields, metadata.labels.unwrap_or_default(), &annotations, MAX_TEXT),
+                    content,
                     metadata: ObjectMeta {
                         name: metadata.name,
                         namespace: metadata.namespace,
@@ -236,6 +247,8 @@ pub(crate) struct Live {
     pub(crate) created: bool,
     /// True if it is being deleted and waits for finalizers.
     pub(crate) deleting: bool,
+    /// It is counted as one that will be deleted.
+    pub(crate) is_surplus: bool,
     /// The rotation of the tokens in it that somebody has asked for, and that is not done yet.
     pub(crate) rotation: Option<Box<str>>,
     /// The digest in its annotation, of the last applied object.
@@ -244,7 +257,7 @@ pub(crate) struct Live {
     /// apply changed nothing, because the API server normalizes a value, or another manager added to a list.
     as_rendered: Option<Digest>,
     /// The API server refuses to delete it.
-    refusal: Option<Refusal>,
+    refusal: Option<Box<Refusal>>,
     content: Content,
 }
 
@@ -277,7 +290,7 @@ impl Live {
         let labels = metadata.labels.take().unwrap_or_default();
         let watched = WatchedObject {
             marks: Marks::of(&annotations),
-            content: Content::new(fields, labels, &annotations, usize::MAX),
+            content: Content::new(fields, labels, &annotations),
             metadata,
         };
         Self::of_watched(kind, watched)
@@ -308,6 +321,7 @@ impl Live {
             source,
             created: managed.iter().any(|entry| managed_fields::are_ours(entry, "Update")),
             deleting: metadata.deletion_timestamp.is_some(),
+            is_surplus: false,
             rotation,
             applied,
             as_rendered: None,
@@ -335,8 +349,7 @@ impl Live {
 
     /// The content, if it is kept.
     pub(crate) fn content(&self) -> Option<Value> {
-        let text = self.content.text.as_ref()?;
-        serde_json::from_slice(&text.decompress()).ok()
+        serde_json::from_str(&self.content.text.as_ref()?.get()).ok()
     }
 
     /// True if both have the same content.
@@ -346,7 +359,15 @@ impl Live {
 
     /// The size of the kept content in bytes.
     pub(crate) fn content_size(&self) -> usize {
-        self.content.text.as_ref().map_or(0, Compressed::len)
+        self.content.text.as_ref().map_or(0, Text::len)
+    }
+
+    /// Compresses the content, with that of the first object of this kind as a pattern.
+    pub(crate) fn compress(&mut self, pattern: &mut Option<Pattern>) {
+        if let Some(text) = &mut self.content.text {
+            text.compress_like_first(pattern);
+        }
+        self.content.bound();
     }
 
     /// Drops the content.
@@ -396,18 +417,18 @@ impl Live {
 
     /// Why it was not deleted, if the API server has refused that.
     pub(crate) fn refusal(&self) -> Option<&Refusal> {
-        self.refusal.as_ref()
+        self.refusal.as_deref()
     }
 
     /// Takes note of one more refusal to delete it.
     pub(crate) fn refused(&mut self, why: &str, now: Instant) {
         let times = self.refusal.as_ref().map_or(0, |refusal| refusal.times);
         let delay = FIRST_DELAY.saturating_mul(1 << times.min(16)).min(LATER);
-        self.refusal = Some(Refusal {
+        self.refusal = Some(Box::new(Refusal {
             why: why[..why.floor_char_boundary(MAX_WHY)].into(),
             times: times.saturating_add(1),
             ask_again: now + delay,
-        });
+        }));
     }
 
     /// Takes over what another one says about refusals.

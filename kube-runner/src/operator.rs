@@ -265,7 +265,7 @@ impl Operator {
         state.keys().into_iter().for_each(|key| drop(changed.send(key)));
         if !settings.is_standalone() {
             // Objects of an earlier `standalone`.
-            let _ = changed.send(ALL_SOURCES.to_owned());
+            let _ = changed.send(ALL_SOURCES.into());
         }
         let provider = self.provider(&settings).await?.map(Arc::new);
         let leftovers = self.find_leftovers(provider.clone(), &state, &changed, settings.is_standalone());
@@ -380,7 +380,7 @@ impl Operator {
         &self,
         provider: Option<Arc<Provider>>,
         state: &ClusterState,
-        changed: &mpsc::UnboundedSender<String>,
+        changed: &mpsc::UnboundedSender<Arc<str>>,
         is_standalone: bool,
     ) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
@@ -390,10 +390,10 @@ impl Operator {
         let find = async move {
             let holders = provider.holders(once).await;
             let keys = state.keys();
-            let gone = holders.into_iter().filter(|holder| !keys.contains(holder));
+            let gone = holders.into_iter().filter(|holder| !keys.contains(holder.as_str()));
             // In `standalone` one attempt is about all of them.
             gone.filter(|_| !is_standalone)
-                .for_each(|holder| drop(changed.send(holder)));
+                .for_each(|holder| drop(changed.send(holder.into())));
         };
         match once {
             true => find.await,

@@ -525,7 +525,7 @@ impl<'a> Owned<'a> {
         {
             match &left {
                 Some(left) => state.set_deleting(left.clone()),
-                None => state.remove_owned(id, Some(&live.uid), true),
+                None => drop(state.remove_owned(id, Some(&live.uid), true)),
             }
         }
         self.changed(Change {

@@ -53,7 +53,7 @@ pub(crate) enum Until {
 
 /// Runs attempts until the queue ends. Running attempts are finished. Returns the number of keys that are undone.
 pub(crate) async fn work<F>(
-    mut keys: UnboundedReceiver<String>,
+    mut keys: UnboundedReceiver<Arc<str>>,
     at_once: usize,
     until: Until,
     stop: impl Future<Output = ()>,
@@ -86,9 +86,11 @@ where
             let attempt = attempt(key.clone());
             running.spawn(async move { (key, attempt.await) });
         }
-        let soon_delayed = delayed.keys().any(|(_, key)| !undone.contains(key));
-        if until == Until::Idle && running.is_empty() && waiting.is_empty() && !soon_delayed && keys.is_empty() {
-            return undone.len();
+        if until == Until::Idle && running.is_empty() && waiting.is_empty() && keys.is_empty() {
+            let soon_delayed = delayed.keys().any(|(_, key)| !undone.contains(key));
+            if !soon_delayed {
+                return undone.len();
+            }
         }
         let next = delayed.first_key_value().map(|((at, _), ())| *at);
         tokio::select! {
@@ -97,7 +99,6 @@ where
                 // Takes all keys that are available, so that a repeated key runs once.
                 let mut next = Some(key);
                 while let Some(key) = next {
-                    let key: Arc<str> = key.into();
                     if let Some(at) = due.remove(&key) {
                         delayed.remove(&(at, key.clone()));
                     }
@@ -171,7 +172,7 @@ mod tests {
         answers: impl Fn(&str, usize) -> Attempt + Send + Sync + 'static,
     ) -> (Vec<String>, usize) {
         let (sender, receiver) = unbounded_channel();
-        keys.iter().for_each(|key| sender.send((*key).to_owned()).unwrap());
+        keys.iter().for_each(|key| sender.send((*key).into()).unwrap());
         let log: Arc<Mutex<Vec<String>>> = Arc::default();
         let answers = Arc::new(answers);
         let undone = work(receiver, 4, Until::Idle, std::future::pending(), |key| {

@@ -60,12 +60,12 @@ pub(crate) async fn attempt(
     };
     let mut gone = changed.clone();
     for source in &sources {
-        gone.remove(&source.key);
+        gone.remove(&*source.key);
     }
     let is_first = !shards.is_complete;
     if is_first {
         // They were deleted while no operator was there.
-        let there: BTreeSet<String> = sources.iter().map(|source| source.key.clone()).collect();
+        let there: BTreeSet<String> = sources.iter().map(|source| source.key.to_string()).collect();
         context.status.board.forget_others(&there);
         let accepted = lock(&context.accepted);
         gone.extend(accepted.keys().filter(|key| !there.contains(*key)).cloned());
@@ -74,7 +74,8 @@ pub(crate) async fn attempt(
     let mut said = render_all(context, shards, &sources, argocd, conditions, &mut left).await?;
     let accepted = take(context, shards, &mut said, &mut gone, conditions);
     shards.settle();
-    shards.fit_now().iter().for_each(|source| context.state.touch(source));
+    let fits = shards.fit_now().into_iter().map(Arc::from);
+    fits.for_each(|source| context.state.touch(&source));
     if is_first {
         find_leaving(context, shards, &owned).await?;
     }
@@ -195,7 +196,7 @@ async fn render_all(
     while !rest.is_empty() {
         let mut bytes = 0;
         let fits = rest.iter().take(AT_ONCE).take_while(|source| {
-            bytes += source.text.get().len();
+            bytes += source.text().get().len();
             bytes <= BYTES_AT_ONCE
         });
         let (some, more) = rest.split_at(fits.count().max(1));
@@ -212,7 +213,7 @@ async fn render_all(
             for input in &inputs {
                 render_later(context, input, left);
             }
-            let current: Vec<_> = inputs.iter().filter(|input| input.text().is_some()).collect();
+            let current: Vec<_> = inputs.iter().filter(|input| input.has_text()).collect();
             read(shards, answer, &current, &mut all)?;
         }
         if !more.is_empty() || sources.len() > AT_ONCE {
@@ -228,7 +229,7 @@ async fn render_all(
 /// Has a source whose text is not used rendered again with a later attempt.
 fn render_later(context: &Context, input: &Input, left: &mut Attempt) {
     context.remember_failing(input);
-    if input.text().is_none() {
+    if !input.has_text() {
         context.state.has_changed(&input.source.key);
         *left = left.or(Attempt::Later);
     }
@@ -247,7 +248,7 @@ fn read(shards: &mut Shards, answer: RenderAnswer, sent: &[&Input], all: &mut Ve
     parts.extend(answer.parts.into_iter().map(|part| (part.source.clone(), part)));
     for answer in answer.sources {
         let Some(sent) = sent.get(answer.index) else { continue };
-        let part = parts.remove(&sent.source.key);
+        let part = parts.remove(&*sent.source.key);
         let is_new = |part: &Part| shards.part(&part.source).is_none_or(|known| **known != *part);
         all.push(Said {
             source: sent.source.clone(),
@@ -282,11 +283,11 @@ fn take(
                 context.count_endpoints(key, answer.endpoints.len());
                 if let Some(declaration) = &answer.accepted {
                     let declaration = to_raw_value(declaration).expect("a JSON value is JSON");
-                    accepted.insert(key.clone(), declaration.into());
+                    accepted.insert(key.to_string(), declaration.into());
                 }
             }
             Outcome::Refused => {}
-            Outcome::Idle | Outcome::Skipped => drop(gone.insert(key.clone())),
+            Outcome::Idle | Outcome::Skipped => drop(gone.insert(key.to_string())),
         }
         conditions.extend(context.condition_of(answer, source));
     }
@@ -400,16 +401,19 @@ fn follow(context: &Context, shards: &mut Shards, said: &[Said], gone: &BTreeSet
     let (moved, board) = (shards.take_moved(), &context.status.board);
     gone.iter().for_each(|source| board.forget(source));
     let Some(interval) = context.looks else { return };
+    let shared = |text: &str| context.state.shared(text);
     let telegrafs = |source: &str| {
         let rendered = shards.shard_of(source).and_then(|shard| shard.rendered());
-        rendered.map(|rendered| telegrafs_of(rendered)).unwrap_or_default()
+        rendered
+            .map(|rendered| telegrafs_of(rendered, shared))
+            .unwrap_or_default()
     };
     for source in &moved {
         board.has_moved(source, telegrafs(source), interval);
     }
     for Said { source, answer, .. } in said {
         if answer.outcome == Outcome::Rendered && shards.part(&source.key).is_some() {
-            board.follow(expected_in(answer, source, telegrafs(&source.key)), interval);
+            board.follow(expected_in(answer, source, telegrafs(&source.key), shared), interval);
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ObjectReference};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{ApiResource, PartialObjectMeta};
 use kube::runtime::watcher::{self, Event, watcher};
@@ -114,18 +114,18 @@ argocd_resource!(AppProject, "AppProject", "appprojects");
 
 /// A watched type, and how it updates the state.
 trait Watched: Resource + Clone + Debug + DeserializeOwned + Send + 'static {
-    type Id: Clone + Ord + Send;
+    type Id: Ord + Send;
 
     fn id(&self, watch: &Watch) -> Self::Id;
-    /// Stores the object. Returns false if it is not kept.
-    fn put(self, watch: &Watch) -> bool;
+    /// Those that the state has.
+    fn known(watch: &Watch) -> BTreeSet<Self::Id>;
+    /// Stores the object, or removes what was stored of it.
+    fn put(self, watch: &Watch);
     /// Removes the object with an id.
     fn remove(id: &Self::Id, watch: &Watch);
-    /// Handles a deletion. `known` is true if the object was kept.
-    fn gone(self, known: bool, watch: &Watch) {
-        if known {
-            Self::remove(&self.id(watch), watch);
-        }
+    /// Handles a deletion.
+    fn gone(self, watch: &Watch) {
+        Self::remove(&self.id(watch), watch);
     }
 }
 
@@ -136,55 +136,72 @@ struct Watch {
     settings: Arc<Settings>,
     /// The kind of owned objects.
     kind: Arc<GroupKind>,
+    /// The namespace that is watched; empty for all.
+    namespace: String,
 }
 
 impl Watched for Application {
-    type Id = String;
+    type Id = Arc<str>;
 
-    fn id(&self, _: &Watch) -> String {
-        let name = |name: &Option<String>| name.clone().unwrap_or_default();
-        format!(
-            "argoproj.io/Application/{}/{}",
-            name(&self.metadata.namespace),
-            name(&self.metadata.name)
-        )
+    fn id(&self, _: &Watch) -> Arc<str> {
+        let ObjectMeta { namespace, name, .. } = &self.metadata;
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        format!("{}{}", application_prefix(&text(namespace)), text(name)).into()
     }
 
-    fn put(self, watch: &Watch) -> bool {
+    fn known(watch: &Watch) -> BTreeSet<Arc<str>> {
+        watch.state.sources_of(&application_prefix(&watch.namespace))
+    }
+
+    fn put(self, watch: &Watch) {
         let key = self.id(watch);
-        let project = self
-            .spec
-            .project
-            .as_str()
-            .filter(|project| !project.is_empty())
-            .unwrap_or("default")
-            .to_owned();
-        let reference = self.object_ref(&());
+        let project = self.spec.project.as_str().filter(|project| !project.is_empty());
+        let project = project.unwrap_or("default").into();
         let ApplicationSpec {
             project: named,
             destination,
         } = self.spec;
         let own = self.metadata.namespace.as_deref();
         let own = own.filter(|namespace| *namespace != watch.settings.host.argocd_namespace);
-        let tenant = own.or(destination["namespace"].as_str()).unwrap_or_default().to_owned();
+        let tenant = own.or(destination["namespace"].as_str()).unwrap_or_default().into();
+        let kind = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application"});
         let spec = json!({"project": named, "destination": destination});
-        let spec = Some((spec, project));
-        put_source(watch, key, reference, self.metadata, tenant, spec)
+        put_source(watch, key, kind, self.metadata, tenant, Some((spec, project)));
     }
 
-    fn remove(id: &String, watch: &Watch) {
+    fn remove(id: &Arc<str>, watch: &Watch) {
         watch.state.remove_source(id);
     }
 }
 
-impl Watched for PartialObjectMeta<Namespace> {
-    type Id = String;
+/// How the identities of Applications in a namespace begin.
+fn application_prefix(namespace: &str) -> String {
+    format!("argoproj.io/Application/{namespace}/")
+}
 
-    fn id(&self, _: &Watch) -> String {
-        self.metadata.name.clone().unwrap_or_default()
+/// How the identity of a Namespace begins.
+const NAMESPACE: &str = "Namespace/";
+
+impl Watched for PartialObjectMeta<Namespace> {
+    type Id = Arc<str>;
+
+    fn id(&self, _: &Watch) -> Arc<str> {
+        self.metadata.name.as_deref().unwrap_or_default().into()
     }
 
-    fn put(self, watch: &Watch) -> bool {
+    fn known(watch: &Watch) -> BTreeSet<Arc<str>> {
+        let mut known = watch.state.namespaces();
+        // One that is being deleted can still be a source.
+        let sources = watch.state.sources_of(NAMESPACE);
+        known.extend(
+            sources
+                .iter()
+                .filter_map(|key| Some(key.strip_prefix(NAMESPACE)?.into())),
+        );
+        known
+    }
+
+    fn put(self, watch: &Watch) {
         let name = self.id(watch);
         // Nothing can be created in a namespace that is being deleted.
         match self.metadata.deletion_timestamp {
@@ -192,33 +209,27 @@ impl Watched for PartialObjectMeta<Namespace> {
             Some(_) => watch.state.remove_namespace(&name),
         }
         if watch.settings.host.namespaces {
-            let reference = ObjectReference {
-                api_version: Some("v1".to_owned()),
-                kind: Some("Namespace".to_owned()),
-                name: Some(name.clone()),
-                uid: self.metadata.uid.clone(),
-                ..ObjectReference::default()
-            };
-            put_source(watch, format!("Namespace/{name}"), reference, self.metadata, name, None);
+            let key = format!("{NAMESPACE}{name}").into();
+            let kind = json!({"apiVersion": "v1", "kind": "Namespace"});
+            put_source(watch, key, kind, self.metadata, name, None);
         }
-        true
     }
 
-    fn remove(id: &String, watch: &Watch) {
+    fn remove(id: &Arc<str>, watch: &Watch) {
         watch.state.remove_namespace(id);
-        watch.state.remove_source(&format!("Namespace/{id}"));
+        watch.state.remove_source(&format!("{NAMESPACE}{id}"));
     }
 }
 
 /// Stores an annotated source, and removes one without annotations. An Application has a specification and a project.
 fn put_source(
     watch: &Watch,
-    key: String,
-    reference: ObjectReference,
+    key: Arc<str>,
+    mut object: Value,
     mut metadata: ObjectMeta,
-    tenant: String,
-    application: Option<(Value, String)>,
-) -> bool {
+    tenant: Arc<str>,
+    application: Option<(Value, Arc<str>)>,
+) {
     let mut annotations = metadata.annotations.take().unwrap_or_default();
     let host = &watch.settings.host;
     let is_ours =
@@ -226,35 +237,32 @@ fn put_source(
     annotations.retain(|name, _| is_ours(name));
     if annotations.is_empty() {
         watch.state.remove_source(&key);
-        return false;
+        return;
     }
-    let mut object = json!({
-        "apiVersion": reference.api_version,
-        "kind": reference.kind,
-        "metadata": {"name": metadata.name, "namespace": metadata.namespace, "annotations": annotations},
-    });
+    let ObjectMeta {
+        name, namespace, uid, ..
+    } = metadata;
+    object["metadata"] = json!({"name": name, "namespace": namespace, "uid": uid, "annotations": annotations});
     let project = application.map(|(spec, project)| {
         object["spec"] = spec;
         project
     });
-    watch.state.put_source(Source {
-        key,
-        text: raw(&object),
-        reference,
-        tenant,
-        project,
-    });
-    true
+    let source = Source::new(key, raw(&object), tenant, project);
+    watch.state.put_source(source);
 }
 
 impl Watched for AppProject {
-    type Id = String;
+    type Id = Arc<str>;
 
-    fn id(&self, _: &Watch) -> String {
-        self.metadata.name.clone().unwrap_or_default()
+    fn id(&self, _: &Watch) -> Arc<str> {
+        self.metadata.name.as_deref().unwrap_or_default().into()
     }
 
-    fn put(self, watch: &Watch) -> bool {
+    fn known(watch: &Watch) -> BTreeSet<Arc<str>> {
+        watch.state.projects()
+    }
+
+    fn put(self, watch: &Watch) {
         let ObjectMeta {
             name,
             namespace,
@@ -265,10 +273,9 @@ impl Watched for AppProject {
         watch
             .state
             .put_project(&self.id(watch), raw(&json!({"metadata": metadata, "spec": self.spec})));
-        true
     }
 
-    fn remove(id: &String, watch: &Watch) {
+    fn remove(id: &Arc<str>, watch: &Watch) {
         watch.state.remove_project(id);
     }
 }
@@ -276,18 +283,20 @@ impl Watched for AppProject {
 /// Argo CD's settings. `cluster.inClusterEnabled` is true unless it is `false`
 /// (<https://github.com/argoproj/argo-cd/blob/v3.0.0/util/settings/settings.go>).
 impl Watched for ConfigMap {
-    type Id = String;
+    type Id = ();
 
-    fn id(&self, _: &Watch) -> String {
-        self.metadata.name.clone().unwrap_or_default()
+    fn id(&self, _: &Watch) {}
+
+    /// There is one.
+    fn known(_: &Watch) -> BTreeSet<()> {
+        BTreeSet::from([()])
     }
 
-    fn put(self, watch: &Watch) -> bool {
+    fn put(self, watch: &Watch) {
         watch.state.put_argocd_settings(argocd_settings(self));
-        true
     }
 
-    fn remove(_: &String, watch: &Watch) {
+    fn remove((): &(), watch: &Watch) {
         watch.state.put_argocd_settings(ArgoCdSettings::default());
     }
 }
@@ -314,27 +323,27 @@ impl Watched for WatchedObject {
         }
     }
 
-    fn put(self, watch: &Watch) -> bool {
+    fn known(watch: &Watch) -> BTreeSet<ObjectId> {
+        watch.state.owned_of(&watch.kind)
+    }
+
+    fn put(self, watch: &Watch) {
         let id = self.id(watch);
         match Live::of_watched(&watch.kind, self) {
             Some(live) => watch.state.put_owned(live, false),
             // The annotation with the source was removed.
-            None => {
-                watch.state.remove_owned(&id, None, false);
-                false
-            }
-        }
+            None => watch.state.remove_owned(&id, None, false),
+        };
     }
 
     fn remove(id: &ObjectId, watch: &Watch) {
         watch.state.remove_owned(id, None, false);
     }
 
-    fn gone(self, known: bool, watch: &Watch) {
-        let id = self.id(watch);
-        match Live::of_watched(&watch.kind, self) {
-            Some(live) if !known => watch.state.untracked_is_gone(&live.source),
-            _ => watch.state.remove_owned(&id, None, false),
+    fn gone(self, watch: &Watch) {
+        let was_tracked = watch.state.remove_owned(&self.id(watch), None, false);
+        if let Some(live) = Live::of_watched(&watch.kind, self).filter(|_| !was_tracked) {
+            watch.state.untracked_is_gone(&live);
         }
     }
 }
@@ -352,6 +361,8 @@ fn is_forbidden(error: &watcher::Error) -> bool {
 struct What {
     /// Its name in the log.
     name: String,
+    /// The namespace; empty for all.
+    namespace: String,
     /// The kind of owned objects; empty for all others.
     kind: GroupKind,
     /// False if nothing has to wait for the first list, where that is forbidden.
@@ -362,6 +373,7 @@ impl What {
     fn needed(name: String) -> Self {
         Self {
             name,
+            namespace: String::new(),
             kind: GroupKind {
                 group: String::new(),
                 kind: String::new(),
@@ -398,11 +410,11 @@ impl Watches {
         if settings.host.applications {
             for namespace in &settings.host.application_namespaces {
                 let api = Api::<Application>::namespaced(client.clone(), namespace);
-                watches.follow(
-                    What::needed(format!("Applications in {namespace}")),
-                    api,
-                    everything.clone(),
-                );
+                let what = What {
+                    namespace: namespace.clone(),
+                    ..What::needed(format!("Applications in {namespace}"))
+                };
+                watches.follow(what, api, everything.clone());
             }
             let api = Api::<AppProject>::namespaced(client.clone(), &settings.host.argocd_namespace);
             watches.follow(What::needed("AppProjects".to_owned()), api, everything.clone());
@@ -430,6 +442,7 @@ impl Watches {
             let api = Api::<WatchedObject>::all_with(self.client.clone(), resource);
             let what = What {
                 name: format!("our objects of kind {kind}"),
+                namespace: String::new(),
                 kind: kind.clone(),
                 is_needed: needed.contains(kind) || Kinds::always().contains_key(kind),
             };
@@ -454,6 +467,7 @@ impl Watches {
             state: self.state.clone(),
             settings: self.settings.clone(),
             kind: Arc::new(what.kind),
+            namespace: what.namespace,
         };
         let followed = follow(what.name, api, config, watch, what.is_needed, self.listed.clone());
         self.tasks.spawn(followed);
@@ -473,8 +487,8 @@ async fn follow<K>(
     K::DynamicType: Clone,
 {
     let mut listed = Some(listed);
-    let mut known = BTreeSet::new();
-    let mut before: Option<BTreeSet<K::Id>> = None;
+    // What was known before a list, and is not listed.
+    let mut missing = BTreeSet::new();
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
     let mut events = pin!(watcher(api, config));
     while let Some(event) = events.next().await {
@@ -482,23 +496,16 @@ async fn follow<K>(
             Ok(event) => {
                 backoff.reset();
                 match event {
-                    // An interrupted list starts again. Objects that were known before the first try are still compared.
-                    Event::Init => before.get_or_insert_default().append(&mut known),
-                    Event::InitApply(object) | Event::Apply(object) => {
-                        let id = object.id(&watch);
-                        match object.put(&watch) {
-                            true => known.insert(id),
-                            false => known.remove(&id),
-                        };
+                    Event::Init => missing = K::known(&watch),
+                    Event::InitApply(object) => {
+                        missing.remove(&object.id(&watch));
+                        object.put(&watch);
                     }
-                    Event::Delete(object) => {
-                        let was_known = known.remove(&object.id(&watch));
-                        object.gone(was_known, &watch);
-                    }
+                    Event::Apply(object) => object.put(&watch),
+                    Event::Delete(object) => object.gone(&watch),
                     Event::InitDone => {
-                        let gone = before.take().unwrap_or_default();
-                        gone.difference(&known).for_each(|id| K::remove(id, &watch));
-                        tracing::debug!(what, objects = known.len(), "listed");
+                        std::mem::take(&mut missing).iter().for_each(|id| K::remove(id, &watch));
+                        tracing::debug!(what, "listed");
                         listed = None;
                     }
                 }

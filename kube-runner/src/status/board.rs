@@ -299,7 +299,7 @@ impl Board {
         let followed = known.sources.get(source)?;
         Some(ReportContent {
             namespace: followed.expected.namespace.to_string(),
-            reference: followed.expected.source.reference.clone(),
+            reference: followed.expected.source.reference(),
             results: followed.published.results()?.to_vec(),
         })
     }
@@ -361,11 +361,11 @@ impl Known {
     }
 
     fn follow(&mut self, mut expected: Expected, interval: Duration) {
-        let (source, before) = match self.sources.remove_entry(expected.source.key.as_str()) {
-            Some((source, before)) => (source, Some(before)),
-            None => (expected.source.key.as_str().into(), None),
-        };
-        self.leave(&source, &expected);
+        let source = expected.source.key.clone();
+        let before = self.sources.remove(&source);
+        if let Some(before) = &before {
+            self.leave(&source, before, &expected.telegrafs);
+        }
         for telegraf in &mut expected.telegrafs {
             telegraf.id = self.shared(&telegraf.id);
             if telegraf.id.namespace == expected.namespace {
@@ -394,20 +394,23 @@ impl Known {
     }
 
     /// Takes a source from the Telegrafs that it does not need any more.
-    fn leave(&mut self, source: &str, expected: &Expected) {
-        let needs = |id: &TelegrafId| expected.telegrafs.iter().any(|telegraf| telegraf.id == *id);
-        self.telegrafs.retain(|id, turn| {
-            if !needs(id) {
-                turn.sources.retain(|other| **other != *source);
+    fn leave(&mut self, source: &str, before: &Followed, needed: &[ExpectedTelegraf]) {
+        let ids = before.telegrafs.iter().map(|(telegraf, _)| &telegraf.id);
+        for id in ids.filter(|id| needed.iter().all(|telegraf| telegraf.id != **id)) {
+            let Some(turn) = self.telegrafs.get_mut(id) else {
+                continue;
+            };
+            turn.sources.retain(|other| **other != *source);
+            if turn.sources.is_empty() {
+                self.telegrafs.remove(id);
             }
-            !turn.sources.is_empty()
-        });
+        }
     }
 
     fn forget(&mut self, source: &str) {
         self.problems.remove(source);
         if let Some(followed) = self.sources.remove(source) {
-            self.leave(source, &followed.expected);
+            self.leave(source, &followed, &[]);
         }
     }
 }
@@ -438,20 +441,19 @@ mod tests {
         let board = Board::default();
         let telegraf = ExpectedTelegraf {
             id: id(),
-            digest: Some("x".to_owned()),
+            digest: Some("x".into()),
         };
         let endpoint = ExpectedEndpoint {
-            name: "web".to_owned(),
+            name: "web".into(),
             urls: vec![URL.to_owned()],
         };
         let expected = Expected {
-            source: Arc::new(Source {
-                key: SOURCE.to_owned(),
-                text: RawValue::from_string("{}".to_owned()).unwrap(),
-                reference: ObjectReference::default(),
-                tenant: String::new(),
-                project: None,
-            }),
+            source: Arc::new(Source::new(
+                SOURCE.into(),
+                RawValue::from_string("{}".to_owned()).unwrap(),
+                "".into(),
+                None,
+            )),
             endpoints: vec![endpoint],
             telegrafs: vec![telegraf],
             namespace: "shop".into(),

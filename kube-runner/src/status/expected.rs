@@ -18,13 +18,13 @@ pub(crate) struct TelegrafId {
 pub(crate) struct ExpectedTelegraf {
     pub(crate) id: TelegrafId,
     /// The digest of its configuration, if it tells its state.
-    pub(crate) digest: Option<String>,
+    pub(crate) digest: Option<Box<str>>,
 }
 
 /// An endpoint that was rendered.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ExpectedEndpoint {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) urls: Vec<String>,
 }
 
@@ -48,15 +48,19 @@ impl Expected {
     }
 }
 
-/// What an answer says of the sources that it renders, each with Telegrafs of its own.
-pub(crate) fn expected_of(answer: &RenderAnswer, source_at: impl Fn(usize) -> Option<Arc<Source>>) -> Vec<Expected> {
+/// What an answer says of the sources that it renders, each with Telegrafs of its own. Names that many sources have are kept once.
+pub(crate) fn expected_of(
+    answer: &RenderAnswer,
+    source_at: impl Fn(usize) -> Option<Arc<Source>>,
+    shared: impl Fn(&str) -> Arc<str>,
+) -> Vec<Expected> {
     let rendered = answer.sources.iter().filter(|source| !source.endpoints.is_empty());
     let expected = |of_source: &SourceAnswer| {
         let source = source_at(of_source.index)?;
         Some(Expected {
-            namespace: of_source.rendered.namespace.as_deref().unwrap_or_default().into(),
+            namespace: shared(of_source.rendered.namespace.as_deref().unwrap_or_default()),
             alias_prefix: String::new(),
-            ..expected_in(of_source, &source, telegrafs_of(&of_source.rendered))
+            ..expected_in(of_source, &source, telegrafs_of(&of_source.rendered, &shared), &shared)
         })
     };
     rendered.filter_map(expected).collect()
@@ -67,32 +71,33 @@ pub(crate) fn expected_in(
     of_source: &SourceAnswer,
     source: &Arc<Source>,
     telegrafs: Vec<ExpectedTelegraf>,
+    shared: impl Fn(&str) -> Arc<str>,
 ) -> Expected {
     let endpoints = of_source.endpoints.iter().map(|endpoint| ExpectedEndpoint {
-        name: endpoint.name.clone(),
+        name: shared(&endpoint.name),
         urls: endpoint.urls.clone(),
     });
     Expected {
         source: source.clone(),
         endpoints: endpoints.collect(),
         telegrafs,
-        namespace: source.tenant.as_str().into(),
+        namespace: source.tenant.clone(),
         alias_prefix: format!("{}/", of_source.source),
     }
 }
 
 /// The Telegrafs of what is rendered.
-pub(crate) fn telegrafs_of(rendered: &Rendered) -> Vec<ExpectedTelegraf> {
+pub(crate) fn telegrafs_of(rendered: &Rendered, shared: impl Fn(&str) -> Arc<str>) -> Vec<ExpectedTelegraf> {
     let Some(namespace) = &rendered.namespace else {
         return Vec::new();
     };
-    let namespace: Arc<str> = namespace.as_str().into();
+    let namespace = shared(namespace);
     let telegraf = |configuration: &telewarden::Configuration| ExpectedTelegraf {
         id: TelegrafId {
             namespace: namespace.clone(),
-            name: configuration.name.as_str().into(),
+            name: shared(&configuration.name),
         },
-        digest: configuration.status.clone(),
+        digest: configuration.status.as_deref().map(Into::into),
     };
     rendered.configurations.iter().map(telegraf).collect()
 }

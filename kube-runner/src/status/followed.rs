@@ -3,6 +3,7 @@
 //! There are thousands of sources, and each has few of these. So they are kept in lists of exactly their length.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
 use telewarden_policy::report::EndpointResult;
@@ -24,7 +25,7 @@ pub(super) const MAX_OUTPUTS: usize = 64;
 /// A URL of an endpoint.
 #[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct EndpointKey {
-    pub(super) name: Box<str>,
+    pub(super) name: Arc<str>,
     /// Empty if it is not known.
     pub(super) url: Box<str>,
 }
@@ -56,9 +57,9 @@ pub(super) struct Question {
 }
 
 impl EndpointKey {
-    fn new(name: &str, url: &str) -> Self {
+    fn new(name: &Arc<str>, url: &str) -> Self {
         Self {
-            name: name.into(),
+            name: name.clone(),
             url: url.into(),
         }
     }
@@ -116,7 +117,7 @@ impl Followed {
             match names.last_mut().filter(|last| *last.name == *key.name) {
                 Some(last) => last.urls.extend(url),
                 None => names.push(ExpectedEndpoint {
-                    name: key.name.to_string(),
+                    name: key.name.clone(),
                     urls: url.into_iter().collect(),
                 }),
             }
@@ -219,7 +220,7 @@ impl Followed {
             }
             if endpoint.asks_why(transition) {
                 questions.push(Question {
-                    source: expected.source.key.clone(),
+                    source: expected.source.key.to_string(),
                     name: name.to_string(),
                     url: url.to_string(),
                     alias,
@@ -341,7 +342,7 @@ impl Expected {
 
     fn notification(&self, warning: bool, reason: &'static str, note: String) -> Notification {
         Notification {
-            regarding: self.source.reference.clone(),
+            regarding: self.source.reference(),
             warning,
             reason,
             note,

@@ -1,5 +1,6 @@
 //! The state of Telegraf's pods, from what the kubelet and the scheduler say of them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -146,7 +147,7 @@ fn runs(container: &ContainerStatus) -> bool {
 
 fn judge(pod: &ReadPod, status: &PodStatus, container: Option<&ContainerStatus>) -> (State, Option<Explanation>) {
     let failing = |explanation| (State::Failing, Some(explanation));
-    let pending = |why: &str| {
+    let pending = |why: Cow<'static, str>| {
         let what = "Wait; if it stays so, `kubectl describe pod` says more.";
         (State::Pending, Some(Explanation::new(why, what)))
     };
@@ -168,7 +169,7 @@ fn judge(pod: &ReadPod, status: &PodStatus, container: Option<&ContainerStatus>)
         ));
     }
     let Some(container) = container else {
-        return pending("the pod is starting");
+        return pending("the pod is starting".into());
     };
     let state = container.state.clone().unwrap_or_default();
     if let Some(explanation) = ended(pod, container, &state) {
@@ -191,13 +192,13 @@ fn judge(pod: &ReadPod, status: &PodStatus, container: Option<&ContainerStatus>)
             "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
                 failing(missing(message, &pod.namespace().unwrap_or_default()))
             }
-            _ => pending(&format!("the container waits ({})", short(reason))),
+            _ => pending(format!("the container waits ({})", short(reason)).into()),
         };
     }
     match (state.running, container.ready) {
         (Some(_), true) => (State::Up, None),
-        (Some(_), false) => pending("Telegraf has started and is not ready"),
-        _ => pending("the container is starting"),
+        (Some(_), false) => pending("Telegraf has started and is not ready".into()),
+        _ => pending("the container is starting".into()),
     }
 }
 

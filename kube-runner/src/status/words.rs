@@ -1,5 +1,7 @@
 //! What is wrong, and what to do about it, in words for a service's owner.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use telewarden_policy::printable::printable;
 
@@ -11,13 +13,13 @@ const MAX_TEXT: usize = 200;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Explanation {
     /// What is wrong.
-    pub(crate) why: String,
+    pub(crate) why: Cow<'static, str>,
     /// What to do about it.
-    pub(crate) what_to_do: String,
+    pub(crate) what_to_do: Cow<'static, str>,
 }
 
 impl Explanation {
-    pub(crate) fn new(why: impl Into<String>, what_to_do: impl Into<String>) -> Self {
+    pub(crate) fn new(why: impl Into<Cow<'static, str>>, what_to_do: impl Into<Cow<'static, str>>) -> Self {
         Self {
             why: why.into(),
             what_to_do: what_to_do.into(),

@@ -1,13 +1,14 @@
 //! Measures the operator on a real kube-apiserver: a roll-out, compared with a client that only sends the objects and a
-//! `kopf` operator that applies the same objects (`e2e/peers/kopf`); a restart with everything in place; memory; and a roll-out with
-//! buckets and tokens in InfluxDB.
+//! `kopf` operator that applies the same objects (`e2e/peers/kopf`); a restart with everything in place; many large Applications; and
+//! a roll-out with buckets and tokens in InfluxDB.
 //!
-//!     telewarden-bench-operator KOPF [roll-out|restart|memory|influxdb]...
+//!     telewarden-bench-operator KOPF [roll-out|restart|scale|influxdb]...
 //!
 //! Comparisons alternate between both sides, so that noise affects both. Exits with 1 if a cost is above its limit.
 #![forbid(unsafe_code)]
 
 mod influxdb;
+mod scale;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -31,23 +32,21 @@ const APPLICATIONS: usize = 1000;
 /// The concurrency of all clients.
 const AT_ONCE: usize = 16;
 const ROUNDS: usize = 3;
-/// The Applications for the memory measurement.
-const MANY: usize = 10_000;
-const STATUS: usize = 20 * 1024;
 const OURS: &str = "app.kubernetes.io/managed-by=telewarden,telegraf.influxdata.com/instance=telewarden";
+
+/// The page size of the operator's lists.
+const PAGE: u32 = 10;
 
 /// The maximum time of a roll-out, relative to the bare client.
 const ROLL_OUT: f64 = 1.3;
 /// The maximum time until the operator is ready, relative to the lists alone.
-const READY: f64 = 1.5;
-/// The maximum resident memory, in MiB.
-const MEMORY: f64 = 96.0;
+const READY: f64 = 1.2;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let Some((kopf, parts)) = arguments.split_first() else {
-        eprintln!("usage: telewarden-bench-operator KOPF [roll-out|restart|memory|influxdb]...");
+        eprintln!("usage: telewarden-bench-operator KOPF [roll-out|restart|scale|influxdb]...");
         return ExitCode::from(2);
     };
     let is_asked = |part: &str| parts.is_empty() || parts.iter().any(|asked| asked == part);
@@ -58,8 +57,8 @@ async fn main() -> ExitCode {
     if is_asked("restart") {
         within.extend(restart().await);
     }
-    if is_asked("memory") {
-        within.push(memory().await);
+    if is_asked("scale") {
+        within.extend(scale::scale().await);
     }
     if is_asked("influxdb") {
         within.extend(influxdb::influxdb().await);
@@ -121,9 +120,15 @@ fn name_of(index: usize) -> String {
 /// Annotated Applications, ten in each namespace if there are many.
 fn application(index: usize, count: usize, status: usize) -> Value {
     let namespace = name_of(index % APPLICATIONS.min(count));
+    application_with(index, count, status, &annotation(&namespace, &["server"]))
+}
+
+/// The same with an annotation.
+fn application_with(index: usize, count: usize, status: usize, annotation: &str) -> Value {
+    let namespace = name_of(index % APPLICATIONS.min(count));
     let name = name_of(index);
     let application = Application::named(&name).to(&namespace);
-    let mut object = application.annotated(&annotation(&namespace, &["server"])).object();
+    let mut object = application.annotated(annotation).object();
     if status > 0 {
         let resource = |index: usize| {
             json!({
@@ -394,7 +399,7 @@ async fn list_everything(client: &Client) {
     let list = |(path, labels): (&'static str, &'static str)| {
         let client = client.clone();
         tokio::spawn(async move {
-            let mut params = ListParams::default().limit(100);
+            let mut params = ListParams::default().limit(PAGE);
             params.label_selector = (!labels.is_empty()).then(|| labels.to_owned());
             loop {
                 let request = Request::new(path).list(&params).expect("a request");
@@ -412,29 +417,12 @@ async fn list_everything(client: &Client) {
     }
 }
 
-/// Measures the peak memory with many large Applications.
-async fn memory() -> bool {
-    let cluster = Cluster::start().await;
-    put_applications(&cluster, MANY, STATUS).await;
-    eprintln!(
-        "\n{:<44} {:>11} {:>11}",
-        "10,000 Applications of 20 KB, all annotated", "at rest", "at most"
-    );
-    let mut most = 0_f64;
-    for (what, result) in [("rolling out", "changed"), ("starting again", "unchanged")] {
-        let operator = cluster.unready_operator(&["--log", "info"]);
-        has_looked_at(&operator, result, MANY).await;
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        let process = Process(operator.id());
-        eprintln!(
-            "{what:<44} {:>7.1} MiB {:>7.1} MiB",
-            process.memory("VmRSS"),
-            process.memory("VmHWM")
-        );
-        most = most.max(process.memory("VmHWM"));
-        operator.stop();
-    }
-    row("operator-10000-mib", most, MEMORY)
+/// Shows the memory of an operator, and answers its peak in MiB.
+fn shown_memory(what: &str, operator: &Operator) -> f64 {
+    let process = Process(operator.id());
+    let most = process.memory("VmHWM");
+    eprintln!("{what:<44} {:>7.1} MiB {most:>7.1} MiB", process.memory("VmRSS"));
+    most
 }
 
 fn show(what: &str, cost: Cost) {

@@ -28,7 +28,7 @@ pub(super) fn table(health: &Health, wide: bool) -> String {
 fn rows(source: &SourceHealth, wide: bool) -> Vec<Row> {
     let row = |what: String, state: State, since: &str, explanation: &Option<Explanation>, detail: String| {
         let why = match explanation {
-            Some(Explanation { why, what_to_do }) if what_to_do.is_empty() => why.clone(),
+            Some(Explanation { why, what_to_do }) if what_to_do.is_empty() => why.to_string(),
             Some(Explanation { why, what_to_do }) => format!("{why}. {what_to_do}"),
             None if wide => detail,
             None => String::new(),
@@ -91,10 +91,8 @@ fn rows(source: &SourceHealth, wide: bool) -> Vec<Row> {
         });
     let problems = source.problems.iter().filter(|problem| is_shown(problem.state));
     let problems = problems.map(|problem| {
-        let told = Explanation {
-            why: problem.note.lines().collect::<Vec<_>>().join("; "),
-            what_to_do: String::new(),
-        };
+        let why = problem.note.lines().collect::<Vec<_>>().join("; ");
+        let told = Explanation::new(why, "");
         row(
             format!("event {}", problem.reason),
             problem.state,
