@@ -37,7 +37,9 @@ pub(crate) async fn scale() -> Vec<bool> {
     let mut most = 0_f64;
     let mut last = None;
     for (what, result) in [("rolling out", "changed"), ("starting again", "unchanged")] {
-        drop(last.take().map(Operator::stop));
+        if let Some(earlier) = last.take() {
+            Operator::stop(earlier);
+        }
         let operator = start(cluster);
         has_looked_at(&operator, result, MANY).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
