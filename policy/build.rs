@@ -11,7 +11,7 @@ use std::{env, fs};
 /// reads lies in one such block, 0xf0000 to 0xfffff, and what it writes in one page of it. Elsewhere it costs two or three
 /// page faults more, a tenth to a third of such a request. `make bench` tells when the data have outgrown the place:
 /// `docs/decisions/0002-what-the-module-weighs.md` says how it was found.
-const STACK: u32 = 0xe_cc00;
+const STACK: u32 = 0xe_8c00;
 
 /// Telegraf's plugins and their options.
 const TABLES: &str = "src/telegraf/tables/telegraf.txt";

@@ -8,7 +8,7 @@ mod toml;
 mod yaml;
 
 use std::borrow::Cow;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::diagnostic::{ANNOTATIONS, Findings, Place, Problem, Range};
 
@@ -28,20 +28,20 @@ pub(crate) const MAX_VALUES: usize = 8 * 1024;
 /// The place of a value or a key. A tree has many of these; those of one text share its pointer.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Spot {
-    pointer: Rc<str>,
+    pointer: Arc<str>,
     is_key: bool,
     range: Option<Range>,
 }
 
 impl Spot {
     /// The place of a value, by its JSON pointer.
-    pub(crate) fn of_value(pointer: Rc<str>) -> Self {
+    pub(crate) fn of_value(pointer: Arc<str>) -> Self {
         let (is_key, range) = (false, None);
         Self { pointer, is_key, range }
     }
 
     /// The place of a key, by the JSON pointer of its value.
-    pub(crate) fn of_key(pointer: Rc<str>) -> Self {
+    pub(crate) fn of_key(pointer: Arc<str>) -> Self {
         let is_key = true;
         Self { is_key, ..Self::of_value(pointer) }
     }

@@ -1,6 +1,6 @@
 //! TOML, from the spanned values of the `toml` crate.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -43,7 +43,7 @@ pub(crate) fn from_toml(annotation: &str, text: &str, findings: &mut Findings) -
 
 /// Converts byte offsets to places in a few steps, independent of the length of lines.
 struct Lines<'a> {
-    pointer: Rc<str>,
+    pointer: Arc<str>,
     text: &'a str,
     /// The offset of each line.
     starts: Vec<usize>,
@@ -96,7 +96,7 @@ impl<'a> Lines<'a> {
         let end = self.position(span.end);
         let end = if end.line == start.line { end } else { start };
         Spot {
-            pointer: Rc::clone(&self.pointer),
+            pointer: Arc::clone(&self.pointer),
             is_key: false,
             range: Some(Range { start, end }),
         }

@@ -1,7 +1,7 @@
 //! YAML, from the events of `saphyr-parser`.
 
 use std::borrow::Cow;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
@@ -75,7 +75,7 @@ enum Open {
 }
 
 struct Reader<'a> {
-    pointer: Rc<str>,
+    pointer: Arc<str>,
     /// The number of values and keys so far.
     values: usize,
     open: Vec<Open>,
@@ -205,7 +205,7 @@ impl Reader<'_> {
         let end = position(&span.end);
         let end = if end.line == start.line { end.max(start) } else { start };
         Spot {
-            pointer: Rc::clone(&self.pointer),
+            pointer: Arc::clone(&self.pointer),
             is_key: false,
             range: Some(Range { start, end }),
         }

@@ -1,6 +1,6 @@
 //! A value of the settings as a tree with places, for what has the structure of an annotation.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::written::{Number, Written};
 use crate::diagnostic::escape_pointer;
@@ -8,7 +8,7 @@ use crate::located::{Data, Key, Node, Spot};
 
 /// The tree of a value. `pointer` is its place in the document. The depth is limited by the reader of the document
 /// (`serde_json`: 128).
-pub(super) fn node(written: Written<'_>, pointer: Rc<str>) -> Node {
+pub(super) fn node(written: Written<'_>, pointer: Arc<str>) -> Node {
     let data = if let Some(text) = written.text() {
         Data::Text(text.to_string())
     } else if let Some(flag) = written.flag() {
@@ -18,7 +18,7 @@ pub(super) fn node(written: Written<'_>, pointer: Rc<str>) -> Node {
         Data::List(items.map(|(index, item)| node(item, format!("{pointer}/{index}").into())).collect())
     } else if let Some(entries) = written.entries() {
         let entries = entries.map(|(name, value)| {
-            let pointer: Rc<str> = format!("{pointer}/{}", escape_pointer(&name)).into();
+            let pointer: Arc<str> = format!("{pointer}/{}", escape_pointer(&name)).into();
             let key = Key {
                 text: name.to_string(),
                 spot: Spot::of_key(pointer.clone()),

@@ -308,7 +308,7 @@ impl<'c> Check<'c> {
 /// The text, if nothing in it is replaced.
 fn fixed_text(text: &Template) -> Option<String> {
     let literal = text.literal_text();
-    (!text.has_placeholder() && !literal.contains('$')).then_some(literal)
+    (!text.has_placeholder() && !literal.contains('$')).then(|| literal.into_owned())
 }
 
 /// True if Telegraf reads a value that is neither a list nor a map as this type.

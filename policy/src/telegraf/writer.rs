@@ -141,7 +141,7 @@ mod tests {
     #[case::letters("é 漢字 😀", r#""é 漢字 😀""#)]
     #[case::quoted("\"\\\n", r#""\"\\\n""#)]
     fn hidden_characters_are_written_as_escapes(#[case] text: &str, #[case] written: &str) {
-        let table = Table::from([(key("a"), Value::Replaceable(text.to_owned()))]);
+        let table = Table::from_iter([(key("a"), Value::Replaceable(text.to_owned()))]);
         let toml = to_toml(&table);
         assert_eq!(toml, format!("a = {written}\n"));
         assert_eq!(toml.parse::<toml::Table>().unwrap()["a"].as_str(), Some(text));
