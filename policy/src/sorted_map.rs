@@ -112,7 +112,6 @@ impl<K: Ord, V> SmallMap<K, V> {
     pub(crate) fn extend(&mut self, entries: impl IntoIterator<Item = (K, V)>) {
         entries.into_iter().for_each(|(key, value)| self.insert(key, value));
     }
-
 }
 
 impl<K: Ord, V> FromIterator<(K, V)> for SmallMap<K, V> {

@@ -17,7 +17,7 @@ const ROUNDS: usize = 200;
 const PAGE: usize = 64 * 1024;
 
 /// The maximum cost of a request without our annotations, relative to the accepting policy.
-const SMALL: f64 = 1.3;
+const SMALL: f64 = 1.5;
 /// The maximum cost of a new annotation with five endpoints, relative to the accepting policy.
 const CREATED: f64 = 6.0;
 /// The maximum cost of an update that leaves this annotation as it was, relative to the accepting policy.

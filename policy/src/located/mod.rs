@@ -43,7 +43,10 @@ impl Spot {
     /// The place of a key, by the JSON pointer of its value.
     pub(crate) fn of_key(pointer: Arc<str>) -> Self {
         let is_key = true;
-        Self { is_key, ..Self::of_value(pointer) }
+        Self {
+            is_key,
+            ..Self::of_value(pointer)
+        }
     }
 
     /// The place for a finding.

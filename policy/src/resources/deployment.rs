@@ -11,7 +11,7 @@ use super::object::{
 use crate::plan::configuration::HEALTH_PORT;
 use crate::plan::{ConfigFiles, Workload, label_value};
 use crate::settings::{
-    CONFIG_DIRECTORY, CONFIG_VOLUME, CREDENTIALS_DIRECTORY, CREDENTIALS_VOLUME, Reload, ResourceList, Settings,
+    CONFIG_DIRECTORY, CONFIG_VOLUME, CREDENTIALS_DIRECTORY, CREDENTIALS_VOLUME, Fields, Reload, ResourceList, Settings,
 };
 use crate::sorted_map::sorted_map;
 use crate::well_known::{STATUS_PORT, TOKENS};
@@ -62,19 +62,19 @@ fn pod_spec(workload: &Workload<'_>, settings: &Settings) -> PodSpec {
     if !workload.pod.credentials.is_empty() {
         volumes.push(credentials_volume(&workload.pod.credentials));
     }
-    volumes.extend(pod.volumes.iter().cloned());
+    volumes.extend(pod.volumes.iter().map(Fields::to_map));
     PodSpec {
-        affinity: pod.affinity.clone(),
+        affinity: pod.affinity.to_map(),
         automount_service_account_token: false,
         // Otherwise Telegraf's environment contains every service of the namespace.
         enable_service_links: false,
         containers: [container(workload, settings)],
-        image_pull_secrets: pod.image_pull_secrets.clone(),
+        image_pull_secrets: pod.image_pull_secrets.iter().map(Fields::to_map).collect(),
         node_selector: pod.node_selector.clone(),
         priority_class_name: pod.priority_class_name.to_string(),
         tolerations: pod.tolerations.clone(),
-        topology_spread_constraints: pod.topology_spread_constraints.clone(),
-        security_context: pod.security_context.clone(),
+        topology_spread_constraints: pod.topology_spread_constraints.iter().map(Fields::to_map).collect(),
+        security_context: pod.security_context.to_map(),
         service_account_name: pod.service_account_name.to_string(),
         volumes,
     }
@@ -94,7 +94,7 @@ fn container(workload: &Workload<'_>, settings: &Settings) -> Container {
     if !pod.credentials.is_empty() {
         volume_mounts.push(mount(CREDENTIALS_DIRECTORY, CREDENTIALS_VOLUME));
     }
-    volume_mounts.extend(settings.pod.volume_mounts.iter().cloned());
+    volume_mounts.extend(settings.pod.volume_mounts.iter().map(Fields::to_map));
     let mut ports = vec![port(HEALTH_PORT, "health")];
     if workload.status.is_some() {
         ports.push(port(STATUS_PORT, "status"));

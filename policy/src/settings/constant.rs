@@ -38,7 +38,9 @@ impl From<&Constant> for Json {
             Constant::Text(value) => Self::from(*value),
             Constant::List(values) => Self::Array(values.iter().map(Self::from).collect()),
             Constant::Map(entries) => {
-                let entries = entries.iter().map(|(name, value)| ((*name).to_owned(), Self::from(value)));
+                let entries = entries
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), Self::from(value)));
                 Self::Object(entries.collect())
             }
         }

@@ -34,7 +34,12 @@ pub(crate) trait Kind {
 
     /// Parses a value of the document. Open maps are merged with the default. Answers `None`, after reporting it, if
     /// the value is invalid.
-    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value>;
+    fn read(
+        written: Written<'_>,
+        default: &'static Constant,
+        path: &Path<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Option<Self::Value>;
 
     /// Reads the default.
     fn read_default(default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Self::Value {
@@ -99,7 +104,12 @@ pub(crate) struct Shards;
 impl Kind for Shards {
     type Value = Option<usize>;
 
-    fn read(written: Written<'_>, _: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+    fn read(
+        written: Written<'_>,
+        _: &'static Constant,
+        path: &Path<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Option<Self::Value> {
         if written.text().is_some_and(|text| &*text == "auto") {
             return Some(None);
         }
@@ -121,7 +131,12 @@ impl Kind for Shards {
 impl Kind for String {
     type Value = Cow<'static, str>;
 
-    fn read(written: Written<'_>, _: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+    fn read(
+        written: Written<'_>,
+        _: &'static Constant,
+        path: &Path<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Option<Self::Value> {
         reader.text(written, path).map(Text::into_cow)
     }
 }
@@ -261,7 +276,10 @@ fn is_label_value(text: &str) -> bool {
 fn dns_label(text: Text<'_>, what: &'static str) -> Result<Cow<'static, str>, Problem> {
     match is_dns_label(&text) {
         true => Ok(text.into_cow()),
-        false => Err(Problem::DnsLabel { text: text.to_string(), what }),
+        false => Err(Problem::DnsLabel {
+            text: text.to_string(),
+            what,
+        }),
     }
 }
 
@@ -278,7 +296,12 @@ pub(crate) struct OptionalDuration;
 impl Kind for OptionalDuration {
     type Value = Option<Duration>;
 
-    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+    fn read(
+        written: Written<'_>,
+        default: &'static Constant,
+        path: &Path<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Option<Self::Value> {
         match written.is_null() {
             true => Some(None),
             false => <Duration as Kind>::read(written, default, path, reader).map(Some),
@@ -290,7 +313,12 @@ impl Kind for OptionalDuration {
 impl<K: Kind> Kind for Vec<K> {
     type Value = Vec<K::Value>;
 
-    fn read(written: Written<'_>, _: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+    fn read(
+        written: Written<'_>,
+        _: &'static Constant,
+        path: &Path<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Option<Self::Value> {
         let list = reader.list(written, path)?;
         let mut items = Vec::new();
         for (index, item) in list.enumerate() {
@@ -306,7 +334,12 @@ pub(crate) struct OneOrMore<K>(PhantomData<K>);
 impl<K: Kind> Kind for OneOrMore<K> {
     type Value = Vec<K::Value>;
 
-    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+    fn read(
+        written: Written<'_>,
+        default: &'static Constant,
+        path: &Path<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Option<Self::Value> {
         if written.items().is_some_and(|mut items| items.next().is_none()) {
             let error =
                 format!("`{path}` is an empty list, and should have at least one item: nothing would be allowed");
@@ -323,7 +356,12 @@ pub(crate) struct NameSet;
 impl Kind for NameSet {
     type Value = BTreeSet<String>;
 
-    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+    fn read(
+        written: Written<'_>,
+        default: &'static Constant,
+        path: &Path<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Option<Self::Value> {
         let mut names = BTreeSet::new();
         let list = Vec::<String>::read(written, default, path, reader)?;
         names.extend(list.into_iter().map(Cow::into_owned));
@@ -337,7 +375,12 @@ pub(crate) struct TextMap;
 impl Kind for TextMap {
     type Value = BTreeMap<String, String>;
 
-    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+    fn read(
+        written: Written<'_>,
+        default: &'static Constant,
+        path: &Path<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Option<Self::Value> {
         let mut texts = BTreeMap::new();
         for (name, value) in reader.entries(written.over(default), path)? {
             if let Some(text) = reader.text(value, &path.name(&name)) {
@@ -398,7 +441,12 @@ pub(crate) struct Tags;
 impl Kind for Tags {
     type Value = SmallMap<Key, Template>;
 
-    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+    fn read(
+        written: Written<'_>,
+        default: &'static Constant,
+        path: &Path<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Option<Self::Value> {
         let mut tags = SmallMap::default();
         for (name, value) in reader.entries(written.over(default), path)? {
             let path = path.name(&name);
@@ -424,7 +472,12 @@ pub(crate) struct PodAnnotations;
 impl Kind for PodLabels {
     type Value = SmallMap<String, Template>;
 
-    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+    fn read(
+        written: Written<'_>,
+        default: &'static Constant,
+        path: &Path<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Option<Self::Value> {
         let texts = TextMap::read(written, default, path, reader)?;
         Some(metadata(texts, "a label of the pods", path, reader))
     }
@@ -433,7 +486,12 @@ impl Kind for PodLabels {
 impl Kind for PodAnnotations {
     type Value = SmallMap<String, Template>;
 
-    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+    fn read(
+        written: Written<'_>,
+        default: &'static Constant,
+        path: &Path<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Option<Self::Value> {
         let texts = TextMap::read(written, default, path, reader)?;
         Some(metadata(texts, "an annotation of the pods", path, reader))
     }
@@ -464,7 +522,12 @@ pub(crate) struct Table<P>(PhantomData<P>);
 impl<P: Placeholders> Kind for Table<P> {
     type Value = TemplateTable;
 
-    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<TemplateTable> {
+    fn read(
+        written: Written<'_>,
+        default: &'static Constant,
+        path: &Path<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Option<TemplateTable> {
         let written = reader.map(written.over(default), path)?;
         let scope = P::scope(reader.scopes);
         Some(template::read_table(written, scope, path, reader.findings))
@@ -539,7 +602,12 @@ impl<S: Kind> Kind for Sections<S> {
 
     const DEFAULT: Constant = Constant::Map(&[("default", S::DEFAULT)]);
 
-    fn read(written: Written<'_>, _: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+    fn read(
+        written: Written<'_>,
+        _: &'static Constant,
+        path: &Path<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Option<Self::Value> {
         let mut sections = SmallMap::default();
         for (name, section) in reader.entries(written, path)? {
             let path = path.name(&name);
@@ -555,7 +623,6 @@ impl<S: Kind> Kind for Sections<S> {
         }
         Some(sections)
     }
-
 }
 
 /// Options of endpoints.
@@ -564,7 +631,12 @@ pub(crate) struct EndpointOptions;
 impl Kind for EndpointOptions {
     type Value = Options;
 
-    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Options> {
+    fn read(
+        written: Written<'_>,
+        default: &'static Constant,
+        path: &Path<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Option<Options> {
         let node = node(reader.map(written.over(default), path)?, path.pointer().into());
         let Data::Map(entries) = &node.data else {
             return None;
@@ -626,13 +698,47 @@ fn report_lost(written: &Json, kept: &Json, path: &Path<'_>, reader: &mut Reader
 /// Kubernetes would be a twentieth of the module.
 pub(crate) struct PodFields;
 
-impl Kind for PodFields {
-    type Value = Map<String, Json>;
+/// What [`PodFields`] become.
+#[derive(Clone, Debug)]
+pub(crate) enum Fields {
+    /// The default, which is not copied until it is rendered.
+    Default(&'static Constant),
+    Written(Map<String, Json>),
+}
 
-    fn read(written: Written<'_>, default: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+impl Fields {
+    /// A field that the administrator wrote.
+    pub(crate) fn get(&self, name: &str) -> Option<&Json> {
+        match self {
+            Self::Default(_) => None,
+            Self::Written(fields) => fields.get(name),
+        }
+    }
+
+    /// All fields.
+    pub(crate) fn to_map(&self) -> Map<String, Json> {
+        match self {
+            Self::Default(default) => Written::Default(default).to_map(),
+            Self::Written(fields) => fields.clone(),
+        }
+    }
+}
+
+impl Kind for PodFields {
+    type Value = Fields;
+
+    fn read(
+        written: Written<'_>,
+        default: &'static Constant,
+        path: &Path<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Option<Self::Value> {
+        if let Written::Default(default) = written {
+            return Some(Fields::Default(default));
+        }
         let mut fields = reader.map(written.over(default), path)?.to_map();
         fields.retain(|_, value| !value.is_null());
-        Some(fields)
+        Some(Fields::Written(fields))
     }
 }
 
@@ -654,7 +760,12 @@ pub(crate) struct ExtraResource;
 impl Kind for ExtraResource {
     type Value = Map<String, Json>;
 
-    fn read(written: Written<'_>, _: &'static Constant, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<Self::Value> {
+    fn read(
+        written: Written<'_>,
+        _: &'static Constant,
+        path: &Path<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Option<Self::Value> {
         let resource = reader.map(written, path)?.to_map();
         let metadata = resource.get("metadata").unwrap_or(&Json::Null);
         for (field, value) in [

@@ -62,7 +62,7 @@ pub(crate) use document::{Class, Dns, Endpoints, ResourceList, Sources};
 pub use document::{LookUp, Mutation, Provide, Reload, Scheme, Settings};
 #[cfg(feature = "host")]
 pub use effective::effective;
-pub(crate) use kind::{CONFIG_DIRECTORY, CONFIG_VOLUME, CREDENTIALS_DIRECTORY, CREDENTIALS_VOLUME};
+pub(crate) use kind::{CONFIG_DIRECTORY, CONFIG_VOLUME, CREDENTIALS_DIRECTORY, CREDENTIALS_VOLUME, Fields};
 pub(crate) use pattern::{HostPattern, NamePattern};
 pub(crate) use quantity::Quantity;
 pub use report::report;
@@ -92,7 +92,11 @@ impl Settings {
     pub(crate) fn application_namespaces(&self) -> Vec<String> {
         let sources = &self.sources;
         let mut namespaces: Vec<_> = sources.application_namespaces.iter().map(Cow::to_string).collect();
-        if sources.application_namespaces.iter().all(|other| *other != sources.argocd_namespace) {
+        if sources
+            .application_namespaces
+            .iter()
+            .all(|other| *other != sources.argocd_namespace)
+        {
             namespaces.insert(0, sources.argocd_namespace.to_string());
         }
         namespaces
@@ -177,7 +181,12 @@ fn read_document(document: Option<&Json>, plugins: CheckPlugins, findings: &mut 
     let mut reader = Reader::new(findings, topology.scopes());
     let mut settings = match document {
         Json::Null => Settings::read_default(&Settings::DEFAULT, &Path::ROOT, &mut reader),
-        Json::Object(_) => Settings::read(Written::Document(document), &Settings::DEFAULT, &Path::ROOT, &mut reader)?,
+        Json::Object(_) => Settings::read(
+            Written::Document(document),
+            &Settings::DEFAULT,
+            &Path::ROOT,
+            &mut reader,
+        )?,
         _ => {
             let error = "the settings are not a map".to_owned();
             findings.report(Problem::Settings { error, nearest: None }, Place::pointer(""));

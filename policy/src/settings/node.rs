@@ -15,7 +15,11 @@ pub(super) fn node(written: Written<'_>, pointer: Arc<str>) -> Node {
         Data::Boolean(flag)
     } else if let Some(items) = written.items() {
         let items = items.enumerate();
-        Data::List(items.map(|(index, item)| node(item, format!("{pointer}/{index}").into())).collect())
+        Data::List(
+            items
+                .map(|(index, item)| node(item, format!("{pointer}/{index}").into()))
+                .collect(),
+        )
     } else if let Some(entries) = written.entries() {
         let entries = entries.map(|(name, value)| {
             let pointer: Arc<str> = format!("{pointer}/{}", escape_pointer(&name)).into();

@@ -31,7 +31,8 @@ impl HostPattern {
             endpoint: "a",
             cluster_domain: "a",
         });
-        let spelled = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | ':' | '[' | ']');
+        let spelled =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | ':' | '[' | ']');
         for label in sample.split('.').filter(|label| *label != "*") {
             if label.is_empty() {
                 return refuse("has an empty label");
@@ -288,7 +289,12 @@ mod tests {
     #[case("*.a.b.*", "a.a.b.a.b.c", true)]
     #[case("a.*", "a", false)]
     fn stars_match_whole_labels(#[case] pattern: &str, #[case] host: &str, #[case] expected: bool) {
-        assert_eq!(HostPattern::parse(Text::Document(pattern)).unwrap().matches(host, &NAMES), expected);
+        assert_eq!(
+            HostPattern::parse(Text::Document(pattern))
+                .unwrap()
+                .matches(host, &NAMES),
+            expected
+        );
     }
 
     #[rstest]
@@ -340,7 +346,9 @@ mod tests {
             ..NAMES
         };
         assert_eq!(
-            HostPattern::parse(Text::Document(pattern)).unwrap().reaches_other_namespaces(&names),
+            HostPattern::parse(Text::Document(pattern))
+                .unwrap()
+                .reaches_other_namespaces(&names),
             reaches
         );
     }

@@ -252,7 +252,8 @@ impl Template {
         };
         let is_whole = |at: usize| {
             let before = at.checked_sub(1).and_then(text);
-            before.is_none_or(|text| text.ends_with(separator)) && text(at + 1).is_none_or(|text| text.starts_with(separator))
+            before.is_none_or(|text| text.ends_with(separator))
+                && text(at + 1).is_none_or(|text| text.starts_with(separator))
         };
         let mut parts = parts.iter().enumerate();
         parts.all(|(at, part)| matches!(part, Part::Text(_)) || is_whole(at))
@@ -324,12 +325,7 @@ pub(crate) fn texts(table: &TemplateTable) -> Vec<&Template> {
 }
 
 /// Reads a map of the settings as a table. Values that Telegraf's TOML cannot represent are reported.
-pub(crate) fn read_table(
-    map: Written<'_>,
-    scope: Scope,
-    path: &Path<'_>,
-    findings: &mut Findings,
-) -> TemplateTable {
+pub(crate) fn read_table(map: Written<'_>, scope: Scope, path: &Path<'_>, findings: &mut Findings) -> TemplateTable {
     let mut table = TemplateTable::default();
     for (name, value) in map.entries().into_iter().flatten() {
         let path = path.name(&name);

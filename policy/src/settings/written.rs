@@ -76,8 +76,14 @@ impl<'a> Written<'a> {
     /// The items of a list.
     pub(crate) fn items(self) -> Option<Items<'a>> {
         match self {
-            Self::Document(Json::Array(items)) => Some(Items { written: items, default: &[] }),
-            Self::Default(Constant::List(items)) => Some(Items { written: &[], default: items }),
+            Self::Document(Json::Array(items)) => Some(Items {
+                written: items,
+                default: &[],
+            }),
+            Self::Default(Constant::List(items)) => Some(Items {
+                written: &[],
+                default: items,
+            }),
             _ => None,
         }
     }
@@ -96,7 +102,12 @@ impl<'a> Written<'a> {
             _ => return None,
         };
         let (index, new) = (0, written.map(Map::iter));
-        Some(Entries { written, default, index, new })
+        Some(Entries {
+            written,
+            default,
+            index,
+            new,
+        })
     }
 
     /// What the administrator wrote for a name of a map, but null, which means the default.
@@ -119,7 +130,9 @@ impl<'a> Written<'a> {
     /// A copy of a map; of other values, an empty one.
     pub(crate) fn to_map(self) -> Map<String, Json> {
         let entries = self.entries().into_iter().flatten();
-        entries.map(|(name, value)| (name.to_string(), value.to_json())).collect()
+        entries
+            .map(|(name, value)| (name.to_string(), value.to_json()))
+            .collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Values that can be written as Telegraf's TOML. Others cannot be constructed.
 
-use std::borrow::Cow;
 use crate::sorted_map::SmallMap;
+use std::borrow::Cow;
 
 /// A bare key: `A-Z`, `a-z`, `0-9`, `_` and `-`. Telegraf's parser is older than TOML 1.0, and all versions of TOML
 /// read bare keys in the same way.
