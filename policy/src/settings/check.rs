@@ -55,7 +55,7 @@ fn volumes(settings: &Settings, root: &Path<'_>, reader: &mut Reader<'_>) {
         let list = pod.name(list);
         for (index, item) in items.iter().enumerate() {
             for field in fields {
-                let text = item.get(*field).and_then(Json::as_str).unwrap_or_default();
+                let text = item.get(field).and_then(Json::as_str).unwrap_or_default();
                 let text = text.trim_end_matches('/');
                 let ours = [
                     "",
