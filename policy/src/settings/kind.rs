@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::marker::PhantomData;
 use std::net::IpAddr;
 
@@ -699,7 +700,7 @@ fn report_lost(written: &Json, kept: &Json, path: &Path<'_>, reader: &mut Reader
 pub(crate) struct PodFields;
 
 /// What [`PodFields`] become.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Fields {
     /// The default, which is not copied until it is rendered.
     Default(&'static Constant),
@@ -721,6 +722,13 @@ impl Fields {
             Self::Default(default) => Written::Default(default).to_map(),
             Self::Written(fields) => fields.clone(),
         }
+    }
+}
+
+/// A default looks like the same fields that somebody wrote.
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_map().fmt(f)
     }
 }
 
