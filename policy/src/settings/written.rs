@@ -136,7 +136,7 @@ impl<'a> Written<'a> {
     }
 }
 
-/// The items of a list. Types instead of closures: all who read a list share the code.
+/// The items of a list. It is a type of its own, and so is [`Entries`], so that all who read one share the code.
 #[derive(Clone)]
 pub(crate) struct Items<'a> {
     written: &'a [Json],
