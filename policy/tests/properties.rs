@@ -42,23 +42,28 @@ fn hostile() -> impl Strategy<Value = String> {
     proptest::collection::vec(bit, 0..6).prop_map(|bits| bits.concat())
 }
 
+/// A text that is often harmless, so that many options are accepted.
+fn harmless_or_hostile(harmless: &'static str) -> impl Strategy<Value = String> {
+    prop_oneof![4 => harmless, 1 => hostile()]
+}
+
 /// An endpoint's options in which any text may be hostile.
 fn options() -> impl Strategy<Value = Value> {
-    let url = prop_oneof![3 => Just("http://a.argocd.svc:8080/metrics".to_owned()), 1 => hostile()];
-    (url, hostile(), hostile(), hostile(), proptest::option::of(hostile())).prop_map(
-        |(url, tag, value, pattern, key)| {
-            let mut options = json!({
-                "url": url,
-                "tags": {tag.clone(): value.clone(), "tier": value},
-                "fieldinclude": [pattern.clone()],
-                "tagdrop": {"tier": [pattern]},
-            });
-            if let Some(key) = key {
-                options[key] = json!(true);
-            }
-            options
-        },
-    )
+    let url = harmless_or_hostile("http://a\\.argocd\\.svc:8080/metrics");
+    let text = || harmless_or_hostile("[a-z]{1,8}");
+    let key = proptest::option::weighted(0.1, hostile());
+    (url, text(), text(), text(), key).prop_map(|(url, tag, value, pattern, key)| {
+        let mut options = json!({
+            "url": url,
+            "tags": {tag.clone(): value.clone(), "tier": value},
+            "fieldinclude": [pattern.clone()],
+            "tagdrop": {"tier": [pattern]},
+        });
+        if let Some(key) = key {
+            options[key] = json!(true);
+        }
+        options
+    })
 }
 
 fn outcome(answer: &RenderAnswer) -> (Outcome, &[Diagnostic]) {
@@ -118,7 +123,11 @@ proptest! {
     }
 
     #[test]
-    fn hostile_options_are_refused_or_harmless(options in options(), name in hostile(), toml in any::<bool>()) {
+    fn hostile_options_are_refused_or_harmless(
+        options in options(),
+        name in harmless_or_hostile("[a-z]{1,8}"),
+        toml in any::<bool>(),
+    ) {
         let annotations = if toml {
             let mut table = options;
             table["alias"] = name.into();
@@ -133,8 +142,11 @@ proptest! {
             let sections: Vec<_> = configuration.keys().map(String::as_str).collect();
             prop_assert_eq!(sections, ["agent", "inputs", "outputs"]);
             let inputs = configuration["inputs"].as_table().unwrap();
-            prop_assert_eq!(inputs.keys().collect::<Vec<_>>(), ["prometheus"]);
-            prop_assert_eq!(inputs["prometheus"].as_array().unwrap().len(), 1);
+            // The first one is ours: Telegraf's own metrics, for the status.
+            prop_assert_eq!(inputs.keys().collect::<Vec<_>>(), ["internal", "prometheus"]);
+            for (_, instances) in inputs {
+                prop_assert_eq!(instances.as_array().unwrap().len(), 1);
+            }
         }
     }
 
