@@ -9,6 +9,7 @@ mod explain;
 mod failure;
 mod fix;
 mod ignore;
+mod in_order;
 mod init;
 mod input;
 #[cfg(feature = "registry")]

@@ -393,6 +393,7 @@ fn everything_is_asked_in_one_call_and_as_it_is_written() {
         json!({
             "protocol": 1,
             "settings": {"topology": "endpoint"},
+            "findingsOnly": true,
             "sources": [
                 {"apiVersion": "v1", "kind": "List", "items": []},
                 {"kind": "Other", "apiVersion": "v1"},

@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         "create" => request("CREATE", &Value::Null),
         "update" => request("UPDATE", application),
         "render" => json!({"protocol": 1, "sources": [application]}).to_string(),
+        "findings" => json!({"protocol": 1, "findingsOnly": true, "sources": [application]}).to_string(),
         "standalone" | "sources" => {
             json!({"protocol": 1, "settings": {"topology": "standalone"}, "sources": sources}).to_string()
         }

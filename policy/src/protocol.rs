@@ -31,6 +31,10 @@ pub struct RenderRequest<'a> {
     #[serde(borrow)]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<Value>"))]
     pub sources: Vec<&'a RawValue>,
+    /// Ask for findings, outcomes and endpoints alone. Nothing that is rendered is answered, which takes less than half of the work. A
+    /// module that does not know this field answers everything.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub findings_only: bool,
     /// State of the cluster that the rendered objects will be applied to. Absent if the objects are not applied to a
     /// cluster.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]

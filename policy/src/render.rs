@@ -31,7 +31,11 @@ pub fn render(request: &RenderRequest<'_>) -> RenderAnswer {
             true => Shared::Telegrafs(Standalone::new(settings, request.shards.unwrap_or(1))),
             false => Shared::None,
         };
-        let renderer = render_sources(request, settings, shared);
+        let extent = match request.findings_only {
+            true => Extent::Findings,
+            false => Extent::Everything,
+        };
+        let renderer = render_sources(request, settings, extent, shared);
         (answer.sources, answer.shared) = renderer.finish();
     })
 }
@@ -41,7 +45,8 @@ pub fn render(request: &RenderRequest<'_>) -> RenderAnswer {
 pub fn render_parts(request: &RenderRequest<'_>) -> RenderAnswer {
     with_settings(request, &|settings, answer| {
         if settings.topology.is_shared() {
-            let renderer = render_sources(request, settings, Shared::Parts(Vec::new(), Default::default()));
+            let parts = Shared::Parts(Vec::new(), Default::default());
+            let renderer = render_sources(request, settings, Extent::Everything, parts);
             answer.sources = renderer.answers;
             if let Shared::Parts(parts, kept) = renderer.shared {
                 answer.parts = parts;
@@ -100,8 +105,13 @@ fn with_settings(request: &RenderRequest<'_>, fill: &dyn Fn(&Settings, &mut Rend
     answer
 }
 
-fn render_sources<'a>(request: &RenderRequest<'_>, settings: &'a Settings, shared: Shared<'a>) -> Renderer<'a> {
-    let mut renderer = Renderer::new(settings, request.cluster.as_ref(), Extent::Everything, shared);
+fn render_sources<'a>(
+    request: &RenderRequest<'_>,
+    settings: &'a Settings,
+    extent: Extent,
+    shared: Shared<'a>,
+) -> Renderer<'a> {
+    let mut renderer = Renderer::new(settings, request.cluster.as_ref(), extent, shared);
     for raw in &request.accepted {
         renderer.remember(raw);
     }
@@ -161,7 +171,7 @@ pub(crate) struct Judgement {
 
 /// The findings of [`render_one`].
 pub(crate) fn judge(object: &Object<'_>, settings: &Settings) -> Judgement {
-    let mut renderer = Renderer::new(settings, None, Extent::Findings, Shared::None);
+    let mut renderer = Renderer::new(settings, None, Extent::Verdict, Shared::None);
     renderer.readable(object, Position { index: 0, item: None });
     Judgement {
         endpoints: renderer.endpoints,
@@ -203,7 +213,9 @@ struct Position {
 /// What is asked for.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Extent {
-    /// Only the findings.
+    /// Only what admission needs: the findings about one source, and [`Judgement`]'s facts.
+    Verdict,
+    /// The findings, and the endpoints.
     Findings,
     /// The findings, and everything that is rendered.
     Everything,
@@ -212,9 +224,9 @@ enum Extent {
 struct Renderer<'a> {
     settings: &'a Settings,
     extent: Extent,
-    /// The number of endpoints of what would be rendered. Counted only for the findings.
+    /// The number of endpoints of what would be rendered. Counted only for a verdict.
     endpoints: usize,
-    /// Only for the findings, and with `services: warn`.
+    /// Only for a verdict, and with `services: warn`.
     scraped: ScrapedPorts,
     /// The cluster's AppProjects, where the host has read them.
     projects: Option<Projects>,
@@ -288,7 +300,8 @@ impl<'a> Renderer<'a> {
                 .map(|cluster| Projects::read(cluster, settings)),
             in_cluster_enabled: cluster.and_then(|cluster| cluster.in_cluster_enabled) != Some(false),
             rendered: BTreeSet::new(),
-            answers: Vec::new(),
+            // Admission is about one, and an answer is large.
+            answers: Vec::with_capacity(1),
             shared,
         }
     }
@@ -410,11 +423,14 @@ impl<'a> Renderer<'a> {
             let finding = Problem::DuplicateSource { source: name.clone() }.diagnostic();
             return self.answer(position, name, Outcome::Skipped, vec![finding]);
         }
-        if self.extent == Extent::Findings {
-            if let Err(too_large) = check_size_of_one(&accepted, settings) {
+        let rendered = match self.make(&accepted) {
+            Ok(rendered) => rendered,
+            Err(too_large) => {
                 findings.push(too_large.diagnostic());
                 return self.answer(position, name, Outcome::Refused, findings.into_vec());
             }
+        };
+        if self.extent == Extent::Verdict {
             self.endpoints += accepted.declaration.endpoints.len();
             if settings.services == LookUp::Warn {
                 let (endpoints, namespace) = (&accepted.declaration.endpoints, &accepted.source.namespace);
@@ -422,42 +438,47 @@ impl<'a> Renderer<'a> {
             }
             return self.answer(position, name, Outcome::Rendered, findings.into_vec());
         }
-        let (rendered, size) = match settings.topology.is_shared() {
-            true => {
-                let part = Part::of(&accepted, settings);
-                debug_assert!(part.size() <= plan::size_bound(&accepted, settings));
-                let rendered = Rendered {
-                    namespace: Some(settings.standalone.namespace.to_string()),
-                    class: Some(accepted.class.to_owned()),
-                    databases: part.databases().iter().map(|need| need.database.clone()).collect(),
-                    ..Rendered::default()
-                };
-                (rendered, self.shared.add(part))
-            }
-            false => {
-                let workloads = plan::of_source(&accepted, settings);
-                debug_assert!(size_of(&workloads) <= plan::size_bound(&accepted, settings));
-                let size = shards::check(size_of(&workloads), MAX_CONFIG_MAP);
-                (render_source(&accepted, &workloads, settings), size)
-            }
-        };
-        if let Err(too_large) = size {
-            findings.push(too_large.diagnostic());
-            return self.answer(position, name, Outcome::Refused, findings.into_vec());
-        }
         self.rendered.insert(name.clone());
         let describe = |endpoint| configuration::describe(&accepted, endpoint, settings);
         let endpoints = accepted.declaration.endpoints.iter().map(describe).collect();
-        let declaration = settings
-            .topology
-            .is_shared()
-            .then(|| declaration_of(&accepted, settings));
+        let is_kept = settings.topology.is_shared() && self.extent == Extent::Everything;
         self.answers.push(SourceAnswer {
             endpoints,
             rendered,
-            accepted: declaration,
+            accepted: is_kept.then(|| declaration_of(&accepted, settings)),
             ..answer(position, name, Outcome::Rendered, findings.into_vec())
         });
+    }
+
+    /// Renders a source, as far as is asked for.
+    ///
+    /// # Errors
+    /// If there is no room for it.
+    fn make(&mut self, accepted: &Accepted<'_>) -> Result<Rendered, TooLarge> {
+        let settings = self.settings;
+        if self.extent != Extent::Everything && matches!(self.shared, Shared::None) {
+            check_size_of_one(accepted, settings)?;
+            return Ok(Rendered::default());
+        }
+        if settings.topology.is_shared() {
+            let part = Part::of(accepted, settings);
+            debug_assert!(part.size() <= plan::size_bound(accepted, settings));
+            let databases = part.databases().iter().map(|need| need.database.clone()).collect();
+            self.shared.add(part)?;
+            return Ok(match self.extent {
+                Extent::Everything => Rendered {
+                    namespace: Some(settings.standalone.namespace.to_string()),
+                    class: Some(accepted.class.to_owned()),
+                    databases,
+                    ..Rendered::default()
+                },
+                Extent::Verdict | Extent::Findings => Rendered::default(),
+            });
+        }
+        let workloads = plan::of_source(accepted, settings);
+        debug_assert!(size_of(&workloads) <= plan::size_bound(accepted, settings));
+        shards::check(size_of(&workloads), MAX_CONFIG_MAP)?;
+        Ok(render_source(accepted, &workloads, settings))
     }
 
     /// `standalone`: removes the part of a source that no longer has endpoints.
@@ -534,8 +555,9 @@ impl<'a> Renderer<'a> {
     /// The result for each source and, in `standalone`, the shared resources.
     fn finish(self) -> (Vec<SourceAnswer>, Option<Rendered>) {
         let settings = self.settings;
-        let Shared::Telegrafs(standalone) = self.shared else {
-            return (self.answers, None);
+        let standalone = match self.shared {
+            Shared::Telegrafs(standalone) if self.extent == Extent::Everything => standalone,
+            _ => return (self.answers, None),
         };
         let (workloads, databases) = standalone.workloads();
         let mut rendered = rendered_for_all(settings);

@@ -5,7 +5,6 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::thread;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -18,6 +17,7 @@ use telewarden_policy::settings::Settings as CoreSettings;
 
 use super::failure::Failure;
 use super::ignore;
+use super::in_order::in_order;
 use super::input::{self, Input, Reading, Selected, Settings, Text};
 use super::module::PolicyArgs;
 use super::output;
@@ -273,51 +273,35 @@ fn check_parts(
         parts.push(&[]);
     }
     let progress = input::progress(files.len() as u64);
-    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let check = |index: usize, files: &&[Selected]| {
+        let mut input = selection.read(files, &read.annotation);
+        if needs_all && is_rendered && !files.is_empty() {
+            selection.rendered.read(&mut input);
+        }
+        match task {
+            Some(task) => check_part(input, task, index == 0, &HashSet::new()),
+            None => (Report::of(&input), Part::default()),
+        }
+    };
     let mut known = HashSet::new();
-    for (round, parts) in parts.chunks(cores).enumerate() {
-        let check = |(index, files): (usize, &&[Selected])| {
-            let mut input = selection.read(files, &read.annotation);
-            if needs_all && is_rendered && !files.is_empty() {
-                selection.rendered.read(&mut input);
-            }
-            let is_first = round == 0 && index == 0;
-            match task {
-                Some(task) => check_part(input, task, is_first, &HashSet::new()),
-                None => (Report::of(&input), Part::default()),
-            }
-        };
-        let results: Vec<_> = thread::scope(|scope| {
-            let check = &check;
-            let (first, others) = parts
-                .split_first()
-                .map_or((None, parts), |(first, others)| (Some(first), others));
-            let others: Vec<_> = (1..).zip(others).map(|part| scope.spawn(move || check(part))).collect();
-            let first = first.map(|first| check((0, first)));
-            let others = others
-                .into_iter()
-                .map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            first.into_iter().chain(others).collect()
-        });
-        for (index, (report, part)) in results.into_iter().enumerate() {
-            let (report, part) = without_duplicates(report, part, task, (round, index) == (0, 0), &known);
-            known.extend(rendered(&part.answer));
-            checked.report.add(report);
-            match task.map_or(Keep::Nothing, |task| task.keep) {
-                Keep::Nothing => {}
-                Keep::Answers => checked.parts.push(Part {
-                    texts: Vec::new(),
-                    ..part
-                }),
-                Keep::Texts => checked.parts.push(Part {
-                    answer: RenderAnswer::default(),
-                    ..part
-                }),
-            }
+    in_order(&parts, check, |index, (report, part)| {
+        let (report, part) = without_duplicates(report, part, task, index == 0, &known);
+        known.extend(rendered(&part.answer));
+        checked.report.add(report);
+        match task.map_or(Keep::Nothing, |task| task.keep) {
+            Keep::Nothing => {}
+            Keep::Answers => checked.parts.push(Part {
+                texts: Vec::new(),
+                ..part
+            }),
+            Keep::Texts => checked.parts.push(Part {
+                answer: RenderAnswer::default(),
+                ..part
+            }),
         }
         progress.suspend(|| show(&checked.report));
-        progress.inc(parts.iter().map(|files| files.len() as u64).sum());
-    }
+        progress.inc(parts[index].len() as u64);
+    });
     progress.finish_and_clear();
 }
 
@@ -423,8 +407,8 @@ fn sources<'a>(texts: &'a [Text], expanded: &'a [Expanded<'a>]) -> (Vec<Origin<'
     objects.unzip()
 }
 
-/// Calls the module's `render`.
-pub(crate) fn ask(module: &Module, settings: Option<&Settings>, sources: &[&Value]) -> Result<RenderAnswer, Error> {
+/// Calls the module's `render`. Unless answers are kept, nothing is rendered.
+fn ask(module: &Module, settings: Option<&Settings>, sources: &[&Value], keep: Keep) -> Result<RenderAnswer, Error> {
     // Serializing settings cannot fail. The request takes them as raw JSON.
     let raw = |value: &Value| {
         serde_json::value::to_raw_value(value).map_err(|source| Error::Encode {
@@ -442,6 +426,7 @@ pub(crate) fn ask(module: &Module, settings: Option<&Settings>, sources: &[&Valu
         protocol: telewarden::PROTOCOL,
         settings: settings.as_deref(),
         sources: sources.iter().map(AsRef::as_ref).collect(),
+        findings_only: keep != Keep::Answers,
         ..Default::default()
     })
 }
@@ -470,7 +455,7 @@ fn ask_in_parts(
             .unwrap_or(u32::MAX)
             .clamp(1, SOURCES_OF_A_CALL);
         let module = task.module.with_deadline(task.module.deadline() * count);
-        let answers = match ask(&module, settings, call) {
+        let answers = match ask(&module, settings, call, task.keep) {
             Ok(answer) => vec![(first, answer)],
             Err(error @ (Error::Deadline { .. } | Error::OutOfMemory { .. } | Error::Trap { .. }))
                 if call.len() > 1 =>
@@ -480,7 +465,7 @@ fn ask_in_parts(
                 }
                 let mut answers = Vec::new();
                 for (index, source) in call.iter().enumerate() {
-                    match ask(task.module, settings, &[source]) {
+                    match ask(task.module, settings, &[source], task.keep) {
                         Ok(answer) => answers.push((first + index, answer)),
                         Err(error) => failed(first + index, error),
                     }
@@ -495,6 +480,7 @@ fn ask_in_parts(
             }
             skip_duplicates(&mut answer, &known);
             known.extend(rendered(&answer));
+            // A module may have rendered all the same.
             if task.keep != Keep::Answers {
                 answer.sources.iter_mut().for_each(forget_objects);
             }
@@ -629,7 +615,7 @@ impl Report {
                 let asked: Vec<_> = asked.collect();
                 let document = settings.map(|settings| &settings.value);
                 fixes::find(&asked, &answer, document, &mut |object| {
-                    ask(module, settings, &[object]).ok()
+                    ask(module, settings, &[object], Keep::Nothing).ok()
                 })
             }
         };
@@ -747,7 +733,7 @@ impl Report {
                 continue;
             };
             // A module that failed was reported for all sources.
-            let answer = ask(module, settings, &[&namespace]).unwrap_or_default();
+            let answer = ask(module, settings, &[&namespace], Keep::Nothing).unwrap_or_default();
             for source in answer.sources {
                 for diagnostic in source.diagnostics.iter().take(MAX_FINDINGS) {
                     let diagnostic = in_application(diagnostic);

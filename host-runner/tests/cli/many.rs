@@ -219,8 +219,9 @@ fn memory_is_that_of_the_report(#[case] in_one_file: bool, #[case] host: &str, #
 #[cfg(unix)]
 #[test]
 fn findings_are_printed_while_others_are_looked_for() {
-    // More than are checked at the same time.
-    let last = 32 * std::thread::available_parallelism().map_or(1, usize::from);
+    // Each core checks 32 files at a time. It may be two such parts ahead of what is printed.
+    let of_all_cores = 32 * std::thread::available_parallelism().map_or(1, usize::from);
+    let last = 4 * of_all_cores;
     let folder = place(&[]);
     let names: Vec<_> = (0..=last).map(|number| format!("{number}.yaml")).collect();
     for (number, name) in names.iter().enumerate().take(last) {
@@ -243,5 +244,8 @@ fn findings_are_printed_while_others_are_looked_for() {
     drop(writer);
     let printed = std::io::read_to_string(child.stdout.take().expect("a pipe")).expect("text");
     child.wait().expect("it ends");
-    assert_eq!(printed.matches("TW111]").count(), last.min(100), "{printed}");
+    assert!(
+        printed.matches("TW111]").count() >= 100.min(2 * of_all_cores),
+        "{printed}"
+    );
 }

@@ -11,9 +11,10 @@ use crate::diagnostic::{Diagnostic, Place, Problem, escape_pointer};
 pub(super) fn find(document: &Value, annotation: &str) -> Vec<Diagnostic> {
     let mut finder = Finder {
         annotation,
+        pointer: String::new(),
         findings: Vec::new(),
     };
-    finder.walk(document, &Object::none(), "", "");
+    finder.walk(document, &Object::none(), 0);
     finder.findings
 }
 
@@ -98,47 +99,47 @@ const WRITTEN: &[&str] = &[
 
 struct Finder<'a> {
     annotation: &'a str,
+    /// Leads from the document to the value that is looked at.
+    pointer: String,
     findings: Vec<Diagnostic>,
 }
 
 impl Finder<'_> {
-    /// `pointer` leads from the document to the value, `within` from the object that the value is part of.
-    fn walk(&mut self, value: &Value, object: &Object<'_>, pointer: &str, within: &str) {
+    /// `start` is the length of the pointer to the object that the value is part of.
+    fn walk(&mut self, value: &Value, object: &Object<'_>, start: usize) {
         match value {
             Value::Object(map) => {
                 let own = Object::of(map);
-                let (object, within) = match &own {
-                    Some(own) => (own, ""),
-                    None => (object, within),
+                let (object, start) = match &own {
+                    Some(own) => (own, self.pointer.len()),
+                    None => (object, start),
                 };
-                self.check_keys(map, object, pointer, within);
+                self.check_keys(map, object, start);
                 for (key, value) in map.iter().filter(|(key, _)| *key != "managedFields") {
-                    let token = escape_pointer(key);
-                    self.walk(
-                        value,
-                        object,
-                        &format!("{pointer}/{token}"),
-                        &format!("{within}/{token}"),
-                    );
+                    self.walk_into(&escape_pointer(key), value, object, start);
                 }
             }
             Value::Array(items) => {
                 for (index, value) in items.iter().enumerate() {
-                    self.walk(
-                        value,
-                        object,
-                        &format!("{pointer}/{index}"),
-                        &format!("{within}/{index}"),
-                    );
+                    self.walk_into(&index.to_string(), value, object, start);
                 }
             }
-            Value::String(text) => self.check_text(text, object, pointer, within),
+            Value::String(text) => self.check_text(text, object, start),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 
+    fn walk_into(&mut self, token: &str, value: &Value, object: &Object<'_>, start: usize) {
+        let length = self.pointer.len();
+        self.pointer.push('/');
+        self.pointer.push_str(token);
+        self.walk(value, object, start);
+        self.pointer.truncate(length);
+    }
+
     /// Reports the first key of a map that should be an annotation somewhere else.
-    fn check_keys(&mut self, map: &Map<String, Value>, object: &Object<'_>, pointer: &str, within: &str) {
+    fn check_keys(&mut self, map: &Map<String, Value>, object: &Object<'_>, start: usize) {
+        let within = &self.pointer[start..];
         let is_read = object.reads(within);
         let is_source = matches!(
             object.reads,
@@ -157,24 +158,29 @@ impl Finder<'_> {
             Similar::Mistyped(meant) if is_read => ("has no effect".to_owned(), format!("did you mean `{meant}`?")),
             _ => misplaced(object, within),
         };
-        let mut place = Place::pointer(format!("{pointer}/{}", escape_pointer(name)));
+        let mut place = Place::pointer(format!("{}/{}", self.pointer, escape_pointer(name)));
         place.key = true;
         let name = name.clone();
         self.findings.push(Problem::Misplaced { name, what, instead }.at(place));
     }
 
     /// Reports a text that names the annotation: the path of a patch, or YAML within YAML.
-    fn check_text(&mut self, text: &str, object: &Object<'_>, pointer: &str, within: &str) {
+    fn check_text(&mut self, text: &str, object: &Object<'_>, start: usize) {
+        let within = &self.pointer[start..];
+        let may_be_path = within.ends_with("/path") && text.contains('/');
+        let may_be_yaml = matches!(object.reads, Reads::Own | Reads::Kustomize | Reads::NoObject)
+            && !within.starts_with("/metadata/annotations/")
+            && text.contains('\n');
+        if !may_be_path && !may_be_yaml {
+            return;
+        }
         let names: Vec<_> = names_of_endpoints(self.annotation).collect();
-        let is_pointer = |text: &str| names.iter().find(|name| text.contains(&escape_pointer(name))).copied();
-        let path = is_pointer(text).filter(|_| within.ends_with("/path") && text.contains('/'));
+        let is_pointer = |text: &str| names.iter().find(|name| text.contains(&*escape_pointer(name))).copied();
+        let path = is_pointer(text).filter(|_| may_be_path);
         let is_key = |line: &str, name: &str| {
             let rest = line.strip_prefix(name).unwrap_or_default();
             rest.trim_start_matches(['"', '\'']).starts_with(':')
         };
-        let may_be_yaml = matches!(object.reads, Reads::Own | Reads::Kustomize | Reads::NoObject)
-            && !within.starts_with("/metadata/annotations/")
-            && text.contains('\n');
         let in_yaml = || {
             let mut lines = text.lines().filter(|_| may_be_yaml);
             lines.find_map(|line| {
@@ -194,7 +200,7 @@ impl Finder<'_> {
         let (what, instead) = misplaced(object, within);
         let name = name.to_owned();
         self.findings
-            .push(Problem::Misplaced { name, what, instead }.at(Place::pointer(pointer)));
+            .push(Problem::Misplaced { name, what, instead }.at(Place::pointer(&*self.pointer)));
     }
 
     fn similar(&self, key: &str) -> Similar {
@@ -215,8 +221,10 @@ impl Finder<'_> {
             let (own_prefix, own_name) = known.rsplit_once('/').unwrap_or(("", known));
             // `endpoints` alone is a name of many fields.
             let is_unique = own_name != "endpoints";
-            is_near(name, own_name)
-                && (prefix.is_empty() && name == own_name && is_unique || is_near(prefix, own_prefix))
+            match prefix.is_empty() {
+                true => name == own_name && is_unique,
+                false => is_near(prefix, own_prefix) && is_near(name, own_name),
+            }
         };
         if let Some(meant) = names_of_endpoints(self.annotation).find(is_meant) {
             return Similar::Mistyped(meant.to_owned());
@@ -241,8 +249,10 @@ enum Similar {
 
 /// True for texts that differ in a few characters.
 fn is_near(text: &str, known: &str) -> bool {
-    text.len() < 2 * known.len()
-        && strsim::damerau_levenshtein(&text.to_ascii_lowercase(), known) <= known.len().div_ceil(5)
+    let most = known.len().div_ceil(5);
+    // Each character more is a difference.
+    text.chars().count().abs_diff(known.len()) <= most
+        && strsim::damerau_levenshtein(&text.to_ascii_lowercase(), known) <= most
 }
 
 /// The fields of a `kustomization.yaml`, which may be written without `kind`.
@@ -408,6 +418,7 @@ mod tests {
     fn names_are_similar(#[case] name: &str, #[case] expected: bool) {
         let finder = Finder {
             annotation: KEY,
+            pointer: String::new(),
             findings: Vec::new(),
         };
         assert_eq!(matches!(finder.similar(name), Similar::Mistyped(_)), expected);

@@ -1,8 +1,9 @@
 //! The table of annotations, through the native core.
 
 use super::table::{Case, cases};
+use serde_json::{Value, json};
 use telewarden_policy::diagnostic::Diagnostic;
-use telewarden_policy::protocol::{Outcome, RenderAnswer};
+use telewarden_policy::protocol::{Outcome, RenderAnswer, Rendered};
 use telewarden_policy::render::render;
 
 fn rendered(case: &Case) -> RenderAnswer {
@@ -63,6 +64,29 @@ fn nothing_of_an_annotation_is_live_in_what_is_rendered() {
                     case.name
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn findings_are_the_same_without_what_is_rendered() {
+    for case in cases() {
+        for topology in ["application", "endpoint", "standalone"] {
+            let mut request: Value = serde_json::from_str(&case.request()).unwrap();
+            // Twice, because the second one is a duplicate.
+            let source = request["sources"][0].clone();
+            request["sources"] = json!([source, source]);
+            request["settings"]["topology"] = topology.into();
+            let answer = |request: &Value| render(&serde_json::from_str(&request.to_string()).unwrap());
+            let mut everything = answer(&request);
+            request["findingsOnly"] = true.into();
+            let findings = answer(&request);
+            everything.shared = None;
+            for source in &mut everything.sources {
+                source.rendered = Rendered::default();
+                source.accepted = None;
+            }
+            assert_eq!(findings, everything, "{}", case.name);
         }
     }
 }
