@@ -21,7 +21,7 @@ use super::report::{count, human};
 pub(crate) struct Args {
     #[command(flatten)]
     selection: check::Selection,
-    /// Print the changes as a unified diff and write nothing; exit with 1 if there are changes
+    /// Print the changes as a unified diff and write nothing; exit with 1 if there are changes, or errors
     #[arg(long)]
     diff: bool,
 }
@@ -111,10 +111,13 @@ fn diff(checked: &Checked) -> Status {
         .failures
         .iter()
         .for_each(|failure| output::say_styled(human::failure(failure)));
-    let status = match (report.status(false), diff.is_empty()) {
-        (Status::CouldNotRun, _) => Status::CouldNotRun,
-        (_, true) => Status::Fine,
-        (_, false) => Status::Findings,
+    if !report.findings.is_empty() {
+        output::say(human::summary(report));
+    }
+    let of_changes = match diff.is_empty() {
+        true => Status::Fine,
+        false => Status::Findings,
     };
+    let status = report.status(checked.project.strict).max(of_changes);
     output::print_document(&diff).max(status)
 }

@@ -101,6 +101,15 @@ fn a_diff_shows_it_and_writes_nothing() {
 }
 
 #[test]
+fn a_diff_says_how_much_is_left() {
+    let left = "    telegraf.influxdata.com/rubin-telegraf-operator: 'other: http://other.elsewhere.svc:80/metrics'";
+    let folder = place(&[("shop.yaml", &application(left))]);
+    let output = run(folder.path(), &["fix", "--diff", "shop.yaml"]);
+    assert_eq!((out(&output), output.status.code()), ("", Some(1)));
+    assert!(err(&output).contains("1 error"), "{}", err(&output));
+}
+
+#[test]
 fn what_is_left_is_reported() {
     let wrong = format!("{WRONG}      - other: http://other.elsewhere.svc:80/metrics\n");
     let folder = place(&[("shop.yaml", &application(&wrong))]);
