@@ -49,6 +49,9 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Check that the cluster has the objects that sources in files need; exit 1 if not, 2 on errors
     Doctor(Doctor),
+    /// Compile the module on standard input into the cache, which `run` does before it loads it
+    #[command(hide = true)]
+    Compile,
 }
 
 /// The module, its limits and the settings.

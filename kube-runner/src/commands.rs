@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use crate::cli::Command;
 use crate::error::Error;
+use crate::module;
 
 /// Runs a command.
 pub(crate) async fn dispatch(command: Command) -> Result<ExitCode, Error> {
@@ -21,5 +22,6 @@ pub(crate) async fn dispatch(command: Command) -> Result<ExitCode, Error> {
         Command::Rotate(arguments) => rotate::rotate(arguments).await,
         Command::Status(arguments) => status::status(arguments).await,
         Command::Doctor(arguments) => doctor::doctor(arguments).await,
+        Command::Compile => module::compile_stdin().await.map(|()| ExitCode::SUCCESS),
     }
 }

@@ -126,6 +126,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Context {
     /// The result of an attempt, for the metric.
     pub(crate) fn finish(&self, waiting: bool, changes: Vec<Change>) -> &'static str {
+        // After the writes: the next attempt may be hours away.
+        self.count();
         let result = match (waiting, changes.is_empty()) {
             (true, _) => "waiting",
             (false, true) => "unchanged",
@@ -445,8 +447,13 @@ impl Context {
     pub(crate) fn count_endpoints(&self, key: &str, endpoints: usize) {
         let mut all = lock(&self.endpoints);
         all.set(self.state.shared(key), endpoints);
-        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.status.metrics.endpoints(all.sum);
+        self.count();
+    }
+
+    /// Sets the metrics of how much there is.
+    fn count(&self) {
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let counts = self.state.counts();
         self.status.metrics.sources.set(gauge(counts.sources));
         self.status.metrics.owned.set(gauge(counts.owned));

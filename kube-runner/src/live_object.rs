@@ -15,6 +15,7 @@ use kube::api::{ApiResource, DynamicObject};
 use kube::core::DynamicResourceScope;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use telewarden_policy::well_known::{APPLIED, ROTATE, ROTATED, SOURCE};
@@ -134,6 +135,12 @@ impl Marks {
     }
 }
 
+/// A field's value. A value that is nested too deeply to be read is kept as its text, which no rendered value equals: whoever may
+/// write an object must not keep the operator from reading the others.
+fn readable(value: &RawValue) -> Value {
+    serde_json::from_str(value.get()).unwrap_or_else(|_| value.get().into())
+}
+
 impl<'de> Deserialize<'de> for WatchedObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Default, Deserialize)]
@@ -168,7 +175,7 @@ impl<'de> Deserialize<'de> for WatchedObject {
                     match field.as_str() {
                         "metadata" => metadata = map.next_value()?,
                         "apiVersion" | "kind" | "status" => drop(map.next_value::<IgnoredAny>()?),
-                        _ => drop(fields.insert(field, map.next_value()?)),
+                        _ => drop(fields.insert(field, readable(&map.next_value::<Box<RawValue>>()?))),
                     }
                 }
                 let annotations = metadata.annotations.unwrap_or_default();
@@ -543,6 +550,8 @@ fn quantity(text: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use kube::api::WatchEvent;
+
     use super::*;
 
     #[test]
@@ -579,6 +588,29 @@ mod tests {
                 "labels": {"l": "1"}, "annotations": {SOURCE: "Namespace/b"}},
             "data": {"telegraf.conf": data},
         })
+    }
+
+    #[test]
+    fn an_object_that_is_nested_too_deeply_is_another_than_the_rendered_one() {
+        let deep = |depth: usize| format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
+        let event = |depth| {
+            let object = config_map("x").to_string();
+            let object = object.replace(r#"{"telegraf.conf":"x"}"#, &deep(depth));
+            format!(r#"{{"type":"MODIFIED","object":{object}}}"#)
+        };
+        let read = |text: &str| match serde_json::from_str(text).unwrap() {
+            WatchEvent::<WatchedObject>::Modified(object) => object.content.digest,
+            other => panic!("{other:?}"),
+        };
+        assert_ne!(read(&event(200)), read(&event(201)));
+        let id = ObjectId::of(&config_map("x")).unwrap();
+        let WatchEvent::Modified(object) = serde_json::from_str(&event(200)).unwrap() else {
+            panic!("another event")
+        };
+        let mut live = Live::of_watched(&id.kind, object).unwrap();
+        let digest = Digest::of_rendered(&config_map("x"));
+        live.applied = Some(digest);
+        assert_eq!(live.compare(&config_map("x"), digest), Comparison::Differs);
     }
 
     #[test]

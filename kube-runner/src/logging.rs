@@ -9,7 +9,7 @@ use crate::cli::{Cli, Command, LogFormat};
 /// Starts logging as set on the command line.
 pub(crate) fn start(cli: &Cli) {
     let format = cli.log_format.unwrap_or(match cli.command {
-        Command::Run(_) => LogFormat::Json,
+        Command::Run(_) | Command::Compile => LogFormat::Json,
         Command::Diff(_) | Command::Apply(_) | Command::Doctor(_) | Command::Status(_) | Command::Rotate(_) => {
             LogFormat::Text
         }

@@ -99,7 +99,18 @@ pub(crate) async fn operate(
 ) -> Result<Outcome, Error> {
     let stop = stop_on_signals()?;
     // The module is loaded on another thread while the client reads certificates.
-    let (module, (client, config)) = tokio::try_join!(module::load(policy), connect())?;
+    let load = async {
+        match until {
+            Until::Stopped => module::load_for_long(policy).await,
+            Until::Idle => module::load(policy).await,
+        }
+    };
+    let start = async { tokio::try_join!(load, connect()) };
+    let mut asked_to_stop = stop.clone();
+    let (module, (client, config)) = tokio::select! {
+        started = start => started?,
+        _ = asked_to_stop.wait_for(|stop| *stop) => return Ok(Outcome::default()),
+    };
     let namespace = cluster.namespace.clone().unwrap_or(config.default_namespace);
     let identity = identity();
     let events = if dry_run {

@@ -4,9 +4,8 @@
 //! only annotated objects are kept, with only the fields that the module reads.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use kube::api::{ApiResource, PartialObjectMeta};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use telewarden::Causes;
@@ -34,7 +33,7 @@ use crate::retry::Backoff;
 use crate::settings::Settings;
 use crate::yaml;
 
-/// The page size of lists. A page is held in memory, and an object can have 1.5 MiB.
+/// The page size of lists, where the API server does not stream them. A page is held in memory, and an object can have 1.5 MiB.
 const PAGE: u32 = 10;
 /// The name of the ConfigMap with Argo CD's settings.
 const ARGOCD: &str = "argocd-cm";
@@ -42,9 +41,38 @@ const ARGOCD: &str = "argocd-cm";
 /// An Application without its status.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Application {
+    #[serde(deserialize_with = "metadata")]
     metadata: ObjectMeta,
     #[serde(default)]
     spec: ApplicationSpec,
+}
+
+/// Decodes the metadata without the managed fields and all else that nobody reads here, which takes longer than the rest.
+fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Metadata {
+        name: Option<String>,
+        namespace: Option<String>,
+        uid: Option<String>,
+        resource_version: Option<String>,
+        annotations: Option<BTreeMap<String, String>>,
+    }
+    let Metadata {
+        name,
+        namespace,
+        uid,
+        resource_version,
+        annotations,
+    } = Metadata::deserialize(deserializer)?;
+    Ok(ObjectMeta {
+        name,
+        namespace,
+        uid,
+        resource_version,
+        annotations,
+        ..ObjectMeta::default()
+    })
 }
 
 /// The fields are not decoded further, because the module checks them.
@@ -352,9 +380,24 @@ fn raw(value: &Value) -> Box<RawValue> {
     to_raw_value(value).expect("a JSON value is JSON")
 }
 
-/// True if the ServiceAccount has no right to list.
+/// The status code of an API server that refuses a list or a watch.
+fn refusal(error: &watcher::Error) -> Option<u16> {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => Some(status.code),
+        _ => None,
+    }
+}
+
+/// True if the ServiceAccount has no right to list or to watch.
 fn is_forbidden(error: &watcher::Error) -> bool {
-    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403)
+    refusal(error) == Some(403)
+}
+
+/// True if the API server says that a watch cannot begin with a list: it is older than Kubernetes 1.34, or its feature `WatchList` is
+/// turned off.
+fn does_not_stream(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::WatchStartFailed(_)) && refusal(error) == Some(422)
 }
 
 /// What is watched.
@@ -475,6 +518,9 @@ impl Watches {
 }
 
 /// Follows one kind: lists, watches, and lists again when the watch has expired.
+///
+/// The API server streams the list as the first events of the watch, from its memory and an object at a time
+/// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#streaming-lists>). One that does not is asked for pages.
 async fn follow<K>(
     what: String,
     api: Api<K>,
@@ -490,27 +536,46 @@ async fn follow<K>(
     // What was known before a list, and is not listed.
     let mut missing = BTreeSet::new();
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
-    let mut events = pin!(watcher(api, config));
+    // A list was begun, and neither completed nor followed by a delay.
+    let mut is_listing = false;
+    let mut is_streamed = true;
+    let mut events = watcher(api.clone(), config.clone().streaming_lists()).boxed();
     while let Some(event) = events.next().await {
         match event {
-            Ok(event) => {
-                backoff.reset();
-                match event {
-                    Event::Init => missing = K::known(&watch),
-                    Event::InitApply(object) => {
-                        missing.remove(&object.id(&watch));
-                        object.put(&watch);
-                    }
-                    Event::Apply(object) => object.put(&watch),
-                    Event::Delete(object) => object.gone(&watch),
-                    Event::InitDone => {
-                        std::mem::take(&mut missing).iter().for_each(|id| K::remove(id, &watch));
-                        tracing::debug!(what, "listed");
-                        listed = None;
-                    }
+            Ok(Event::Init) => {
+                if std::mem::replace(&mut is_listing, true) {
+                    let delay = backoff.next();
+                    tracing::warn!(what, retry_in = ?delay, "the list ended before it was complete");
+                    tokio::time::sleep(delay).await;
                 }
+                missing = K::known(&watch);
+            }
+            Ok(Event::InitApply(object)) => {
+                missing.remove(&object.id(&watch));
+                object.put(&watch);
+            }
+            Ok(Event::InitDone) => {
+                is_listing = false;
+                backoff.reset();
+                std::mem::take(&mut missing).iter().for_each(|id| K::remove(id, &watch));
+                tracing::debug!(what, "listed");
+                listed = None;
+            }
+            Ok(Event::Apply(object)) => {
+                backoff.reset();
+                object.put(&watch);
+            }
+            Ok(Event::Delete(object)) => {
+                backoff.reset();
+                object.gone(&watch);
+            }
+            Err(error) if is_streamed && does_not_stream(&error) => {
+                is_streamed = false;
+                tracing::debug!(what, "the API server streams no lists, asking for pages");
+                events = watcher(api.clone(), config.clone()).boxed();
             }
             Err(error) => {
+                is_listing = false;
                 let delay = backoff.next();
                 match &error {
                     watcher::Error::WatchError(status) if status.code == 410 => {
@@ -530,4 +595,54 @@ async fn follow<K>(
         }
     }
     drop(listed);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use kube::client::Body;
+    use rstest::rstest;
+
+    use super::*;
+
+    const ADDED: &str = r#"{"type":"ADDED","object":{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"a"}}}"#;
+    const ERROR: &str = r#"{"type":"ERROR","object":{"kind":"Status","status":"Failure","code":500,"message":"","reason":"","metadata":{}}}"#;
+
+    /// An API server, or a proxy in front of it, can answer like this for hours.
+    #[rstest]
+    #[case::nothing(200, "")]
+    #[case::an_object_and_no_end(200, ADDED)]
+    #[case::an_error(200, ERROR)]
+    #[case::no_json(200, "no JSON")]
+    #[case::no_streams_and_no_pages(422, "")]
+    #[tokio::test]
+    async fn a_list_that_does_not_end_is_asked_for_less_and_less_often(
+        #[case] status: u16,
+        #[case] body: &'static str,
+    ) {
+        let asked: Arc<AtomicUsize> = Arc::default();
+        let counter = asked.clone();
+        let service = tower::service_fn(move |_: ::http::Request<Body>| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            let answer = ::http::Response::builder().status(status);
+            let answer = answer.body(Body::from(format!("{body}\n").into_bytes())).unwrap();
+            async { Ok::<_, Infallible>(answer) }
+        });
+        let settings = Settings::check(&Value::Null, &crate::module::for_tests())
+            .await
+            .unwrap();
+        let (changed, _) = mpsc::unbounded_channel();
+        let state = ClusterState::new(None, changed);
+        let client = Client::new(service, "default");
+        let mut watches = Watches::of_sources(&client, &Arc::new(settings), &state);
+        watches.tasks.abort_all();
+        asked.store(0, Ordering::Relaxed);
+        let api = Api::<PartialObjectMeta<Namespace>>::all(client);
+        watches.follow(What::needed("Namespaces".to_owned()), api, watcher::Config::default());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        // Delays of 200, 400 and 800 ms at least, and a request for pages.
+        assert!((1..=6).contains(&asked.load(Ordering::Relaxed)), "{asked:?}");
+    }
 }

@@ -100,6 +100,16 @@ impl AuditEvent {
         writes.contains(&self.verb.as_str()) && !self.request_uri.contains("dryRun=All")
     }
 
+    /// The verbs that the request needs a right for. A streamed list needs `list` too, as an API server that does not stream is asked
+    /// for pages.
+    pub fn needed_verbs(&self) -> Vec<String> {
+        let mut verbs = vec![self.verb.clone()];
+        if self.request_uri.contains("sendInitialEvents=true") {
+            verbs.push("list".to_owned());
+        }
+        verbs
+    }
+
     /// True for the operator's Lease and for Events.
     pub fn is_housekeeping(&self) -> bool {
         ["leases", "events"].contains(&self.object_ref.resource.as_str())

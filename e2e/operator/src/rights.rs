@@ -68,11 +68,14 @@ impl Cluster {
         assert!(refused.is_empty(), "rights are missing: {refused:#?}");
         let used: BTreeSet<_> = ours
             .into_iter()
-            .map(|event| Right {
-                namespace: event.object_ref.namespace,
-                group: event.object_ref.api_group,
-                resource: event.object_ref.resource,
-                verb: event.verb,
+            .flat_map(|event| {
+                let right = |verb| Right {
+                    namespace: event.object_ref.namespace.clone(),
+                    group: event.object_ref.api_group.clone(),
+                    resource: event.object_ref.resource.clone(),
+                    verb,
+                };
+                event.needed_verbs().into_iter().map(right).collect::<Vec<_>>()
             })
             .collect();
         let idle: Vec<_> = given

@@ -131,6 +131,44 @@ async fn what_happens_while_watches_expire_is_noticed() {
     assert!(operator.log().contains("the watch has expired"));
 }
 
+/// What the operator has asked for Applications with.
+fn asked_for_applications(cluster: &Cluster) -> Vec<AuditEvent> {
+    let audit = cluster.audit().into_iter();
+    let asked = audit.filter(|event| {
+        event.user.username.contains("operator")
+            && event.object_ref.resource == "applications"
+            && ["list", "watch"].contains(&event.verb.as_str())
+    });
+    asked.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_streamed_and_where_they_are_not_they_are_pages() {
+    for (flags, verbs) in [
+        (&[] as &[_], &["watch"] as &[_]),
+        (&["--feature-gates=WatchList=false"], &["watch", "list", "list"]),
+    ] {
+        let cluster = Cluster::start_with(flags).await;
+        applications(&cluster, 15).await;
+        let operator = cluster.operator(&[]).await;
+        cluster.is_as_rendered(&json!({})).await;
+        // A watch is in the audit log when it has ended.
+        assert_eq!(operator.stop().code(), Some(0));
+        let asked = asked_for_applications(&cluster);
+        let first: Vec<_> = asked
+            .iter()
+            .map(|event| event.verb.as_str())
+            .take(verbs.len())
+            .collect();
+        assert_eq!(first, verbs, "{flags:?}");
+        assert!(
+            asked[0].request_uri.contains("sendInitialEvents=true"),
+            "{:?}",
+            asked[0]
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_that_throttles_is_asked_again() {
     // Two requests at once, not counting watches.

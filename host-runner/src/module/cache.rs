@@ -71,6 +71,11 @@ impl Cache {
         folder.map_or(Self::Off, Self::Folder)
     }
 
+    /// True if compiled code can be kept in it.
+    pub fn is_usable(&self) -> bool {
+        matches!(self.open(), Ok(Some(_)))
+    }
+
     /// Wasmtime's cache, if it can be used.
     pub(super) fn open(&self) -> Result<Option<wasmtime::Cache>, CacheProblem> {
         let Self::Folder(root) = self else { return Ok(None) };

@@ -140,7 +140,7 @@ async fn a_report_is_owned_like_everything_else() {
         .audit()
         .into_iter()
         .filter(|event| event.object_ref.resource == "reports" && event.user.username.contains("operator"))
-        .map(|event| event.verb)
+        .flat_map(|event| event.needed_verbs())
         .collect();
     let given = telewarden_e2e_operator::given(&read_yaml("deploy/operator/rbac-reports.yaml"));
     assert_eq!(used, given.into_iter().map(|right| right.verb).collect());
