@@ -22,24 +22,25 @@ impl Decimal {
         if whole.len() + fraction.len() == 0 || whole.len() > MAX_DIGITS || fraction.len() > MAX_DIGITS {
             return None;
         }
-        let mut digits = 0;
-        let mut scale = 1;
-        for digit in whole.bytes().chain(fraction.bytes()) {
-            if !digit.is_ascii_digit() {
-                return None;
-            }
-            digits = digits * 10 + u128::from(digit - b'0');
-        }
-        for _ in 0..fraction.len() {
-            scale *= 10;
-        }
+        // 18 digits fit into 64 bits, and arithmetic with 128 bits is slower.
+        let number = |digits: &str| {
+            digits.bytes().try_fold(0_u64, |number, digit| {
+                digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0'))
+            })
+        };
+        let (whole, after_point) = (number(whole)?, number(fraction)?);
+        let scale = (0..fraction.len()).fold(1_u64, |scale, _| scale * 10).into();
+        let digits = u128::from(whole) * scale + u128::from(after_point);
         Some(Self { digits, scale })
     }
 
     /// The number times `numerator / denominator`, rounded up. `None` if it is too large.
     pub(crate) fn times_rounded_up(self, numerator: u128, denominator: u128) -> Option<u128> {
         let product = self.digits.checked_mul(numerator)?;
-        Some(product.div_ceil(self.scale.checked_mul(denominator)?))
+        Some(match self.scale.checked_mul(denominator)? {
+            1 => product,
+            divisor => product.div_ceil(divisor),
+        })
     }
 
     /// The number times a unit, rounded down. `None` if it is too large.

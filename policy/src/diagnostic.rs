@@ -134,8 +134,11 @@ impl Place {
 pub(crate) const ANNOTATIONS: &str = "/metadata/annotations/";
 
 /// Escapes a reference token for a JSON pointer (RFC 6901, section 3).
-pub(crate) fn escape_pointer(token: &str) -> String {
-    token.replace('~', "~0").replace('/', "~1")
+pub(crate) fn escape_pointer(token: &str) -> Cow<'_, str> {
+    match token.contains(['~', '/']) {
+        true => Cow::Owned(token.replace('~', "~0").replace('/', "~1")),
+        false => Cow::Borrowed(token),
+    }
 }
 
 fn unescape_pointer(token: &str) -> String {

@@ -133,13 +133,11 @@ fn is_entry(text: &str) -> bool {
 
 /// Why a Secret may not be used, if so.
 fn refusal(secret: &str, settings: &Settings) -> Option<&'static str> {
-    let of_settings = settings.pod.env.iter().any(|variable| {
-        let from = variable
-            .value_from
-            .as_ref()
-            .and_then(|from| from.secret_key_ref.as_ref());
-        from.is_some_and(|from| from.name == secret)
-    });
+    let of_settings = settings
+        .pod
+        .env
+        .iter()
+        .any(|variable| variable.secret() == Some(secret));
     let is_mounted = settings.pod.volumes.iter().any(|volume| {
         let projected = volume.get("projected").and_then(|projected| projected.get("sources"));
         let projected = projected.and_then(Json::as_array).into_iter().flatten();

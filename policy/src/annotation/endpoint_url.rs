@@ -3,7 +3,7 @@
 use fluent_uri::Uri;
 
 use crate::diagnostic::Problem;
-use crate::settings::{HostPattern, Names, Scheme, is_dns_label};
+use crate::settings::{Names, Scheme, is_dns_label};
 use crate::telegraf::{Literal, NotLiteral};
 
 /// A URL that may be scraped: valid by RFC 3986, with an allowed scheme, without credentials and fragment, and with a
@@ -68,11 +68,7 @@ impl EndpointUrl {
             });
             return Err(problems);
         }
-        let before_query = text.split('?').next().unwrap_or_default();
-        if before_query
-            .split_once("://")
-            .is_some_and(|(_, rest)| rest.contains("://"))
-        {
+        if are_several(text) {
             problems.push(Problem::InvalidUrl {
                 text: shortened(text),
                 why: "one URL is allowed here; a list of them is `urls`".to_owned(),
@@ -108,15 +104,15 @@ impl EndpointUrl {
             }
         };
         // Schemes are case-insensitive in RFC 3986 and in Telegraf.
-        let written = uri.scheme().as_str().to_ascii_lowercase();
+        let written = uri.scheme().as_str();
         let scheme = settings
             .schemes
             .iter()
             .map(|scheme| name(*scheme))
-            .find(|scheme| *scheme == written);
+            .find(|scheme| scheme.eq_ignore_ascii_case(written));
         if scheme.is_none() {
             problems.push(Problem::Scheme {
-                scheme: shortened(&written),
+                scheme: shortened(&written.to_ascii_lowercase()),
                 allowed: settings.schemes.iter().map(|scheme| name(*scheme).to_owned()).collect(),
             });
         }
@@ -130,18 +126,9 @@ impl EndpointUrl {
         let host = authority.map(|authority| authority.host()).unwrap_or_default();
         if host.is_empty() {
             problems.push(Problem::NoHost {});
-        } else if let Err(problem) = check_spelling(host) {
-            problems.push(problem);
-        } else if !settings.hosts.iter().any(|pattern| pattern.matches(host, names)) {
-            problems.push(Problem::HostNotAllowed {
-                host: shortened(host),
-                allowed: settings
-                    .hosts
-                    .iter()
-                    .map(|pattern: &HostPattern| pattern.fill(names))
-                    .collect(),
-                nearest: nearest_host(host, settings, names),
-            });
+        } else if literal.is_some() {
+            // With a variable in the URL, the host is not known yet.
+            problems.extend(problem_of_host(host, settings, names));
         }
         let port = match authority
             .and_then(|authority| authority.port())
@@ -200,6 +187,16 @@ impl EndpointUrl {
     pub(crate) fn is_within(&self, namespace: &str, cluster_domain: &str) -> bool {
         service_namespace(&self.host, cluster_domain) == Some(namespace)
     }
+}
+
+/// True if there is a second URL before the query. Two of them have four slashes; most URLs have three, and are not searched.
+fn are_several(text: &str) -> bool {
+    let slashes = text.bytes().filter(|byte| *byte == b'/').count();
+    let before_query = || text.split('?').next().unwrap_or_default();
+    slashes > 3
+        && before_query()
+            .split_once("://")
+            .is_some_and(|(_, rest)| rest.contains("://"))
 }
 
 /// What is wrong with what surrounds a URL or stands for it, and what to do.
@@ -333,6 +330,20 @@ fn check_spelling(host: &str) -> Result<(), Problem> {
     refuse("contains characters that are not allowed", None)
 }
 
+/// What is wrong with a host.
+fn problem_of_host(host: &str, settings: &crate::settings::Endpoints, names: &Names<'_>) -> Option<Problem> {
+    if let Err(problem) = check_spelling(host) {
+        return Some(problem);
+    }
+    let is_allowed = settings.hosts.iter().any(|pattern| pattern.matches(host, names));
+    let allowed = || settings.hosts.iter().map(|pattern| pattern.fill(names)).collect();
+    (!is_allowed).then(|| Problem::HostNotAllowed {
+        host: shortened(host),
+        allowed: allowed(),
+        nearest: nearest_host(host, settings, names),
+    })
+}
+
 fn check_labels(
     host: &str,
     refuse: &dyn Fn(&'static str, Option<String>) -> Result<(), Problem>,
@@ -340,14 +351,14 @@ fn check_labels(
     if host.len() > MAX_HOST {
         return refuse("is longer than 253 characters", None);
     }
-    for label in host.split('.') {
+    for label in host.as_bytes().split(|byte| *byte == b'.') {
         if label.is_empty() {
             return refuse("has an empty label", None);
         }
         if label.len() > MAX_LABEL {
             return refuse("has a label of more than 63 characters", None);
         }
-        if label.starts_with('-') || label.ends_with('-') {
+        if label.starts_with(b"-") || label.ends_with(b"-") {
             return refuse("has a label that begins or ends with `-`", None);
         }
     }

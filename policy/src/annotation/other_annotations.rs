@@ -664,6 +664,6 @@ fn is_reserved_variable(name: &str, settings: &Settings) -> bool {
             .any(|prefix| upper.starts_with(prefix))
         // Google's libraries connect there without credentials.
         || upper.ends_with("_EMULATOR_HOST")
-        || settings.pod.env.iter().any(|var| var.name == name)
+        || settings.pod.env.iter().any(|variable| variable.name() == name)
         || settings.uses_variable(name)
 }

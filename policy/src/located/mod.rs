@@ -6,6 +6,7 @@
 
 mod toml;
 mod yaml;
+mod yaml_input;
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
+use super::yaml_input::YamlInput;
 use super::{Data, Key, MAX_DEPTH, MAX_VALUES, Node, Spot, report_duplicates, report_too_large, too_many_values};
 use crate::diagnostic::{Findings, Place, Position, Problem, Range};
 
@@ -23,7 +24,7 @@ pub(crate) fn from_yaml(annotation: &str, text: &str, findings: &mut Findings) -
         documents: 0,
         findings,
     };
-    for event in Parser::new_from_str(text) {
+    for event in Parser::new(YamlInput::new(text)) {
         match event {
             Ok((event, span)) => {
                 if !reader.take(event, span) {

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, SecretKeySelector};
 
 use super::Need;
 use crate::annotation::{Credential, Declaration, Endpoint, Input, ResourceOverrides, SecretEnv};
-use crate::settings::{ResourceList, Settings};
+use crate::settings::{PodVariable, ResourceList, Settings};
 
 /// The parts of a pod that depend on the source.
 #[derive(Debug)]
@@ -35,7 +35,12 @@ impl Pod {
             image: declaration.image.as_deref().unwrap_or(&pod.image).to_owned(),
             requests,
             limits,
-            env: pod.env.iter().chain(&declaration.env).cloned().collect(),
+            env: pod
+                .env
+                .iter()
+                .map(PodVariable::to_env_var)
+                .chain(declaration.env.iter().cloned())
+                .collect(),
             secret_env: declaration.secret_env.clone(),
             token_env: None,
             credentials: Vec::new(),

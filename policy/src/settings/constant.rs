@@ -23,6 +23,22 @@ impl Constant {
         }
     }
 
+    /// The text at the end of the names of maps in maps.
+    pub(crate) fn text(&self, names: &[&str]) -> Option<&'static str> {
+        let mut at = self;
+        for name in names {
+            at = at
+                .entries()
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| value)?;
+        }
+        match at {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// The names of a map, in their order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.entries().iter().map(|(name, _)| *name)

@@ -10,10 +10,10 @@ use std::net::IpAddr;
 use super::kind::{
     AnnotationName, Count, Domain, EndpointOptions, ExtraResource, Image, InstanceName, NameSet, NamespaceName,
     OfEndpoint, OfTelegraf, OneOrMore, OptionalDuration, Outputs, Plugins, PodAnnotations, PodFields, PodLabel,
-    PodLabels, PodToleration, Port, SecretName, Sections, Shards, Size, Table, Tags, TextMap, TextWith, Variable,
-    VariablePrefix,
+    PodLabels, PodToleration, Port, SecretName, Sections, Shards, Size, Table, Tags, TextMap, TextWith, VariablePrefix,
 };
 use super::pattern::{HostPattern, NamePattern};
+use super::pod_variable::Variable;
 use super::quantity::Quantity;
 use super::topology::Topology;
 use crate::telegraf::{Duration, Key};
@@ -89,7 +89,7 @@ settings! {
         /// Telegraf's namespace.
         namespace: NamespaceName = "telegraf",
         /// How many Telegrafs the sources are spread over: a number from 1 to 128, or `auto` for as many as their configuration
-        /// needs. Each has a ConfigMap, which holds some 1,000 sources.
+        /// needs. Each has a ConfigMap, which holds some 650 sources with three endpoints.
         shards: Shards = "auto",
     }
 
@@ -266,7 +266,7 @@ settings! {
     pub(crate) struct Resources {
         /// The resource requests.
         requests: ResourceList = {"cpu": "50m", "memory": "64Mi"},
-        /// The resource limits.
+        /// The resource limits. In `topology: standalone`, the default of `memory` is `2Gi`.
         limits: ResourceList = {"cpu": "500m", "memory": "256Mi"},
     }
 

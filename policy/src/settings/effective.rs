@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json};
 use super::constant::Constant;
 use super::document::{Class, Settings};
 use super::kind::Kind;
+use super::topology::Topology;
 
 /// Open maps. Null in one of them is a value, and not the default.
 const OPEN: &[&str] = &["agent", "defaults", "globalTags", "securityContext", "tags"];
@@ -12,6 +13,11 @@ const OPEN: &[&str] = &["agent", "defaults", "globalTags", "securityContext", "t
 /// A document with every setting, which means the same as `document`. It does not check the document.
 pub fn effective(document: &Json) -> Json {
     let mut settings = merge("", &Settings::DEFAULT, document);
+    if let Some(limit) = Topology::of(document).memory_limit(document)
+        && settings["pod"]["resources"]["limits"].is_object()
+    {
+        settings["pod"]["resources"]["limits"]["memory"] = limit.into();
+    }
     let classes = merge_classes(&document["classes"]);
     if let Some(settings) = settings.as_object_mut() {
         settings.insert("classes".to_owned(), classes);
@@ -70,6 +76,8 @@ mod tests {
     #[case::nothing(json!({}))]
     #[case::null(json!(null))]
     #[case::null_section(json!({"pod": null, "endpoints": {"max": null}}))]
+    #[case::shared(json!({"topology": "standalone"}))]
+    #[case::shared_with_a_limit(json!({"topology": "standalone", "pod": {"resources": {"limits": {"memory": "1Gi"}}}}))]
     #[case::section(json!({"endpoints": {"max": 3, "hosts": ["*"]}, "inputs": {"tags": {"tier": "web"}}}))]
     #[case::left_to_the_platform(json!({"pod": {"securityContext": {"runAsUser": null, "fsGroup": 3}}}))]
     #[case::classes(json!({"classes": {

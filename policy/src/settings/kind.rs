@@ -6,7 +6,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{EnvVar, Toleration};
+use k8s_openapi::api::core::v1::Toleration;
 use k8s_openapi::serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value as Json};
 
@@ -210,14 +210,14 @@ impl Kind for Port {
 }
 
 texts! {
-    AnnotationName => Cow<'static, str> = |text, _path| match is_qualified_name(&text) {
+    AnnotationName => Cow<'static, str> = |text, _path| match text.satisfies(is_qualified_name) {
         true => Ok(text.into_cow()),
         false => Err(Problem::AnnotationKey { key: text.to_string() }),
     };
     InstanceName => Cow<'static, str> = |text, _path| dns_label(text, "an instance's name");
     NamespaceName => Cow<'static, str> = |text, _path| dns_label(text, "a namespace's name");
     SecretName => Cow<'static, str> = |text, _path| dns_label(text, "a name of a Secret, or of a key in it");
-    Domain => Cow<'static, str> = |text, _path| match text.split('.').all(is_dns_label) {
+    Domain => Cow<'static, str> = |text, _path| match text.satisfies(|text| text.split('.').all(is_dns_label)) {
         true => Ok(text.into_cow()),
         false => Err(Problem::Pattern { pattern: text.to_string(), why: "is not a DNS domain in lower case" }),
     };
@@ -234,7 +234,8 @@ texts! {
     };
     VariablePrefix => Cow<'static, str> = |text, path| {
         let known = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        match text.starts_with(|c: char| known(c) && !c.is_ascii_digit()) && text.chars().all(known) {
+        let is_beginning = |text: &str| text.starts_with(|c: char| known(c) && !c.is_ascii_digit()) && text.chars().all(known);
+        match text.satisfies(is_beginning) {
             true => Ok(text.into_cow()),
             false => Err(expected(&text, path, "the beginning of a variable's name such as `SECRET_`")),
         }
@@ -275,7 +276,7 @@ fn is_label_value(text: &str) -> bool {
 }
 
 fn dns_label(text: Text<'_>, what: &'static str) -> Result<Cow<'static, str>, Problem> {
-    match is_dns_label(&text) {
+    match text.satisfies(is_dns_label) {
         true => Ok(text.into_cow()),
         false => Err(Problem::DnsLabel {
             text: text.to_string(),
@@ -650,9 +651,6 @@ impl Kind for EndpointOptions {
 /// A type of Kubernetes. Kubernetes ignores unknown fields; here they are errors.
 pub(crate) struct Kubernetes<T>(PhantomData<T>);
 
-/// An environment variable, as in a container.
-pub(crate) type Variable = Kubernetes<EnvVar>;
-
 /// A toleration, as in a pod.
 pub(crate) type PodToleration = Kubernetes<Toleration>;
 
@@ -865,6 +863,7 @@ mod schema {
     use schemars::{JsonSchema, Schema, SchemaGenerator};
 
     use super::*;
+    use crate::settings::pod_variable::Variable;
 
     schema_of!(Count: NonZeroUsize);
     schema_of!(Port: NonZeroU16);
@@ -892,7 +891,7 @@ mod schema {
     schema_of!(Plugins<P>: BTreeMap<String, Vec<Map<String, Json>>>, P);
     schema_of!(Outputs: BTreeMap<String, Vec<Map<String, Json>>>);
     schema_of!(EndpointOptions: Map<String, Json>);
-    schema_of!(Variable: EnvVar);
+    schema_of!(Variable: k8s_openapi::api::core::v1::EnvVar);
     schema_of!(PodToleration: Toleration);
     schema_of!(PodFields: Map<String, Json>);
     schema_of!(ExtraResource: Map<String, Json>);

@@ -32,6 +32,7 @@ mod path;
 mod pattern;
 #[cfg(feature = "plugins")]
 mod plugins;
+mod pod_variable;
 mod quantity;
 mod reader;
 mod report;
@@ -63,7 +64,8 @@ pub use document::{LookUp, Mutation, Provide, Reload, Scheme, Settings};
 #[cfg(feature = "host")]
 pub use effective::effective;
 pub(crate) use kind::{CONFIG_DIRECTORY, CONFIG_VOLUME, CREDENTIALS_DIRECTORY, CREDENTIALS_VOLUME, Fields};
-pub(crate) use pattern::{HostPattern, NamePattern};
+pub(crate) use pattern::NamePattern;
+pub(crate) use pod_variable::PodVariable;
 pub(crate) use quantity::Quantity;
 pub use report::report;
 pub(crate) use template::{Names, Scope, Template, TemplateTable, TemplateValue, fill_table, has_placeholder, texts};
@@ -176,8 +178,7 @@ fn read_with(document: Option<&Json>, plugins: CheckPlugins) -> (Option<Settings
 
 fn read_document(document: Option<&Json>, plugins: CheckPlugins, findings: &mut Findings) -> Option<Settings> {
     let document = document.unwrap_or(&Json::Null);
-    let topology = document.get("topology").and_then(Json::as_str);
-    let topology = topology.and_then(Topology::from_name).unwrap_or(Topology::Application);
+    let topology = Topology::of(document);
     let mut reader = Reader::new(findings, topology.scopes());
     let mut settings = match document {
         Json::Null => Settings::read_default(&Settings::DEFAULT, &Path::ROOT, &mut reader),
@@ -193,6 +194,9 @@ fn read_document(document: Option<&Json>, plugins: CheckPlugins, findings: &mut 
             return None;
         }
     };
+    if let Some(limit) = topology.memory_limit(document).and_then(Quantity::parse) {
+        settings.pod.resources.limits.memory = limit;
+    }
     // The built-in classes have plugins that are known.
     let has_classes = document.get("classes").is_some_and(|classes| !classes.is_null());
     let plugins = if has_classes { plugins } else { CheckPlugins::No };
@@ -287,7 +291,19 @@ mod tests {
     fn the_defaults_are_settings(#[case] topology: &str) {
         let mut document = defaults();
         document["topology"] = topology.into();
+        // The one default that depends on the topology.
+        document["pod"]["resources"]["limits"]["memory"] = Json::Null;
         assert!(same(&good(&document), &good(&json!({"topology": topology}))));
+    }
+
+    #[rstest]
+    #[case(json!({}), "256Mi")]
+    #[case(json!({"topology": "endpoint"}), "256Mi")]
+    #[case(json!({"topology": "standalone"}), "2Gi")]
+    #[case(json!({"topology": "standalone", "pod": {"resources": {"limits": {"cpu": "1"}}}}), "2Gi")]
+    #[case(json!({"topology": "standalone", "pod": {"resources": {"limits": {"memory": "256Mi"}}}}), "256Mi")]
+    fn a_telegraf_of_many_sources_has_more_memory(#[case] document: Json, #[case] limit: &str) {
+        assert_eq!(good(&document).pod.resources.limits.memory.as_str(), limit);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) fn node(written: Written<'_>, pointer: Arc<str>) -> Node {
         )
     } else if let Some(entries) = written.entries() {
         let entries = entries.map(|(name, value)| {
-            let pointer: Arc<str> = format!("{pointer}/{}", escape_pointer(&name)).into();
+            let pointer: Arc<str> = [&pointer, "/", &escape_pointer(&name)].concat().into();
             let key = Key {
                 text: name.to_string(),
                 spot: Spot::of_key(pointer.clone()),

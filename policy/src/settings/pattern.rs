@@ -24,6 +24,9 @@ impl HostPattern {
             return refuse("has more than a host: leave out the scheme, the port and the path");
         }
         let template = Template::of(text, Scope::Host)?;
+        if text.is_default() {
+            return Ok(Self(template));
+        }
         let sample = template.fill(&Names {
             application: "a",
             namespace: "a",
@@ -193,16 +196,17 @@ fn read_label(pattern: &[&str], remaining: &[bool], is_label: impl Fn(&str) -> b
 /// True if the whole host matches, label by label. As every other label stands for itself, a `*` can take the fewest labels
 /// that let the rest match.
 fn matches_labels(pattern: &str, host: &str) -> bool {
-    if host.split('.').any(str::is_empty) {
+    let labels = |text| <[u8]>::split(text, |byte: &u8| *byte == b'.');
+    let (mut pattern, mut host) = (labels(pattern.as_bytes()), labels(host.as_bytes()));
+    if host.clone().any(<[u8]>::is_empty) {
         return false;
     }
-    let (mut pattern, mut host) = (pattern.split('.'), host.split('.'));
     // What follows the last `*`, and the host from its second label on.
     let mut retry = None;
     loop {
         match (pattern.next(), host.next()) {
             (None, None) => return true,
-            (Some("*"), Some(_)) => retry = Some((pattern.clone(), host.clone())),
+            (Some(b"*"), Some(_)) => retry = Some((pattern.clone(), host.clone())),
             (Some(label), Some(of_host)) if label == of_host => {}
             _ => {
                 let Some((after, mut rest)) = retry.take() else {

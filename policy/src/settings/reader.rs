@@ -47,13 +47,15 @@ impl<'a> Reader<'a> {
 
     /// True if the value at a path was reported. Its default is used instead, and must not be reported too.
     pub(crate) fn is_wrong(&self, path: &Path<'_>) -> bool {
-        self.wrong.contains(&path.pointer())
+        !self.wrong.is_empty() && self.wrong.contains(&path.pointer())
     }
 
     /// True if anything in the section at a path was reported.
     pub(crate) fn is_any_wrong_in(&self, path: &Path<'_>) -> bool {
-        let section = path.pointer() + "/";
-        self.wrong.iter().any(|pointer| pointer.starts_with(&section))
+        !self.wrong.is_empty() && {
+            let section = path.pointer() + "/";
+            self.wrong.iter().any(|pointer| pointer.starts_with(&section))
+        }
     }
 
     /// Reports unknown settings of a section.

@@ -194,7 +194,7 @@ impl Template {
     /// # Errors
     /// See [`parse`](Self::parse).
     pub(crate) fn of(text: Text<'_>, scope: Scope) -> Result<Self, Problem> {
-        match text.contains('{') {
+        match text.bytes().any(|byte| byte == b'{') {
             true => Self::parse(&text, scope),
             false => Ok(Self::Text(text.into_cow())),
         }
@@ -202,7 +202,8 @@ impl Template {
 
     /// The text with the values of its placeholders.
     pub(crate) fn fill(&self, names: &Names<'_>) -> String {
-        let mut out = String::new();
+        // Most texts fit, a host among them.
+        let mut out = String::with_capacity(64);
         self.fill_into(names, &mut out);
         out
     }

@@ -2,6 +2,7 @@
 //! planned in `plan/`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use super::template::{Scope, Scopes};
 
@@ -37,5 +38,20 @@ impl Topology {
             Self::Standalone => (Scope::All, Scope::Source),
         };
         Scopes { telegraf, outputs }
+    }
+
+    /// The topology of a settings document. One that is invalid is found when the settings are read.
+    pub(super) fn of(document: &Json) -> Self {
+        document["topology"]
+            .as_str()
+            .and_then(Self::from_name)
+            .unwrap_or(Self::Application)
+    }
+
+    /// The default of `pod.resources.limits.memory`, if it is another one than that of [`Settings`](super::Settings): an output
+    /// takes about 3 MB, and where many sources share a Telegraf, each can have its own (docs/performance.md).
+    pub(super) fn memory_limit(self, document: &Json) -> Option<&'static str> {
+        let is_default = || document["pod"]["resources"]["limits"]["memory"].is_null();
+        (self.is_shared() && is_default()).then_some("2Gi")
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use super::databases::{self, DatabaseOutput};
 use super::document::{Class, Settings};
 use super::path::Path;
+use super::pod_variable::PodVariable;
 use super::template::{TemplateTable, TemplateValue};
 use crate::diagnostic::{Findings, Place, Problem};
 use crate::telegraf::near;
@@ -34,7 +35,7 @@ pub(super) fn check_default(document: &Json, settings: &Settings, root: &Path<'_
 }
 
 fn class_uses(class: &Class, path: &Path<'_>, settings: &Settings, findings: &mut Findings) {
-    let of_pods = settings.pod.env.iter().map(|variable| variable.name.as_str());
+    let of_pods = settings.pod.env.iter().map(PodVariable::name);
     // The operator sets them from the Secret with a source's own token.
     let databases = databases::outputs(class).iter();
     let provided: Vec<String> = databases
@@ -58,12 +59,11 @@ fn class_uses(class: &Class, path: &Path<'_>, settings: &Settings, findings: &mu
 
 fn default_is_used(settings: &Settings, place: Place, findings: &mut Findings) {
     for variable in &settings.pod.env {
-        let source = variable.value_from.as_ref();
-        let secret = source.and_then(|source| source.secret_key_ref.as_ref());
-        if let Some(secret) = secret.filter(|_| !settings.uses_variable(&variable.name)) {
+        let name = variable.name();
+        if let Some(secret) = variable.secret().filter(|_| !settings.uses_variable(name)) {
             let problem = Problem::UnusedToken {
-                variable: variable.name.clone(),
-                secret: secret.name.clone(),
+                variable: name.to_owned(),
+                secret: secret.to_owned(),
             };
             findings.report(problem, place.clone());
         }

@@ -209,6 +209,16 @@ pub(crate) enum Text<'a> {
 }
 
 impl Text<'_> {
+    /// True for a default. It need not be checked, because a test holds all defaults against the rules.
+    pub(crate) fn is_default(self) -> bool {
+        matches!(self, Self::Default(_))
+    }
+
+    /// True if the text is as a rule says.
+    pub(crate) fn satisfies(self, rule: impl FnOnce(&str) -> bool) -> bool {
+        self.is_default() || rule(&self)
+    }
+
     /// The text, copied unless it is a default.
     pub(crate) fn into_cow(self) -> Cow<'static, str> {
         match self {

@@ -6,7 +6,7 @@ use crate::diagnostic::{Findings, Problem};
 
 /// The default `timeout` of Telegraf's prometheus input
 /// (<https://github.com/influxdata/telegraf/blob/master/plugins/common/http/config.go>).
-const DEFAULT_TIMEOUT: &str = "5s";
+const DEFAULT_TIMEOUT: u64 = 5;
 
 /// The limits of the settings.
 #[derive(Clone, Debug)]
@@ -83,16 +83,15 @@ pub(crate) fn fit_timeout(
         return;
     };
     let own_timeout = duration(options, "timeout");
-    let default = match own_timeout {
-        Some(_) => None,
-        None => Duration::parse(DEFAULT_TIMEOUT),
+    let is_above = match &own_timeout {
+        Some((timeout, _)) => timeout > interval,
+        None => interval.is_below(DEFAULT_TIMEOUT),
     };
-    let timeout = own_timeout.as_ref().map(|(timeout, _)| timeout).or(default.as_ref());
-    let Some(timeout) = timeout.filter(|timeout| *timeout > interval) else {
+    if !is_above {
         return;
-    };
+    }
     match &own_timeout {
-        Some((_, setting)) if is_own => {
+        Some((timeout, setting)) if is_own => {
             let problem = Problem::TimeoutAboveInterval {
                 timeout: timeout.to_string(),
                 interval: interval.to_string(),

@@ -69,6 +69,11 @@ impl Duration {
         Self::parse(&format!("{seconds}s"))
     }
 
+    /// True if it is shorter than so many seconds.
+    pub(super) fn is_below(&self, seconds: u64) -> bool {
+        self.nanoseconds < seconds * 1_000_000_000
+    }
+
     /// The whole seconds.
     pub fn seconds(&self) -> u64 {
         self.nanoseconds / 1_000_000_000
