@@ -39,8 +39,9 @@ const PAGE: u32 = 10;
 
 /// The maximum time of a roll-out, relative to the bare client.
 const ROLL_OUT: f64 = 1.3;
-/// The maximum time until the operator is ready, relative to the lists alone.
+/// The maximum time until the operator is ready, relative to the lists alone. Among few sources, the start of the process counts.
 const READY: f64 = 1.2;
+const READY_OF_FEW: f64 = 1.5;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -338,8 +339,18 @@ async fn restart() -> [bool; 2] {
     operator.stop();
 
     let before = cluster.writes();
+    let ratio = ready_of_lists(cluster, "1,000 Applications, started again", APPLICATIONS).await;
+    let writes = cluster.writes() - before;
+    [
+        row("operator-ready-of-lists", ratio, READY_OF_FEW),
+        row("operator-restart-writes", writes as f64, 0.0),
+    ]
+}
+
+/// How much longer an operator takes to be ready than the lists alone, with everything in place.
+async fn ready_of_lists(cluster: &Cluster, what: &str, sources: usize) -> f64 {
     let (mut lists, mut ready) = (Vec::new(), Vec::new());
-    for _ in 0..2 * ROUNDS + 1 {
+    for _ in 0..2 * ROUNDS - 1 {
         let started = Instant::now();
         list_everything(&cluster.client_of(SERVICE_ACCOUNT)).await;
         lists.push(started.elapsed());
@@ -350,26 +361,18 @@ async fn restart() -> [bool; 2] {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         ready.push(started.elapsed());
-        has_looked_at(&operator, "unchanged", APPLICATIONS).await;
+        has_looked_at(&operator, "unchanged", sources).await;
         operator.stop();
     }
-    let writes = cluster.writes() - before;
     let middle = |times: &mut Vec<Duration>| {
         times.sort_unstable();
-        times[times.len() / 2]
+        times[times.len() / 2].as_secs_f64()
     };
     let (lists, ready) = (middle(&mut lists), middle(&mut ready));
-    eprintln!("\n{:<44} {:>11}", "started again with everything in place", "time");
-    eprintln!("{:<44} {:>9.2} s", "the lists alone", lists.as_secs_f64());
-    eprintln!("{:<44} {:>9.2} s", "telewarden-operator, ready", ready.as_secs_f64());
-    [
-        row(
-            "operator-ready-of-lists",
-            ready.as_secs_f64() / lists.as_secs_f64(),
-            READY,
-        ),
-        row("operator-restart-writes", writes as f64, 0.0),
-    ]
+    eprintln!("\n{what:<44} {:>11}", "time");
+    eprintln!("{:<44} {lists:>9.2} s", "the lists alone");
+    eprintln!("{:<44} {ready:>9.2} s", "telewarden-operator, ready");
+    ready / lists
 }
 
 async fn has_looked_at(operator: &Operator, result: &str, sources: usize) {
