@@ -334,21 +334,12 @@ fn places_are_those_of_the_document_and_the_item() {
         item("    ", APPLICATION)
     );
     let file = format!("# first\n{APPLICATION}---\napiVersion: v1\nkind: Secret\n---\n# nothing\n---\n{list}");
-    let found = |index, item: Option<usize>| {
+    let found = |index| {
         let diagnostic = diagnostic("TW103", "error", "no", (2, 10), (2, 13));
-        source(
-            index,
-            "argocd",
-            "refused",
-            json!({"item": item, "diagnostics": [diagnostic]}),
-        )
+        source(index, "argocd", "refused", json!({"diagnostics": [diagnostic]}))
     };
-    let answer = answer(json!([
-        found(0, None),
-        found(2, Some(0)),
-        found(2, Some(1)),
-        found(3, None)
-    ]));
+    // The objects of a List are asked about one by one.
+    let answer = answer(json!([found(0), found(2), found(3), found(4)]));
     let place = Place::answering(&answer)
         .file("a.yaml", &file)
         .file("b.yaml", APPLICATION);
@@ -382,7 +373,10 @@ fn everything_is_asked_in_one_call_and_as_it_is_written() {
             "a.yaml",
             "apiVersion: v1\nkind: Namespace\nmetadata: {annotations: {x: 30, y: '30', z: nope}}\n---\n- no object\n",
         )
-        .file("b/c.json", r#"{"apiVersion": "v1", "kind": "List", "items": []}"#)
+        .file(
+            "b/c.json",
+            r#"{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "Item"}]}"#,
+        )
         .file("b/d.yml", "kind: Other\napiVersion: v1\n")
         .file("settings.yaml", "topology: endpoint\n");
     let ran = place.run(&["validate", "b", "a.yaml", "--settings", "settings.yaml"]);
@@ -395,7 +389,7 @@ fn everything_is_asked_in_one_call_and_as_it_is_written() {
             "settings": {"topology": "endpoint"},
             "findingsOnly": true,
             "sources": [
-                {"apiVersion": "v1", "kind": "List", "items": []},
+                {"apiVersion": "v1", "kind": "Item"},
                 {"kind": "Other", "apiVersion": "v1"},
                 {"apiVersion": "v1", "kind": "Namespace", "metadata": {"annotations": {"x": 30, "y": "30", "z": "nope"}}},
             ],

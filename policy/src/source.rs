@@ -128,7 +128,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Argo CD may publish newer versions of its API group, whose structure is not known yet.
-    fn of(api_version: &str, kind: &str) -> Option<Self> {
+    pub(crate) fn of(api_version: &str, kind: &str) -> Option<Self> {
         match (api_version, kind) {
             ("argoproj.io/v1alpha1", "Application") => Some(Self::Application),
             ("argoproj.io/v1alpha1", "ApplicationSet") => Some(Self::ApplicationSet),

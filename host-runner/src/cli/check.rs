@@ -196,6 +196,8 @@ impl Selection {
 struct Origin<'a> {
     text: &'a Text,
     document: usize,
+    /// Its number in the document, where that is a List.
+    item: Option<usize>,
     /// The ApplicationSet's Application that it is, if it is one.
     generated: Option<(&'a Expanded<'a>, &'a Generated)>,
 }
@@ -207,6 +209,13 @@ struct Expanded<'a> {
     /// Its number in the document, where that is a List.
     item: Option<usize>,
     expansion: Expansion,
+}
+
+impl Expanded<'_> {
+    /// True if the object is this ApplicationSet.
+    fn is_at(&self, origin: &Origin<'_>) -> bool {
+        std::ptr::eq(self.text, origin.text) && (self.document, self.item) == (origin.document, origin.item)
+    }
 }
 
 /// Sees the report while it grows. Its totals are not updated yet.
@@ -356,49 +365,40 @@ fn check_part(input: Input, task: Task<'_>, is_first: bool, known: &HashSet<Stri
     (report, Part { answer, texts })
 }
 
-/// Every object, and those of a List one by one: its text, its document, and its number in a List.
-fn objects(texts: &[Text]) -> impl Iterator<Item = (&Text, usize, Option<usize>)> {
-    texts.iter().flat_map(|text| {
-        text.manifest.objects().flat_map(move |(document, value)| {
-            let items = value["items"].as_array().map(Vec::len);
-            let items: Vec<_> = items.map_or(vec![None], |count| (0..count).map(Some).collect());
-            items.into_iter().map(move |item| (text, document, item))
-        })
-    })
-}
-
 /// Every ApplicationSet, with its Applications.
 fn expand<'a>(texts: &'a [Text], annotation: &str) -> Vec<Expanded<'a>> {
-    let expanded = objects(texts).filter_map(|(text, document, item)| {
-        let expansion = text.manifest.expand(document, item, annotation)?;
-        Some(Expanded {
-            text,
-            document,
-            item,
-            expansion,
+    let of_text = |text: &'a Text| {
+        text.manifest.items().filter_map(move |(document, item, _)| {
+            Some(Expanded {
+                text,
+                document,
+                item,
+                expansion: text.manifest.expand(document, item, annotation)?,
+            })
         })
-    });
-    expanded.collect()
+    };
+    texts.iter().flat_map(of_text).collect()
 }
 
 /// Every object, and behind it the Applications that it comes to.
 fn sources<'a>(texts: &'a [Text], expanded: &'a [Expanded<'a>]) -> (Vec<Origin<'a>>, Vec<&'a Value>) {
     let objects = texts.iter().flat_map(|text| {
-        text.manifest.objects().flat_map(move |(document, value)| {
+        text.manifest.items().flat_map(move |(document, item, value)| {
             let origin = Origin {
                 text,
                 document,
+                item,
                 generated: None,
             };
-            let of_object = expanded
-                .iter()
-                .filter(move |set| std::ptr::eq(set.text, text) && set.document == document);
-            let generated = of_object.flat_map(move |set| {
+            let set = expanded.iter().find(move |set| set.is_at(&origin));
+            let generated = set.into_iter().flat_map(move |set| {
                 let applications = set.expansion.applications.iter();
                 applications.map(move |generated| {
-                    let generated = Some((set, generated));
-                    let application = generated.map_or(value, |(_, generated)| &generated.application);
-                    (Origin { generated, ..origin }, application)
+                    let of_set = Origin {
+                        generated: Some((set, generated)),
+                        ..origin
+                    };
+                    (of_set, &generated.application)
                 })
             });
             std::iter::once((origin, value)).chain(generated)
@@ -596,22 +596,20 @@ impl Report {
                 return RenderAnswer::default();
             }
         };
+        // Objects of a List were asked about one by one.
+        for source in &mut answer.sources {
+            source.item = origins.get(source.index).and_then(|origin| origin.item);
+        }
         skip_duplicates(&mut answer, known);
         self.settings_refused |= answer.diagnostics.iter().any(Diagnostic::is_error);
         let fixes = match look {
             Look::ForFindings => Fixes::default(),
             Look::ForFixes => {
                 // An Application of an ApplicationSet is not in the file, and of rendered text the template must be changed.
-                let asked = origins.iter().map(
-                    |Origin {
-                         text,
-                         document,
-                         generated,
-                     }| {
-                        let is_in_file = generated.is_none() && text.rendered.is_none();
-                        is_in_file.then_some((&text.manifest, *document))
-                    },
-                );
+                let asked = origins.iter().map(|origin| {
+                    let is_in_file = origin.generated.is_none() && origin.text.rendered.is_none();
+                    is_in_file.then_some((&origin.text.manifest, origin.document))
+                });
                 let asked: Vec<_> = asked.collect();
                 let document = settings.map(|settings| &settings.value);
                 fixes::find(&asked, &answer, document, &mut |object| {
@@ -647,7 +645,6 @@ impl Report {
         for (number, source) in answer.sources.iter().enumerate() {
             let SourceAnswer {
                 index,
-                item,
                 source: identity,
                 outcome,
                 diagnostics,
@@ -655,32 +652,29 @@ impl Report {
                 ..
             } = source;
             // Another module may answer about a source that it was not asked about.
-            let Some(Origin {
-                text,
-                document,
-                generated,
-            }) = origins.get(*index).copied()
-            else {
+            let Some(origin) = origins.get(*index).copied() else {
                 continue;
             };
+            let Origin {
+                text,
+                document,
+                item,
+                generated,
+            } = origin;
             let kept = diagnostics.iter().take(MAX_FINDINGS);
             self.summary.left_out += diagnostics.len().saturating_sub(MAX_FINDINGS);
-            let item = match generated {
-                Some((set, generated)) => {
+            match generated {
+                Some((_, generated)) => {
                     for diagnostic in kept {
                         let diagnostic = generated.in_set(diagnostic);
-                        let finding = text.finding_of_object(document, set.item, &diagnostic, Some(identity));
+                        let finding = text.finding_of_object(document, item, &diagnostic, Some(identity));
                         repeated.add(finding, &mut self.findings);
                     }
-                    set.item
                 }
                 None => {
-                    let is_here = |set: &&Expanded<'_>| {
-                        std::ptr::eq(set.text, text) && set.document == document && set.item == *item
-                    };
-                    let set = expanded.iter().find(is_here);
+                    let set = expanded.iter().find(|set| set.is_at(&origin));
                     let is_open = |diagnostic: &Diagnostic| diagnostic.is(Rule::UncheckedPlaceholder) && set.is_some();
-                    let finding = |diagnostic| text.finding_of_object(document, *item, diagnostic, Some(identity));
+                    let finding = |diagnostic| text.finding_of_object(document, item, diagnostic, Some(identity));
                     let has_open = kept.clone().any(&is_open);
                     let own = kept.enumerate().filter(|(_, diagnostic)| !is_open(diagnostic));
                     self.findings.extend(own.map(|(index, diagnostic)| Finding {
@@ -692,9 +686,8 @@ impl Report {
                     let of_set = of_set
                         .filter(|diagnostic| has_open || diagnostic.is_error() || diagnostic.is(Rule::NoApplication));
                     self.findings.extend(of_set.map(finding));
-                    *item
                 }
-            };
+            }
             let setting = report::setting_of(identity);
             if project.turns_off(setting) {
                 if !self.summary.not_read.contains(&setting) {
@@ -728,7 +721,11 @@ impl Report {
         settings: Option<&Settings>,
         annotation: &str,
     ) {
-        for (text, document, item) in objects(texts) {
+        let objects = texts.iter().flat_map(|text| {
+            let items = text.manifest.items();
+            items.map(move |(document, item, _)| (text, document, item))
+        });
+        for (text, document, item) in objects {
             let Some(namespace) = text.manifest.managed_namespace(document, item, annotation) else {
                 continue;
             };

@@ -28,6 +28,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, Place, Position, Suggestion};
+use crate::source::Kind;
 pub use edit::Edit;
 pub use excerpt::Excerpt;
 #[cfg(feature = "application-sets")]
@@ -48,6 +49,13 @@ pub use yaml::{MAX_BYTES, SyntaxError};
 #[cfg(feature = "files")]
 pub fn nearest_name<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     crate::telegraf::nearest(name, known.iter().copied())
+}
+
+/// The objects of a List. `None` if the object is not a List.
+fn list_items(object: &Value) -> Option<&[Value]> {
+    let [api_version, kind] = ["apiVersion", "kind"].map(|field| object[field].as_str().unwrap_or_default());
+    let is_list = Kind::of(api_version, kind) == Some(Kind::List);
+    is_list.then(|| object["items"].as_array().map_or(&[][..], Vec::as_slice))
 }
 
 /// A range of characters in a text.
@@ -151,6 +159,19 @@ impl Manifest {
         let says = |value: &Value| value["apiVersion"].is_string() && value["kind"].is_string();
         let documents = self.documents.iter().enumerate();
         documents.filter(move |(_, value)| says(value))
+    }
+
+    /// The same, with the objects of a List instead of the List: each with its document, and its number in the List.
+    pub fn items(&self) -> impl Iterator<Item = (usize, Option<usize>, &Value)> {
+        self.objects().flat_map(|(document, value)| match list_items(value) {
+            None => vec![(document, None, value)],
+            // A List in a List is ignored, as in the module.
+            Some(items) => {
+                let items = items.iter().enumerate();
+                let items = items.filter(|(_, item)| list_items(item).is_none());
+                items.map(|(number, item)| (document, Some(number), item)).collect()
+            }
+        })
     }
 
     /// The place of a finding in the text. `item` is the object's number in the document, if that is a List.
