@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use telewarden::{Diagnostic, Place, Severity};
 use telewarden_policy::manifest::{MAX_BYTES, Manifest, SyntaxError, is_template, nearest_name};
+use telewarden_policy::settings::Settings as CoreSettings;
 use walkdir::{DirEntry, WalkDir};
 
 use super::failure::Failure;
@@ -408,7 +409,7 @@ fn read_named(path: &Path, name: &str, what: &str) -> Result<Text, Failure> {
     })
 }
 
-/// The settings in a text: a settings document, or Kubewarden policies with equal settings.
+/// The settings in a text: a settings document, Kubewarden policies with equal settings, or values of the operator's chart.
 fn settings_of(text: Text) -> Result<Settings, Failure> {
     let is_policy = |document: &Value| {
         let starts = |name: &str, with: &str| document[name].as_str().is_some_and(|text| text.starts_with(with));
@@ -439,18 +440,30 @@ fn settings_of(text: Text) -> Result<Settings, Failure> {
             within: WITHIN,
         });
     }
-    let Some(value) = text.manifest.settings() else {
+    let Some(document) = text.manifest.settings() else {
         return Err(Failure::of_file(
             &text.name,
             "the settings must be one document, but this file has several",
         ));
     };
+    let (value, within) = match of_chart(&document) {
+        Some(settings) => (settings.clone(), "/settings"),
+        None => (document, ""),
+    };
     Ok(Settings {
         value,
         text,
         document: 0,
-        within: "",
+        within,
     })
+}
+
+/// The settings in values of the operator's chart. `None` if settings stand beside them: then the document is one of settings.
+fn of_chart(document: &Value) -> Option<&Value> {
+    let values = document.as_object()?;
+    let settings = values.get("settings").filter(|settings| settings.is_object())?;
+    let has_settings = values.keys().any(|name| CoreSettings::has(name));
+    (!has_settings).then_some(settings)
 }
 
 /// Refuses a policy whose settings are written under another name, and says that the defaults count for one without any.

@@ -24,7 +24,7 @@ const OTHER_NAMES: [&str; 3] = ["telewarden.yml", ".telewarden.yaml", ".teleward
 pub(crate) struct SettingsArgs {
     /// The administrator's settings, in YAML [default: those of telewarden.yaml, else built-in settings]
     ///
-    /// A settings document, or a ClusterAdmissionPolicy.
+    /// A settings document, a ClusterAdmissionPolicy, or values of the operator's chart.
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
     /// Do not read telewarden.yaml from this folder or its parents

@@ -249,6 +249,20 @@ fn a_policy_without_settings_means_the_defaults() {
 }
 
 #[test]
+fn settings_are_read_from_values_of_the_chart() {
+    let folder = place(&[
+        ("values.yaml", "replicas: 1\nsettings:\n  endpoints: {max: 0}\n"),
+        ("both.yaml", "topology: endpoint\nsettings:\n  endpoints: {max: 1}\n"),
+        ("shop.yaml", &warned("shop", "")),
+    ]);
+    let output = run(folder.path(), &["validate", "--settings", "values.yaml", "shop.yaml"]);
+    assert!(out(&output).contains("values.yaml:3:20"), "{}", out(&output));
+    // Settings beside them would be ignored.
+    let output = run(folder.path(), &["validate", "--settings", "both.yaml", "shop.yaml"]);
+    assert!(out(&output).contains("`settings` is not a setting"), "{}", out(&output));
+}
+
+#[test]
 fn what_skip_hides_is_said() {
     let folder = place(&[
         (

@@ -79,6 +79,11 @@ impl Settings {
         &self.annotation
     }
 
+    /// True if a document of settings can have this name at its top.
+    pub fn has(name: &str) -> bool {
+        Self::DEFAULT.names().any(|known| known == name)
+    }
+
     /// True if all sources have to be rendered in one call, because they share one Telegraf.
     pub fn need_all_sources(&self) -> bool {
         self.topology.is_shared()
