@@ -182,10 +182,18 @@ fn shape(context: &Context<'_>) -> Option<String> {
     }
 }
 
-/// A duration with a space in it, or with an upper-case unit.
+/// A duration with a space in it, with an upper-case unit or a unit's name, or without a unit: Telegraf reads a number as seconds.
 fn duration(context: &Context<'_>) -> Option<String> {
     let (content, quote) = context.unquoted()?;
     let written = content.replace(' ', "").to_ascii_lowercase();
+    let (number, unit) = written.split_at(written.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(written.len()));
+    let written = match unit {
+        "" | "sec" | "secs" | "second" | "seconds" => format!("{number}s"),
+        "min" | "mins" | "minute" | "minutes" => format!("{number}m"),
+        "hr" | "hrs" | "hour" | "hours" => format!("{number}h"),
+        "day" | "days" => format!("{number}d"),
+        _ => written,
+    };
     crate::telegraf::Duration::parse(&written)?;
     Some(format!("{quote}{written}{quote}"))
 }
@@ -350,6 +358,14 @@ mod tests {
     #[case::duration(
         "a: {url: 'http://a.shop.svc', interval: 30 S}",
         "a: {url: 'http://a.shop.svc', interval: 30s}"
+    )]
+    #[case::name_of_a_unit(
+        "a: {url: 'http://a.shop.svc', interval: '1 Minute', timeout: 30sec}",
+        "a: {url: 'http://a.shop.svc', interval: '1m', timeout: 30s}"
+    )]
+    #[case::no_unit(
+        "a: {url: 'http://a.shop.svc', interval: '30'}",
+        "a: {url: 'http://a.shop.svc', interval: '30s'}"
     )]
     fn what_is_certainly_meant(#[case] written: &str, #[case] expected: &str) {
         let object = mended(application(json!({KEY: written})));
