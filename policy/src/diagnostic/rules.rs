@@ -1268,7 +1268,7 @@ rules! {
     }
     #[cfg(feature = "application-sets")]
     TW604 UnknownParameter { error: String, instead: String } Error {
-        summary: "A placeholder stands for no parameter of its generator.",
+        summary: "A placeholder cannot be filled.",
         message: "{error}",
         help: help(instead),
         why: "The ApplicationSet controller would leave the placeholder as it is, write `<no value>`, or make no Application \

@@ -403,6 +403,11 @@ impl Set<'_> {
                 instead: format!("write `{{{{ .{name} }}}}`"),
             }
             .at(place),
+            (Why::NotClosed, _) => Problem::UnknownParameter {
+                error: format!("the placeholder `{}` is not closed", placeholder.trim_end()),
+                instead: "write `}}` at its end".to_owned(),
+            }
+            .at(place),
             (Why::Controller, _) => Problem::NotExpanded {
                 why: format!("the ApplicationSet controller computes `{placeholder}`"),
             }

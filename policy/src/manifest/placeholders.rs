@@ -46,6 +46,8 @@ pub(super) enum Why {
     Unknown,
     /// It needs the controller.
     Controller,
+    /// Nothing closes it, and so the text is no Go template.
+    NotClosed,
     /// The text would be longer than [`MAX_TEXT`].
     TooLong,
 }
@@ -67,7 +69,8 @@ pub(super) fn fill(template: &str, parameters: &Parameters, go: bool) -> Result<
     while let Some(start) = template[at..].find("{{").map(|start| at + start) {
         let Some(end) = template[start..].find("}}").map(|end| start + end + 2) else {
             if go {
-                return Err(unfilled(template, start, template.len(), Why::Controller));
+                let end = template[start..].find('\n').map_or(template.len(), |line| start + line);
+                return Err(unfilled(template, start, end, Why::NotClosed));
             }
             break;
         };
@@ -256,7 +259,7 @@ mod tests {
     #[case::branch("{{ if .on }}a{{ end }}", true, Err(Why::Controller))]
     #[case::exponent("{{ .big }}", true, Err(Why::Controller))]
     #[case::map("{{ .a }}", true, Err(Why::Controller))]
-    #[case::not_closed("{{ .a", true, Err(Why::Controller))]
+    #[case::not_closed("{{ .a", true, Err(Why::NotClosed))]
     #[case::unknown("{{ .nmae }}", true, Err(Why::Unknown))]
     #[case::older("{{name}}.{{ values.x }}", false, Ok("shop.y"))]
     #[case::older_unknown("{{ .name }}", false, Err(Why::Unknown))]
