@@ -315,6 +315,13 @@ fn check_spelling(host: &str) -> Result<(), Problem> {
     // A service's host, as most are.
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.');
     if !host.ends_with('.') && host.bytes().all(is_plain) {
+        // Kubernetes: a Service, a pod's hostname and a Namespace are labels of RFC 1123.
+        if host.contains('_') && (host.ends_with(".svc") || host.contains(".svc.")) {
+            return refuse(
+                "contains `_`, which no Service can have in its name",
+                Some(host.replace('_', "-")),
+            );
+        }
         return check_labels(host, &refuse);
     }
     if host.contains('%') {
