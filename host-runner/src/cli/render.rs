@@ -37,6 +37,9 @@ enum Format {
     Toml,
 }
 
+/// How many refused sources the summary names.
+const NAMED: usize = 10;
+
 /// Why rendered output could not be written.
 #[derive(Debug, thiserror::Error)]
 enum Error {
@@ -112,7 +115,11 @@ fn summary(report: &Report, answer: &RenderAnswer) -> String {
         .map(|source| source.source.as_str())
         .collect();
     if !refused.is_empty() {
-        text += &format!("; refused: {}", refused.join(", "));
+        let (named, others) = refused.split_at(refused.len().min(NAMED));
+        text += &format!("; refused: {}", named.join(", "));
+        if !others.is_empty() {
+            text += &format!(" and {} more", others.len());
+        }
     }
     if let Some(skipped) = human::skipped(report) {
         text += &format!("; {skipped}");

@@ -74,7 +74,8 @@ impl Shown {
             Format::Github => (new.len(), new.map(github::finding).collect()),
             Format::Json | Format::Sarif => return,
         };
-        if count == 0 {
+        // What cannot be written was reported once.
+        if count == 0 || self.status != Status::Fine {
             return;
         }
         self.findings += count;

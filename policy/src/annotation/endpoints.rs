@@ -224,7 +224,8 @@ fn instead_of_options(entries: &[(Key, Node)], endpoint: Option<&(Key, Node)>, o
                 _ => format!("write `{}: {{url: \"{url}\"{}}}`", name.text, known.concat()),
             }
         }
-        (Some((endpoint, _)), _) => format!("indent it below `{}:`, beside `url: ...`", endpoint.text),
+        (Some((endpoint, _)), Some(_)) => format!("indent the options below `{}:`", endpoint.text),
+        (Some((endpoint, _)), None) => format!("indent it below `{}:`, beside `url: ...`", endpoint.text),
         (None, Some(url)) if !entries.iter().any(|(key, _)| is_option(&key.text)) => {
             format!("write `{}: \"{url}\"`", name.as_deref().unwrap_or("my-service"))
         }
