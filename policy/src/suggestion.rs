@@ -104,6 +104,14 @@ impl Context<'_> {
         (!content.contains(['"', '\'', '\\', '\n'])).then_some((content, quote))
     }
 
+    /// True if a comma without a space follows.
+    fn is_before_a_comma_alone(&self) -> bool {
+        let text = self.object.pointer(&self.place.pointer).and_then(Value::as_str);
+        let parts = text.zip(self.place.range).and_then(|(text, range)| parts(text, range));
+        let rest = parts.and_then(|(_, _, after)| after.strip_prefix(','));
+        rest.is_some_and(|rest| !rest.starts_with(char::is_whitespace))
+    }
+
     fn annotation(&self) -> Option<String> {
         self.place.annotation_key()
     }
@@ -173,6 +181,8 @@ fn text(context: &Context<'_>) -> Option<String> {
 fn shape(context: &Context<'_>) -> Option<String> {
     let (content, quote) = context.unquoted()?;
     match content {
+        // In `{taginclude: a,b}` the next text may belong to the list.
+        _ if context.is_before_a_comma_alone() => None,
         "true" | "false" | "1" | "2" if !quote.is_empty() => Some(content.to_owned()),
         "" | "true" | "false" => None,
         text if text.starts_with(['[', '{', '&', '*', '!', '|', '>']) && quote.is_empty() => None,
@@ -378,6 +388,7 @@ mod tests {
     #[case::no_near_name("a: {url: 'http://a.shop.svc', bearer_token: x}")]
     #[case::no_near_name("a: {url: 'http://a.shop.svc', honor_labels: true}")]
     #[case::several_patterns("a: {url: 'http://a.shop.svc', fieldinclude: 'x_*,y_*'}")]
+    #[case::a_list_without_brackets("a: {url: 'http://a.shop.svc', taginclude: a,b}")]
     #[case::a_word("a: enabled")]
     #[case::localhost("a: http://localhost:8080/metrics")]
     #[case::another_namespace("a: http://web.other.svc:8080/metrics")]

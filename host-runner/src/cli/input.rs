@@ -446,8 +446,13 @@ fn settings_of(text: Text) -> Result<Settings, Failure> {
             "the settings must be one document, but this file has several",
         ));
     };
-    let (value, within) = match of_chart(&document) {
-        Some(settings) => (settings.clone(), "/settings"),
+    if let (Some(_), Some(kind)) = (document["apiVersion"].as_str(), document["kind"].as_str()) {
+        let message = format!("this is a {kind}, not settings");
+        let help = "name a file with settings, a ClusterAdmissionPolicy, or values of the operator's chart";
+        return Err(at_key(&text, 0, "/kind", message, help));
+    }
+    let (value, within) = match of_chart(&text, &document)? {
+        Some((settings, within)) => (settings.clone(), within),
         None => (document, ""),
     };
     Ok(Settings {
@@ -458,12 +463,22 @@ fn settings_of(text: Text) -> Result<Settings, Failure> {
     })
 }
 
-/// The settings in values of the operator's chart. `None` if settings stand beside them: then the document is one of settings.
-fn of_chart(document: &Value) -> Option<&Value> {
-    let values = document.as_object()?;
-    let settings = values.get("settings").filter(|settings| settings.is_object())?;
-    let has_settings = values.keys().any(|name| CoreSettings::has(name));
-    (!has_settings).then_some(settings)
+/// The settings in values of the operator's chart, or of a chart that has it as a dependency, and their place. `None` if the
+/// document is no such values.
+fn of_chart<'d>(text: &Text, document: &'d Value) -> Result<Option<(&'d Value, &'static str)>, Failure> {
+    let is_map = |within: &&str| document.pointer(within).is_some_and(Value::is_object);
+    let Some(within) = ["/settings", "/telewarden-operator/settings"].into_iter().find(is_map) else {
+        return Ok(None);
+    };
+    let keys = document.as_object().into_iter().flat_map(serde_json::Map::keys);
+    let mut beside = keys.filter(|key| CoreSettings::has(key));
+    match beside.next() {
+        Some(key) => {
+            let message = format!("`{key}` stands beside `settings`, where the chart does not read it");
+            Err(at_key(text, 0, &format!("/{key}"), message, "move it below `settings`"))
+        }
+        None => Ok(document.pointer(within).map(|settings| (settings, within))),
+    }
 }
 
 /// Refuses a policy whose settings are written under another name, and says that the defaults count for one without any.
@@ -471,40 +486,43 @@ fn has_no_settings(text: &Text, document: usize) -> Result<(), Failure> {
     let policy = &text.manifest.documents()[document];
     let keys = policy["spec"].as_object().into_iter().flat_map(serde_json::Map::keys);
     let mut misspelt = keys.filter(|key| nearest_name(key, &["settings"]).is_some());
-    let at_key = |pointer: String, message: String, help: &str| {
-        let diagnostic = Diagnostic {
-            code: "".into(),
-            severity: Severity::Error,
-            message: message.clone(),
-            help: None,
-            place: Some(Place {
-                key: true,
-                ..Place::pointer(pointer)
-            }),
-        };
-        let region = text.manifest.locate(document, None, &diagnostic);
-        let finding = text.finding(region, &diagnostic, None);
-        Failure {
-            line: finding.line,
-            column: finding.column,
-            excerpt: finding.excerpt.map(Box::new),
-            help: Some(help.to_owned()),
-            ..Failure::of_file(&text.name, message)
-        }
-    };
     if let Some(key) = misspelt.next() {
         let message = format!("`{key}` is not a field of `spec`");
-        return Err(at_key(format!("/spec/{key}"), message, "did you mean `settings`?"));
+        let pointer = format!("/spec/{key}");
+        return Err(at_key(text, document, &pointer, message, "did you mean `settings`?"));
     }
     if policy.get("settings").is_some() {
         let message = "`settings` is not read here".to_owned();
-        return Err(at_key("/settings".to_owned(), message, "move it below `spec`"));
+        return Err(at_key(text, document, "/settings", message, "move it below `spec`"));
     }
     output::say(format_args!(
         "note: {} has no `spec.settings`: the defaults count",
         text.name
     ));
     Ok(())
+}
+
+/// A failure at a key of the text.
+fn at_key(text: &Text, document: usize, pointer: &str, message: String, help: &str) -> Failure {
+    let diagnostic = Diagnostic {
+        code: "".into(),
+        severity: Severity::Error,
+        message: message.clone(),
+        help: None,
+        place: Some(Place {
+            key: true,
+            ..Place::pointer(pointer)
+        }),
+    };
+    let region = text.manifest.locate(document, None, &diagnostic);
+    let finding = text.finding(region, &diagnostic, None);
+    Failure {
+        line: finding.line,
+        column: finding.column,
+        excerpt: finding.excerpt.map(Box::new),
+        help: Some(help.to_owned()),
+        ..Failure::of_file(&text.name, message)
+    }
 }
 
 fn open(path: &Path) -> Result<File, Unreadable> {

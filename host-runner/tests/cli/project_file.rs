@@ -248,18 +248,17 @@ fn a_policy_without_settings_means_the_defaults() {
     assert!(err(&output).contains(expected), "{}", err(&output));
 }
 
-#[test]
-fn settings_are_read_from_values_of_the_chart() {
-    let folder = place(&[
-        ("values.yaml", "replicas: 1\nsettings:\n  endpoints: {max: 0}\n"),
-        ("both.yaml", "topology: endpoint\nsettings:\n  endpoints: {max: 1}\n"),
-        ("shop.yaml", &warned("shop", "")),
-    ]);
-    let output = run(folder.path(), &["validate", "--settings", "values.yaml", "shop.yaml"]);
-    assert!(out(&output).contains("values.yaml:3:20"), "{}", out(&output));
-    // Settings beside them would be ignored.
-    let output = run(folder.path(), &["validate", "--settings", "both.yaml", "shop.yaml"]);
-    assert!(out(&output).contains("`settings` is not a setting"), "{}", out(&output));
+#[rstest]
+#[case::values("replicas: 1\nsettings:\n  endpoints: {max: 0}\n", "settings.yaml:3:20")]
+#[case::values_of_another_chart("telewarden-operator:\n  settings:\n    endpoints: {max: 0}\n", "settings.yaml:3:22")]
+#[case::settings_beside_settings("topology: endpoint\nsettings: {}\n", "settings.yaml:1:1")]
+#[case::another_object("apiVersion: v1\nkind: ConfigMap\n", "settings.yaml:2:1")]
+fn settings_are_read_from_values_of_the_chart(#[case] settings: &str, #[case] at: &str) {
+    let folder = place(&[("settings.yaml", settings), ("shop.yaml", &warned("shop", ""))]);
+    let output = run(folder.path(), &["validate", "--settings", "settings.yaml", "shop.yaml"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = format!("{}{}", out(&output), err(&output));
+    assert!(said.contains(at), "{said}");
 }
 
 #[test]

@@ -89,7 +89,7 @@ impl EndpointUrl {
                                 ' ' => "a URL has no spaces".to_owned(),
                                 c => format!("`{c}` is not allowed in a URL"),
                             },
-                            instead: (c == ' ').then(|| "write `%20` for a space".to_owned()),
+                            instead: (c == ' ').then(|| "remove the space, or write `%20`".to_owned()),
                             at: Some(at),
                         },
                         (None, None) => Problem::InvalidUrl {

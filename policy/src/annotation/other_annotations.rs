@@ -165,10 +165,17 @@ impl<'a> OtherAnnotations<'a> {
             "class" => declaration.class = reader.class(),
             "internal" => declaration.internal = reader.boolean(),
             "image" => declaration.image = reader.image(),
-            "requests-cpu" => declaration.requests.cpu = reader.quantity(&settings.allow.max_resources.cpu),
-            "requests-memory" => declaration.requests.memory = reader.quantity(&settings.allow.max_resources.memory),
-            "limits-cpu" => declaration.limits.cpu = reader.limit(&settings.allow.max_resources.cpu),
-            "limits-memory" => declaration.limits.memory = reader.limit(&settings.allow.max_resources.memory),
+            "requests-cpu" => {
+                declaration.requests.cpu = reader.quantity(Quantity::parse, &settings.allow.max_resources.cpu)
+            }
+            "requests-memory" => {
+                declaration.requests.memory =
+                    reader.quantity(Quantity::parse_memory, &settings.allow.max_resources.memory)
+            }
+            "limits-cpu" => declaration.limits.cpu = reader.limit(Quantity::parse, &settings.allow.max_resources.cpu),
+            "limits-memory" => {
+                declaration.limits.memory = reader.limit(Quantity::parse_memory, &settings.allow.max_resources.memory)
+            }
             "secret-env" => declaration.secret_env = reader.secret_env(),
             _ => {
                 if let Some(tag) = name.strip_prefix("global-tag-literal-") {
@@ -396,9 +403,9 @@ impl Reader<'_> {
         None
     }
 
-    fn quantity(&mut self, ceiling: &Quantity) -> Option<Quantity> {
+    fn quantity(&mut self, parse: fn(&str) -> Option<Quantity>, ceiling: &Quantity) -> Option<Quantity> {
         let name = self.annotation.to_owned();
-        let Some(quantity) = Quantity::parse(self.text) else {
+        let Some(quantity) = parse(self.text) else {
             let text = self.text.chars().take(100).collect();
             self.report(Problem::InvalidQuantity { name, text });
             return None;
@@ -416,8 +423,8 @@ impl Reader<'_> {
     }
 
     /// A quantity above zero: to Kubernetes, a limit of zero is none.
-    fn limit(&mut self, ceiling: &Quantity) -> Option<Quantity> {
-        let quantity = self.quantity(ceiling)?;
+    fn limit(&mut self, parse: fn(&str) -> Option<Quantity>, ceiling: &Quantity) -> Option<Quantity> {
+        let quantity = self.quantity(parse, ceiling)?;
         if quantity.is_zero() {
             self.value_problem("more than 0: to Kubernetes, a limit of 0 is none");
             return None;

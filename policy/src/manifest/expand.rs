@@ -192,16 +192,14 @@ impl Set<'_> {
         }
         let mut all = Vec::new();
         for (index, element) in elements.into_iter().enumerate() {
-            let parameters = match element {
-                Value::Object(map) if self.go => Some(map),
-                Value::Object(map) => flat(map),
-                _ => None,
-            };
             let pointer = format!("{pointer}/elements/{index}");
-            all.push(parameters.ok_or_else(|| {
-                let why = "without `goTemplate: true` an element is a map of texts".to_owned();
-                not_expanded(why, &pointer)
-            })?);
+            let Value::Object(element) = element else {
+                return Err(not_expanded("an element is no map".to_owned(), &pointer));
+            };
+            all.push(match self.go {
+                true => element,
+                false => flat(element).map_err(|(name, within)| no_text(&name, &format!("{pointer}/{within}")))?,
+            });
         }
         Ok(all)
     }
@@ -449,22 +447,37 @@ fn children(body: &Value) -> &[Value] {
     body["generators"].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-/// Without `goTemplate` all parameters are texts, and those below `values` are called `values.NAME`.
-fn flat(element: Map<String, Value>) -> Option<Parameters> {
+/// Without `goTemplate` all parameters are texts, and those below `values` are called `values.NAME`. An error is the name of one that
+/// is no text, and its place in the element.
+fn flat(element: Map<String, Value>) -> Result<Parameters, (String, String)> {
     let mut parameters = Parameters::new();
     for (name, value) in element {
         match value {
             Value::String(_) => _ = parameters.insert(name, value),
             Value::Object(values) if name == "values" => {
                 for (name, value) in values {
-                    value.is_string().then_some(())?;
-                    parameters.insert(format!("values.{name}"), value);
+                    let full = format!("values.{name}");
+                    if !value.is_string() {
+                        return Err((full, format!("values/{}", escape_pointer(&name))));
+                    }
+                    parameters.insert(full, value);
                 }
             }
-            _ => return None,
+            _ => {
+                let within = escape_pointer(&name).into_owned();
+                return Err((name, within));
+            }
         }
     }
-    Some(parameters)
+    Ok(parameters)
+}
+
+/// Argo CD makes no Application of a generator with such an element
+/// (<https://github.com/argoproj/argo-cd/blob/master/applicationset/generators/list.go>).
+fn no_text(name: &str, pointer: &str) -> Box<Diagnostic> {
+    let error = format!("without `goTemplate: true` a parameter is text, and `{name}` is not");
+    let instead = Some("write it in quotes, or set `goTemplate: true`".to_owned());
+    Box::new(Problem::Generator { error, instead }.at(Place::pointer(pointer)))
 }
 
 /// Both, where no name has two values.

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::kind::{
-    AnnotationName, Count, Domain, EndpointOptions, ExtraResource, Image, InstanceName, NameSet, NamespaceName,
+    AnnotationName, Count, Domain, EndpointOptions, ExtraResource, Image, InstanceName, Memory, NameSet, NamespaceName,
     OfEndpoint, OfTelegraf, OneOrMore, OptionalDuration, Outputs, Plugins, PodAnnotations, PodFields, PodLabel,
     PodLabels, PodToleration, Port, SecretName, Sections, Shards, Size, Table, Tags, TextMap, TextWith, VariablePrefix,
 };
@@ -276,7 +276,7 @@ settings! {
         /// CPU, such as `100m`.
         cpu: Quantity,
         /// Memory, such as `64Mi`.
-        memory: Quantity,
+        memory: Memory,
     }
 
     /// What annotations may set.

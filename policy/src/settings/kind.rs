@@ -181,6 +181,10 @@ pub(crate) struct Domain;
 /// A positive size in bytes.
 pub(crate) struct Size;
 
+/// A quantity of memory.
+#[derive(PartialEq)]
+pub(crate) struct Memory;
+
 /// Telegraf's image.
 pub(crate) struct Image;
 
@@ -225,6 +229,10 @@ texts! {
         expected(&text, path, "a size such as `20MB`")
     });
     Quantity => Quantity = |text, path| Quantity::parse(&text).ok_or_else(|| Problem::InvalidQuantity {
+        name: path.to_string(),
+        text: text.to_string(),
+    });
+    Memory => Quantity = |text, path| Quantity::parse_memory(&text).ok_or_else(|| Problem::InvalidQuantity {
         name: path.to_string(),
         text: text.to_string(),
     });
@@ -875,6 +883,7 @@ mod schema {
     schema_of!(Duration: String);
     schema_of!(Size: String);
     schema_of!(Quantity: String);
+    schema_of!(Memory: String);
     schema_of!(Image: String);
     schema_of!(VariablePrefix: String);
     schema_of!(SecretName: String);

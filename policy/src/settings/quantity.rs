@@ -46,6 +46,11 @@ impl Quantity {
         })
     }
 
+    /// The same for memory, of which there are only whole bytes: `128m` is a mistyped `128Mi`.
+    pub(crate) fn parse_memory(text: &str) -> Option<Self> {
+        Self::parse(text).filter(|quantity| quantity.milli.is_multiple_of(1000))
+    }
+
     /// True for zero, however it is written.
     pub(crate) fn is_zero(&self) -> bool {
         self.milli == 0
@@ -90,6 +95,16 @@ mod tests {
     #[case("1n", 1)]
     fn reads_kubernetes_quantities(#[case] text: &str, #[case] milli: u128) {
         assert_eq!(Quantity::parse(text).unwrap().milli, milli);
+    }
+
+    #[rstest]
+    #[case("128m", false)]
+    #[case("0.5", false)]
+    #[case("1.5Ki", true)]
+    #[case("1000m", true)]
+    #[case("64Mi", true)]
+    fn memory_is_whole_bytes(#[case] text: &str, #[case] is_memory: bool) {
+        assert_eq!(Quantity::parse_memory(text).is_some(), is_memory);
     }
 
     #[rstest]

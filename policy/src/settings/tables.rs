@@ -87,7 +87,29 @@ impl<'c> Check<'c> {
                     let path = path.index(index);
                     let known = self.known(entry, of_all, instance, &path);
                     self.options(&known, instance, &path);
+                    if let ("outputs.influxdb" | "outputs.influxdb_v2", Some(TemplateValue::List(urls))) =
+                        (&*name, instance.get(&key("urls")))
+                    {
+                        self.addresses(urls, &path.name("urls"));
+                    }
                 }
+            }
+        }
+    }
+
+    /// Reports addresses of InfluxDB at which Telegraf ends when it connects
+    /// (<https://github.com/influxdata/telegraf/blob/master/plugins/outputs/influxdb_v2/influxdb_v2.go>).
+    fn addresses(&mut self, urls: &[TemplateValue], path: &Path<'_>) {
+        const SCHEMES: [&str; 4] = ["http://", "https://", "unix://", "udp://"];
+        for (index, url) in urls.iter().enumerate() {
+            let TemplateValue::Text(url) = url else { continue };
+            let url = url.literal_text();
+            // What a variable stands for is not known.
+            if !url.contains('$') && !url.contains("@{") && !SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
+                let path = path.index(index);
+                let error = format!("`{path}` must begin with `http://` or `https://`");
+                self.findings
+                    .report(Problem::Settings { error, nearest: None }, path.place());
             }
         }
     }
@@ -183,13 +205,23 @@ impl<'c> Check<'c> {
                 }
                 _ if known.is_open => {}
                 _ => {
-                    let names = known.own.iter().map(|option| option.name.as_str());
-                    let names = names.chain(known.of_all.iter().map(|option| option.name.as_str()));
+                    let names = known.own.iter().copied().chain(known.of_all);
+                    let names: Vec<_> = names.map(|option| option.name.as_str()).collect();
+                    // `org` is what other tools call the `organization`.
+                    let longer = || {
+                        let mut longer = names.iter().filter(|known| known.starts_with(name));
+                        longer
+                            .next()
+                            .filter(|_| longer.next().is_none())
+                            .map(|name| (*name).to_owned())
+                    };
                     // An option of another data format has no similar name that would help.
                     let is_of_format = known.has_format && self.tables.is_of_format(name);
                     let problem = Problem::UnknownPluginOption {
                         path: path.to_string(),
-                        nearest: nearest_name(name, names.collect()).filter(|_| !is_of_format),
+                        nearest: nearest_name(name, names.clone())
+                            .or_else(longer)
+                            .filter(|_| !is_of_format),
                     };
                     self.findings.report(problem, path.place_of_name());
                 }
@@ -427,6 +459,10 @@ mod tests {
     }
 
     #[rstest]
+    #[case::addresses(
+        json!({"outputs": {"influxdb_v2": [{"urls": ["influxdb:8086", "http://a", "unix:///a", "$URL", "{bucket}:80", ""]}]}}),
+        &["TW501 outputs/influxdb_v2/0/urls/0", "TW501 outputs/influxdb_v2/0/urls/4", "TW501 outputs/influxdb_v2/0/urls/5"]
+    )]
     #[case::right(json!({"agent": {"interval": 30, "flush_jitter": "1d", "precision": ""}}), &[])]
     #[case::agent(json!({"agent": {"interval": "soon"}}), &["TW523 agent/interval"])]
     #[case::name(json!({"agent": {"intervall": "1s"}}), &["TW522 agent/intervall"])]

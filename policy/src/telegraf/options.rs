@@ -576,11 +576,24 @@ pub(crate) fn count_patterns(options: &Options) -> usize {
     options.values().map(|setting| count(&setting.value)).sum()
 }
 
+/// Checks a pattern for the names of metrics, which have no character of a regular expression
+/// (<https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels>).
+fn check_name_pattern(rule: &OptionRule, text: &str) -> Result<(), &'static str> {
+    let drops = matches!(rule.name, "fieldexclude" | "namedrop");
+    match drops || matches!(rule.name, "fieldinclude" | "namepass") {
+        true if drops && text == "*" => Err("a pattern that does not drop everything"),
+        true if text.starts_with('^') || text.contains(['|', '(']) => {
+            Err("a glob pattern such as `http_*`, not a regular expression; write alternatives as several patterns")
+        }
+        _ => Ok(()),
+    }
+}
+
 fn read_texts(rule: &OptionRule, nodes: &[Node], origin: Origin, findings: &mut Findings) -> Option<Value> {
     let texts = nodes.iter().filter_map(|node| match node.text() {
         Some(text) => {
             let value = literal_text(&text, origin, &node.spot, findings)?;
-            match check_glob(&text) {
+            match check_glob(&text).and_then(|()| check_name_pattern(rule, &text)) {
                 Ok(()) => Some(value),
                 Err(expected) => out_of_range(rule, &text, expected, node, findings),
             }
