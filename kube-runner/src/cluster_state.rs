@@ -779,7 +779,6 @@ impl Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kube::api::DynamicObject;
     use serde_json::{Value, json};
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -828,7 +827,7 @@ mod tests {
         let id = ObjectId::of(object).unwrap();
         Live::of(
             &id.kind,
-            serde_json::from_value::<DynamicObject>(object.clone()).unwrap(),
+            serde_json::from_value::<crate::object::Object>(object.clone()).unwrap(),
         )
         .unwrap()
     }

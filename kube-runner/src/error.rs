@@ -135,6 +135,17 @@ impl Error {
         matches!(self, Self::Api { source: kube::Error::Api(status), .. } if status.is_not_found())
     }
 
+    /// True if the API server accepted the request, and its answer could not be read.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        matches!(
+            self,
+            Self::Api {
+                source: kube::Error::SerdeError(_),
+                ..
+            }
+        )
+    }
+
     /// The error and its causes, in one line.
     pub(crate) fn chain(&self) -> String {
         telewarden::Causes(self).to_string()

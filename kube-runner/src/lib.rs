@@ -70,6 +70,7 @@ mod managed_fields;
 mod metrics;
 mod module;
 mod names;
+mod object;
 mod object_id;
 mod operator;
 mod owned;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, Time};
 use kube::Resource;
-use kube::api::{ApiResource, DynamicObject};
+use kube::api::ApiResource;
 use kube::core::DynamicResourceScope;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use crate::compressed::{Pattern, Text};
 use crate::managed_fields;
+use crate::object::{Object, readable};
 use crate::object_id::{GroupKind, ObjectId};
 use crate::retry::LATER;
 
@@ -133,12 +134,6 @@ impl Marks {
                 .map(|asked| asked.as_str().into()),
         })
     }
-}
-
-/// A field's value. A value that is nested too deeply to be read is kept as its text, which no rendered value equals: whoever may
-/// write an object must not keep the operator from reading the others.
-fn readable(value: &RawValue) -> Value {
-    serde_json::from_str(value.get()).unwrap_or_else(|_| value.get().into())
 }
 
 impl<'de> Deserialize<'de> for WatchedObject {
@@ -286,7 +281,7 @@ const MAX_WHY: usize = 512;
 
 impl Live {
     /// A live object with all its content. `None` if it has no source annotation.
-    pub(crate) fn of(kind: &Arc<GroupKind>, object: DynamicObject) -> Option<Self> {
+    pub(crate) fn of(kind: &Arc<GroupKind>, object: Object) -> Option<Self> {
         let mut fields: BTreeMap<String, Value> = match object.data {
             Value::Object(fields) => fields.into_iter().collect(),
             _ => BTreeMap::new(),

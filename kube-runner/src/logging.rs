@@ -15,6 +15,8 @@ pub(crate) fn start(cli: &Cli) {
         }
     });
     let filter = EnvFilter::try_new(&cli.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    // Its warnings contain the answers that it cannot read, with all tokens in them.
+    let filter = filter.add_directive("kube_client=error".parse().expect("a directive"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

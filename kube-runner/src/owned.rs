@@ -6,6 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::Request;
 use serde_json::{Value, json};
 use telewarden_policy::well_known::{APPLIED, FIELD_MANAGER};
 use tokio::time::Instant;
@@ -15,9 +16,10 @@ use crate::error::Error;
 use crate::live_object::{Comparison, Digest, Live, Refusal};
 use crate::managed_fields;
 use crate::metrics::Metrics;
+use crate::object::Object;
 use crate::object_id::{GroupKind, NotAnObject, ObjectId};
 use crate::queue::Attempt;
-use crate::writer::{Writer, bounded};
+use crate::writer::{Writer, bounded, send};
 
 /// A write, or in a dry run the write that would be done.
 #[derive(Clone, Debug)]
@@ -218,10 +220,11 @@ impl<'a> Owned<'a> {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
         };
-        let (api, patch) = (self.writer.api(id)?, Patch::Merge(&patch));
+        let path = self.writer.api::<Object>(id)?.resource_url().to_owned();
         // The rest of the object is known, so it is not asked for.
-        let request = api.patch_metadata(&id.name, &params, &patch);
-        let patched = self.writer.write(request, || format!("change files of {id}")).await?;
+        let request = Request::new(path).patch_metadata(&id.name, &params, &Patch::Merge(&patch));
+        let patched = send::<Object>(&self.writer.client, request);
+        let patched = self.writer.write(patched, || format!("change files of {id}")).await?;
         let version = patched.metadata.resource_version.unwrap_or_default();
         if let Some(state) = self.state {
             state.put_owned(live.clone().patched(&version, digest), true);
@@ -358,7 +361,8 @@ impl<'a> Owned<'a> {
 
     /// Creates an object. An apply is not used, because it would change an object that somebody else created meanwhile.
     async fn create(&mut self, id: &ObjectId, rendered: &Value, digest: Digest) -> Result<(), Error> {
-        let api = self.writer.api(id)?;
+        // What is created was written by nobody else, and is sent with all of its metadata.
+        let api: Api<DynamicObject> = self.writer.api(id)?;
         let object = decode(with_annotation(rendered, digest), id)?;
         let params = PostParams {
             dry_run: self.writer.dry_run,
@@ -367,7 +371,7 @@ impl<'a> Owned<'a> {
         let doing = || format!("create {id}");
         match self.writer.write(api.create(&params, &object), doing).await {
             Ok(created) => {
-                self.wrote(Verb::Create, id, None, created, (rendered, digest, false))
+                self.wrote(Verb::Create, id, None, created.into(), (rendered, digest, false))
                     .await?;
                 Ok(())
             }
@@ -422,7 +426,7 @@ impl<'a> Owned<'a> {
     /// Moves the managed fields of the create, and of patches, to `Apply`, so that fields that are no longer rendered are removed. Otherwise
     /// the following apply would share them with the create
     /// (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#upgrading-from-client-side-apply>).
-    async fn take_over(&self, api: &Api<DynamicObject>, live: &Live) -> Result<String, Error> {
+    async fn take_over(&self, api: &Api<Object>, live: &Live) -> Result<String, Error> {
         let id = &live.id;
         let found = self.writer.get(id).await?;
         let metadata = found.map(|object| object.metadata).unwrap_or_default();
@@ -452,19 +456,14 @@ impl<'a> Owned<'a> {
         let patch = serde_json::from_value(Value::Array(patch)).expect("this is a JSON patch");
         let params = PatchParams::default();
         let doing = || format!("take over {id}");
-        let patch = Patch::<DynamicObject>::Json(patch);
+        let patch = Patch::<Object>::Json(patch);
         let taken = self.writer.write(api.patch(&id.name, &params, &patch), doing).await?;
         Ok(taken.metadata.resource_version.unwrap_or_default())
     }
 
     /// The answer of an apply after [`Self::take_over`], which is not possible in a dry run. Created fields that are no longer
     /// rendered are removed, and a second dry run lets the API server add defaults again, which count as created too.
-    async fn as_if_taken_over(
-        &self,
-        api: &Api<DynamicObject>,
-        live: &Live,
-        applied: DynamicObject,
-    ) -> Result<DynamicObject, Error> {
+    async fn as_if_taken_over(&self, api: &Api<Object>, live: &Live, applied: Object) -> Result<Object, Error> {
         let id = &live.id;
         let entries = applied.metadata.managed_fields.iter().flatten();
         let (created, others): (Vec<_>, Vec<_>) = entries.partition(|entry| managed_fields::are_ours(entry, "Update"));
@@ -492,7 +491,7 @@ impl<'a> Owned<'a> {
             dry_run: true,
             ..PatchParams::default()
         };
-        let patch = Patch::<DynamicObject>::Json(patch);
+        let patch = Patch::<Object>::Json(patch);
         bounded(api.patch(&id.name, &params, &patch), || format!("compare {id}")).await
     }
 
@@ -500,20 +499,27 @@ impl<'a> Owned<'a> {
     async fn delete(&mut self, live: &Live) -> Result<Option<Live>, Error> {
         let id = &live.id;
         let before = self.content(live).await?;
-        let api = self.writer.api(id)?;
+        let api: Api<Object> = self.writer.api(id)?;
         let mut params = DeleteParams::background().preconditions(Preconditions {
             uid: Some(live.uid.to_string()),
             resource_version: Some(live.resource_version.to_string()),
         });
         params.dry_run = self.writer.dry_run;
         let request = api.delete(&id.name, &params);
-        let left = match self.writer.write(request, || format!("delete {id}")).await {
+        let doing = || format!("delete {id}");
+        let left = match self.writer.write(request, doing).await {
             // An object that is gone is answered too, as it was last.
             Ok(answer) => {
                 let left = answer.left().and_then(|object| Live::of(&id.kind, object));
                 left.filter(|left| left.deleting)
             }
             Err(error) if error.is_not_found() => None,
+            // It was accepted, and the object is nested too deeply for the client.
+            Err(error) if error.is_unreadable() => {
+                let found = self.writer.get(id).await?;
+                let left = found.and_then(|object| Live::of(&id.kind, object));
+                left.filter(|left| left.deleting && left.uid == live.uid)
+            }
             Err(error) => return Err(error),
         };
         let left = left.map(|mut left| {
@@ -544,7 +550,7 @@ impl<'a> Owned<'a> {
         verb: Verb,
         id: &ObjectId,
         before: Option<&Live>,
-        after: DynamicObject,
+        after: Object,
         (rendered, digest, nothing): (&Value, Digest, bool),
     ) -> Result<(), Error> {
         let Some(mut live) = Live::of(&id.kind, after) else {

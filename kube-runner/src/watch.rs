@@ -4,7 +4,7 @@
 //! only annotated objects are kept, with only the fields that the module reads.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use futures::StreamExt;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{ApiResource, PartialObjectMeta};
+use kube::api::ApiResource;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use telewarden::Causes;
@@ -28,6 +28,7 @@ use tokio::task::JoinSet;
 use crate::cluster_state::{ArgoCdSettings, ClusterState, Source};
 use crate::kinds::Kinds;
 use crate::live_object::{Live, WatchedObject};
+use crate::object::{self, Metadata};
 use crate::object_id::{GroupKind, ObjectId};
 use crate::retry::Backoff;
 use crate::settings::Settings;
@@ -35,57 +36,35 @@ use crate::yaml;
 
 /// The page size of lists, where the API server does not stream them. A page is held in memory, and an object can have 1.5 MiB.
 const PAGE: u32 = 10;
+/// A streamed list is given up when nothing of it has come for so long, and pages are asked for: a proxy may drop the parameter by
+/// which the list ends.
+const STALLED: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
 /// The name of the ConfigMap with Argo CD's settings.
 const ARGOCD: &str = "argocd-cm";
 
 /// An Application without its status.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Application {
-    #[serde(deserialize_with = "metadata")]
+    #[serde(deserialize_with = "object::metadata")]
     metadata: ObjectMeta,
     #[serde(default)]
     spec: ApplicationSpec,
-}
-
-/// Decodes the metadata without the managed fields and all else that nobody reads here, which takes longer than the rest.
-fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
-    #[derive(Default, Deserialize)]
-    #[serde(rename_all = "camelCase", default)]
-    struct Metadata {
-        name: Option<String>,
-        namespace: Option<String>,
-        uid: Option<String>,
-        resource_version: Option<String>,
-        annotations: Option<BTreeMap<String, String>>,
-    }
-    let Metadata {
-        name,
-        namespace,
-        uid,
-        resource_version,
-        annotations,
-    } = Metadata::deserialize(deserializer)?;
-    Ok(ObjectMeta {
-        name,
-        namespace,
-        uid,
-        resource_version,
-        annotations,
-        ..ObjectMeta::default()
-    })
 }
 
 /// The fields are not decoded further, because the module checks them.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 struct ApplicationSpec {
+    #[serde(deserialize_with = "object::value")]
     project: Value,
+    #[serde(deserialize_with = "object::value")]
     destination: Value,
 }
 
 /// An AppProject without its status, which contains tokens.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct AppProject {
+    #[serde(deserialize_with = "object::metadata")]
     metadata: ObjectMeta,
     #[serde(default)]
     spec: AppProjectSpec,
@@ -95,17 +74,17 @@ pub(crate) struct AppProject {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 struct AppProjectSpec {
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object::optional_value")]
     destinations: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object::optional_value")]
     source_namespaces: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object::optional_value")]
     permit_only_project_scoped_clusters: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object::optional_value")]
     namespace_resource_blacklist: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object::optional_value")]
     namespace_resource_whitelist: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object::optional_value")]
     orphaned_resources: Option<Value>,
 }
 
@@ -210,7 +189,7 @@ fn application_prefix(namespace: &str) -> String {
 /// How the identity of a Namespace begins.
 const NAMESPACE: &str = "Namespace/";
 
-impl Watched for PartialObjectMeta<Namespace> {
+impl Watched for Metadata<Namespace> {
     type Id = Arc<str>;
 
     fn id(&self, _: &Watch) -> Arc<str> {
@@ -394,10 +373,20 @@ fn is_forbidden(error: &watcher::Error) -> bool {
     refusal(error) == Some(403)
 }
 
-/// True if the API server says that a watch cannot begin with a list: it is older than Kubernetes 1.34, or its feature `WatchList` is
-/// turned off.
+/// True if the API server says that a watch cannot begin with a list: it is older than Kubernetes 1.34, its feature `WatchList` is
+/// turned off, or a proxy does not know the parameter.
 fn does_not_stream(error: &watcher::Error) -> bool {
-    matches!(error, watcher::Error::WatchStartFailed(_)) && refusal(error) == Some(422)
+    matches!(error, watcher::Error::WatchStartFailed(_)) && matches!(refusal(error), Some(400 | 405 | 415 | 422 | 501))
+}
+
+/// True if an event of a watch could not be decoded. The client tries to decode it as an error of the API server, all of whose fields are
+/// optional.
+fn is_unreadable(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::SerdeError(_) => true,
+        kube::Error::Api(status) => status.code == 0,
+        _ => false,
+    }
 }
 
 /// What is watched.
@@ -465,7 +454,7 @@ impl Watches {
             let named = watcher::Config::default().fields(&format!("metadata.name={ARGOCD}"));
             watches.follow(What::needed(format!("ConfigMap {ARGOCD}")), api, named);
         }
-        let api = Api::<PartialObjectMeta<Namespace>>::all(client.clone());
+        let api = Api::<Metadata<Namespace>>::all(client.clone());
         watches.follow(What::needed("Namespaces".to_owned()), api, everything);
         watches
     }
@@ -540,7 +529,19 @@ async fn follow<K>(
     let mut is_listing = false;
     let mut is_streamed = true;
     let mut events = watcher(api.clone(), config.clone().streaming_lists()).boxed();
-    while let Some(event) = events.next().await {
+    loop {
+        let wait = match is_streamed && (is_listing || listed.is_some()) {
+            true => STALLED,
+            false => Duration::MAX,
+        };
+        let Ok(event) = tokio::time::timeout(wait, events.next()).await else {
+            tracing::warn!(what, "the streamed list does not go on, asking for pages");
+            is_streamed = false;
+            is_listing = false;
+            events = watcher(api.clone(), config.clone()).boxed();
+            continue;
+        };
+        let Some(event) = event else { break };
         match event {
             Ok(Event::Init) => {
                 if std::mem::replace(&mut is_listing, true) {
@@ -571,8 +572,13 @@ async fn follow<K>(
             }
             Err(error) if is_streamed && does_not_stream(&error) => {
                 is_streamed = false;
+                is_listing = false;
                 tracing::debug!(what, "the API server streams no lists, asking for pages");
                 events = watcher(api.clone(), config.clone()).boxed();
+            }
+            // The stream goes on with the next object, so a delay would keep the objects of others waiting.
+            Err(watcher::Error::WatchFailed(error)) if is_unreadable(&error) => {
+                tracing::warn!(what, error = %Causes(&error), "an object cannot be read and is passed over");
             }
             Err(error) => {
                 is_listing = false;
@@ -602,6 +608,9 @@ mod tests {
     use std::convert::Infallible;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use futures::stream;
+    use http_body_util::StreamBody;
+    use hyper::body::{Bytes, Frame};
     use kube::client::Body;
     use rstest::rstest;
 
@@ -609,6 +618,60 @@ mod tests {
 
     const ADDED: &str = r#"{"type":"ADDED","object":{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"a"}}}"#;
     const ERROR: &str = r#"{"type":"ERROR","object":{"kind":"Status","status":"Failure","code":500,"message":"","reason":"","metadata":{}}}"#;
+
+    /// A watch of Namespaces on an API server that answers the request for a streamed list with `streamed`, and then nothing for ever.
+    /// It answers others with a page.
+    async fn watch_of(streamed: String) -> (ClusterState, Watches) {
+        const PAGE: &str = r#"{"apiVersion":"v1","kind":"NamespaceList","metadata":{"resourceVersion":"1"},
+            "items":[{"metadata":{"name":"of-a-page"}}]}"#;
+        let service = tower::service_fn(move |request: ::http::Request<Body>| {
+            let is_streamed = request.uri().query().unwrap_or_default().contains("watch=true");
+            let (text, rest) = match is_streamed {
+                true => (streamed.clone(), stream::pending().left_stream()),
+                false => (PAGE.to_owned(), stream::empty().right_stream()),
+            };
+            let frame = Ok::<_, Infallible>(Frame::data(Bytes::from(text)));
+            let body = StreamBody::new(stream::iter([frame]).chain(rest));
+            async { Ok::<_, Infallible>(::http::Response::new(body)) }
+        });
+        let settings = Settings::check(&Value::Null, &crate::module::for_tests())
+            .await
+            .unwrap();
+        let (changed, _) = mpsc::unbounded_channel();
+        let state = ClusterState::new(None, changed);
+        let client = Client::new(service, "default");
+        let watches = Watches::of_sources(&client, &Arc::new(settings), &state);
+        (state, watches)
+    }
+
+    /// Waits until the state has a Namespace, but not for ever.
+    async fn has_namespace(state: &ClusterState, name: &str) -> bool {
+        let wait = async {
+            while !state.namespaces().contains(name) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), wait).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_streamed_list_that_does_not_end_is_replaced_by_pages() {
+        let (state, _watches) = watch_of(format!("{ADDED}\n")).await;
+        assert!(has_namespace(&state, "of-a-page").await);
+    }
+
+    #[tokio::test]
+    async fn an_object_that_cannot_be_read_delays_no_other() {
+        const END: &str = r#"{"type":"BOOKMARK","object":{"apiVersion":"v1","kind":"Namespace","metadata":
+            {"resourceVersion":"5","annotations":{"k8s.io/initial-events-end":"true"}}}}"#;
+        let unreadable = r#"{"type":"MODIFIED","object":{"apiVersion":"v1","kind":"Namespace","metadata":{"name":5}}}"#;
+        // With a delay for each, it would take minutes.
+        let unreadable = format!("{unreadable}\n").repeat(20);
+        let late = ADDED.replace(r#""a""#, r#""late","resourceVersion":"6""#);
+        let end = END.replace(['\n', ' '], "");
+        let (state, _watches) = watch_of(format!("{ADDED}\n{end}\n{unreadable}{late}\n")).await;
+        assert!(has_namespace(&state, "late").await);
+    }
 
     /// An API server, or a proxy in front of it, can answer like this for hours.
     #[rstest]
@@ -639,7 +702,7 @@ mod tests {
         let mut watches = Watches::of_sources(&client, &Arc::new(settings), &state);
         watches.tasks.abort_all();
         asked.store(0, Ordering::Relaxed);
-        let api = Api::<PartialObjectMeta<Namespace>>::all(client);
+        let api = Api::<Metadata<Namespace>>::all(client);
         watches.follow(What::needed("Namespaces".to_owned()), api, watcher::Config::default());
         tokio::time::sleep(Duration::from_secs(2)).await;
         // Delays of 200, 400 and 800 ms at least, and a request for pages.

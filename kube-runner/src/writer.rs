@@ -4,8 +4,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::DynamicObject;
-use kube::{Api, Client};
+use kube::api::ApiResource;
+use kube::core::DynamicResourceScope;
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use telewarden_policy::well_known::{FIELD_MANAGER, INSTANCE, MANAGED_BY, SOURCE};
 use tokio::sync::watch;
@@ -14,6 +16,7 @@ use crate::error::Error;
 use crate::kinds::Kinds;
 use crate::lease;
 use crate::live_object::Live;
+use crate::object::Object;
 use crate::object_id::{GroupKind, ObjectId};
 
 /// The timeout of a request.
@@ -35,7 +38,10 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn api(&self, id: &ObjectId) -> Result<Api<DynamicObject>, Error> {
+    pub(crate) fn api<K>(&self, id: &ObjectId) -> Result<Api<K>, Error>
+    where
+        K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
+    {
         let resource = self.kinds.resource(&id.kind)?;
         Ok(Api::namespaced_with(self.client.clone(), &id.namespace, resource))
     }
@@ -63,8 +69,9 @@ impl Writer {
     }
 
     /// Reads an object.
-    pub(crate) async fn get(&self, id: &ObjectId) -> Result<Option<DynamicObject>, Error> {
-        bounded(self.api(id)?.get_opt(&id.name), || format!("read {id}")).await
+    pub(crate) async fn get(&self, id: &ObjectId) -> Result<Option<Object>, Error> {
+        let api = self.api::<Object>(id)?;
+        bounded(api.get_opt(&id.name), || format!("read {id}")).await
     }
 
     /// True if all pods of a Deployment are ready, and as its template has them. `without_pods` is the answer if it has no pods.
@@ -85,7 +92,7 @@ impl Writer {
     /// Lists all owned objects of a kind.
     pub(crate) async fn list(&self, kind: &GroupKind) -> Result<Vec<Live>, Error> {
         let resource = self.kinds.resource(kind)?;
-        let api = Api::<DynamicObject>::all_with(self.client.clone(), resource);
+        let api = Api::<Object>::all_with(self.client.clone(), resource);
         let ours = format!("{MANAGED_BY}={FIELD_MANAGER},{INSTANCE}={}", self.instance);
         let params = kube::api::ListParams::default().labels(&ours);
         let list = bounded(api.list(&params), || format!("list our objects of kind {kind}")).await?;
@@ -101,7 +108,7 @@ impl Writer {
     ///
     /// # Errors
     /// The reason, if it is not.
-    pub(crate) fn ours(&self, live: &DynamicObject, rendered: &Value) -> Result<(), String> {
+    pub(crate) fn ours(&self, live: &Object, rendered: &Value) -> Result<(), String> {
         let label = |name: &str| live.metadata.labels.as_ref().and_then(|labels| labels.get(name));
         match label(MANAGED_BY) {
             Some(manager) if manager == FIELD_MANAGER => {}
@@ -139,4 +146,13 @@ pub(crate) async fn bounded<T>(
             after: TIMEOUT,
         }),
     }
+}
+
+/// Sends a request for metadata alone. `Api` would decode the managed fields of the answer, which whoever may write one object can make
+/// unreadable.
+pub(crate) async fn send<T: DeserializeOwned>(
+    client: &Client,
+    request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+) -> Result<T, kube::Error> {
+    client.request(request.map_err(kube::Error::BuildRequest)?).await
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use kube::api::DynamicObject;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -22,6 +21,7 @@ use super::token::{AdministratorToken, Token};
 use crate::error::Error;
 use crate::http::Status;
 use crate::live_object::Live;
+use crate::object::Object;
 use crate::object_id::{GroupKind, ObjectId};
 use crate::writer::Writer;
 
@@ -697,8 +697,7 @@ impl Secrets<'_> {
                 .objects
                 .iter()
                 .find(|object| object["kind"] == "Secret" && object["metadata"]["name"] == name);
-            let is_ours =
-                |object: &DynamicObject| rendered.is_some_and(|rendered| self.writer.ours(object, rendered).is_ok());
+            let is_ours = |object: &Object| rendered.is_some_and(|rendered| self.writer.ours(object, rendered).is_ok());
             self.read
                 .insert(name.to_owned(), object.filter(is_ours).map(Secret::of));
         }
@@ -714,7 +713,7 @@ struct Secret {
 }
 
 impl Secret {
-    fn of(object: DynamicObject) -> Self {
+    fn of(object: Object) -> Self {
         let annotations = object.metadata.annotations.unwrap_or_default();
         let ids = annotations.get(TOKENS).map(String::as_str).unwrap_or_default();
         let token = |pair: &str| {
@@ -768,7 +767,7 @@ mod tests {
         let mark = |object: &Value| object["spec"]["template"]["metadata"]["annotations"][TOKENS].clone();
         assert_eq!(mark(&filled[2]).as_str().map(str::len), Some(16));
         assert_eq!(filled[3], objects()[3]);
-        let object: DynamicObject = serde_json::from_value(filled[0].clone()).unwrap();
+        let object: Object = serde_json::from_value(filled[0].clone()).unwrap();
         let read = Secret::of(object).token("influx-token").unwrap();
         assert_eq!((read.0.as_str(), read.1.reveal()), ("0a", "secret"));
     }

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{ListParams, PartialObjectMeta, Patch, PatchParams};
-use kube::{Api, Client, ResourceExt};
+use kube::api::{ListParams, ObjectList, Patch, PatchParams};
+use kube::core::Request;
+use kube::{Client, Resource, ResourceExt};
 use serde_json::json;
 use telewarden_policy::well_known::{FIELD_MANAGER, INSTANCE, MANAGED_BY, ROTATE, ROTATED, SOURCE, TOKENS};
 
 use crate::error::Error;
-use crate::writer::bounded;
+use crate::object::Metadata;
+use crate::writer::{bounded, send};
 
 /// How often the age of tokens is checked.
 const CHECK: Duration = Duration::from_secs(600);
@@ -31,13 +33,14 @@ pub(crate) struct Marked {
 pub(crate) async fn mark(
     client: &Client,
     instance: &str,
-    is_meant: impl Fn(&PartialObjectMeta<Secret>, &str) -> bool,
+    is_meant: impl Fn(&Metadata<Secret>, &str) -> bool,
 ) -> Result<Vec<Marked>, Error> {
     let ours = format!("{MANAGED_BY}={FIELD_MANAGER},{INSTANCE}={instance}");
     let params = ListParams::default().labels(&ours);
-    let all = Api::<Secret>::all(client.clone());
     // Without their data.
-    let list = bounded(all.list_metadata(&params), || "list the Secrets with tokens".to_owned()).await?;
+    let request = Request::new(Secret::url_path(&(), None)).list_metadata(&params);
+    let list = send::<ObjectList<Metadata<Secret>>>(client, request);
+    let list = bounded(list, || "list the Secrets with tokens".to_owned()).await?;
     let mark = json!({"metadata": {"annotations": {ROTATE: stamp(Timestamp::now())}}});
     let mut marked = Vec::new();
     for secret in list.items {
@@ -48,10 +51,11 @@ pub(crate) async fn mark(
             continue;
         }
         let (namespace, name) = (secret.namespace().unwrap_or_default(), secret.name_any());
-        let api = Api::<Secret>::namespaced(client.clone(), &namespace);
         let (params, patch) = (PatchParams::default(), Patch::Merge(&mark));
-        let request = api.patch_metadata(&name, &params, &patch);
-        bounded(request, || format!("mark Secret {namespace}/{name}")).await?;
+        let path = Secret::url_path(&(), Some(&namespace));
+        let request = Request::new(path).patch_metadata(&name, &params, &patch);
+        let patched = send::<Metadata<Secret>>(client, request);
+        bounded(patched, || format!("mark Secret {namespace}/{name}")).await?;
         marked.push(Marked {
             namespace,
             name,
@@ -83,7 +87,7 @@ fn stamp(now: Timestamp) -> String {
 }
 
 /// True if the tokens in a Secret have reached their lifetime, and no rotation has been asked for.
-fn is_old(secret: &PartialObjectMeta<Secret>, lifetime: Duration, now: Timestamp) -> bool {
+fn is_old(secret: &Metadata<Secret>, lifetime: Duration, now: Timestamp) -> bool {
     let annotations = secret.annotations();
     let (asked, done) = (annotations.get(ROTATE), annotations.get(ROTATED));
     let rotated = done.and_then(|stamp| Timestamp::from_millisecond(stamp.parse().ok()?).ok());
@@ -105,7 +109,7 @@ mod tests {
 
     const DAY: u64 = 24 * 3600;
 
-    fn secret(name: &str, created: Timestamp, annotations: serde_json::Value) -> PartialObjectMeta<Secret> {
+    fn secret(name: &str, created: Timestamp, annotations: serde_json::Value) -> Metadata<Secret> {
         let metadata = json!({
             "name": name, "namespace": "shop", "creationTimestamp": created.to_string(), "annotations": annotations,
         });

@@ -4,14 +4,16 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, PodStatus, ResourceRequirements};
-use kube::ResourceExt;
-use kube::core::Object;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod, PodStatus, ResourceRequirements};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Resource, ResourceExt};
 use serde::Deserialize;
 
 use super::expected::TelegrafId;
 use super::health::State;
 use super::words::{Explanation, short};
+use crate::object;
 
 /// The label by which a Deployment selects its pods.
 pub(super) const NAME_LABEL: &str = "telegraf.influxdata.com/name";
@@ -19,7 +21,37 @@ pub(super) const NAME_LABEL: &str = "telegraf.influxdata.com/name";
 const MAX_PODS: usize = 4;
 
 /// The fields of a pod that are read. The others are not decoded, because anybody can create a large pod with Telegraf's label.
-pub(super) type ReadPod = Object<ReadSpec, PodStatus>;
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct ReadPod {
+    #[serde(deserialize_with = "object::metadata")]
+    metadata: ObjectMeta,
+    spec: ReadSpec,
+    status: Option<PodStatus>,
+}
+
+impl Resource for ReadPod {
+    type DynamicType = ();
+    type Scope = NamespaceResourceScope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        Pod::kind(&())
+    }
+    fn group((): &()) -> Cow<'_, str> {
+        Pod::group(&())
+    }
+    fn version((): &()) -> Cow<'_, str> {
+        Pod::version(&())
+    }
+    fn plural((): &()) -> Cow<'_, str> {
+        Pod::plural(&())
+    }
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
 
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct ReadSpec {

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::LogParams;
-use kube::core::ApiResource;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
 use telewarden::Causes;
@@ -269,7 +268,7 @@ fn is_pods(address: IpAddr) -> bool {
 /// Follows the pods of all Telegrafs.
 pub(crate) async fn follow_pods(client: Client, board: Arc<Board>) {
     let pods = watcher(
-        Api::<ReadPod>::all_with(client, &ApiResource::erase::<Pod>(&())),
+        Api::<ReadPod>::all(client),
         watcher::Config::default().labels(NAME_LABEL).page_size(PAGE),
     );
     let mut pods = pin!(pods);
