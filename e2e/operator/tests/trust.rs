@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use kube::api::ListParams;
+use kube::api::{GetParams, ListParams, Patch, PatchParams};
+use kube::core::Request;
 use serde_json::{Value, json};
 use telewarden_e2e_operator::{
     Application, Cluster, Operator, SERVICE_ACCOUNT, annotation, eventually, for_a_while, redis,
@@ -409,4 +410,62 @@ async fn what_a_tenant_has_too_much_of_is_taken_away_in_the_end() {
     let api = cluster.of("evil", "", "v1", "ConfigMap");
     let left = api.list(&ListParams::default()).await.expect("list").items;
     assert!(left.is_empty());
+}
+
+/// Sets managed fields that are nested more deeply than serde_json reads, and annotations, as whoever may write the object can.
+async fn nest_deeply(cluster: &Cluster, path: &str, name: &str, annotations: Value) {
+    let deep = (0..200).fold(json!({}), |below, _| json!({"f:a": below}));
+    let patch = json!({"metadata": {"annotations": annotations, "managedFields": [{
+        "manager": "evil", "operation": "Update", "apiVersion": "v1", "time": "2026-01-01T00:00:00Z",
+        "fieldsType": "FieldsV1", "fieldsV1": {"f:metadata": deep},
+    }]}});
+    let request = Request::new(path).patch(name, &PatchParams::default(), &Patch::Merge(&patch));
+    let answer = cluster
+        .client
+        .request_text(request.expect("a request"))
+        .await
+        .expect("patch");
+    assert!(answer.contains(&r#"{"f:a":"#.repeat(200)), "it is kept: {answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn managed_fields_that_are_nested_deeply_stop_nobody() {
+    // Lists in pages, and streamed ones.
+    for flags in [&["--feature-gates=WatchList=false"][..], &[]] {
+        let cluster = Cluster::start_with(flags).await;
+        for namespace in ["redis", "evil"] {
+            cluster.namespace(namespace).await;
+        }
+        cluster
+            .put(&marked("evil", "forged", "Namespace/redis", json!({})))
+            .await;
+        nest_deeply(&cluster, "/api/v1/namespaces/evil/configmaps", "forged", json!({})).await;
+        let endpoints = json!({"telewarden.io/endpoints": annotation("evil", &["server"])});
+        nest_deeply(&cluster, "/api/v1/namespaces", "evil", endpoints).await;
+        let _operator = cluster.operator(&[]).await;
+        cluster.application(&redis()).await;
+        let is_there = async |namespace: &str, name: &str| match cluster.config_map(namespace, name).await {
+            Some(_) => Ok(()),
+            None => Err(format!("{namespace}/{name} is missing")),
+        };
+        eventually(|| is_there("redis", "telegraf-redis")).await;
+        eventually(|| is_there("evil", "telegraf")).await;
+        // The forged object is pruned, though the answer to its deletion cannot be read.
+        eventually(|| async {
+            let forged = Request::new("/api/v1/namespaces/evil/configmaps").get("forged", &GetParams::default());
+            match cluster.client.request_text(forged.expect("a request")).await {
+                Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+        cluster
+            .owns(&[
+                "ConfigMap evil/telegraf",
+                "ConfigMap redis/telegraf-redis",
+                "Deployment evil/telegraf",
+                "Deployment redis/telegraf-redis",
+            ])
+            .await;
+    }
 }
