@@ -16,7 +16,10 @@ pub(crate) fn start(cli: &Cli) {
     });
     let filter = EnvFilter::try_new(&cli.log).unwrap_or_else(|_| EnvFilter::new("info"));
     // Its warnings contain the answers that it cannot read, with all tokens in them.
-    let filter = filter.add_directive("kube_client=error".parse().expect("a directive"));
+    let without_answers = ["kube_client=error", "kube_client::client=error"];
+    let filter = without_answers.into_iter().fold(filter, |filter, directive| {
+        filter.add_directive(directive.parse().expect("a directive"))
+    });
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -16,6 +16,9 @@ const MAX_APPLICATIONS: usize = 1000;
 /// each generator's texts may repeat the parameters of the one before.
 const MAX_PARAMETERS: usize = 4 * 1024 * 1024;
 
+/// The most bytes of text in the Applications of one ApplicationSet. Each of them repeats the parameters as often as the template does.
+const MAX_TEXTS: usize = 4 * 1024 * 1024;
+
 /// What an ApplicationSet comes to.
 #[derive(Debug, Default)]
 pub struct Expansion {
@@ -97,6 +100,7 @@ pub(super) fn expand(object: &Value, annotation: &str) -> Option<Expansion> {
             return Some(expansion);
         }
     };
+    let mut size = 0;
     for (index, generator) in generators.iter().enumerate() {
         #[cfg(feature = "files")]
         {
@@ -116,7 +120,16 @@ pub(super) fn expand(object: &Value, annotation: &str) -> Option<Expansion> {
             Ok(all) => {
                 for parameters in &all {
                     match set.application(parameters) {
-                        Ok(application) => expansion.applications.push(application),
+                        Ok(generated) => {
+                            size += text_size(&generated.application);
+                            if size > MAX_TEXTS {
+                                let why = format!("its Applications take more than {} MiB", MAX_TEXTS >> 20);
+                                let pointer = format!("/spec/generators/{index}");
+                                expansion.findings.push(*not_expanded(why, &pointer));
+                                return Some(expansion);
+                            }
+                            expansion.applications.push(generated);
+                        }
                         Err(finding) if expansion.findings.contains(&*finding) => {}
                         Err(finding) => expansion.findings.push(*finding),
                     }
@@ -542,6 +555,22 @@ mod tests {
         assert!(expansion.applications.is_empty());
         let said = &expansion.findings[0].message;
         assert!(said.contains("a text is longer than 256 KiB"), "{said}");
+    }
+
+    #[test]
+    fn applications_that_repeat_long_parameters_are_not_all_made() {
+        let elements: Vec<_> = (0..1000)
+            .map(|n| json!({"name": format!("a{n}"), "v": "y".repeat(1000)}))
+            .collect();
+        let annotation = format!("#{}", "{{v}}".repeat(80));
+        let expansion =
+            expand(&set(json!([{"list": {"elements": elements}}]), false, &annotation), KEY).expect("it is a set");
+        assert_eq!(expansion.findings[0].code, "TW603");
+        assert!(
+            (10..100).contains(&expansion.applications.len()),
+            "{}",
+            expansion.applications.len()
+        );
     }
 
     fn names(expansion: &Expansion) -> Vec<&str> {

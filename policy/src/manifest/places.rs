@@ -261,11 +261,14 @@ impl Tree {
         end.max(start) - blank
     }
 
-    /// The end of the line of a character, without the line break.
+    /// The end of the line of a character, without the line break. A line can be as long as the text, so it is not searched.
     fn line_end(&self, at: usize) -> usize {
-        (at..self.chars.len())
-            .find(|at| self.line_break(*at) > 0)
-            .unwrap_or(self.chars.len())
+        let next = self.lines.partition_point(|start| *start <= at);
+        let Some(newline) = self.lines.get(next).map(|start| start - 1) else {
+            return self.chars.len();
+        };
+        let is_pair = newline > at && self.chars[newline - 1] == '\r';
+        newline - usize::from(is_pair)
     }
 
     fn region(&self, start: usize, end: usize) -> Region {
