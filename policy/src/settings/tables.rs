@@ -460,7 +460,7 @@ mod tests {
 
     #[rstest]
     #[case::addresses(
-        json!({"outputs": {"influxdb_v2": [{"urls": ["influxdb:8086", "http://a", "unix:///a", "$URL", "{bucket}:80", ""]}]}}),
+        json!({"outputs": {"influxdb_v2": [{"urls": ["influxdb:8086", "http://a", "unix:///a", "$T", "{bucket}:80", ""]}]}}),
         &["TW501 outputs/influxdb_v2/0/urls/0", "TW501 outputs/influxdb_v2/0/urls/4", "TW501 outputs/influxdb_v2/0/urls/5"]
     )]
     #[case::right(json!({"agent": {"interval": 30, "flush_jitter": "1d", "precision": ""}}), &[])]
