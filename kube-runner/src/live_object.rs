@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use crate::compressed::{Pattern, Text};
 use crate::managed_fields;
-use crate::object::{Object, readable};
+use crate::object::{Object, dynamic_resource, readable};
 use crate::object_id::{GroupKind, ObjectId};
 use crate::retry::LATER;
 
@@ -202,29 +202,7 @@ impl<'de> Deserialize<'de> for WatchedObject {
     }
 }
 
-impl Resource for WatchedObject {
-    type DynamicType = ApiResource;
-    type Scope = DynamicResourceScope;
-
-    fn kind(resource: &ApiResource) -> Cow<'_, str> {
-        resource.kind.as_str().into()
-    }
-    fn group(resource: &ApiResource) -> Cow<'_, str> {
-        resource.group.as_str().into()
-    }
-    fn version(resource: &ApiResource) -> Cow<'_, str> {
-        resource.version.as_str().into()
-    }
-    fn plural(resource: &ApiResource) -> Cow<'_, str> {
-        resource.plural.as_str().into()
-    }
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
-}
+dynamic_resource!(WatchedObject);
 
 /// The result of comparing an object with the rendered one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
